@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
+import reverie.tensor.cpu.CpuBackend;
+import reverie.tensor.op.Fill;
+import reverie.tensor.reference.ReferenceBackend;
+import reverie.tensor.spi.Backend;
+
+/** Where tensors live and are computed; the factory of tensors from host values. */
+public final class Device {
+  private static final Supplier<Device> CPU = new Lazy(() -> new CpuBackend());
+  private static final Supplier<Device> REFERENCE = new Lazy(() -> new ReferenceBackend());
+
+  private final Backend backend;
+
+  /** A device over a backend of your own; the built-in ones come from {@link #cpu()} and {@link #reference()}. */
+  public Device(Backend backend) {
+    this.backend = backend;
+  }
+
+  /**
+   * The processor: float32, multi-threaded, vectorised.
+   *
+   * @throws ReverieException if the vector module is missing, with the flag to add
+   */
+  public static Device cpu() {
+    try {
+      return CPU.get();
+    } catch (NoClassDefFoundError missing) {
+      throw new ReverieException(
+          "cpu device: the module jdk.incubator.vector is not available (" + missing.getMessage() + ")",
+          "start java with --add-modules jdk.incubator.vector", missing);
+    }
+  }
+
+  /** The oracle: scalar float64, slow and obvious, for gradient checks and conformance tests. */
+  public static Device reference() {
+    return REFERENCE.get();
+  }
+
+  /** The backend behind this device. */
+  public Backend backend() {
+    return backend;
+  }
+
+  /** The type in which this device computes. */
+  public DType floatType() {
+    return backend.floatType();
+  }
+
+  /** Bytes that live tensors occupy. */
+  public long liveBytes() {
+    return backend.liveBytes();
+  }
+
+  /** A tensor of these values in row-major order. */
+  public Tensor tensor(float[] values, int... dims) {
+    Shape shape = sized("tensor", values.length, dims);
+    if (floatType() == DType.F32) {
+      return uploaded(MemorySegment.ofArray(values), DType.F32, shape);
+    }
+    double[] wide = new double[values.length];
+    for (int i = 0; i < wide.length; i++) {
+      wide[i] = values[i];
+    }
+    return uploaded(MemorySegment.ofArray(wide), DType.F64, shape);
+  }
+
+  /** A tensor of these values in row-major order, rounded to the device's type. */
+  public Tensor tensor(double[] values, int... dims) {
+    Shape shape = sized("tensor", values.length, dims);
+    if (floatType() == DType.F64) {
+      return uploaded(MemorySegment.ofArray(values), DType.F64, shape);
+    }
+    float[] narrow = new float[values.length];
+    for (int i = 0; i < narrow.length; i++) {
+      narrow[i] = (float) values[i];
+    }
+    return uploaded(MemorySegment.ofArray(narrow), DType.F32, shape);
+  }
+
+  /** An integer tensor of these values in row-major order. */
+  public Tensor indices(int[] values, int... dims) {
+    return uploaded(MemorySegment.ofArray(values), DType.I32, sized("indices", values.length, dims));
+  }
+
+  /** A tensor of zeros. */
+  public Tensor zeros(int... dims) {
+    return full(0, dims);
+  }
+
+  /** A tensor of one value. */
+  public Tensor full(double value, int... dims) {
+    return Ops.apply(new Fill(this, value, Shape.of(dims)));
+  }
+
+  /** A tensor of rank 0. */
+  public Tensor scalar(double value) {
+    return full(value);
+  }
+
+  @Override
+  public String toString() {
+    return backend.name();
+  }
+
+  Tensor allocate(TensorType type) {
+    Scope scope = Scope.current();
+    Storage storage = new Storage(backend, backend.allocate(type.shape().size() * type.dtype().bytes()));
+    scope.add(storage);
+    return new Tensor(this, storage, type, type.shape().contiguousStrides(), 0);
+  }
+
+  private Tensor uploaded(MemorySegment values, DType dtype, Shape shape) {
+    Tensor tensor = allocate(new TensorType(dtype, shape));
+    backend.upload(values, tensor.buffer(), 0);
+    return tensor;
+  }
+
+  private static Shape sized(String operation, int values, int... dims) {
+    Shape shape = Shape.of(dims);
+    if (shape.size() != values) {
+      throw new ReverieException(
+          operation + ": expected " + shape.size() + " values for shape " + shape + ", got " + values);
+    }
+    return shape;
+  }
+
+  /** Makes a device at its first use, so that nothing can fail in a static initialiser. */
+  private static final class Lazy implements Supplier<Device> {
+    private final Supplier<Backend> make;
+    private volatile Device made;
+
+    Lazy(Supplier<Backend> make) {
+      this.make = make;
+    }
+
+    @Override
+    public Device get() {
+      if (made == null) {
+        synchronized (this) {
+          if (made == null) {
+            made = new Device(make.get());
+          }
+        }
+      }
+      return made;
+    }
+  }
+
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Concat;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Embedding;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.Op;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.UpsampleNearest;
+
+/** The one seam through which every operation passes, and the operations of several tensors by name. */
+public final class Ops {
+  private Ops() {}
+
+  /** Carries out an operation of one output. */
+  public static Tensor apply(Op op, Tensor... inputs) {
+    return one(op, inputs);
+  }
+
+  /** Carries out an operation and returns all its outputs. */
+  public static Tensor[] applyAll(Op op, Tensor... inputs) {
+    return Interpreter.current().apply(op, inputs);
+  }
+
+  /** Carries out an operation that writes into existing tensors, which may be inputs too. */
+  public static void update(Op op, Tensor[] targets, Tensor... inputs) {
+    Interpreter.current().update(op, targets, inputs);
+  }
+
+  static Tensor one(Op op, Tensor... inputs) {
+    return Interpreter.current().apply(op, inputs)[0];
+  }
+
+  /** {@code mask·a + (1−mask)·b} for a mask of zeros and ones, without 0·∞. All three broadcast. */
+  public static Tensor where(Tensor mask, Tensor a, Tensor b) {
+    return one(new Select(), mask, a, b);
+  }
+
+  /** Joins along an axis. */
+  public static Tensor concat(int axis, Tensor... parts) {
+    return one(new Concat(parts[0].shape().axis(axis)), parts);
+  }
+
+  /**
+   * {@code x·weightᵀ + bias} over the last axis.
+   *
+   * @param x {@code […, in]}
+   * @param weight {@code [out, in]}
+   * @param bias {@code [out]} or null
+   */
+  public static Tensor linear(Tensor x, Tensor weight, Tensor bias) {
+    return bias == null ? one(new Linear(), x, weight) : one(new Linear(), x, weight, bias);
+  }
+
+  /**
+   * Two-dimensional cross-correlation.
+   *
+   * @param x {@code [n, h, w, cin]}
+   * @param weight {@code [kh, kw, cin, cout]}
+   * @param bias {@code [cout]} or null
+   * @param padding zeros on every side
+   */
+  public static Tensor conv2d(Tensor x, Tensor weight, Tensor bias, int stride, int padding) {
+    Conv2d op = new Conv2d(stride, padding);
+    return bias == null ? one(op, x, weight) : one(op, x, weight, bias);
+  }
+
+  /** Group normalisation of {@code [n, …, c]} over everything but n, in {@code groups} groups of channels. */
+  public static Tensor groupNorm(Tensor x, Tensor gamma, Tensor beta, int groups, double epsilon) {
+    return one(new GroupNorm(groups, epsilon), x, gamma, beta);
+  }
+
+  /** Layer normalisation over the last axis. */
+  public static Tensor layerNorm(Tensor x, Tensor gamma, Tensor beta, double epsilon) {
+    return one(new LayerNorm(epsilon), x, gamma, beta);
+  }
+
+  /**
+   * {@code softmax(scale·q·kᵀ)·v}.
+   *
+   * @param q {@code [b, tq, d]}
+   * @param k {@code [b, tk, d]}
+   * @param v {@code [b, tk, dv]}
+   */
+  public static Tensor attention(Tensor q, Tensor k, Tensor v, double scale) {
+    return one(new Attention(scale), q, k, v);
+  }
+
+  /** Each pixel of {@code [n, h, w, c]} repeated {@code factor} times in both directions. */
+  public static Tensor upsampleNearest(Tensor x, int factor) {
+    return one(new UpsampleNearest(factor), x);
+  }
+
+  /** Means of {@code factor × factor} tiles of {@code [n, h, w, c]}. */
+  public static Tensor averagePool(Tensor x, int factor) {
+    return one(new AveragePool(factor), x);
+  }
+
+  /** Rows of {@code table [rows, d]} at {@code indices} (I32, any shape): {@code [indices…, d]}. */
+  public static Tensor embedding(Tensor table, Tensor indices) {
+    return one(new Embedding(), table, indices);
+  }
+
+  /** {@code a·gelu(b)} where the last axis is a then b. */
+  public static Tensor geglu(Tensor x) {
+    return one(new Geglu(), x);
+  }
+
+  /**
+   * Log-density of {@code x} under N(mean, sigma²), as the mean over the elements of each sample: {@code [n]}.
+   *
+   * @param x {@code [n, …]}
+   * @param mean like x
+   * @param sigma {@code [n]}, positive
+   */
+  public static Tensor gaussianLogProb(Tensor x, Tensor mean, Tensor sigma) {
+    return one(new GaussianLogProb(), x, mean, sigma);
+  }
+
+  /** Mean squared difference over all elements: a scalar. */
+  public static Tensor mse(Tensor a, Tensor b) {
+    return a.sub(b).square().mean();
+  }
+}

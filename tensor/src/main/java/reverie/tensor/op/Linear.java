@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.op;
+
+import java.util.List;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
+
+/** {@code x[…, in] · weight[out, in]ᵀ (+ bias[out])}: the third input is optional. */
+public record Linear() implements Fused {
+  @Override
+  public List<TensorType> infer(List<TensorType> inputs) {
+    Rule.count(this, inputs, 2, 3);
+    Rule.floating(this, inputs);
+    Rule.rankAtLeast(this, inputs, 0, 1);
+    Rule.rank(this, inputs, 1, 2);
+    TensorType x = inputs.get(0);
+    int out = inputs.get(1).shape().dim(0);
+    Rule.shape(this, inputs, 1, "weight", out, x.shape().dim(-1));
+    if (inputs.size() == 3) {
+      Rule.shape(this, inputs, 2, "bias", out);
+    }
+    return Rule.one(x.withShape(x.shape().with(-1, out)));
+  }
+
+  @Override
+  public Tensor[] decompose(Tensor... inputs) {
+    Tensor x = inputs[0];
+    Tensor y = x.reshape(-1, x.dim(-1)).matmul(inputs[1].transpose());
+    if (inputs.length == 3) {
+      y = y.add(inputs[2]);
+    }
+    return new Tensor[] {y.reshape(x.shape().with(-1, inputs[1].dim(0)).dims())};
+  }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.op;
+
+import java.util.List;
+import reverie.tensor.TensorType;
+
+/** A view of the elements {@code from} (included) to {@code to} (not included) along an axis. */
+public record Slice(int axis, int from, int to) implements Op {
+  @Override
+  public List<TensorType> infer(List<TensorType> inputs) {
+    Rule.count(this, inputs, 1, 1);
+    TensorType x = inputs.getFirst();
+    Rule.require(
+        axis >= 0 && axis < x.shape().rank() && from >= 0 && from <= to && to <= x.shape().dim(axis),
+        this,
+        "elements " + from + " to " + to + " of axis " + axis,
+        inputs);
+    return Rule.one(x.withShape(x.shape().with(axis, to - from)));
+  }
+}

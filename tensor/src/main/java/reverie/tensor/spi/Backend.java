@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.spi;
+
+import java.lang.foreign.MemorySegment;
+import reverie.tensor.DType;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Op;
+
+/**
+ * What a device must be able to do. The core has checked types and shapes, broadcast, made inputs contiguous where the
+ * backend asks for it, and supplies outputs and scratch: {@link #run} never validates, allocates or synchronises.
+ */
+public interface Backend {
+  /** Short name: {@code cpu}, {@code cuda}, {@code reference}. */
+  String name();
+
+  /** The type in which this backend computes. */
+  DType floatType();
+
+  /** Memory of at least this many bytes (0 allowed), contents undefined, aligned for the widest vector. */
+  Buffer allocate(long bytes);
+
+  /** Gives a buffer back, for reuse. */
+  void release(Buffer buffer);
+
+  /** Bytes allocated and not released: what leak checks compare. */
+  long liveBytes();
+
+  /** Whether {@link #run} knows this operation on these inputs; fused operations are decomposed otherwise. */
+  boolean supports(Op op, Tensor[] inputs);
+
+  /** Whether {@link #run} reads this input through its strides; it is made contiguous otherwise. */
+  boolean acceptsStrides(Op op, int input);
+
+  /** Bytes of scratch that {@link #run} needs, contents undefined. */
+  long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs);
+
+  /**
+   * Computes. Outputs are contiguous and undefined before; for an update in place (see {@code Ops.update}) an output may
+   * be the very tensor that is an input.
+   *
+   * @param scratch {@link #scratchBytes} bytes, or null if none were asked for
+   */
+  void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch);
+
+  /** Copies host bytes to a buffer. */
+  void upload(MemorySegment source, Buffer target, long targetByteOffset);
+
+  /** Copies a buffer's bytes to the host, after all work on it is done. */
+  void download(Buffer source, long sourceByteOffset, MemorySegment target);
+
+  /** Waits until all work has been done. */
+  void synchronize();
+}
