@@ -1,0 +1,75 @@
+package reverie.app.config;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A resolved configuration: every setting has a value, known, of the right type and in its range.
+ *
+ * @param <T> the record that holds the settings
+ */
+public final class Configuration<T extends Record> {
+  private final T value;
+  private final ObjectNode tree;
+
+  Configuration(T value, ObjectNode tree) {
+    this.value = value;
+    this.tree = tree;
+  }
+
+  /**
+   * The settings.
+   *
+   * @return the record
+   */
+  public T value() {
+    return value;
+  }
+
+  /**
+   * The settings as they are kept in the run folder.
+   *
+   * @return YAML that reads back as the same settings
+   */
+  public String yaml() {
+    return ConfigurationReader.YAML.writeValueAsString(tree);
+  }
+
+  /**
+   * Compares with the settings that a run was started with.
+   *
+   * @param stored YAML from its folder
+   * @return one line per setting that differs, {@code key: before → now}
+   */
+  public List<String> differencesFrom(String stored) {
+    List<String> differences = new ArrayList<>();
+    compare("", ConfigurationReader.YAML.readTree(stored), tree, differences);
+    return differences;
+  }
+
+  private static void compare(String path, JsonNode before, JsonNode now, List<String> differences) {
+    if (before instanceof ObjectNode && now instanceof ObjectNode) {
+      TreeSet<String> keys = new TreeSet<>(before.propertyNames());
+      keys.addAll(now.propertyNames());
+      for (String key : keys) {
+        compare(path.isEmpty() ? key : path + "." + key, before.path(key), now.path(key), differences);
+      }
+    } else if (!same(before, now)) {
+      differences.add("%s: %s → %s".formatted(path, shown(before), shown(now)));
+    }
+  }
+
+  /** 1 and 1.0 are the same setting. */
+  private static boolean same(JsonNode before, JsonNode now) {
+    return before.isNumber() && now.isNumber()
+        ? before.doubleValue() == now.doubleValue()
+        : before.equals(now);
+  }
+
+  private static String shown(JsonNode node) {
+    return node.isMissingNode() ? "(not there)" : node.toString();
+  }
+}

@@ -1,0 +1,242 @@
+package reverie.app.config;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.cfg.EnumFeature;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.dataformat.yaml.YAMLMapper;
+import tools.jackson.dataformat.yaml.YAMLWriteFeature;
+
+/**
+ * Resolves a configuration: the defaults, then a preset, then the user's file, then single settings from the command
+ * line, each on top of the one before.
+ *
+ * <p>The defaults are a resource file that names and explains every setting there is; whatever comes on top may only
+ * change them. So an unknown key is found by name in the layer that has it, and the file is the documentation.
+ *
+ * @param <T> the record that holds the settings; its components are the keys, in snake case
+ */
+public final class ConfigurationReader<T extends Record> {
+  static final YAMLMapper YAML =
+      YAMLMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+          .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+          .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER)
+          .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
+          .build();
+
+  private final String name;
+  private final Class<T> type;
+  private final List<String> presets;
+
+  /**
+   * A kind of configuration.
+   *
+   * @param name its folder of resources: {@code NAME/defaults.yaml} and {@code NAME/PRESET.yaml}
+   * @param type the record
+   * @param presets the presets' names
+   */
+  public ConfigurationReader(String name, Class<T> type, List<String> presets) {
+    this.name = name;
+    this.type = type;
+    this.presets = List.copyOf(presets);
+  }
+
+  /**
+   * The defaults with their explanations.
+   *
+   * @return YAML
+   */
+  public String documentation() {
+    return resource("defaults");
+  }
+
+  /**
+   * Resolves a configuration.
+   *
+   * @param preset a preset's name, or null
+   * @param file the user's file, or null
+   * @param settings {@code key.path=value} each
+   * @return the settings
+   * @throws ConfigurationException for anything that is wrong, naming key and place
+   */
+  public Configuration<T> read(String preset, Path file, List<String> settings) {
+    ObjectNode tree = parse("defaults", resource("defaults"));
+    if (preset != null) {
+      merge(tree, parse("preset " + preset, preset(preset)), "preset " + preset, "");
+    }
+    if (file != null) {
+      merge(tree, parse(file.toString(), text(file)), file.toString(), "");
+    }
+    for (String setting : settings) {
+      merge(tree, setting(setting), "--set " + setting, "");
+    }
+    return bind(tree, file == null ? name + " configuration" : file.toString());
+  }
+
+  /**
+   * Reads back what {@link Configuration#yaml} wrote.
+   *
+   * @param yaml the text
+   * @param place the file, for errors
+   * @param settings {@code key.path=value} each, on top of it
+   * @return the settings
+   */
+  public Configuration<T> readStored(String yaml, String place, List<String> settings) {
+    ObjectNode tree = parse("defaults", resource("defaults"));
+    merge(tree, parse(place, yaml), place, "");
+    for (String setting : settings) {
+      merge(tree, setting(setting), "--set " + setting, "");
+    }
+    return bind(tree, place);
+  }
+
+  private Configuration<T> bind(ObjectNode tree, String place) {
+    T value;
+    try {
+      value = YAML.treeToValue(tree, type);
+    } catch (JacksonException e) {
+      throw BindingErrors.explain(e, tree, place);
+    }
+    RangeCheck.check(value, place);
+    return new Configuration<>(value, tree);
+  }
+
+  /** Changes {@code base} by {@code layer}, which may only have keys that {@code base} has. */
+  private static void merge(ObjectNode base, ObjectNode layer, String place, String path) {
+    for (var entry : layer.properties()) {
+      String key = entry.getKey();
+      String full = path.isEmpty() ? key : path + "." + key;
+      JsonNode known = base.get(key);
+      if (known == null) {
+        throw unknown(full, key, base, place, path);
+      }
+      JsonNode value = entry.getValue();
+      if (known instanceof ObjectNode inner) {
+        if (!(value instanceof ObjectNode settings)) {
+          throw new ConfigurationException(
+              "%s: '%s' is a group of settings (%s), but a value came: %s"
+                  .formatted(place, full, String.join(", ", inner.propertyNames()), value),
+              "write the settings indented under it, or --set " + full + "." + first(inner) + "=…");
+        }
+        merge(inner, settings, place, full);
+      } else {
+        base.set(key, value);
+      }
+    }
+  }
+
+  private static ConfigurationException unknown(
+      String full, String key, ObjectNode base, String place, String path) {
+    String where = path.isEmpty() ? "" : " in '" + path + "'";
+    String hint =
+        Nearest.to(key, base.propertyNames())
+            .map(nearest -> "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
+            .orElse("known keys" + where + ": " + String.join(", ", base.propertyNames()));
+    return new ConfigurationException("%s: unknown key '%s'".formatted(place, full), hint);
+  }
+
+  private static String first(ObjectNode node) {
+    return node.propertyNames().iterator().next();
+  }
+
+  private static ObjectNode setting(String text) {
+    int equals = text.indexOf('=');
+    if (equals <= 0) {
+      throw new ConfigurationException(
+          "--set " + text + ": expected key.path=value", "for example --set sampling.steps=20");
+    }
+    JsonNode value;
+    try {
+      value = YAML.readTree(text.substring(equals + 1));
+    } catch (JacksonException e) {
+      throw new ConfigurationException(
+          "--set " + text + ": the value is no YAML: " + e.getOriginalMessage(), "put it in quotes");
+    }
+    if (value.isMissingNode()) {
+      value = YAML.nullNode();
+    }
+    String[] keys = text.substring(0, equals).strip().split("\\.", -1);
+    for (int i = keys.length - 1; i >= 0; i--) {
+      value = YAML.createObjectNode().set(keys[i], value);
+    }
+    return (ObjectNode) value;
+  }
+
+  private static ObjectNode parse(String place, String yaml) {
+    JsonNode tree;
+    try {
+      tree = YAML.readTree(yaml);
+    } catch (JacksonException e) {
+      String where = e.getLocation() == null ? "" : " in line " + e.getLocation().getLineNr();
+      throw new ConfigurationException(
+          "%s: this is no YAML%s: %s"
+              .formatted(place, where, e.getOriginalMessage().lines().findFirst().orElse("")),
+          "check the indentation there: two spaces a level, a space after each colon");
+    }
+    if (tree.isMissingNode() || tree.isNull()) {
+      return YAML.createObjectNode();
+    }
+    if (tree instanceof ObjectNode object) {
+      return object;
+    }
+    throw new ConfigurationException(
+        place + ": expected settings of the form 'key: value', but it is " + tree.getNodeType(),
+        "reverie finetune --show-config prints a complete example");
+  }
+
+  private String preset(String preset) {
+    if (!presets.contains(preset)) {
+      throw new ConfigurationException(
+          "--preset %s: there is no such preset".formatted(preset),
+          Nearest.to(preset, presets)
+              .map(nearest -> "did you mean '" + nearest + "'?")
+              .orElse(presets.stream().collect(Collectors.joining(", ", "the presets are ", ""))));
+    }
+    return resource(preset);
+  }
+
+  private String resource(String file) {
+    String path = name + "/" + file + ".yaml";
+    try (InputStream in = ConfigurationReader.class.getResourceAsStream(path)) {
+      if (in == null) {
+        throw new IllegalStateException("resource missing: " + path);
+      }
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String text(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (NoSuchFileException e) {
+      throw new ConfigurationException(
+          "--config " + file + ": there is no such file", "check the path; it is relative to where you are");
+    } catch (IOException e) {
+      throw new ConfigurationException(
+          "--config " + file + ": it cannot be read: " + e.getMessage(), "it must be a text file in UTF-8");
+    }
+  }
+}

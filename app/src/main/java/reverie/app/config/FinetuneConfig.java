@@ -1,0 +1,182 @@
+package reverie.app.config;
+
+/**
+ * All settings of {@code reverie finetune}. What each means stands in {@code finetune/defaults.yaml}.
+ *
+ * @param model folder of the base model, or "icons" for the one that Reverie ships
+ * @param objective what is optimised
+ * @param reward what is sought
+ * @param prompts where prompts come from
+ * @param sampling how images are drawn
+ * @param advantage how rewards become advantages
+ * @param update how a rollout is learnt from
+ * @param optimizer AdamW
+ * @param lora low-rank adapters, or not
+ * @param ema running average of the weights
+ * @param epochs rollouts, each followed by updates
+ * @param evaluation what is measured before, during and after
+ * @param checkpointEvery epochs between checkpoints
+ * @param seed of everything random
+ */
+public record FinetuneConfig(
+    String model,
+    Objective objective,
+    Reward reward,
+    Prompts prompts,
+    Sampling sampling,
+    Advantage advantage,
+    Update update,
+    Optimizer optimizer,
+    Lora lora,
+    Ema ema,
+    @Range(min = 0) int epochs,
+    Evaluation evaluation,
+    @Range(min = 1) int checkpointEvery,
+    long seed) {
+
+  /** What is optimised; a page each in docs/algorithms. */
+  public enum Objective {
+    /** Score function. */
+    DDPO_SF,
+    /** Importance sampling with clipping. */
+    DDPO_IS,
+    /** Reward-weighted regression with exponential weights. */
+    RWR,
+    /** Reward-weighted regression on the best samples only. */
+    RWR_SPARSE
+  }
+
+  /** What is sought. */
+  public enum RewardName {
+    /** A small JPEG. */
+    JPEG_COMPRESSIBILITY,
+    /** A large JPEG. */
+    JPEG_INCOMPRESSIBILITY
+  }
+
+  /** Over which samples a reward is compared. */
+  public enum Baseline {
+    /** The images of the same prompt in this epoch. */
+    GROUP,
+    /** All images of this epoch. */
+    BATCH,
+    /** The same prompt's images of this and earlier epochs. */
+    PROMPT_BUFFER,
+    /** None: the reward itself. */
+    NONE
+  }
+
+  /** What an advantage is divided by. */
+  public enum Scale {
+    /** The standard deviation in the group. */
+    GROUP,
+    /** The standard deviation over all images of the epoch. */
+    BATCH,
+    /** Nothing. */
+    NONE
+  }
+
+  /**
+   * The reward.
+   *
+   * @param name which
+   * @param timeoutSeconds how long one batch may take
+   */
+  public record Reward(RewardName name, @Range(min = 0.001) double timeoutSeconds) {}
+
+  /**
+   * Prompts.
+   *
+   * @param source "icons" for the names of the icons, or a text file with a prompt a line
+   * @param perEpoch different prompts in an epoch
+   * @param imagesEach images of each prompt in an epoch
+   */
+  public record Prompts(
+      String source, @Range(min = 1) int perEpoch, @Range(min = 1) int imagesEach) {}
+
+  /**
+   * The reverse process.
+   *
+   * @param steps T
+   * @param eta 1 is DDPM's variance, 0 deterministic
+   * @param guidance scale of classifier-free guidance; 1 is off
+   * @param batchSize images in one pass through the model
+   */
+  public record Sampling(
+      @Range(min = 1, max = 1000) int steps,
+      @Range(min = 0, max = 1) double eta,
+      @Range(min = 0, max = 100) double guidance,
+      @Range(min = 1) int batchSize) {}
+
+  /**
+   * From rewards to advantages.
+   *
+   * @param baseline what is subtracted
+   * @param scale what it is divided by
+   * @param clip advantages are clamped to ± this
+   */
+  public record Advantage(Baseline baseline, Scale scale, @Range(min = 0) double clip) {}
+
+  /**
+   * Learning from a rollout.
+   *
+   * @param perEpoch optimiser steps on one rollout, each on its share of it
+   * @param passes how often the rollout is gone through
+   * @param batchSize (image, step) pairs in one pass through the model
+   * @param clipRange ε of the clipped ratio
+   * @param klToBase weight of the KL divergence to the base model
+   * @param rewardScale β of reward-weighted regression
+   * @param keepQuantile of sparse reward-weighted regression: the share of samples that is left out
+   */
+  public record Update(
+      @Range(min = 1) int perEpoch,
+      @Range(min = 1) int passes,
+      @Range(min = 1) int batchSize,
+      @Range(min = 0) double clipRange,
+      @Range(min = 0) double klToBase,
+      @Range(min = 0) double rewardScale,
+      @Range(min = 0, max = 1) double keepQuantile) {}
+
+  /**
+   * AdamW.
+   *
+   * @param learningRate constant
+   * @param beta1 of the first moment
+   * @param beta2 of the second moment
+   * @param epsilon in the denominator
+   * @param weightDecay decoupled
+   * @param clipNorm largest gradient norm; 0 is off
+   */
+  public record Optimizer(
+      @Range(min = 0, max = 1) double learningRate,
+      @Range(min = 0, max = 1) double beta1,
+      @Range(min = 0, max = 1) double beta2,
+      @Range(min = 0, max = 1) double epsilon,
+      @Range(min = 0) double weightDecay,
+      @Range(min = 0) double clipNorm) {}
+
+  /**
+   * Low-rank adapters.
+   *
+   * @param rank 0 trains all weights instead
+   * @param alpha scale: the adapter's output counts alpha/rank
+   */
+  public record Lora(@Range(min = 0) int rank, @Range(min = 0) double alpha) {}
+
+  /**
+   * Running average of the weights, which is then the model that is evaluated and saved.
+   *
+   * @param decay 0 is off
+   */
+  public record Ema(@Range(min = 0, max = 1) double decay) {}
+
+  /**
+   * Measuring on fixed prompts and seeds.
+   *
+   * @param samples images before and after, on training prompts and on held-out ones each
+   * @param every epochs between two points of the frontier
+   * @param everySamples images for such a point
+   */
+  public record Evaluation(
+      @Range(min = 2) int samples, @Range(min = 1) int every, @Range(min = 2) int everySamples) {}
+}

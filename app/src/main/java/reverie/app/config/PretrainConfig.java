@@ -1,0 +1,81 @@
+package reverie.app.config;
+
+import java.util.List;
+
+/**
+ * All settings of {@code reverie pretrain}. What each means stands in {@code pretrain/defaults.yaml}.
+ *
+ * @param data "icons", or a folder of PNG files whose names are the prompts
+ * @param model the U-Net
+ * @param schedule the noise
+ * @param steps optimiser steps
+ * @param batchSize images a step
+ * @param optimizer AdamW
+ * @param warmup steps over which the learning rate rises before it falls as a cosine
+ * @param promptDropout share of images that are learnt without their prompt
+ * @param emaDecay of the running average that is saved
+ * @param logEvery steps between two lines of metrics
+ * @param sampleEvery steps between two grids of samples; 0 is never
+ * @param checkpointEvery steps between checkpoints
+ * @param seed of everything random
+ */
+public record PretrainConfig(
+    String data,
+    Model model,
+    Schedule schedule,
+    @Range(min = 1) int steps,
+    @Range(min = 1) int batchSize,
+    FinetuneConfig.Optimizer optimizer,
+    @Range(min = 0) int warmup,
+    @Range(min = 0, max = 1) double promptDropout,
+    @Range(min = 0, max = 1) double emaDecay,
+    @Range(min = 1) int logEvery,
+    @Range(min = 0) int sampleEvery,
+    @Range(min = 1) int checkpointEvery,
+    long seed) {
+
+  /**
+   * The U-Net, in the words of diffusers' config.json.
+   *
+   * @param blockOutChannels channels of each level
+   * @param layersPerBlock resnets a level
+   * @param crossAttention whether each level attends to the prompt
+   * @param attentionHeadDim heads (diffusers' name for their number)
+   * @param normNumGroups groups of the group norms
+   */
+  public record Model(
+      List<Integer> blockOutChannels,
+      @Range(min = 1) int layersPerBlock,
+      List<Boolean> crossAttention,
+      @Range(min = 1) int attentionHeadDim,
+      @Range(min = 1) int normNumGroups) {}
+
+  /** How β rises. */
+  public enum Beta {
+    /** In even steps. */
+    LINEAR,
+    /** In even steps of its root. */
+    SCALED_LINEAR,
+    /** So that ᾱ follows a squared cosine. */
+    SQUAREDCOS_CAP_V2
+  }
+
+  /** What the model predicts. */
+  public enum Prediction {
+    /** The noise. */
+    EPSILON,
+    /** The velocity. */
+    V_PREDICTION,
+    /** The clean image. */
+    SAMPLE
+  }
+
+  /**
+   * The noise.
+   *
+   * @param beta how β rises
+   * @param trainSteps of the forward process
+   * @param prediction what the model predicts
+   */
+  public record Schedule(Beta beta, @Range(min = 1) int trainSteps, Prediction prediction) {}
+}

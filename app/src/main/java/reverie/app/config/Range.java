@@ -1,0 +1,25 @@
+package reverie.app.config;
+
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+
+/** The values that a number in a configuration record may have, both ends included. */
+@Retention(RetentionPolicy.RUNTIME)
+@Target(ElementType.RECORD_COMPONENT)
+public @interface Range {
+  /**
+   * The smallest value.
+   *
+   * @return the lower end
+   */
+  double min();
+
+  /**
+   * The largest value.
+   *
+   * @return the upper end
+   */
+  double max() default Double.POSITIVE_INFINITY;
+}

@@ -1,0 +1,61 @@
+package reverie.app.config;
+
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.RecordComponent;
+
+/** Checks every number of a record, and of the records in it, against its {@link Range}. */
+final class RangeCheck {
+  private RangeCheck() {}
+
+  static void check(Record value, String place) {
+    check(value, place, "");
+  }
+
+  private static void check(Record value, String place, String path) {
+    for (RecordComponent component : value.getClass().getRecordComponents()) {
+      String key = path + snakeCase(component.getName());
+      Object inner = get(component, value);
+      if (inner instanceof Record group) {
+        check(group, place, key + ".");
+      } else if (inner instanceof Number number) {
+        check(number, component.getAnnotation(Range.class), place, key);
+      }
+    }
+  }
+
+  private static void check(Number number, Range range, String place, String key) {
+    if (!Double.isFinite(number.doubleValue())) {
+      throw new ConfigurationException(
+          "%s: '%s' must be finite, but is %s".formatted(place, key, number), "give it a finite number");
+    }
+    if (range != null && (number.doubleValue() < range.min() || number.doubleValue() > range.max())) {
+      throw new ConfigurationException(
+          "%s: '%s' must be %s, but is %s".formatted(place, key, allowed(range), number),
+          "for example --set " + key + "=" + shown(range.min()));
+    }
+  }
+
+  private static String allowed(Range range) {
+    return Double.isInfinite(range.max())
+        ? "at least " + shown(range.min())
+        : "from " + shown(range.min()) + " to " + shown(range.max());
+  }
+
+  private static String shown(double value) {
+    return value == Math.rint(value) && Math.abs(value) < 1e9
+        ? Long.toString((long) value)
+        : Double.toString(value);
+  }
+
+  static String snakeCase(String name) {
+    return name.replaceAll("([a-z0-9])([A-Z])", "$1_$2").toLowerCase(java.util.Locale.ROOT);
+  }
+
+  private static Object get(RecordComponent component, Record value) {
+    try {
+      return component.getAccessor().invoke(value);
+    } catch (IllegalAccessException | InvocationTargetException e) {
+      throw new IllegalStateException("configuration records are public and plain", e);
+    }
+  }
+}

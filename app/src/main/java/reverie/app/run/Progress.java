@@ -1,0 +1,152 @@
+package reverie.app.run;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.function.LongSupplier;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * Shows how far a piece of work is, how fast it goes and how long it will take.
+ *
+ * <p>On a terminal a bar that redraws itself; elsewhere (a log file, CI) a plain line every {@link #INTERVAL} and one
+ * at the end.
+ */
+public final class Progress implements AutoCloseable {
+  static final Duration INTERVAL = Duration.ofSeconds(10);
+
+  private final String task;
+  private final String unit;
+  private final long total;
+  private final PrintStream out;
+  private final LongSupplier nanoTime;
+  private final long started;
+  private final ProgressBar bar;
+  private long done;
+  private long printed;
+  private String note = "";
+
+  Progress(
+      String task, String unit, long total, PrintStream out, boolean terminal, LongSupplier nanoTime) {
+    this.task = task;
+    this.unit = unit;
+    this.total = total;
+    this.out = out;
+    this.nanoTime = nanoTime;
+    started = nanoTime.getAsLong();
+    printed = started;
+    bar = terminal ? newBar() : null;
+  }
+
+  /**
+   * Begins to show progress on the standard output.
+   *
+   * @param task what is being done, for example "pretraining"
+   * @param unit what is counted, for example "steps"
+   * @param total how many of them there are
+   * @return the display; close it at the end
+   */
+  public static Progress start(String task, String unit, long total) {
+    return new Progress(task, unit, total, System.out, isTerminal(), System::nanoTime);
+  }
+
+  /**
+   * Whether the user sits at a terminal.
+   *
+   * @return true when input and output are one
+   */
+  public static boolean isTerminal() {
+    return System.console() != null && System.console().isTerminal();
+  }
+
+  /**
+   * Some more is done.
+   *
+   * @param count how many units
+   */
+  public synchronized void advance(long count) {
+    advanceTo(done + count);
+  }
+
+  /**
+   * So much is done; a resumed run begins with this.
+   *
+   * @param count how many units since the beginning
+   */
+  public synchronized void advanceTo(long count) {
+    done = count;
+    if (bar != null) {
+      bar.stepTo(count);
+      return;
+    }
+    long now = nanoTime.getAsLong();
+    if (now - printed >= INTERVAL.toNanos()) {
+      printed = now;
+      out.println(line(now));
+      out.flush();
+    }
+  }
+
+  /**
+   * What to show beside the numbers.
+   *
+   * @param text a few words, for example "loss 0.034"
+   */
+  public synchronized void note(String text) {
+    note = text;
+    if (bar != null) {
+      bar.setExtraMessage(" " + text);
+    }
+  }
+
+  @Override
+  public synchronized void close() {
+    if (bar != null) {
+      bar.close();
+    } else {
+      out.println(line(nanoTime.getAsLong()));
+      out.flush();
+    }
+  }
+
+  private String line(long now) {
+    double seconds = (now - started) * 1e-9;
+    double rate = seconds > 0 ? done / seconds : 0;
+    StringBuilder line = new StringBuilder();
+    line.append("%s: %d/%d %s (%d%%), %s".formatted(task, done, total, unit, percent(), time(seconds)));
+    if (rate > 0) {
+      line.append(", %.3g %s/s".formatted(rate, unit));
+      if (done < total) {
+        line.append(", ").append(time((total - done) / rate)).append(" left");
+      }
+    }
+    return (note.isEmpty() ? line : line.append(", ").append(note)).toString();
+  }
+
+  private long percent() {
+    return total == 0 ? 100 : 100 * done / total;
+  }
+
+  /** Seconds as {@code 7s}, {@code 3m07s} or {@code 2h03m}. */
+  static String time(double seconds) {
+    long whole = Math.round(seconds);
+    if (whole < 60) {
+      return whole + "s";
+    }
+    return whole < 3600
+        ? "%dm%02ds".formatted(whole / 60, whole % 60)
+        : "%dh%02dm".formatted(whole / 3600, whole % 3600 / 60);
+  }
+
+  private ProgressBar newBar() {
+    return new ProgressBarBuilder()
+        .setTaskName(task)
+        .setInitialMax(total)
+        .setUnit(" " + unit, 1)
+        .setStyle(ProgressBarStyle.UNICODE_BLOCK)
+        .showSpeed()
+        .setUpdateIntervalMillis(200)
+        .build();
+  }
+}

@@ -1,0 +1,302 @@
+package reverie.app.run;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Clock;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import reverie.app.config.Configuration;
+import reverie.app.config.ConfigurationException;
+import reverie.tensor.ReverieException;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The folder that holds all of one run: its configuration, command, environment, log, metrics, checkpoints, pictures,
+ * report and summary.
+ *
+ * <p>Only one process writes to it at a time (a lock that the system releases when the process dies). A folder that
+ * holds anything else is never touched.
+ */
+public final class RunFolder implements AutoCloseable {
+  /** The resolved configuration. */
+  public static final String CONFIG = "config.yaml";
+
+  /** The command line. */
+  public static final String COMMAND = "command.txt";
+
+  /** What it was computed with. */
+  public static final String VERSIONS = "versions.json";
+
+  private static final String LOCK = ".lock";
+  private static final DateTimeFormatter STAMP =
+      DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
+
+  private final Path path;
+  private final FileChannel lockChannel;
+  private final RunLog log;
+  private final Clock clock;
+
+  private RunFolder(Path path, FileChannel lockChannel, RunLog log, Clock clock) {
+    this.path = path;
+    this.lockChannel = lockChannel;
+    this.log = log;
+    this.clock = clock;
+  }
+
+  /**
+   * Where a run goes when the user named no folder.
+   *
+   * @param name the kind of run, for example "quickstart"
+   * @param clock the time in its name
+   * @return {@code runs/NAME-DATE-TIME}
+   */
+  public static Path defaultPath(String name, Clock clock) {
+    return Path.of("runs", name + "-" + STAMP.format(LocalDateTime.now(clock)));
+  }
+
+  /**
+   * Begins a new run.
+   *
+   * @param path the folder; made when missing, refused when anything is in it
+   * @param configuration the resolved configuration
+   * @param command the command line
+   * @param console where the log's lines are said
+   * @return the locked folder
+   */
+  public static RunFolder create(
+      Path path, Configuration<?> configuration, List<String> command, PrintWriter console) {
+    refuseForeign(path);
+    try {
+      Files.createDirectories(path);
+    } catch (IOException e) {
+      throw AtomicFile.failure(path, e);
+    }
+    RunFolder run = lock(path, console);
+    try {
+      AtomicFile.writeText(path.resolve(COMMAND), String.join(" ", command) + "\n");
+      AtomicFile.writeText(
+          path.resolve(VERSIONS),
+          new JsonMapper()
+                  .writerWithDefaultPrettyPrinter()
+                  .writeValueAsString(Environment.current().toMap())
+              + "\n");
+      AtomicFile.writeText(path.resolve(CONFIG), configuration.yaml());
+      run.log.note("started: " + String.join(" ", command));
+      return run;
+    } catch (RuntimeException e) {
+      run.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Goes on with a run.
+   *
+   * @param path its folder
+   * @param configuration the configuration asked for now, which must be the one it was started with
+   * @param console where the log's lines are said
+   * @return the locked folder
+   * @throws ConfigurationException listing the keys that differ
+   */
+  public static RunFolder resume(Path path, Configuration<?> configuration, PrintWriter console) {
+    String stored = readConfig(path);
+    List<String> differences = configuration.differencesFrom(stored);
+    if (!differences.isEmpty()) {
+      throw new ConfigurationException(
+          "resume %s: the configuration differs from the one that the run was started with:\n  %s"
+              .formatted(path, String.join("\n  ", differences)),
+          "leave these settings out to go on with the run, or start a new run with another --out");
+    }
+    RunFolder run = lock(path, console);
+    run.removeTemporaries();
+    run.log.note("resumed");
+    return run;
+  }
+
+  /**
+   * Reads the configuration that a run was started with.
+   *
+   * @param path the run's folder
+   * @return YAML
+   */
+  public static String readConfig(Path path) {
+    Path config = path.resolve(CONFIG);
+    if (!Files.isRegularFile(config)) {
+      throw new ReverieException(
+          "resume " + path + ": this is no run folder: it has no " + CONFIG,
+          "give the folder that an earlier command made, such as runs/finetune-20260131-120000");
+    }
+    try {
+      return Files.readString(config);
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(config, e);
+    }
+  }
+
+  /**
+   * The folder itself.
+   *
+   * @return its path
+   */
+  public Path path() {
+    return path;
+  }
+
+  /**
+   * A file or folder in it.
+   *
+   * @param name its name; inner folders by slashes
+   * @return its path, whose parent folder exists
+   */
+  public Path resolve(String name) {
+    Path file = path.resolve(name);
+    try {
+      Files.createDirectories(file.getParent());
+    } catch (IOException e) {
+      throw AtomicFile.failure(file.getParent(), e);
+    }
+    return file;
+  }
+
+  /**
+   * The run's log.
+   *
+   * @return the log
+   */
+  public RunLog log() {
+    return log;
+  }
+
+  /**
+   * Opens the run's metrics.
+   *
+   * @param nextStep the first step that will be logged: 0 for a new run, else the one after the checkpoint
+   * @return the metrics; close them before the folder
+   */
+  public Metrics metrics(long nextStep) {
+    return Metrics.open(path, nextStep, clock);
+  }
+
+  /**
+   * Writes an object as indented JSON.
+   *
+   * @param name the file's name
+   * @param value what Jackson can write
+   */
+  public void writeJson(String name, Object value) {
+    AtomicFile.writeText(
+        resolve(name),
+        new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(value) + "\n");
+  }
+
+  /** Lets others write. */
+  @Override
+  public void close() {
+    try {
+      lockChannel.close();
+    } catch (IOException e) {
+      throw AtomicFile.failure(path.resolve(LOCK), e);
+    }
+  }
+
+  private static void refuseForeign(Path path) {
+    if (!Files.exists(path)) {
+      return;
+    }
+    if (!Files.isDirectory(path)) {
+      throw new ReverieException(
+          "run folder " + path + ": this is a file", "choose another folder with --out");
+    }
+    if (Files.exists(path.resolve(CONFIG))) {
+      throw new ReverieException(
+          "run folder " + path + ": it already holds a run",
+          "go on with it by --resume " + path + ", or choose another folder with --out");
+    }
+    try (Stream<Path> files = Files.list(path)) {
+      List<String> foreign =
+          files.map(file -> file.getFileName().toString()).filter(name -> !isOurs(name)).sorted().toList();
+      if (!foreign.isEmpty()) {
+        throw new ReverieException(
+            "run folder %s: it is not empty and holds no run (%s%s)"
+                .formatted(path, foreign.getFirst(), foreign.size() > 1 ? ", …" : ""),
+            "choose a new or empty folder with --out; nothing was changed");
+      }
+    } catch (IOException e) {
+      throw new ReverieException(
+          "run folder " + path + ": " + AtomicFile.reason(e), "choose another folder with --out", e);
+    }
+  }
+
+  /** What a run that died before it wrote its configuration leaves behind. */
+  private static boolean isOurs(String name) {
+    return List.of(LOCK, COMMAND, VERSIONS, "log.txt").contains(name)
+        || name.endsWith(AtomicFile.TEMPORARY_SUFFIX);
+  }
+
+  private static RunFolder lock(Path path, PrintWriter console) {
+    Path file = path.resolve(LOCK);
+    FileChannel channel = null;
+    try {
+      channel =
+          FileChannel.open(
+              file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+      FileLock lock = tryLock(channel);
+      if (lock == null) {
+        ByteBuffer owner = ByteBuffer.allocate(64);
+        channel.read(owner);
+        channel.close();
+        throw new ReverieException(
+            "run folder %s: another process (%s) is writing to it"
+                .formatted(path, new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
+            "wait until it has ended, or choose another folder with --out");
+      }
+      channel.truncate(0);
+      channel.write(StandardCharsets.UTF_8.encode("pid " + ProcessHandle.current().pid()));
+      Clock clock = Clock.systemDefaultZone();
+      return new RunFolder(path, channel, new RunLog(path.resolve("log.txt"), console, clock), clock);
+    } catch (IOException e) {
+      closeQuietly(channel);
+      throw AtomicFile.failure(file, e);
+    }
+  }
+
+  private static FileLock tryLock(FileChannel channel) throws IOException {
+    try {
+      return channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      return null;
+    }
+  }
+
+  private static void closeQuietly(FileChannel channel) {
+    try {
+      if (channel != null) {
+        channel.close();
+      }
+    } catch (IOException e) {
+      // The first error is the one to report.
+    }
+  }
+
+  private void removeTemporaries() {
+    try (Stream<Path> files = Files.walk(path)) {
+      for (Path file :
+          files.filter(f -> f.getFileName().toString().endsWith(AtomicFile.TEMPORARY_SUFFIX)).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      log.note("left-over temporary files stay: " + e);
+    }
+  }
+}

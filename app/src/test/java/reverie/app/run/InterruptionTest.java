@@ -1,0 +1,29 @@
+package reverie.app.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+class InterruptionTest {
+  @Test
+  void theFirstSignalAsksTheSecondEnds() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    AtomicInteger ended = new AtomicInteger();
+    try (Interruption interruption =
+        new Interruption(new PrintStream(bytes, true, StandardCharsets.UTF_8), ended::incrementAndGet)) {
+      assertFalse(interruption.requested());
+      interruption.signalled();
+      assertTrue(interruption.requested());
+      assertTrue(bytes.toString(StandardCharsets.UTF_8).contains("Press Ctrl-C again"));
+      assertEquals(0, ended.get());
+      interruption.signalled();
+      assertEquals(1, ended.get());
+    }
+  }
+}

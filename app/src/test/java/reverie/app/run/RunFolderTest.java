@@ -1,0 +1,137 @@
+package reverie.app.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.app.config.Configuration;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+import reverie.tensor.ReverieException;
+import tools.jackson.databind.json.JsonMapper;
+
+class RunFolderTest {
+  private static final ConfigurationReader<FinetuneConfig> READER =
+      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of("quickstart"));
+  private static final List<String> COMMAND = List.of("reverie", "finetune");
+
+  private final StringWriter said = new StringWriter();
+  private final PrintWriter console = new PrintWriter(said);
+  @TempDir Path folder;
+
+  @Test
+  void holdsWhatTheRunWasStartedWith() throws IOException {
+    Path path = folder.resolve("a/b");
+    try (RunFolder run = create(path)) {
+      run.log().say("hello");
+    }
+    assertEquals("reverie finetune\n", Files.readString(path.resolve("command.txt")));
+    assertEquals(config().yaml(), Files.readString(path.resolve("config.yaml")));
+    var versions = new JsonMapper().readTree(Files.readString(path.resolve("versions.json")));
+    assertEquals(System.getProperty("java.runtime.version"), versions.get("java").asString().split(" ")[0]);
+    assertTrue(versions.get("threads").asInt() >= 1);
+    assertTrue(Files.readString(path.resolve("log.txt")).contains("hello"));
+    assertEquals("hello\n", said.toString());
+  }
+
+  @Test
+  void namesFoldersByKindAndTime() {
+    Clock clock = Clock.fixed(Instant.parse("2026-01-31T12:00:05Z"), ZoneOffset.UTC);
+    assertEquals(Path.of("runs/finetune-20260131-120005"), RunFolder.defaultPath("finetune", clock));
+  }
+
+  @Test
+  void leavesForeignFoldersAlone() throws IOException {
+    Files.writeString(folder.resolve("thesis.tex"), "precious");
+    ReverieException error = assertThrows(ReverieException.class, () -> create(folder));
+    assertTrue(error.getMessage().contains("not empty and holds no run (thesis.tex)"), error::getMessage);
+    try (Stream<Path> files = Files.list(folder)) {
+      assertEquals(1, files.count());
+    }
+  }
+
+  @Test
+  void doesNotOverwriteARun() {
+    create(folder).close();
+    ReverieException error = assertThrows(ReverieException.class, () -> create(folder));
+    assertTrue(error.getMessage().contains("go on with it by --resume " + folder), error::getMessage);
+  }
+
+  @Test
+  void startsAgainWhereAProcessDiedAtOnce() throws IOException {
+    Files.createFile(folder.resolve(".lock"));
+    Files.createFile(folder.resolve("command.txt"));
+    Files.createFile(folder.resolve(".config.yaml.12.tmp"));
+    create(folder).close();
+    assertEquals("reverie finetune\n", Files.readString(folder.resolve("command.txt")));
+  }
+
+  @Test
+  void refusesAPathThatCannotBeAFolder() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    assertTrue(message(() -> create(file)).contains("this is a file"));
+    String message = message(() -> create(file.resolve("inside")));
+    assertTrue(message.startsWith("write " + file.resolve("inside") + ": "), message);
+    assertTrue(message.contains("\nhint: "), message);
+  }
+
+  @Test
+  void hasOneWriter() {
+    try (RunFolder run = create(folder)) {
+      assertTrue(
+          message(() -> RunFolder.resume(run.path(), config(), console))
+              .contains("another process (pid " + ProcessHandle.current().pid() + ") is writing to it"));
+    }
+    RunFolder.resume(folder, config(), console).close();
+  }
+
+  @Test
+  void resumesOnlyWithTheSameConfiguration() {
+    create(folder).close();
+    ConfigurationException error =
+        assertThrows(
+            ConfigurationException.class,
+            () ->
+                RunFolder.resume(folder, READER.read(null, null, List.of("seed=5", "epochs=1")), console));
+    assertTrue(error.getMessage().contains("\n  epochs: 12 → 1\n  seed: 1 → 5\n"), error::getMessage);
+  }
+
+  @Test
+  void resumesOnlyRuns() {
+    assertTrue(message(() -> RunFolder.resume(folder, config(), console)).contains("this is no run folder"));
+  }
+
+  @Test
+  void clearsWhatAKilledProcessLeft() throws IOException {
+    create(folder).close();
+    Path left = Files.createFile(Files.createDirectories(folder.resolve("checkpoints")).resolve(".x.1.tmp"));
+    RunFolder.resume(folder, config(), console).close();
+    assertFalse(Files.exists(left));
+  }
+
+  private static String message(Runnable action) {
+    return assertThrows(ReverieException.class, action::run).getMessage();
+  }
+
+  private RunFolder create(Path path) {
+    return RunFolder.create(path, config(), COMMAND, console);
+  }
+
+  private static Configuration<FinetuneConfig> config() {
+    return READER.read(null, null, List.of());
+  }
+}
