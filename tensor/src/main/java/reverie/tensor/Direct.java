@@ -35,7 +35,13 @@ final class Direct implements Interpreter {
     Backend backend = device.backend();
     if (!backend.supports(op, inputs)) {
       if (op instanceof Fused fused) {
-        return Interpreter.with(this, () -> fused.decompose(inputs));
+        try (Scope scope = Scope.open("decomposition")) {
+          Tensor[] outputs = Interpreter.with(this, () -> fused.decompose(inputs));
+          for (Tensor t : outputs) {
+            scope.keep(t);
+          }
+          return outputs;
+        }
       }
       throw new ReverieException(
           op.name() + ": the " + device + " device does not support it for " + describe(types(inputs)));
@@ -57,7 +63,17 @@ final class Direct implements Interpreter {
             op.name() + ": expected a contiguous target " + types.get(i) + ", got " + targets[i].type());
       }
     }
-    run(device(op, inputs).backend(), op, inputs, targets);
+    Backend backend = device(op, inputs).backend();
+    if (backend.supports(op, inputs)) {
+      run(backend, op, inputs, targets);
+      return;
+    }
+    try (Scope _ = Scope.open("decomposed update")) {
+      Tensor[] values = apply(op, inputs);
+      for (int i = 0; i < targets.length; i++) {
+        run(backend, new Copy(), new Tensor[] {values[i]}, new Tensor[] {targets[i]});
+      }
+    }
   }
 
   private static void run(Backend backend, Op op, Tensor[] given, Tensor[] outputs) {

@@ -59,14 +59,22 @@ public final class Scope implements AutoCloseable {
     return scope;
   }
 
-  /** Moves a tensor's memory to the enclosing scope, so that it outlives this one. */
+  /**
+   * Moves a tensor's memory to the enclosing scope, so that it outlives this one. A view of memory that outlives this
+   * scope anyway, say of a parameter, stays where it is.
+   */
   public Tensor keep(Tensor tensor) {
     if (parent == null) {
       throw new ReverieException(
           "scope: \"" + name + "\" has no enclosing scope to keep " + tensor.type() + " in",
           "open an outer scope, or adopt the tensor in a Scope.detached(…)");
     }
-    return parent.adopt(tensor);
+    for (Scope owner = tensor.storage().owner; owner != null; owner = owner.parent) {
+      if (owner == this) {
+        return parent.adopt(tensor);
+      }
+    }
+    return tensor;
   }
 
   /** Moves a tensor's memory to this scope, whichever scope it belonged to. */
