@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.objective;
+
+import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
+
+/**
+ * DDPO_IS (Black et al. 2023, §4.2): {@code max(-A rho, -A clip(rho, 1 - range, 1 + range))} with
+ * {@code rho = exp(lp - lp_old)}, PPO's clipped surrogate per denoising step; several updates per
+ * rollout.
+ *
+ * <p>{@code rho} is the ratio of <em>mean</em> log-densities where the policy takes means, so that
+ * the trust region in likelihood units is the D-th power of the one given here, D the number of
+ * elements of an image. At {@code lp == lp_old} the clipping does nothing and the gradient is that
+ * of {@link DdpoScoreFunction}.
+ *
+ * @param clipRange 1e-4 in the paper
+ * @param advantageLimit advantages are clamped to ± this, 5 in ddpo-pytorch, 10 in the authors' own
+ *     code
+ */
+public record DdpoImportanceSampled(double clipRange, double advantageLimit)
+    implements StepObjective {
+  /**
+   * Beyond this log-ratio {@code exp} says nothing any more; it keeps a diverged policy from making
+   * Inf.
+   */
+  private static final double LARGEST_LOG_RATIO = 20;
+
+  /** Checks the ranges. */
+  public DdpoImportanceSampled {
+    if (!(clipRange > 0 && advantageLimit > 0)) {
+      throw new ReverieException(
+          "ddpo_is: expected a positive clip range and advantage limit, got %s and %s"
+              .formatted(clipRange, advantageLimit));
+    }
+  }
+
+  /** The values of the reference implementation: 1e-4 and 5. */
+  public DdpoImportanceSampled() {
+    this(1e-4, 5);
+  }
+
+  @Override
+  public String name() {
+    return "ddpo_is";
+  }
+
+  @Override
+  public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
+    Tensor ratio = logProb.sub(oldLogProb).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp();
+    Tensor cost = advantage.clamp(-advantageLimit, advantageLimit).neg();
+    return cost.mul(ratio).maximum(cost.mul(ratio.clamp(1 - clipRange, 1 + clipRange)));
+  }
+}

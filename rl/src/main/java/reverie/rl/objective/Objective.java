@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.objective;
+
+/**
+ * What is learnt from a rollout. There is one kind per way of getting a gradient, and one file per
+ * objective; an objective of your own implements the kind it needs.
+ *
+ * <ul>
+ *   <li>{@link StepObjective}: a loss per decision of the reverse chain, from its log-probability
+ *       alone. One decision at a time is differentiated, so memory does not depend on the number of
+ *       steps.
+ *   <li>{@link DenoisingObjective}: a weighted denoising loss on the finished samples. The chain is
+ *       not looked at.
+ * </ul>
+ */
+public sealed interface Objective permits StepObjective, DenoisingObjective {
+  /** The name in configuration, logs and errors. */
+  String name();
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.reward;
+
+/**
+ * A black box that judges pictures; larger is better. It may be slow, may call other processes and
+ * may fail: {@link RewardRunner} keeps it on a thread of its own and turns every misbehaviour into
+ * one clear error.
+ *
+ * <p>A reward is called by one thread at a time and needs no gradient.
+ */
+@FunctionalInterface
+public interface Reward {
+  /**
+   * Scores a batch.
+   *
+   * @return one finite score per sample, in the order of the batch
+   * @throws Exception for whatever reason; the run stops with this as the cause
+   */
+  double[] score(RewardBatch batch) throws Exception;
+
+  /** The name in logs and errors. */
+  default String name() {
+    return getClass().getSimpleName();
+  }
+
+  /** Gives a lambda a name. */
+  static Reward named(String name, Reward reward) {
+    return new NamedReward(name, reward);
+  }
+}
