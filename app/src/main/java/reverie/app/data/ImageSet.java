@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.data;
+
+import java.util.List;
+import java.util.function.Predicate;
+import reverie.tensor.ReverieException;
+
+/**
+ * Pictures of one size with the prompts that describe them: what a model is trained on and what its
+ * samples are compared with, wherever they come from ({@link SilkIcons}, {@link ImageFolder}).
+ *
+ * @param height rows of every picture
+ * @param width columns of every picture
+ * @param items the pictures, in an order that never changes for the same source
+ */
+public record ImageSet(int height, int width, List<Item> items) {
+  /** Red, green and blue. */
+  public static final int CHANNELS = 3;
+
+  /**
+   * One picture.
+   *
+   * @param name unique in its set, as its source calls it
+   * @param prompt the words that should draw it
+   * @param pixels {@code [height, width, 3]} in [−1, 1], over white; shared, not to be written to
+   */
+  public record Item(String name, String prompt, float[] pixels) {}
+
+  /**
+   * Checks that every picture has the size of the set.
+   *
+   * @throws ReverieException naming the first that has not
+   */
+  public ImageSet {
+    items = List.copyOf(items);
+    for (Item item : items) {
+      if (item.pixels.length != height * width * CHANNELS) {
+        throw new ReverieException(
+            "image set: every picture must have %d×%d pixels of 3 channels, but '%s' has %d values"
+                .formatted(height, width, item.name, item.pixels.length),
+            "resize the pictures to one size before training on them");
+      }
+    }
+  }
+
+  /**
+   * Returns the number of pictures.
+   *
+   * @return how many there are
+   */
+  public int size() {
+    return items.size();
+  }
+
+  /**
+   * Returns the prompts in the order of the pictures.
+   *
+   * @return one prompt a picture
+   */
+  public List<String> prompts() {
+    return items.stream().map(Item::prompt).toList();
+  }
+
+  /**
+   * Returns those pictures that pass, in the same order.
+   *
+   * @param accept says which to keep
+   * @return a set sharing the pixels of this one
+   */
+  public ImageSet where(Predicate<Item> accept) {
+    return new ImageSet(height, width, items.stream().filter(accept).toList());
+  }
+
+  /**
+   * Copies some pictures into one array.
+   *
+   * @param rows their places in this set, in any order, repeats allowed
+   * @return {@code [rows.length, height, width, 3]}
+   */
+  public float[] batch(int... rows) {
+    int each = height * width * CHANNELS;
+    float[] batch = new float[rows.length * each];
+    for (int i = 0; i < rows.length; i++) {
+      System.arraycopy(items.get(rows[i]).pixels, 0, batch, i * each, each);
+    }
+    return batch;
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.data;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.tensor.ReverieException;
+
+class ImageFolderTest {
+  @TempDir Path folder;
+
+  @Test
+  void takesNamesForPromptsWithoutMetadata() throws IOException {
+    draw("red_dot.png", 2, 0xFFFF0000);
+    draw("glass.png", 2, 0x00123456);
+    ImageSet set = ImageFolder.read(folder);
+    assertEquals(List.of("glass", "red dot"), set.prompts());
+    assertArrayEquals(new float[] {1, 1, 1}, Arrays.copyOf(set.items().get(0).pixels(), 3));
+    assertArrayEquals(new float[] {1, -1, -1}, Arrays.copyOf(set.items().get(1).pixels(), 3));
+    assertEquals(2, set.height());
+  }
+
+  @Test
+  void readsCaptionsInTheirOrder() throws IOException {
+    draw("b.png", 2, 0xFF000000);
+    draw("a.png", 2, 0xFFFFFFFF);
+    metadata(
+        "{\"file_name\": \"b.png\", \"text\": \"night, café\"}\n\n{\"file_name\": \"a.png\", \"text\": \"day\"}");
+    ImageSet set = ImageFolder.read(folder);
+    assertEquals(List.of("night, café", "day"), set.prompts());
+    assertEquals(-1, set.items().getFirst().pixels()[0]);
+  }
+
+  @Test
+  void saysWhatIsWrong() throws IOException {
+    assertTrue(message().contains("has no pictures"));
+    draw("a.png", 2, 0);
+    metadata("{\"file_name\": \"a.png\"}");
+    assertTrue(message().contains("line 1"));
+    metadata("{\"file_name\": \"a.png\", \"text\": \"x\"}\n{\"file_name\": ");
+    assertTrue(message().contains("line 2"));
+    metadata("{\"file_name\": \"gone.png\", \"text\": \"x\"}");
+    assertTrue(message().contains("gone.png' does not exist"));
+    Files.writeString(folder.resolve("bad.png"), "no picture");
+    metadata("{\"file_name\": \"bad.png\", \"text\": \"x\"}");
+    assertTrue(message().contains("bad.png' is not a picture"));
+    draw("big.png", 3, 0);
+    metadata(
+        "{\"file_name\": \"a.png\", \"text\": \"x\"}\n{\"file_name\": \"big.png\", \"text\": \"y\"}");
+    assertTrue(message().contains("'big.png' is 3×3, but the first picture is 2×2"));
+  }
+
+  private String message() {
+    return assertThrows(ReverieException.class, () -> ImageFolder.read(folder)).getMessage();
+  }
+
+  private void metadata(String lines) throws IOException {
+    Files.writeString(folder.resolve("metadata.jsonl"), lines);
+  }
+
+  private void draw(String name, int size, int argb) throws IOException {
+    BufferedImage image = new BufferedImage(size, size, BufferedImage.TYPE_INT_ARGB);
+    for (int i = 0; i < size * size; i++) {
+      image.setRGB(i % size, i / size, argb);
+    }
+    ImageIO.write(image, "png", folder.resolve(name).toFile());
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.data;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class RetrievalTest {
+  private static final ImageSet REAL =
+      new ImageSet(
+          1,
+          1,
+          List.of(
+              new ImageSet.Item("a", "car add", new float[] {1, 1, 1}),
+              new ImageSet.Item("b", "car delete", new float[] {-1, -1, -1}),
+              new ImageSet.Item("c", "cup delete", new float[] {1, -1, -1}),
+              new ImageSet.Item("d", "moon", new float[] {1, -1, -1})));
+
+  @Test
+  void countsFirstAndLastWordsOfTheNearest() {
+    float[] images = {.9f, .8f, 1, -.7f, -.9f, -1, .4f, -1, -1};
+    Retrieval.Result result =
+        new Retrieval(REAL).evaluate(images, List.of("car delete", "car delete", "car delete"));
+    assertEquals(2 / 3.0, result.firstWord().mean());
+    assertEquals(2 / 3.0, result.lastWord().mean());
+    assertEquals(3, result.firstWord().n());
+  }
+
+  @Test
+  void anyOfEquallyNearPicturesWillDo() {
+    float[] images = {1, -1, -1, 1, -1, -1};
+    Retrieval.Result result = new Retrieval(REAL).evaluate(images, List.of("moon", "cup delete"));
+    assertEquals(1, result.firstWord().mean());
+    assertEquals(1, result.lastWord().mean());
+  }
+
+  @Test
+  void realIconsRetrieveThemselves() {
+    ImageSet icons =
+        SilkIcons.all()
+            .where(icon -> icon.name().startsWith("layout") || icon.name().equals("overlays"));
+    float[] all = icons.batch(IntStream.range(0, icons.size()).toArray());
+    Retrieval.Result result = new Retrieval(icons).evaluate(all, icons.prompts());
+    assertEquals(1, result.firstWord().mean());
+    assertEquals(1, result.lastWord().mean());
+  }
+
+  @Test
+  void refusesAWrongNumberOfValues() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Retrieval(REAL).evaluate(new float[4], List.of("car add")));
+  }
+
+  @Test
+  void estimatesAgreeWithTextbookValues() {
+    // Wilson's interval of 8 of 10, and Student's of five numbers (t = 2.776).
+    Estimate share = Estimate.proportion(8, 10);
+    assertEquals(0.4902, share.low(), 1e-4);
+    assertEquals(0.9433, share.high(), 1e-4);
+    Estimate mean = Estimate.mean(1, 2, 3, 4, 5);
+    assertEquals(3, mean.mean());
+    assertEquals(3 - 2.7764 * Math.sqrt(2.5 / 5), mean.low(), 1e-4);
+    assertEquals(0, Estimate.proportion(0, 50).low(), 1e-12);
+  }
+}
