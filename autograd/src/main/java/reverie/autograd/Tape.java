@@ -188,7 +188,7 @@ public final class Tape implements Interpreter {
   }
 
   private static Object currentPause() {
-    return PAUSE.orElse(null);
+    return PAUSE.isBound() ? PAUSE.get() : null;
   }
 
   /** The innermost tape that records now, looking only at the current interpreter itself. */

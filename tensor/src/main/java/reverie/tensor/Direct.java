@@ -37,8 +37,9 @@ final class Direct implements Interpreter {
       if (op instanceof Fused fused) {
         try (Scope scope = Scope.open("decomposition")) {
           Tensor[] outputs = Interpreter.with(this, () -> fused.decompose(inputs));
-          for (Tensor t : outputs) {
-            scope.keep(t);
+          for (int i = 0; i < outputs.length; i++) {
+            // Always a tensor of its own: a definition may pass an input through.
+            outputs[i] = scope.keep(outputs[i]).detach();
           }
           return outputs;
         }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
+import reverie.tensor.op.CustomOp;
+
+class GradCheckTest {
+  /** A user's operation: x³ by its definition alone. */
+  private record Cube() implements CustomOp {
+    @Override
+    public List<TensorType> infer(List<TensorType> inputs) {
+      return inputs;
+    }
+
+    @Override
+    public Tensor[] decompose(Tensor... inputs) {
+      return new Tensor[] {inputs[0].square().mul(inputs[0])};
+    }
+  }
+
+  @Test
+  void differentiatesACustomOperationThroughItsDefinition() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(3).normal(Device.reference(), 2, 5);
+      GradCheck.of(in -> reverie.tensor.Ops.applyAll(new Cube(), in)).check(x).require(1e-9);
+    }
+  }
+
+  @Test
+  void findsAWrongGradient() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(3).normal(Device.reference(), 2, 5);
+      // detach() hides half of the derivative of x².
+      GradCheck.Report report = GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
+      assertTrue(report.worst() > 0.1, report.toString());
+      assertThrows(ReverieException.class, () -> report.require(1e-6));
+    }
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+class TapeTest {
+  private static final Device DEVICE = Device.reference();
+  private Scope scope;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open("test");
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  @Test
+  void differentiatesALinearRegression() {
+    Tensor x = DEVICE.tensor(new double[] {1, 2, 3, 4}, 2, 2);
+    Tensor w = DEVICE.tensor(new double[] {1, -1}, 2, 1);
+    Tensor y = DEVICE.tensor(new double[] {0, 1}, 2, 1);
+    Tape.Result r = Tape.run(List.of(w), () -> Ops.mse(x.matmul(w), y));
+    // Residuals are −1 and −2: the loss is 2.5 and its gradient xᵀ·residuals.
+    assertEquals(2.5, r.loss().item(), 1e-12);
+    assertArrayEquals(new double[] {-7, -10}, r.gradient(w).toDoubles(), 1e-12);
+  }
+
+  @Test
+  void addsUpEveryUseOfATensorAndUndoesBroadcasting() {
+    Tensor a = DEVICE.tensor(new double[] {2, 3}, 2);
+    Tensor b = DEVICE.tensor(new double[] {10, 20, 30, 40}, 2, 2);
+    Tape.Result r = Tape.run(List.of(a), () -> a.mul(b).add(a).mul(a).sum());
+    // Σ over rows of (b·a + a)·a: derivative 2a(b+1) summed over the rows.
+    assertArrayEquals(
+        new double[] {2 * 2 * (11 + 31), 2 * 3 * (21 + 41)}, r.gradient(a).toDoubles(), 1e-12);
+  }
+
+  @Test
+  void givesZerosForWhatTheLossDoesNotUse() {
+    Tensor a = DEVICE.tensor(new double[] {2, 3}, 2);
+    Tensor unused = DEVICE.tensor(new double[] {1, 1, 1}, 3);
+    Tape.Result r = Tape.run(List.of(a, unused), () -> a.sum());
+    assertArrayEquals(new double[3], r.gradient(unused).toDoubles());
+    assertThrows(ReverieException.class, () -> r.gradient(DEVICE.scalar(1)));
+  }
+
+  @Test
+  void refusesALossOfSeveralElements() {
+    Tensor a = DEVICE.tensor(new double[] {2, 3}, 2);
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> Tape.run(List.of(a), () -> a.mul(2)));
+    assertTrue(e.getMessage().contains("F64[2]"), e.getMessage());
+  }
+
+  @Test
+  void stopsAtDetachAndInNoGradient() {
+    Tensor a = DEVICE.tensor(new double[] {2}, 1);
+    Tape.Result r =
+        Tape.run(
+            List.of(a),
+            () -> a.mul(a.detach()).add(a.mul(Tape.noGradient(() -> a.mul(5)))).sum());
+    assertEquals(2 + 10, r.gradient(a).item(), 1e-12);
+  }
+
+  @Test
+  void differentiatesTwice() {
+    Tensor a = DEVICE.tensor(new double[] {0.3}, 1);
+    Tape.Result second =
+        Tape.run(
+            List.of(a),
+            () -> {
+              Tape.Result first = Tape.run(List.of(a), () -> a.square().mul(a).silu().sum());
+              return first.gradient(a).sum();
+            });
+    double h = 1e-4;
+    double numeric = (slope(0.3 + h) - slope(0.3 - h)) / (2 * h);
+    assertEquals(numeric, second.gradient(a).item(), 1e-6);
+  }
+
+  private static double slope(double x) {
+    double u = x * x * x;
+    double s = 1 / (1 + Math.exp(-u));
+    return s * (1 + u * (1 - s)) * 3 * x * x;
+  }
+
+  @Test
+  void checkpointGivesTheSameGradientsAlsoOfWhatItClosesOver() {
+    Tensor x = Rng.of(1).normal(DEVICE, 3, 4);
+    Tensor w = Rng.of(2).normal(DEVICE, 4, 4);
+    Tensor[] plain = gradients(x, w, false);
+    Tensor[] checkpointed = gradients(x, w, true);
+    for (int i = 0; i < 2; i++) {
+      assertArrayEquals(plain[i].toDoubles(), checkpointed[i].toDoubles(), 1e-13);
+    }
+  }
+
+  private static Tensor[] gradients(Tensor x, Tensor w, boolean checkpointed) {
+    Tape.Result r =
+        Tape.run(
+            List.of(x, w),
+            () -> {
+              Tensor shared = x.mul(2);
+              Tensor h = block(shared, w, checkpointed);
+              return block(h.add(shared), w, checkpointed).square().mean();
+            });
+    return new Tensor[] {r.gradient(x), r.gradient(w)};
+  }
+
+  private static Tensor block(Tensor x, Tensor w, boolean checkpointed) {
+    return checkpointed
+        ? Tape.checkpoint(() -> x.matmul(w).silu().add(x))
+        : x.matmul(w).silu().add(x);
+  }
+
+  @Test
+  void checkpointFreesWhatLiesBetween() {
+    Tensor x = Rng.of(1).normal(DEVICE, 50, 50);
+    long[] live = new long[2];
+    for (int i = 0; i < 2; i++) {
+      boolean checkpointed = i == 1;
+      try (Scope _ = Scope.open("forward")) {
+        int index = i;
+        Tape.run(
+            List.of(x),
+            () -> {
+              Tensor y = x;
+              for (int k = 0; k < 5; k++) {
+                y = block(y, x, checkpointed);
+              }
+              live[index] = DEVICE.liveBytes();
+              return y.sum();
+            });
+      }
+    }
+    assertTrue(live[1] < 0.7 * live[0], live[1] + " of " + live[0]);
+  }
+
+  @Test
+  void refusesAnUpdateOfWhatItRecords() {
+    Tensor a = DEVICE.tensor(new double[] {2}, 1);
+    assertThrows(
+        ReverieException.class,
+        () ->
+            Tape.run(
+                List.of(a),
+                () -> {
+                  a.assign(DEVICE.tensor(new double[] {1}, 1));
+                  return a.sum();
+                }));
+  }
+}
