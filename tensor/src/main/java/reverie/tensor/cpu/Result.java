@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.Memory.BYTES;
