@@ -1,0 +1,91 @@
+package reverie.app.report;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.RunFolder;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Images of a run that the report shows, kept as PNG files and a list under {@code images/NAME} in its folder.
+ *
+ * <p>Two galleries {@code X-before} and {@code X-after} are shown side by side, so they should hold the same prompts
+ * and seeds in the same order.
+ *
+ * @param name the folder's name, for example "training-before"
+ * @param pictures in order
+ */
+public record Gallery(String name, List<Picture> pictures) {
+  /** Ending of the galleries of the base model. */
+  public static final String BEFORE = "-before";
+
+  /** Ending of the galleries of the fine-tuned model. */
+  public static final String AFTER = "-after";
+
+  private static final String LIST = "gallery.json";
+
+  /**
+   * One image.
+   *
+   * @param prompt what it should show
+   * @param note a few words about it, for example "231 bytes"; may be empty
+   * @param image the image
+   */
+  public record Picture(String prompt, String note, BufferedImage image) {}
+
+  /**
+   * Keeps the gallery in a run folder, in place of one of the same name.
+   *
+   * @param run the folder
+   */
+  public void write(RunFolder run) {
+    List<Map<String, String>> list = new ArrayList<>();
+    for (int i = 0; i < pictures.size(); i++) {
+      Picture picture = pictures.get(i);
+      String file = "%03d.png".formatted(i);
+      Images.write(run.resolve("images/" + name + "/" + file), picture.image());
+      Map<String, String> entry = new LinkedHashMap<>();
+      entry.put("file", file);
+      entry.put("prompt", picture.prompt());
+      entry.put("note", picture.note());
+      list.add(entry);
+    }
+    run.writeJson("images/" + name + "/" + LIST, list);
+  }
+
+  /**
+   * Finds a gallery.
+   *
+   * @param runFolder the run folder
+   * @param name its name
+   * @return the gallery, if the run has made it
+   */
+  public static Optional<Gallery> read(Path runFolder, String name) {
+    Path folder = runFolder.resolve("images").resolve(name);
+    Path list = folder.resolve(LIST);
+    if (!Files.exists(list)) {
+      return Optional.empty();
+    }
+    try {
+      List<Picture> pictures = new ArrayList<>();
+      for (JsonNode entry : new JsonMapper().readTree(Files.readString(list))) {
+        pictures.add(
+            new Picture(
+                entry.path("prompt").asString(""),
+                entry.path("note").asString(""),
+                Images.read(folder.resolve(entry.path("file").asString("")))));
+      }
+      return Optional.of(new Gallery(name, pictures));
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(list, e);
+    }
+  }
+}

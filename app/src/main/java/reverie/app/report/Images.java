@@ -1,0 +1,109 @@
+package reverie.app.report;
+
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import reverie.app.run.AtomicFile;
+import reverie.tensor.ReverieException;
+
+/** From a model's numbers to images and PNG files. */
+public final class Images {
+  private Images() {}
+
+  /**
+   * Images as a model makes them.
+   *
+   * @param pixels {@code [n, height, width, 3]} in [−1, 1]; what lies outside is clamped
+   * @param height rows of each
+   * @param width columns of each
+   * @return n images
+   */
+  public static List<BufferedImage> fromModel(float[] pixels, int height, int width) {
+    int size = height * width * 3;
+    if (pixels.length % size != 0) {
+      throw new ReverieException(
+          "images: expected a multiple of %d×%d×3 values, but came %d".formatted(height, width, pixels.length),
+          "give images as [n, height, width, 3]");
+    }
+    List<BufferedImage> images = new ArrayList<>();
+    for (int start = 0; start < pixels.length; start += size) {
+      BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+      for (int i = 0; i < height * width; i++) {
+        int at = start + 3 * i;
+        int rgb = level(pixels[at]) << 16 | level(pixels[at + 1]) << 8 | level(pixels[at + 2]);
+        image.setRGB(i % width, i / width, rgb);
+      }
+      images.add(image);
+    }
+    return images;
+  }
+
+  private static int level(float value) {
+    return Math.round(Math.clamp((value + 1) / 2, 0f, 1f) * 255);
+  }
+
+  /** Every pixel as a square of {@code scale} pixels. */
+  static BufferedImage enlarge(BufferedImage image, int scale) {
+    int width = image.getWidth() * scale;
+    int height = image.getHeight() * scale;
+    BufferedImage large = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    Graphics2D graphics = large.createGraphics();
+    graphics.setRenderingHint(
+        RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_NEAREST_NEIGHBOR);
+    graphics.drawImage(image, 0, 0, width, height, null);
+    graphics.dispose();
+    return large;
+  }
+
+  /**
+   * Encodes.
+   *
+   * @param image the image
+   * @return a PNG file
+   */
+  public static byte[] png(BufferedImage image) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try {
+      ImageIO.write(image, "png", out);
+    } catch (IOException e) {
+      throw new AssertionError("memory refuses a write", e);
+    }
+    return out.toByteArray();
+  }
+
+  /**
+   * Writes a PNG file.
+   *
+   * @param file where
+   * @param image the image
+   */
+  public static void write(Path file, BufferedImage image) {
+    AtomicFile.write(file, png(image));
+  }
+
+  /**
+   * Reads a PNG file.
+   *
+   * @param file the file
+   * @return the image
+   */
+  public static BufferedImage read(Path file) {
+    try {
+      BufferedImage image = ImageIO.read(new ByteArrayInputStream(Files.readAllBytes(file)));
+      if (image == null) {
+        throw new ReverieException("read " + file + ": this is no image", "give a PNG file");
+      }
+      return image;
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(file, e);
+    }
+  }
+}

@@ -1,0 +1,336 @@
+package reverie.app.report;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import reverie.app.data.Estimate;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.Metrics;
+import reverie.app.run.RunFolder;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Turns a run folder into {@code report.html}: one file that needs nothing else, on a screen, a phone or paper.
+ *
+ * <p>It is made only from what the folder holds, so it can be made at any time, of a run that goes on or was cut off
+ * too, and shows whatever is there already.
+ */
+public final class RunReport {
+  /** The file's name in the run folder. */
+  public static final String FILE = "report.html";
+
+  private static final int PICTURES_SHOWN = 48;
+
+  private final Path folder;
+  private final List<Metrics.Line> lines;
+  private final List<EvaluationPoint> evaluations;
+  private final StringBuilder page = new StringBuilder();
+
+  private RunReport(Path folder) {
+    this.folder = folder;
+    lines = Metrics.read(folder);
+    evaluations = lines.stream().map(EvaluationPoint::of).flatMap(Optional::stream).toList();
+  }
+
+  /**
+   * Writes the report.
+   *
+   * @param runFolder the run folder
+   * @param title what the run did, in a few words
+   * @return the file
+   */
+  public static Path write(Path runFolder, String title) {
+    Path file = runFolder.resolve(FILE);
+    AtomicFile.writeText(file, new RunReport(runFolder).toHtml(title));
+    return file;
+  }
+
+  private String toHtml(String title) {
+    page.append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    page.append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+    page.append("<title>%s</title><style>%s</style></head><body>".formatted(Html.escape(title), css()));
+    page.append("<h1>").append(Html.escape(title)).append("</h1>");
+    headline();
+    galleries();
+    plots("Learning", rewardCurve());
+    plots("What the reward costs", frontier());
+    evaluationTable();
+    plots("Diagnostics", diagnostics());
+    file("Command", RunFolder.COMMAND);
+    file("Configuration", RunFolder.CONFIG);
+    environment();
+    return page.append("</body></html>\n").toString();
+  }
+
+  private void headline() {
+    Summary.read(folder)
+        .ifPresent(
+            summary -> {
+              page.append("<section class=\"cards\">");
+              change("Reward, training prompts", summary.rewardBefore(), summary.rewardAfter());
+              change("Reward, held-out prompts", summary.heldoutBefore(), summary.heldoutAfter());
+              change("Still recognised", summary.retrievalBefore(), summary.retrievalAfter());
+              card(
+                  "Cost",
+                  "%.1f min".formatted(summary.seconds() / 60),
+                  "%,d images scored, %,.0f MB".formatted(summary.rewardQueries(), summary.peakRssMb()));
+              page.append("</section>");
+            });
+  }
+
+  private void change(String name, Estimate before, Estimate after) {
+    boolean share = name.startsWith("Still");
+    String percent =
+        share ? "" : " (%+.0f %%)".formatted(100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
+    card(
+        name,
+        "%s → %s%s".formatted(mean(before, share), mean(after, share), percent),
+        "95 %% intervals %s and %s, n = %d".formatted(interval(before, share), interval(after, share), after.n()));
+  }
+
+  private void card(String name, String value, String detail) {
+    page.append(
+        "<div class=\"card\"><h3>%s</h3><p class=\"value\">%s</p><p class=\"detail\">%s</p></div>"
+            .formatted(Html.escape(name), Html.escape(value), Html.escape(detail)));
+  }
+
+  private static String mean(Estimate estimate, boolean share) {
+    return share ? "%.0f %%".formatted(100 * estimate.mean()) : figure(estimate.mean());
+  }
+
+  private static String interval(Estimate estimate, boolean share) {
+    return share
+        ? "%.0f–%.0f %%".formatted(100 * estimate.low(), 100 * estimate.high())
+        : "[%s, %s]".formatted(figure(estimate.low()), figure(estimate.high()));
+  }
+
+  /** Four figures, without an exponent where one can do without, and with a true minus. */
+  private static String figure(double value) {
+    double size = Math.abs(value);
+    String text =
+        size != 0 && (size < 1e-3 || size >= 1e7)
+            ? String.format(Locale.ROOT, "%.3g", value)
+            : String.format(Locale.ROOT, size >= 100 ? "%.1f" : size >= 1 ? "%.2f" : "%.4f", value);
+    return text.replace('-', '−');
+  }
+
+  private void galleries() {
+    for (String name : galleryNames()) {
+      Gallery gallery = Gallery.read(folder, name).orElseThrow();
+      if (name.endsWith(Gallery.AFTER)) {
+        continue;
+      }
+      String subject = name.endsWith(Gallery.BEFORE) ? name.substring(0, name.length() - 7) : name;
+      Optional<Gallery> after =
+          name.endsWith(Gallery.BEFORE) ? Gallery.read(folder, subject + Gallery.AFTER) : Optional.empty();
+      page.append("<section><h2>").append(Html.escape(heading(subject))).append("</h2>");
+      page.append(after.isPresent() ? "<p>Before → after, from equal seeds.</p>" : "");
+      page.append("<div class=\"gallery\">");
+      for (int i = 0; i < Math.min(PICTURES_SHOWN, gallery.pictures().size()); i++) {
+        int at = i;
+        figure(
+            gallery.pictures().get(i),
+            after.filter(g -> at < g.pictures().size()).map(g -> g.pictures().get(at)));
+      }
+      page.append("</div></section>");
+    }
+  }
+
+  private void figure(Gallery.Picture before, Optional<Gallery.Picture> after) {
+    page.append("<figure><div class=\"pair\">");
+    page.append(Html.image(Images.png(before.image()), before.prompt()));
+    after.ifPresent(p -> page.append("<span>→</span>").append(Html.image(Images.png(p.image()), p.prompt())));
+    page.append("</div><figcaption>").append(Html.escape(before.prompt()));
+    String notes = after.map(p -> before.note() + " → " + p.note()).orElse(before.note());
+    if (!before.note().isEmpty()) {
+      page.append("<small>").append(Html.escape(notes)).append("</small>");
+    }
+    page.append("</figcaption></figure>");
+  }
+
+  private List<String> galleryNames() {
+    Path images = folder.resolve("images");
+    if (!Files.isDirectory(images)) {
+      return List.of();
+    }
+    try (Stream<Path> folders = Files.list(images)) {
+      // Training prompts before held-out ones, later samples before earlier ones.
+      return folders
+          .map(path -> path.getFileName().toString())
+          .filter(name -> Gallery.read(folder, name).isPresent())
+          .sorted((a, b) -> b.compareTo(a))
+          .toList();
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(images, e);
+    }
+  }
+
+  private static String heading(String name) {
+    String words = name.replace('-', ' ').replace("heldout", "held-out");
+    String subject = Character.toUpperCase(words.charAt(0)) + words.substring(1);
+    return name.equals("training") || name.equals("heldout") ? subject + " prompts" : subject;
+  }
+
+  private List<Plot> rewardCurve() {
+    List<Plot.Point> training = new ArrayList<>();
+    List<Plot.Point> heldout = new ArrayList<>();
+    List<Plot.Point> retrieval = new ArrayList<>();
+    for (EvaluationPoint point : evaluations) {
+      training.add(point(point.epoch(), point.reward(), ""));
+      heldout.add(point(point.epoch(), point.heldout(), ""));
+      retrieval.add(point(point.epoch(), point.retrieval(), ""));
+    }
+    return List.of(
+        new Plot(
+            "Reward on fixed prompts and seeds",
+            "epoch",
+            "reward, 95 % interval",
+            List.of(
+                new Plot.Series("training", training, false), new Plot.Series("held-out", heldout, false))),
+        new Plot(
+            "Recognised: nearest real image has the first word",
+            "epoch",
+            "share",
+            List.of(new Plot.Series("training", retrieval, false))));
+  }
+
+  private List<Plot> frontier() {
+    List<Plot.Point> againstRetrieval = new ArrayList<>();
+    List<Plot.Point> againstKl = new ArrayList<>();
+    for (EvaluationPoint point : evaluations) {
+      String label = Integer.toString(point.epoch());
+      againstRetrieval.add(point(point.retrieval().mean(), point.reward(), label));
+      againstKl.add(point(point.klToBase(), point.reward(), label));
+    }
+    return List.of(
+        new Plot(
+            "Reward against being recognised, by epoch",
+            "share recognised",
+            "reward",
+            List.of(new Plot.Series("", againstRetrieval, true))),
+        new Plot(
+            "Reward against distance from the base, by epoch",
+            "KL to the base model",
+            "reward",
+            List.of(new Plot.Series("", againstKl, true))));
+  }
+
+  private static Plot.Point point(double x, Estimate y, String label) {
+    return new Plot.Point(x, y.mean(), y.low(), y.high(), label);
+  }
+
+  private void evaluationTable() {
+    if (evaluations.isEmpty()) {
+      return;
+    }
+    page.append("<section><h2>Evaluations</h2><div class=\"wide\"><table><thead><tr>");
+    for (String head : List.of("epoch", "reward", "held-out reward", "recognised", "KL to base")) {
+      page.append("<th>").append(head).append("</th>");
+    }
+    page.append("</tr></thead><tbody>");
+    for (EvaluationPoint point : evaluations) {
+      page.append(
+          "<tr><td>%d</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>"
+              .formatted(
+                  point.epoch(),
+                  cell(point.reward(), false),
+                  cell(point.heldout(), false),
+                  cell(point.retrieval(), true),
+                  Double.isNaN(point.klToBase()) ? "–" : figure(point.klToBase())));
+    }
+    page.append("</tbody></table></div></section>");
+  }
+
+  private static String cell(Estimate estimate, boolean share) {
+    return Double.isNaN(estimate.mean())
+        ? "–"
+        : "%s <small>%s</small>".formatted(mean(estimate, share), interval(estimate, share));
+  }
+
+  /** A small plot for every other number that changes. */
+  private List<Plot> diagnostics() {
+    Set<String> names = new LinkedHashSet<>();
+    lines.forEach(line -> names.addAll(line.values().keySet()));
+    names.removeIf(name -> name.startsWith(EvaluationPoint.PREFIX));
+    Map<String, Plot> plots = new LinkedHashMap<>();
+    for (String name : names) {
+      List<Plot.Point> points =
+          lines.stream()
+              .filter(line -> line.values().containsKey(name))
+              .map(line -> Plot.Point.of(line.step(), line.values().get(name)))
+              .toList();
+      if (points.size() > 1) {
+        plots.put(name, new Plot(name, "step", "", List.of(new Plot.Series(name, points, false))));
+      }
+    }
+    return List.copyOf(new TreeMap<>(plots).values());
+  }
+
+  private void plots(String heading, List<Plot> plots) {
+    List<Plot> drawn = plots.stream().filter(plot -> !plot.isEmpty()).toList();
+    if (drawn.isEmpty()) {
+      return;
+    }
+    page.append("<section><h2>").append(Html.escape(heading)).append("</h2><div class=\"plots\">");
+    drawn.forEach(plot -> page.append(plot.toSvg()));
+    page.append("</div></section>");
+  }
+
+  private void file(String heading, String name) {
+    Path file = folder.resolve(name);
+    if (Files.exists(file)) {
+      page.append("<section><h2>").append(heading).append("</h2><pre>");
+      page.append(Html.escape(read(file).strip())).append("</pre></section>");
+    }
+  }
+
+  private void environment() {
+    Path file = folder.resolve(RunFolder.VERSIONS);
+    if (!Files.exists(file)) {
+      return;
+    }
+    page.append("<section><h2>Environment</h2><div class=\"wide\"><table><tbody>");
+    for (Map.Entry<String, JsonNode> entry : new JsonMapper().readTree(read(file)).properties()) {
+      JsonNode value = entry.getValue();
+      String text =
+          value.isObject()
+              ? String.join(
+                  ", ",
+                  value.properties().stream().map(d -> d.getKey() + " " + d.getValue().asString()).toList())
+              : value.asString();
+      page.append(
+          "<tr><th>%s</th><td>%s</td></tr>".formatted(Html.escape(entry.getKey()), Html.escape(text)));
+    }
+    page.append("</tbody></table></div></section>");
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(file, e);
+    }
+  }
+
+  private static String css() {
+    try (InputStream in = RunReport.class.getResourceAsStream("report.css")) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8).replaceAll("\\s*\n\\s*", " ");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+package reverie.app.report;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import reverie.app.data.Estimate;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.RunFolder;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The result of a fine-tuning run in ten numbers, {@code summary.json} in its folder.
+ *
+ * @param rewardBefore reward of the base model on training prompts
+ * @param rewardAfter reward of the fine-tuned model there
+ * @param heldoutBefore reward of the base model on held-out prompts
+ * @param heldoutAfter reward of the fine-tuned model there
+ * @param retrievalBefore share of right first words of the base model
+ * @param retrievalAfter share of right first words of the fine-tuned model
+ * @param rewardQueries images that the reward was asked about in training
+ * @param seconds the whole run's time
+ * @param peakRssMb largest resident memory, in 2^20 bytes
+ * @param ratioSelfTestMaxDeviation largest |ratio − 1| before the first update
+ */
+public record Summary(
+    Estimate rewardBefore,
+    Estimate rewardAfter,
+    Estimate heldoutBefore,
+    Estimate heldoutAfter,
+    Estimate retrievalBefore,
+    Estimate retrievalAfter,
+    long rewardQueries,
+    double seconds,
+    double peakRssMb,
+    double ratioSelfTestMaxDeviation) {
+
+  /** The file's name in the run folder. */
+  public static final String FILE = "summary.json";
+
+  /**
+   * Writes the file.
+   *
+   * @param run the run folder
+   */
+  public void write(RunFolder run) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("reward_before", toMap(rewardBefore));
+    map.put("reward_after", toMap(rewardAfter));
+    map.put("heldout_before", toMap(heldoutBefore));
+    map.put("heldout_after", toMap(heldoutAfter));
+    map.put("retrieval_before", toMap(retrievalBefore));
+    map.put("retrieval_after", toMap(retrievalAfter));
+    map.put("reward_queries", rewardQueries);
+    map.put("seconds", seconds);
+    map.put("peak_rss_mb", peakRssMb);
+    map.put("ratio_self_test_max_deviation", ratioSelfTestMaxDeviation);
+    run.writeJson(FILE, map);
+  }
+
+  /**
+   * Reads the file.
+   *
+   * @param runFolder the run folder
+   * @return the summary, if the run has come to its end
+   */
+  public static Optional<Summary> read(Path runFolder) {
+    Path file = runFolder.resolve(FILE);
+    if (!Files.exists(file)) {
+      return Optional.empty();
+    }
+    try {
+      JsonNode tree = new JsonMapper().readTree(Files.readString(file));
+      return Optional.of(
+          new Summary(
+              estimate(tree.path("reward_before")),
+              estimate(tree.path("reward_after")),
+              estimate(tree.path("heldout_before")),
+              estimate(tree.path("heldout_after")),
+              estimate(tree.path("retrieval_before")),
+              estimate(tree.path("retrieval_after")),
+              tree.path("reward_queries").asLong(),
+              tree.path("seconds").asDouble(),
+              tree.path("peak_rss_mb").asDouble(),
+              tree.path("ratio_self_test_max_deviation").asDouble()));
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(file, e);
+    }
+  }
+
+  /**
+   * The largest resident memory that this process has had.
+   *
+   * @return 2^20 bytes; NaN where the system does not tell
+   */
+  public static double currentPeakRssMb() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      return lines
+          .filter(line -> line.startsWith("VmHWM:"))
+          .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024)
+          .findFirst()
+          .orElse(Double.NaN);
+    } catch (IOException e) {
+      return Double.NaN;
+    }
+  }
+
+  private static Map<String, Object> toMap(Estimate estimate) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("mean", estimate.mean());
+    map.put("ci95_low", estimate.low());
+    map.put("ci95_high", estimate.high());
+    map.put("n", estimate.n());
+    return map;
+  }
+
+  private static Estimate estimate(JsonNode node) {
+    return new Estimate(
+        node.path("mean").asDouble(),
+        node.path("ci95_low").asDouble(),
+        node.path("ci95_high").asDouble(),
+        node.path("n").asInt());
+  }
+}

@@ -1,0 +1,72 @@
+package reverie.app.report;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+class RunReportTest {
+  @TempDir Path folder;
+
+  @Test
+  void isOneFileThatNeedsNothingElse() throws IOException {
+    ReportFixture.write(folder);
+    String html = Files.readString(RunReport.write(folder, "Icons & rewards"));
+    assertFalse(Pattern.compile("(src|href)=\"(?!data:)|url\\(|@import|<script").matcher(html).find());
+    assertTrue(html.contains("<title>Icons &amp; rewards</title>"));
+    assertTrue(html.contains("−234.0 → −180.0 (+23 %)"));
+    assertTrue(html.contains("96 % → 79 %"));
+    assertEquals(48, html.split("data:image/png", -1).length - 1);
+    assertTrue(html.contains("user suit &lt;b&gt;"));
+    assertEquals(8, html.split("<svg", -1).length - 1);
+    assertTrue(html.contains("reverie finetune --preset quickstart"));
+    assertTrue(html.contains("clip_range: 1.0E-4"));
+    assertFalse(html.contains("NaN"));
+  }
+
+  @Test
+  void showsWhatAnUnfinishedRunHas() throws IOException {
+    ReportFixture.write(folder);
+    Files.delete(folder.resolve("summary.json"));
+    Files.writeString(folder.resolve("metrics.jsonl"), "{\"step\":0,\"lo");
+    String html = Files.readString(RunReport.write(folder, "cut off"));
+    assertFalse(html.contains("<svg"));
+    assertTrue(html.contains("camera add"));
+  }
+
+  @Test
+  void theSummaryHasExactlyItsTenKeys() throws IOException {
+    ReportFixture.write(folder);
+    JsonNode summary = new JsonMapper().readTree(Files.readString(folder.resolve("summary.json")));
+    assertEquals(
+        List.of(
+            "reward_before",
+            "reward_after",
+            "heldout_before",
+            "heldout_after",
+            "retrieval_before",
+            "retrieval_after",
+            "reward_queries",
+            "seconds",
+            "peak_rss_mb",
+            "ratio_self_test_max_deviation"),
+        List.copyOf(summary.propertyNames()));
+    assertEquals(
+        List.of("mean", "ci95_low", "ci95_high", "n"), List.copyOf(summary.get("heldout_after").propertyNames()));
+    assertEquals(-190, Summary.read(folder).orElseThrow().heldoutAfter().mean());
+  }
+
+  @Test
+  void measuresMemory() {
+    assertTrue(Summary.currentPeakRssMb() > 10);
+  }
+}
