@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.util.Arrays;
@@ -59,7 +60,10 @@ final class BindingErrors {
           .orElse("for example --set " + key + "=" + names.getFirst());
     }
     String example = type == boolean.class ? "true" : type == String.class ? "text" : "4";
-    return "for example --set " + key + "=" + (List.class.isAssignableFrom(type) ? "[4, 8]" : example);
+    return "for example --set "
+        + key
+        + "="
+        + (List.class.isAssignableFrom(type) ? "[4, 8]" : example);
   }
 
   /** The names as they are written in YAML. */

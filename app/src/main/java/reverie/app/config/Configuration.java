@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.util.ArrayList;
@@ -50,12 +51,14 @@ public final class Configuration<T extends Record> {
     return differences;
   }
 
-  private static void compare(String path, JsonNode before, JsonNode now, List<String> differences) {
+  private static void compare(
+      String path, JsonNode before, JsonNode now, List<String> differences) {
     if (before instanceof ObjectNode && now instanceof ObjectNode) {
       TreeSet<String> keys = new TreeSet<>(before.propertyNames());
       keys.addAll(now.propertyNames());
       for (String key : keys) {
-        compare(path.isEmpty() ? key : path + "." + key, before.path(key), now.path(key), differences);
+        compare(
+            path.isEmpty() ? key : path + "." + key, before.path(key), now.path(key), differences);
       }
     } else if (!same(before, now)) {
       differences.add("%s: %s → %s".formatted(path, shown(before), shown(now)));

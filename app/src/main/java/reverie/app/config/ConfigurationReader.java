@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.io.IOException;
@@ -20,11 +21,12 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
 /**
- * Resolves a configuration: the defaults, then a preset, then the user's file, then single settings from the command
- * line, each on top of the one before.
+ * Resolves a configuration: the defaults, then a preset, then the user's file, then single settings
+ * from the command line, each on top of the one before.
  *
- * <p>The defaults are a resource file that names and explains every setting there is; whatever comes on top may only
- * change them. So an unknown key is found by name in the layer that has it, and the file is the documentation.
+ * <p>The defaults are a resource file that names and explains every setting there is; whatever
+ * comes on top may only change them. So an unknown key is found by name in the layer that has it,
+ * and the file is the documentation.
  *
  * @param <T> the record that holds the settings; its components are the keys, in snake case
  */
@@ -151,7 +153,8 @@ public final class ConfigurationReader<T extends Record> {
     String where = path.isEmpty() ? "" : " in '" + path + "'";
     String hint =
         Nearest.to(key, base.propertyNames())
-            .map(nearest -> "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
+            .map(nearest ->
+                "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
             .orElse("known keys" + where + ": " + String.join(", ", base.propertyNames()));
     return new ConfigurationException("%s: unknown key '%s'".formatted(place, full), hint);
   }
@@ -171,7 +174,8 @@ public final class ConfigurationReader<T extends Record> {
       value = YAML.readTree(text.substring(equals + 1));
     } catch (JacksonException e) {
       throw new ConfigurationException(
-          "--set " + text + ": the value is no YAML: " + e.getOriginalMessage(), "put it in quotes");
+          "--set " + text + ": the value is no YAML: " + e.getOriginalMessage(),
+          "put it in quotes");
     }
     if (value.isMissingNode()) {
       value = YAML.nullNode();
@@ -233,10 +237,12 @@ public final class ConfigurationReader<T extends Record> {
       return Files.readString(file);
     } catch (NoSuchFileException e) {
       throw new ConfigurationException(
-          "--config " + file + ": there is no such file", "check the path; it is relative to where you are");
+          "--config " + file + ": there is no such file",
+          "check the path; it is relative to where you are");
     } catch (IOException e) {
       throw new ConfigurationException(
-          "--config " + file + ": it cannot be read: " + e.getMessage(), "it must be a text file in UTF-8");
+          "--config " + file + ": it cannot be read: " + e.getMessage(),
+          "it must be a text file in UTF-8");
     }
   }
 }

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 /**
- * All settings of {@code reverie finetune}. What each means stands in {@code finetune/defaults.yaml}.
+ * All settings of {@code reverie finetune}. What each means stands in {@code
+ * finetune/defaults.yaml}.
  *
  * @param model folder of the base model, or "icons" for the one that Reverie ships
  * @param objective what is optimised

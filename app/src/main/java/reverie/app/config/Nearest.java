@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.util.Collection;
@@ -10,7 +11,8 @@ public final class Nearest {
   private Nearest() {}
 
   /**
-   * The known name with the fewest letters inserted, deleted, replaced or swapped with their neighbour.
+   * The known name with the fewest letters inserted, deleted, replaced or swapped with their
+   * neighbour.
    *
    * @param name what was written
    * @param known what could have been meant
@@ -23,7 +25,9 @@ public final class Nearest {
         .filter(best -> distance(wanted, fold(best)) <= Math.max(2, wanted.length() / 2));
   }
 
-  /** {@code learningRate}, {@code learning-rate} and {@code learning_rate} are one name to a human. */
+  /**
+   * {@code learningRate}, {@code learning-rate} and {@code learning_rate} are one name to a human.
+   */
   private static String fold(String name) {
     return name.replaceAll("[_.\\s-]", "").toLowerCase(Locale.ROOT);
   }
@@ -40,7 +44,10 @@ public final class Nearest {
         int replaced = d[i - 1][j - 1] + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
         d[i][j] = Math.min(replaced, 1 + Math.min(d[i - 1][j], d[i][j - 1]));
         boolean swapped =
-            i > 1 && j > 1 && a.charAt(i - 1) == b.charAt(j - 2) && a.charAt(i - 2) == b.charAt(j - 1);
+            i > 1
+                && j > 1
+                && a.charAt(i - 1) == b.charAt(j - 2)
+                && a.charAt(i - 2) == b.charAt(j - 1);
         if (swapped) {
           d[i][j] = Math.min(d[i][j], 1 + d[i - 2][j - 2]);
         }

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.util.List;
 
 /**
- * All settings of {@code reverie pretrain}. What each means stands in {@code pretrain/defaults.yaml}.
+ * All settings of {@code reverie pretrain}. What each means stands in {@code
+ * pretrain/defaults.yaml}.
  *
  * @param data "icons", or a folder of PNG files whose names are the prompts
  * @param model the U-Net

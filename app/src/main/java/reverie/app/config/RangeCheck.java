@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import java.lang.reflect.InvocationTargetException;
@@ -26,9 +27,11 @@ final class RangeCheck {
   private static void check(Number number, Range range, String place, String key) {
     if (!Double.isFinite(number.doubleValue())) {
       throw new ConfigurationException(
-          "%s: '%s' must be finite, but is %s".formatted(place, key, number), "give it a finite number");
+          "%s: '%s' must be finite, but is %s".formatted(place, key, number),
+          "give it a finite number");
     }
-    if (range != null && (number.doubleValue() < range.min() || number.doubleValue() > range.max())) {
+    if (range != null
+        && (number.doubleValue() < range.min() || number.doubleValue() > range.max())) {
       throw new ConfigurationException(
           "%s: '%s' must be %s, but is %s".formatted(place, key, allowed(range), number),
           "for example --set " + key + "=" + shown(range.min()));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.util.ArrayList;
@@ -51,7 +52,9 @@ record Axis(double low, double high, double step) {
   String format(double tick) {
     double largest = Math.max(Math.abs(low), Math.abs(high));
     if (largest >= 1e6 || largest < 1e-3) {
-      return tick == 0 ? "0" : String.format(Locale.ROOT, "%.1e", tick).replace("e-0", "e-").replace("e+0", "e");
+      return tick == 0
+          ? "0"
+          : String.format(Locale.ROOT, "%.1e", tick).replace("e-0", "e-").replace("e+0", "e");
     }
     int decimals = (int) Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     return String.format(Locale.ROOT, "%." + decimals + "f", tick == 0 ? 0.0 : tick);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.awt.image.BufferedImage;
@@ -15,10 +16,11 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Images of a run that the report shows, kept as PNG files and a list under {@code images/NAME} in its folder.
+ * Images of a run that the report shows, kept as PNG files and a list under {@code images/NAME} in
+ * its folder.
  *
- * <p>Two galleries {@code X-before} and {@code X-after} are shown side by side, so they should hold the same prompts
- * and seeds in the same order.
+ * <p>Two galleries {@code X-before} and {@code X-after} are shown side by side, so they should hold
+ * the same prompts and seeds in the same order.
  *
  * @param name the folder's name, for example "training-before"
  * @param pictures in order

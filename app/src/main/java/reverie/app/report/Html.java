@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.util.Base64;
@@ -7,7 +8,10 @@ final class Html {
   private Html() {}
 
   static String escape(String text) {
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;");
+    return text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;");
   }
 
   /** An image inside the page. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.awt.Graphics2D;
@@ -30,7 +31,8 @@ public final class Images {
     int size = height * width * 3;
     if (pixels.length % size != 0) {
       throw new ReverieException(
-          "images: expected a multiple of %d×%d×3 values, but came %d".formatted(height, width, pixels.length),
+          "images: expected a multiple of %d×%d×3 values, but came %d"
+              .formatted(height, width, pixels.length),
           "give images as [n, height, width, 3]");
     }
     List<BufferedImage> images = new ArrayList<>();

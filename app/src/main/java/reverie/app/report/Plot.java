@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.util.ArrayList;
@@ -6,7 +7,8 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 
 /**
- * A line plot as SVG, written by hand so that it takes the page's colours, light or dark, and any width.
+ * A line plot as SVG, written by hand so that it takes the page's colours, light or dark, and any
+ * width.
  *
  * @param title above the plot
  * @param xLabel below the horizontal axis
@@ -64,7 +66,9 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
   public Plot {
     series =
         series.stream()
-            .map(s -> new Series(s.label(), s.points().stream().filter(Point::isFinite).toList(), s.path()))
+            .map(s ->
+                new Series(
+                    s.label(), s.points().stream().filter(Point::isFinite).toList(), s.path()))
             .filter(s -> !s.points().isEmpty())
             .toList();
   }
@@ -137,11 +141,15 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
       StringBuilder points = new StringBuilder();
       band.forEach(p -> points.append(at(x, p.x(), y, p.high())));
       band.reversed().forEach(p -> points.append(at(x, p.x(), y, p.low())));
-      svg.append("<polygon class=\"band\" points=\"").append(points.toString().strip()).append("\"/>");
+      svg.append("<polygon class=\"band\" points=\"")
+          .append(points.toString().strip())
+          .append("\"/>");
     }
     StringBuilder points = new StringBuilder();
     line.points().forEach(p -> points.append(at(x, p.x(), y, p.y())));
-    svg.append("<polyline class=\"line\" points=\"").append(points.toString().strip()).append("\"/>");
+    svg.append("<polyline class=\"line\" points=\"")
+        .append(points.toString().strip())
+        .append("\"/>");
     if (line.path()) {
       for (int i = 1; i < line.points().size(); i++) {
         arrow(svg, line.points().get(i - 1), line.points().get(i), x, y);
@@ -179,7 +187,9 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     svg.append(
         "<path class=\"arrow\" d=\"M5 0L-4 4.5V-4.5Z\" transform=\"translate(%s %s) rotate(%s)\"/>"
             .formatted(
-                number(x0 + 0.55 * dx), number(y0 + 0.55 * dy), number(Math.toDegrees(Math.atan2(dy, dx)))));
+                number(x0 + 0.55 * dx),
+                number(y0 + 0.55 * dy),
+                number(Math.toDegrees(Math.atan2(dy, dx)))));
   }
 
   private void legend(StringBuilder svg) {
@@ -192,7 +202,8 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
       text(svg, end, TOP - 10, "label end", series.get(i).label());
       double start = end - 6.2 * series.get(i).label().length() - 8;
       svg.append(
-          "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>".formatted(number(start), number(TOP - 14)));
+          "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"
+              .formatted(number(start), number(TOP - 14)));
       end = start - 16;
     }
   }
@@ -209,7 +220,8 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     return HEIGHT - BOTTOM - axis.fraction(value) * (HEIGHT - TOP - BOTTOM);
   }
 
-  private static void line(StringBuilder svg, double x1, double y1, double x2, double y2, String style) {
+  private static void line(
+      StringBuilder svg, double x1, double y1, double x2, double y2, String style) {
     svg.append(
         "<line class=\"%s\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/>"
             .formatted(style, number(x1), number(y1), number(x2), number(y2)));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.awt.Color;
@@ -13,7 +14,8 @@ import java.util.List;
 /**
  * Many small images on one, each pixel a square, with its caption below.
  *
- * <p>Where the Java runtime has no fonts (small containers), the captions are left out rather than the picture lost.
+ * <p>Where the Java runtime has no fonts (small containers), the captions are left out rather than
+ * the picture lost.
  */
 public final class PngGrid {
   private static final int GAP = 12;
@@ -89,7 +91,9 @@ public final class PngGrid {
     FontMetrics metrics = font == null ? null : metrics(font);
     int lineHeight = metrics == null ? 0 : metrics.getHeight();
     int labelWidth =
-        metrics == null ? 0 : rows.stream().mapToInt(row -> metrics.stringWidth(row.label())).max().orElse(0);
+        metrics == null
+            ? 0
+            : rows.stream().mapToInt(row -> metrics.stringWidth(row.label())).max().orElse(0);
     int left = labelWidth == 0 ? GAP : labelWidth + 2 * GAP;
     int columns = rows.stream().mapToInt(row -> row.cells().size()).max().orElse(0);
     int height = GAP;
@@ -102,7 +106,8 @@ public final class PngGrid {
     Graphics2D graphics = picture.createGraphics();
     graphics.setColor(Color.WHITE);
     graphics.fillRect(0, 0, picture.getWidth(), picture.getHeight());
-    graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
+    graphics.setRenderingHint(
+        RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
     if (font != null) {
       graphics.setFont(font);
     }
@@ -136,7 +141,10 @@ public final class PngGrid {
   private static int captionLines(Row row, FontMetrics metrics, int width) {
     return metrics == null
         ? 0
-        : row.cells().stream().mapToInt(cell -> wrap(cell.caption(), metrics, width).size()).max().orElse(0);
+        : row.cells().stream()
+            .mapToInt(cell -> wrap(cell.caption(), metrics, width).size())
+            .max()
+            .orElse(0);
   }
 
   /** Breaks between words; what does not fit is cut with an ellipsis. */
@@ -180,7 +188,10 @@ public final class PngGrid {
     }
   }
 
-  /** Null where the system has no fonts: Java then fails in the depths of its font manager, also with errors. */
+  /**
+   * Null where the system has no fonts: Java then fails in the depths of its font manager, also
+   * with errors.
+   */
   private static Font font() {
     try {
       Font font = new Font(Font.SANS_SERIF, Font.PLAIN, 12);

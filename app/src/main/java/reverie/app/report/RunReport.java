@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.io.IOException;
@@ -24,10 +25,11 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Turns a run folder into {@code report.html}: one file that needs nothing else, on a screen, a phone or paper.
+ * Turns a run folder into {@code report.html}: one file that needs nothing else, on a screen, a
+ * phone or paper.
  *
- * <p>It is made only from what the folder holds, so it can be made at any time, of a run that goes on or was cut off
- * too, and shows whatever is there already.
+ * <p>It is made only from what the folder holds, so it can be made at any time, of a run that goes
+ * on or was cut off too, and shows whatever is there already.
  */
 public final class RunReport {
   /** The file's name in the run folder. */
@@ -62,7 +64,8 @@ public final class RunReport {
   private String toHtml(String title) {
     page.append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    page.append("<title>%s</title><style>%s</style></head><body>".formatted(Html.escape(title), css()));
+    page.append(
+        "<title>%s</title><style>%s</style></head><body>".formatted(Html.escape(title), css()));
     page.append("<h1>").append(Html.escape(title)).append("</h1>");
     headline();
     galleries();
@@ -78,28 +81,32 @@ public final class RunReport {
 
   private void headline() {
     Summary.read(folder)
-        .ifPresent(
-            summary -> {
-              page.append("<section class=\"cards\">");
-              change("Reward, training prompts", summary.rewardBefore(), summary.rewardAfter());
-              change("Reward, held-out prompts", summary.heldoutBefore(), summary.heldoutAfter());
-              change("Still recognised", summary.retrievalBefore(), summary.retrievalAfter());
-              card(
-                  "Cost",
-                  "%.1f min".formatted(summary.seconds() / 60),
-                  "%,d images scored, %,.0f MB".formatted(summary.rewardQueries(), summary.peakRssMb()));
-              page.append("</section>");
-            });
+        .ifPresent(summary -> {
+          page.append("<section class=\"cards\">");
+          change("Reward, training prompts", summary.rewardBefore(), summary.rewardAfter());
+          change("Reward, held-out prompts", summary.heldoutBefore(), summary.heldoutAfter());
+          change("Still recognised", summary.retrievalBefore(), summary.retrievalAfter());
+          card(
+              "Cost",
+              "%.1f min".formatted(summary.seconds() / 60),
+              "%,d images scored, %,.0f MB"
+                  .formatted(summary.rewardQueries(), summary.peakRssMb()));
+          page.append("</section>");
+        });
   }
 
   private void change(String name, Estimate before, Estimate after) {
     boolean share = name.startsWith("Still");
     String percent =
-        share ? "" : " (%+.0f %%)".formatted(100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
+        share
+            ? ""
+            : " (%+.0f %%)"
+                .formatted(100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
     card(
         name,
         "%s → %s%s".formatted(mean(before, share), mean(after, share), percent),
-        "95 %% intervals %s and %s, n = %d".formatted(interval(before, share), interval(after, share), after.n()));
+        "95 %% intervals %s and %s, n = %d"
+            .formatted(interval(before, share), interval(after, share), after.n()));
   }
 
   private void card(String name, String value, String detail) {
@@ -136,7 +143,9 @@ public final class RunReport {
       }
       String subject = name.endsWith(Gallery.BEFORE) ? name.substring(0, name.length() - 7) : name;
       Optional<Gallery> after =
-          name.endsWith(Gallery.BEFORE) ? Gallery.read(folder, subject + Gallery.AFTER) : Optional.empty();
+          name.endsWith(Gallery.BEFORE)
+              ? Gallery.read(folder, subject + Gallery.AFTER)
+              : Optional.empty();
       page.append("<section><h2>").append(Html.escape(heading(subject))).append("</h2>");
       page.append(after.isPresent() ? "<p>Before → after, from equal seeds.</p>" : "");
       page.append("<div class=\"gallery\">");
@@ -153,7 +162,8 @@ public final class RunReport {
   private void figure(Gallery.Picture before, Optional<Gallery.Picture> after) {
     page.append("<figure><div class=\"pair\">");
     page.append(Html.image(Images.png(before.image()), before.prompt()));
-    after.ifPresent(p -> page.append("<span>→</span>").append(Html.image(Images.png(p.image()), p.prompt())));
+    after.ifPresent(
+        p -> page.append("<span>→</span>").append(Html.image(Images.png(p.image()), p.prompt())));
     page.append("</div><figcaption>").append(Html.escape(before.prompt()));
     String notes = after.map(p -> before.note() + " → " + p.note()).orElse(before.note());
     if (!before.note().isEmpty()) {
@@ -200,7 +210,8 @@ public final class RunReport {
             "epoch",
             "reward, 95 % interval",
             List.of(
-                new Plot.Series("training", training, false), new Plot.Series("held-out", heldout, false))),
+                new Plot.Series("training", training, false),
+                new Plot.Series("held-out", heldout, false))),
         new Plot(
             "Recognised: nearest real image has the first word",
             "epoch",
@@ -310,10 +321,13 @@ public final class RunReport {
           value.isObject()
               ? String.join(
                   ", ",
-                  value.properties().stream().map(d -> d.getKey() + " " + d.getValue().asString()).toList())
+                  value.properties().stream()
+                      .map(d -> d.getKey() + " " + d.getValue().asString())
+                      .toList())
               : value.asString();
       page.append(
-          "<tr><th>%s</th><td>%s</td></tr>".formatted(Html.escape(entry.getKey()), Html.escape(text)));
+          "<tr><th>%s</th><td>%s</td></tr>"
+              .formatted(Html.escape(entry.getKey()), Html.escape(text)));
     }
     page.append("</tbody></table></div></section>");
   }

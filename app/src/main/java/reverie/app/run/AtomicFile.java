@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.BufferedOutputStream;
@@ -18,9 +19,10 @@ import reverie.tensor.ReverieException;
 /**
  * Writes a whole file or nothing.
  *
- * <p>The content goes to a temporary neighbour, is forced to the disk and then renamed over the target. A reader sees
- * the old file or the new one, never a part, whatever moment the process or the machine dies at. A failure (full disk,
- * no permission) names the file, and the old file stays as it was.
+ * <p>The content goes to a temporary neighbour, is forced to the disk and then renamed over the
+ * target. A reader sees the old file or the new one, never a part, whatever moment the process or
+ * the machine dies at. A failure (full disk, no permission) names the file, and the old file stays
+ * as it was.
  */
 public final class AtomicFile {
 
@@ -115,7 +117,9 @@ public final class AtomicFile {
    */
   public static ReverieException readFailure(Path file, IOException cause) {
     return new ReverieException(
-        "read " + file + ": " + reason(cause), "check that it exists and that you may read it", cause);
+        "read " + file + ": " + reason(cause),
+        "check that it exists and that you may read it",
+        cause);
   }
 
   /** What the system said, without the path that its message begins with. */

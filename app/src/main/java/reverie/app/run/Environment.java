@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.IOException;
@@ -19,7 +20,8 @@ import java.util.stream.Stream;
  * What a run was computed with, so that its numbers can be traced later.
  *
  * @param reverie this project's version
- * @param revision the git revision of the source, with "+changes" when the work tree differed, or "unknown"
+ * @param revision the git revision of the source, with "+changes" when the work tree differed, or
+ *     "unknown"
  * @param java the Java runtime's version and vendor
  * @param os operating system and architecture
  * @param cpu the processor's name
@@ -38,7 +40,8 @@ public record Environment(
   /** The version of this project. */
   public static final String VERSION = "0.1.0-SNAPSHOT";
 
-  private static final Pattern JAR = Pattern.compile("([A-Za-z0-9_.-]+?)-(\\d[A-Za-z0-9_.-]*)\\.jar");
+  private static final Pattern JAR =
+      Pattern.compile("([A-Za-z0-9_.-]+?)-(\\d[A-Za-z0-9_.-]*)\\.jar");
 
   /**
    * Looks at this machine and this process.
@@ -50,7 +53,11 @@ public record Environment(
         VERSION,
         gitRevision(),
         System.getProperty("java.runtime.version") + " " + System.getProperty("java.vendor"),
-        System.getProperty("os.name") + " " + System.getProperty("os.version") + " " + System.getProperty("os.arch"),
+        System.getProperty("os.name")
+            + " "
+            + System.getProperty("os.version")
+            + " "
+            + System.getProperty("os.arch"),
         processor(),
         Runtime.getRuntime().availableProcessors(),
         dependencies(System.getProperty("java.class.path", "")));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.ByteArrayOutputStream;
@@ -17,14 +18,17 @@ import java.util.zip.CRC32C;
 /**
  * Writes what TensorBoard reads: scalars and images in a file {@code events.out.tfevents.*}.
  *
- * <p>The format is a sequence of TFRecords, each a little-endian length, the masked CRC-32C of the length, the data and
- * its masked CRC-32C; the data is an {@code Event} message of protocol buffers. Only six fields of three messages are
- * needed, so they are encoded by hand.
+ * <p>The format is a sequence of TFRecords, each a little-endian length, the masked CRC-32C of the
+ * length, the data and its masked CRC-32C; the data is an {@code Event} message of protocol
+ * buffers. Only six fields of three messages are needed, so they are encoded by hand.
  */
 final class EventFile implements AutoCloseable {
   private static final int CRC_MASK = 0xa282ead8;
 
-  /** SessionLog.START: TensorBoard then forgets what an earlier file says about this step and later ones. */
+  /**
+   * SessionLog.START: TensorBoard then forgets what an earlier file says about this step and later
+   * ones.
+   */
   private static final int SESSION_START = 1;
 
   private final Path file;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.PrintStream;
@@ -11,12 +12,14 @@ import java.util.function.BooleanSupplier;
 /**
  * Turns Ctrl-C (and a polite kill) into a request that the work looks at between two steps.
  *
- * <p>The first signal only asks: the current step is finished, a checkpoint written and the way to resume said. The
- * second ends the process at once with exit code 130; nothing is lost but the work since the last checkpoint, for
- * files are replaced atomically. After {@link #close} signals do again what they did before.
+ * <p>The first signal only asks: the current step is finished, a checkpoint written and the way to
+ * resume said. The second ends the process at once with exit code 130; nothing is lost but the work
+ * since the last checkpoint, for files are replaced atomically. After {@link #close} signals do
+ * again what they did before.
  *
- * <p>The JDK offers signals only in {@code sun.misc}, which the compiler warns of without a way to say otherwise, so
- * they are reached by reflection. Where they are missing, Ctrl-C simply ends the process.
+ * <p>The JDK offers signals only in {@code sun.misc}, which the compiler warns of without a way to
+ * say otherwise, so they are reached by reflection. Where they are missing, Ctrl-C simply ends the
+ * process.
  */
 public final class Interruption implements AutoCloseable, BooleanSupplier {
   private static final List<String> SIGNALS = List.of("INT", "TERM");
@@ -77,7 +80,8 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
   void signalled() {
     if (requested.compareAndSet(false, true)) {
       console.println();
-      console.println("Stopping after this step and a checkpoint. Press Ctrl-C again to stop at once.");
+      console.println(
+          "Stopping after this step and a checkpoint. Press Ctrl-C again to stop at once.");
     } else {
       secondSignal.run();
     }

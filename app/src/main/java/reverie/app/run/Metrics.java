@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.awt.image.BufferedImage;
@@ -21,10 +22,12 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The numbers of a run as it goes on: one JSON object a line in {@code metrics.jsonl}, and the same for TensorBoard.
+ * The numbers of a run as it goes on: one JSON object a line in {@code metrics.jsonl}, and the same
+ * for TensorBoard.
  *
- * <p>A line is written by one call, so what a killed process leaves is whole lines and at most one broken last one.
- * Opening the file again for a resumed run repairs that line and drops the lines of steps that will be done again.
+ * <p>A line is written by one call, so what a killed process leaves is whole lines and at most one
+ * broken last one. Opening the file again for a resumed run repairs that line and drops the lines
+ * of steps that will be done again.
  */
 public final class Metrics implements AutoCloseable {
 
@@ -57,7 +60,8 @@ public final class Metrics implements AutoCloseable {
    * Opens the metrics of a run folder.
    *
    * @param folder the run folder
-   * @param nextStep the first step that this process will log; lines of this step and later ones are dropped
+   * @param nextStep the first step that this process will log; lines of this step and later ones
+   *     are dropped
    * @param clock the time that is written down
    */
   static Metrics open(Path folder, long nextStep, Clock clock) {
@@ -79,7 +83,8 @@ public final class Metrics implements AutoCloseable {
    * Writes the numbers of a step.
    *
    * @param step the step (or epoch); never decreasing
-   * @param values name (as {@code group/name}) to value; a value that is not finite is written as null
+   * @param values name (as {@code group/name}) to value; a value that is not finite is written as
+   *     null
    */
   public synchronized void log(long step, Map<String, Double> values) {
     Instant now = clock.instant();
@@ -113,7 +118,8 @@ public final class Metrics implements AutoCloseable {
     } catch (IOException e) {
       throw new AssertionError("memory refuses a write", e);
     }
-    events.image(clock.instant(), step, name, image.getWidth(), image.getHeight(), png.toByteArray());
+    events.image(
+        clock.instant(), step, name, image.getWidth(), image.getHeight(), png.toByteArray());
   }
 
   /** Forces what was logged to the disk; call it just before a checkpoint is written. */
@@ -146,13 +152,13 @@ public final class Metrics implements AutoCloseable {
     for (JsonNode node : wholeLines(runFolder.resolve(FILE))) {
       Map<String, Double> values = new LinkedHashMap<>();
       node.properties()
-          .forEach(
-              entry -> {
-                if (!entry.getKey().equals("step") && !entry.getValue().isString()) {
-                  values.put(
-                      entry.getKey(), entry.getValue().isNumber() ? entry.getValue().doubleValue() : Double.NaN);
-                }
-              });
+          .forEach(entry -> {
+            if (!entry.getKey().equals("step") && !entry.getValue().isString()) {
+              values.put(
+                  entry.getKey(),
+                  entry.getValue().isNumber() ? entry.getValue().doubleValue() : Double.NaN);
+            }
+          });
       lines.add(new Line(node.path("step").asLong(), values));
     }
     return lines;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.PrintStream;
@@ -10,8 +11,8 @@ import me.tongfei.progressbar.ProgressBarStyle;
 /**
  * Shows how far a piece of work is, how fast it goes and how long it will take.
  *
- * <p>On a terminal a bar that redraws itself; elsewhere (a log file, CI) a plain line every {@link #INTERVAL} and one
- * at the end.
+ * <p>On a terminal a bar that redraws itself; elsewhere (a log file, CI) a plain line every {@link
+ * #INTERVAL} and one at the end.
  */
 public final class Progress implements AutoCloseable {
   static final Duration INTERVAL = Duration.ofSeconds(10);
@@ -28,7 +29,12 @@ public final class Progress implements AutoCloseable {
   private String note = "";
 
   Progress(
-      String task, String unit, long total, PrintStream out, boolean terminal, LongSupplier nanoTime) {
+      String task,
+      String unit,
+      long total,
+      PrintStream out,
+      boolean terminal,
+      LongSupplier nanoTime) {
     this.task = task;
     this.unit = unit;
     this.total = total;
@@ -114,7 +120,8 @@ public final class Progress implements AutoCloseable {
     double seconds = (now - started) * 1e-9;
     double rate = seconds > 0 ? done / seconds : 0;
     StringBuilder line = new StringBuilder();
-    line.append("%s: %d/%d %s (%d%%), %s".formatted(task, done, total, unit, percent(), time(seconds)));
+    line.append(
+        "%s: %d/%d %s (%d%%), %s".formatted(task, done, total, unit, percent(), time(seconds)));
     if (rate > 0) {
       line.append(", %.3g %s/s".formatted(rate, unit));
       if (done < total) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.IOException;
@@ -22,11 +23,11 @@ import reverie.tensor.ReverieException;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The folder that holds all of one run: its configuration, command, environment, log, metrics, checkpoints, pictures,
- * report and summary.
+ * The folder that holds all of one run: its configuration, command, environment, log, metrics,
+ * checkpoints, pictures, report and summary.
  *
- * <p>Only one process writes to it at a time (a lock that the system releases when the process dies). A folder that
- * holds anything else is never touched.
+ * <p>Only one process writes to it at a time (a lock that the system releases when the process
+ * dies). A folder that holds anything else is never touched.
  */
 public final class RunFolder implements AutoCloseable {
   /** The resolved configuration. */
@@ -181,7 +182,8 @@ public final class RunFolder implements AutoCloseable {
   /**
    * Opens the run's metrics.
    *
-   * @param nextStep the first step that will be logged: 0 for a new run, else the one after the checkpoint
+   * @param nextStep the first step that will be logged: 0 for a new run, else the one after the
+   *     checkpoint
    * @return the metrics; close them before the folder
    */
   public Metrics metrics(long nextStep) {
@@ -225,7 +227,11 @@ public final class RunFolder implements AutoCloseable {
     }
     try (Stream<Path> files = Files.list(path)) {
       List<String> foreign =
-          files.map(file -> file.getFileName().toString()).filter(name -> !isOurs(name)).sorted().toList();
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> !isOurs(name))
+              .sorted()
+              .toList();
       if (!foreign.isEmpty()) {
         throw new ReverieException(
             "run folder %s: it is not empty and holds no run (%s%s)"
@@ -234,7 +240,9 @@ public final class RunFolder implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new ReverieException(
-          "run folder " + path + ": " + AtomicFile.reason(e), "choose another folder with --out", e);
+          "run folder " + path + ": " + AtomicFile.reason(e),
+          "choose another folder with --out",
+          e);
     }
   }
 
@@ -258,13 +266,15 @@ public final class RunFolder implements AutoCloseable {
         channel.close();
         throw new ReverieException(
             "run folder %s: another process (%s) is writing to it"
-                .formatted(path, new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
+                .formatted(
+                    path, new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
             "wait until it has ended, or choose another folder with --out");
       }
       channel.truncate(0);
       channel.write(StandardCharsets.UTF_8.encode("pid " + ProcessHandle.current().pid()));
       Clock clock = Clock.systemDefaultZone();
-      return new RunFolder(path, channel, new RunLog(path.resolve("log.txt"), console, clock), clock);
+      return new RunFolder(
+          path, channel, new RunLog(path.resolve("log.txt"), console, clock), clock);
     } catch (IOException e) {
       closeQuietly(channel);
       throw AtomicFile.failure(file, e);
@@ -292,7 +302,9 @@ public final class RunFolder implements AutoCloseable {
   private void removeTemporaries() {
     try (Stream<Path> files = Files.walk(path)) {
       for (Path file :
-          files.filter(f -> f.getFileName().toString().endsWith(AtomicFile.TEMPORARY_SUFFIX)).toList()) {
+          files
+              .filter(f -> f.getFileName().toString().endsWith(AtomicFile.TEMPORARY_SUFFIX))
+              .toList()) {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import java.io.IOException;
@@ -11,7 +12,8 @@ import java.time.Clock;
 import java.time.temporal.ChronoUnit;
 
 /**
- * The text log of a run: everything that was said to the user, and what was not, such as stack traces.
+ * The text log of a run: everything that was said to the user, and what was not, such as stack
+ * traces.
  *
  * <p>Safe to use from several threads. A log that cannot be written never stops a run.
  */
@@ -52,10 +54,15 @@ public final class RunLog {
    * @param line one line, or several
    */
   public synchronized void note(String line) {
-    String stamped = clock.instant().truncatedTo(ChronoUnit.MILLIS) + "  " + line + System.lineSeparator();
+    String stamped =
+        clock.instant().truncatedTo(ChronoUnit.MILLIS) + "  " + line + System.lineSeparator();
     try {
       Files.writeString(
-          file, stamped, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+          file,
+          stamped,
+          StandardCharsets.UTF_8,
+          StandardOpenOption.CREATE,
+          StandardOpenOption.APPEND);
     } catch (IOException e) {
       // The log is a convenience: the run's results are written elsewhere and checked there.
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -24,7 +25,8 @@ class ConfigurationReaderTest {
   @Test
   void defaultsAreComplete() {
     assertEquals(12, FINETUNE.read(null, null, List.of()).value().epochs());
-    assertEquals(List.of(32, 64), PRETRAIN.read(null, null, List.of()).value().model().blockOutChannels());
+    assertEquals(
+        List.of(32, 64), PRETRAIN.read(null, null, List.of()).value().model().blockOutChannels());
   }
 
   @Test
@@ -39,7 +41,10 @@ class ConfigurationReaderTest {
     Path file = write("epochs: 3\nsampling:\n  steps: 7\n  eta: 0.5\n");
     FinetuneConfig config =
         FINETUNE
-            .read("quickstart", file, List.of("sampling.steps=9", "optimizer.learning_rate=1e-4", "objective=RWR"))
+            .read(
+                "quickstart",
+                file,
+                List.of("sampling.steps=9", "optimizer.learning_rate=1e-4", "objective=RWR"))
             .value();
     assertEquals(3, config.epochs());
     assertEquals(9, config.sampling().steps());
@@ -79,7 +84,8 @@ class ConfigurationReaderTest {
       })
   void wrongSettingsAreNamed(String setting, String message, String hint) {
     ConfigurationException error =
-        assertThrows(ConfigurationException.class, () -> FINETUNE.read(null, null, List.of(setting)));
+        assertThrows(
+            ConfigurationException.class, () -> FINETUNE.read(null, null, List.of(setting)));
     String[] lines = error.getMessage().split("\nhint: ");
     assertTrue(lines[0].contains(message), error::getMessage);
     assertTrue(hint == null || lines[1].contains(hint), error::getMessage);
@@ -112,7 +118,8 @@ class ConfigurationReaderTest {
             .getMessage()
             .contains("absent.yaml: there is no such file"));
     assertTrue(
-        assertThrows(ConfigurationException.class, () -> FINETUNE.read("quikstart", null, List.of()))
+        assertThrows(
+                ConfigurationException.class, () -> FINETUNE.read("quikstart", null, List.of()))
             .getMessage()
             .contains("did you mean 'quickstart'?"));
   }
@@ -120,8 +127,10 @@ class ConfigurationReaderTest {
   @Test
   void whatIsWrittenReadsBackTheSame() {
     Configuration<FinetuneConfig> config =
-        FINETUNE.read("quickstart", null, List.of("seed=9007199254740993", "optimizer.epsilon=1e-8"));
-    Configuration<FinetuneConfig> back = FINETUNE.readStored(config.yaml(), "config.yaml", List.of());
+        FINETUNE.read(
+            "quickstart", null, List.of("seed=9007199254740993", "optimizer.epsilon=1e-8"));
+    Configuration<FinetuneConfig> back =
+        FINETUNE.readStored(config.yaml(), "config.yaml", List.of());
     assertEquals(config.value(), back.value());
     assertEquals(9007199254740993L, back.value().seed());
     assertEquals(List.of(), back.differencesFrom(config.yaml()));

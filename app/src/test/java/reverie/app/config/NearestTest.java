@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -17,7 +18,8 @@ class NearestTest {
 
   @Test
   void suggestsOnlyWhatCouldBeMeant() {
-    assertEquals(Optional.of("clip_range"), Nearest.to("clipRange", List.of("clip_norm", "clip_range")));
+    assertEquals(
+        Optional.of("clip_range"), Nearest.to("clipRange", List.of("clip_norm", "clip_range")));
     assertEquals(Optional.empty(), Nearest.to("q", List.of("advantage")));
     assertEquals(Optional.empty(), Nearest.to("anything", List.of()));
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -18,7 +19,8 @@ class PlotTest {
             List.of(
                 new Plot.Series(
                     "loss",
-                    List.of(Plot.Point.of(0, 1), Plot.Point.of(5, Double.NaN), Plot.Point.of(10, 0)),
+                    List.of(
+                        Plot.Point.of(0, 1), Plot.Point.of(5, Double.NaN), Plot.Point.of(10, 0)),
                     false)));
     String svg = plot.toSvg();
     assertTrue(svg.contains("<polyline class=\"line\" points=\"58,"), svg);
@@ -29,13 +31,17 @@ class PlotTest {
   void isEmptyWithoutFinitePoints() {
     assertTrue(
         new Plot(
-                "x", "", "", List.of(new Plot.Series("a", List.of(Plot.Point.of(0, Double.NaN)), true)))
+                "x",
+                "",
+                "",
+                List.of(new Plot.Series("a", List.of(Plot.Point.of(0, Double.NaN)), true)))
             .isEmpty());
   }
 
   @Test
   void ticksAreRound() {
-    assertEquals(List.of(0.0, 20.0, 40.0, 60.0, 80.0, 100.0), Axis.over(List.of(0.0, 100.0)).ticks());
+    assertEquals(
+        List.of(0.0, 20.0, 40.0, 60.0, 80.0, 100.0), Axis.over(List.of(0.0, 100.0)).ticks());
     Axis small = Axis.over(List.of(0.962, 0.981));
     assertEquals("0.965", small.format(small.ticks().getFirst()));
     Axis constant = Axis.over(List.of(-3.0, -3.0));

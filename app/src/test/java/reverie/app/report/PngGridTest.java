@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -19,7 +20,8 @@ class PngGridTest {
         Images.fromModel(new float[] {-1, -1, -1, 1, 1, 1, 3, -3, 0, 0, 0, 0.5f}, 1, 2);
     assertEquals(2, images.size());
     BufferedImage grid =
-        PngGrid.of(images.stream().map(image -> new PngGrid.Cell("", image)).toList(), 1, 4).toImage();
+        PngGrid.of(images.stream().map(image -> new PngGrid.Cell("", image)).toList(), 1, 4)
+            .toImage();
     assertEquals(12 + 8 + 12, grid.getWidth());
     assertEquals(12 + 4 + 12 + 4 + 12, grid.getHeight());
     assertEquals(0xff000000, grid.getRGB(12, 12));
@@ -34,7 +36,10 @@ class PngGridTest {
     Path file = folder.resolve("grid.png");
     PngGrid grid =
         new PngGrid(
-            List.of(new PngGrid.Row("base", List.of(new PngGrid.Cell("chart pie error", ReportFixture.icon(1))))), 4);
+            List.of(
+                new PngGrid.Row(
+                    "base", List.of(new PngGrid.Cell("chart pie error", ReportFixture.icon(1))))),
+            4);
     grid.write(file);
     assertEquals(grid.toImage().getWidth(), Images.read(file).getWidth());
   }

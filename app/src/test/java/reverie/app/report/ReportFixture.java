@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import java.awt.Color;
@@ -66,8 +67,11 @@ final class ReportFixture {
         for (String time : List.of(Gallery.BEFORE, Gallery.AFTER)) {
           List<Gallery.Picture> pictures = new ArrayList<>();
           for (int i = 0; i < 12; i++) {
-            String prompt = List.of("camera add", "chart pie error", "folder", "user suit <b>").get(i % 4);
-            pictures.add(new Gallery.Picture(prompt, (time.equals(Gallery.AFTER) ? 180 : 230) + i + " bytes", icon(i)));
+            String prompt =
+                List.of("camera add", "chart pie error", "folder", "user suit <b>").get(i % 4);
+            pictures.add(
+                new Gallery.Picture(
+                    prompt, (time.equals(Gallery.AFTER) ? 180 : 230) + i + " bytes", icon(i)));
           }
           new Gallery(subject + time, pictures).write(run);
         }

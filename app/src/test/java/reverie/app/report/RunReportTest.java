@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -21,7 +22,8 @@ class RunReportTest {
   void isOneFileThatNeedsNothingElse() throws IOException {
     ReportFixture.write(folder);
     String html = Files.readString(RunReport.write(folder, "Icons & rewards"));
-    assertFalse(Pattern.compile("(src|href)=\"(?!data:)|url\\(|@import|<script").matcher(html).find());
+    assertFalse(
+        Pattern.compile("(src|href)=\"(?!data:)|url\\(|@import|<script").matcher(html).find());
     assertTrue(html.contains("<title>Icons &amp; rewards</title>"));
     assertTrue(html.contains("−234.0 → −180.0 (+23 %)"));
     assertTrue(html.contains("96 % → 79 %"));
@@ -61,7 +63,8 @@ class RunReportTest {
             "ratio_self_test_max_deviation"),
         List.copyOf(summary.propertyNames()));
     assertEquals(
-        List.of("mean", "ci95_low", "ci95_high", "n"), List.copyOf(summary.get("heldout_after").propertyNames()));
+        List.of("mean", "ci95_low", "ci95_high", "n"),
+        List.copyOf(summary.get("heldout_after").propertyNames()));
     assertEquals(-190, Summary.read(folder).orElseThrow().heldoutAfter().mean());
   }
 

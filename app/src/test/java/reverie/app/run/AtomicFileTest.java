@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -38,7 +39,9 @@ class AtomicFileTest {
                       out.write(new byte[100_000]);
                       throw new IOException("No space left on device");
                     }));
-    assertEquals("write " + file + ": No space left on device", error.getMessage().lines().findFirst().get());
+    assertEquals(
+        "write " + file + ": No space left on device",
+        error.getMessage().lines().findFirst().get());
     assertTrue(error.getMessage().contains("hint: free some space"), error::getMessage);
     assertEquals("old", Files.readString(file));
     assertEquals(List.of(file), files());
@@ -47,8 +50,11 @@ class AtomicFileTest {
   @Test
   void aMissingFolderIsNamed() {
     Path file = folder.resolve("absent/a.txt");
-    ReverieException error = assertThrows(ReverieException.class, () -> AtomicFile.writeText(file, "x"));
-    assertTrue(error.getMessage().startsWith("write " + file + ": no such file or folder"), error::getMessage);
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> AtomicFile.writeText(file, "x"));
+    assertTrue(
+        error.getMessage().startsWith("write " + file + ": no such file or folder"),
+        error::getMessage);
   }
 
   private List<Path> files() throws IOException {

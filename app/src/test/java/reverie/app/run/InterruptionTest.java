@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -16,7 +17,8 @@ class InterruptionTest {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     AtomicInteger ended = new AtomicInteger();
     try (Interruption interruption =
-        new Interruption(new PrintStream(bytes, true, StandardCharsets.UTF_8), ended::incrementAndGet)) {
+        new Interruption(
+            new PrintStream(bytes, true, StandardCharsets.UTF_8), ended::incrementAndGet)) {
       assertFalse(interruption.requested());
       interruption.signalled();
       assertTrue(interruption.requested());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -23,7 +24,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class MetricsTest {
-  private static final Clock CLOCK = Clock.fixed(Instant.parse("2026-01-31T12:00:00Z"), ZoneOffset.UTC);
+  private static final Clock CLOCK =
+      Clock.fixed(Instant.parse("2026-01-31T12:00:00Z"), ZoneOffset.UTC);
   @TempDir Path folder;
 
   @Test
@@ -70,16 +72,22 @@ class MetricsTest {
     }
     Path file;
     try (Stream<Path> files = Files.list(folder)) {
-      file = files.filter(f -> f.getFileName().toString().contains("tfevents")).findFirst().orElseThrow();
+      file =
+          files
+              .filter(f -> f.getFileName().toString().contains("tfevents"))
+              .findFirst()
+              .orElseThrow();
     }
-    List<byte[]> records = records(ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN));
+    List<byte[]> records =
+        records(ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN));
     assertEquals(4, records.size());
     // wall_time = 1769860800.0, step = 0, file_version
     String time = "09" + doubleBits(1769860800.0);
     assertEquals(time + "1000" + "1a0d" + ascii("brain.Event:2"), hex(records.get(0)));
     assertEquals(time + "1007" + "3a02" + "0801", hex(records.get(1)));
     // step 300, summary { value { tag: "loss" simple_value: 0.5 } }
-    assertEquals(time + "10ac02" + "2a0d0a0b" + "0a04" + ascii("loss") + "150000003f", hex(records.get(2)));
+    assertEquals(
+        time + "10ac02" + "2a0d0a0b" + "0a04" + ascii("loss") + "150000003f", hex(records.get(2)));
     String image = hex(records.get(3));
     assertTrue(image.contains("0a04" + ascii("grid") + "22"), image);
     assertTrue(image.contains("080310021803" + "22"), image);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -42,7 +43,8 @@ class RunFolderTest {
     assertEquals("reverie finetune\n", Files.readString(path.resolve("command.txt")));
     assertEquals(config().yaml(), Files.readString(path.resolve("config.yaml")));
     var versions = new JsonMapper().readTree(Files.readString(path.resolve("versions.json")));
-    assertEquals(System.getProperty("java.runtime.version"), versions.get("java").asString().split(" ")[0]);
+    assertEquals(
+        System.getProperty("java.runtime.version"), versions.get("java").asString().split(" ")[0]);
     assertTrue(versions.get("threads").asInt() >= 1);
     assertTrue(Files.readString(path.resolve("log.txt")).contains("hello"));
     assertEquals("hello\n", said.toString());
@@ -51,14 +53,16 @@ class RunFolderTest {
   @Test
   void namesFoldersByKindAndTime() {
     Clock clock = Clock.fixed(Instant.parse("2026-01-31T12:00:05Z"), ZoneOffset.UTC);
-    assertEquals(Path.of("runs/finetune-20260131-120005"), RunFolder.defaultPath("finetune", clock));
+    assertEquals(
+        Path.of("runs/finetune-20260131-120005"), RunFolder.defaultPath("finetune", clock));
   }
 
   @Test
   void leavesForeignFoldersAlone() throws IOException {
     Files.writeString(folder.resolve("thesis.tex"), "precious");
     ReverieException error = assertThrows(ReverieException.class, () -> create(folder));
-    assertTrue(error.getMessage().contains("not empty and holds no run (thesis.tex)"), error::getMessage);
+    assertTrue(
+        error.getMessage().contains("not empty and holds no run (thesis.tex)"), error::getMessage);
     try (Stream<Path> files = Files.list(folder)) {
       assertEquals(1, files.count());
     }
@@ -68,7 +72,8 @@ class RunFolderTest {
   void doesNotOverwriteARun() {
     create(folder).close();
     ReverieException error = assertThrows(ReverieException.class, () -> create(folder));
-    assertTrue(error.getMessage().contains("go on with it by --resume " + folder), error::getMessage);
+    assertTrue(
+        error.getMessage().contains("go on with it by --resume " + folder), error::getMessage);
   }
 
   @Test
@@ -94,7 +99,8 @@ class RunFolderTest {
     try (RunFolder run = create(folder)) {
       assertTrue(
           message(() -> RunFolder.resume(run.path(), config(), console))
-              .contains("another process (pid " + ProcessHandle.current().pid() + ") is writing to it"));
+              .contains(
+                  "another process (pid " + ProcessHandle.current().pid() + ") is writing to it"));
     }
     RunFolder.resume(folder, config(), console).close();
   }
@@ -106,19 +112,25 @@ class RunFolderTest {
         assertThrows(
             ConfigurationException.class,
             () ->
-                RunFolder.resume(folder, READER.read(null, null, List.of("seed=5", "epochs=1")), console));
-    assertTrue(error.getMessage().contains("\n  epochs: 12 → 1\n  seed: 1 → 5\n"), error::getMessage);
+                RunFolder.resume(
+                    folder, READER.read(null, null, List.of("seed=5", "epochs=1")), console));
+    assertTrue(
+        error.getMessage().contains("\n  epochs: 12 → 1\n  seed: 1 → 5\n"), error::getMessage);
   }
 
   @Test
   void resumesOnlyRuns() {
-    assertTrue(message(() -> RunFolder.resume(folder, config(), console)).contains("this is no run folder"));
+    assertTrue(
+        message(() -> RunFolder.resume(folder, config(), console))
+            .contains("this is no run folder"));
   }
 
   @Test
   void clearsWhatAKilledProcessLeft() throws IOException {
     create(folder).close();
-    Path left = Files.createFile(Files.createDirectories(folder.resolve("checkpoints")).resolve(".x.1.tmp"));
+    Path left =
+        Files.createFile(
+            Files.createDirectories(folder.resolve("checkpoints")).resolve(".x.1.tmp"));
     RunFolder.resume(folder, config(), console).close();
     assertFalse(Files.exists(left));
   }
