@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd.nn;
+
+import reverie.tensor.Ops;
+import reverie.tensor.Tensor;
+
+/** {@code x·weightᵀ + bias} over the last axis. */
+public final class Linear {
+  private final Parameter weight;
+  private final Parameter bias;
+
+  /** Makes {@code weight [out, in]} and, if wanted, {@code bias [out]}. */
+  public Linear(Parameters parameters, int in, int out, boolean hasBias) {
+    weight = parameters.create("weight", Layout.SAME, Initialiser.fanIn(in), out, in);
+    bias = hasBias ? parameters.create("bias", Layout.SAME, Initialiser.fanIn(in), out) : null;
+  }
+
+  /** From {@code […, in]} to {@code […, out]}. */
+  public Tensor forward(Tensor x) {
+    return Ops.linear(x, weight.effective(), bias == null ? null : bias.effective());
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd.optim;
+
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Fill;
+
+/**
+ * Sums the gradients of several backward passes, so that the memory of a step does not grow with
+ * their number. The sum lies in one piece of memory of its own: clearing and measuring it is one
+ * operation.
+ */
+public final class GradientAccumulator implements AutoCloseable {
+  private final Scope scope = Scope.detached("gradients");
+  private final Tensor all;
+  private final Map<Parameter, Tensor> parts = new LinkedHashMap<>();
+
+  /** Starts at zero. */
+  public GradientAccumulator(Collection<Parameter> parameters) {
+    if (parameters.isEmpty()) {
+      throw new ReverieException("gradients: expected at least one parameter to train, got none");
+    }
+    int total = Math.toIntExact(parameters.stream().mapToLong(p -> p.shape().size()).sum());
+    try (Scope _ = Scope.open("gradients")) {
+      all = scope.adopt(parameters.iterator().next().value().device().zeros(total));
+      int from = 0;
+      for (Parameter p : parameters) {
+        int to = from + Math.toIntExact(p.shape().size());
+        parts.put(p, all.slice(0, from, to).reshape(p.shape().dims()));
+        from = to;
+      }
+    }
+  }
+
+  /** Adds the gradients of one backward pass. */
+  public void add(Tape.Result result) {
+    parts.forEach((p, sum) ->
+        Ops.update(
+            new Binary(Binary.Kind.ADD), new Tensor[] {sum}, sum, result.gradient(p.value())));
+  }
+
+  /** The sum so far; valid until this is closed. */
+  public Tensor gradient(Parameter parameter) {
+    return parts.get(parameter);
+  }
+
+  /**
+   * The Euclidean norm of all gradients together.
+   *
+   * @throws ReverieException if it is infinite or not a number, with the first parameter whose
+   *     gradient is
+   */
+  public double norm() {
+    double norm = norm(all);
+    if (Double.isFinite(norm)) {
+      return norm;
+    }
+    String culprit = "";
+    for (Map.Entry<Parameter, Tensor> part : parts.entrySet()) {
+      double own = norm(part.getValue());
+      if (!Double.isFinite(own)) {
+        culprit = ", first for " + part.getKey().name() + " (" + own + ")";
+        break;
+      }
+    }
+    throw new ReverieException(
+        "gradients: expected a finite norm, got " + norm + culprit,
+        "lower the learning rate or clip tighter, and look for NaN in inputs and rewards");
+  }
+
+  /**
+   * The factor that shortens a gradient of this norm to {@code largest}: 1 if it is no longer than
+   * that.
+   */
+  public static double clipFactor(double norm, double largest) {
+    return norm <= largest ? 1 : largest / norm;
+  }
+
+  /** Starts again from zero. */
+  public void clear() {
+    Ops.update(new Fill(all.device(), 0, all.shape()), new Tensor[] {all});
+  }
+
+  private static double norm(Tensor t) {
+    try (Scope _ = Scope.open("norm")) {
+      return Math.sqrt(t.square().sum().item());
+    }
+  }
+
+  /** Frees the memory. */
+  @Override
+  public void close() {
+    scope.close();
+  }
+}

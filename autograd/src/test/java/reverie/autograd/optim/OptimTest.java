@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd.optim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Initialiser;
+import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+class OptimTest {
+  private final Device device = Device.reference();
+  private Scope scope;
+  private Parameters parameters;
+  private Parameter p;
+  private Parameter q;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open("test");
+    parameters = Parameters.random(device, Rng.of(3));
+    p = parameters.create("p", Layout.SAME, Initialiser.normal(1), 2);
+    q = parameters.create("q", Layout.SAME, Initialiser.ones(), 1, 3);
+    set(p, 1, -2);
+  }
+
+  @AfterEach
+  void close() {
+    parameters.close();
+    scope.close();
+  }
+
+  @Test
+  void adamWFollowsTheFormula() {
+    double lr = 0.1;
+    double decay = 0.01;
+    double b1 = 0.9;
+    double b2 = 0.999;
+    double[] gradients = {0.5, -0.25, 2};
+    double value = 1;
+    double m = 0;
+    double v = 0;
+    try (AdamW adam = new AdamW(List.of(p), AdamW.Options.weightDecay(decay))) {
+      for (int t = 1; t <= 3; t++) {
+        double g = gradients[t - 1] * 0.5;
+        m = b1 * m + (1 - b1) * g;
+        v = b2 * v + (1 - b2) * g * g;
+        double corrected =
+            m / (1 - Math.pow(b1, t)) / (Math.sqrt(v / (1 - Math.pow(b2, t))) + 1e-8);
+        value -= lr * (corrected + decay * value);
+        Tensor gradient = device.tensor(new double[] {gradients[t - 1], 0}, 2);
+        adam.step(_ -> gradient, lr, 0.5);
+        assertEquals(value, p.value().toDoubles()[0], 1e-14);
+      }
+      assertEquals(-2 * Math.pow(1 - lr * decay, 3), p.value().toDoubles()[1], 1e-14);
+      assertEquals(3, adam.steps());
+    }
+  }
+
+  @Test
+  void theFirstStepIsAsLongAsTheRate() {
+    try (AdamW adam = new AdamW(List.of(p), AdamW.Options.weightDecay(0))) {
+      Tensor gradient = device.tensor(new double[] {1000, -1e-3}, 2);
+      adam.step(_ -> gradient, 0.125, 1);
+      assertArrayEquals(new double[] {0.875, -1.875}, p.value().toDoubles(), 1e-5);
+    }
+  }
+
+  @Test
+  void aRestoredOptimiserGoesOnWithTheSameBits() {
+    Tensor gradient = device.tensor(new double[] {0.3, -0.7}, 2);
+    double[] through;
+    try (AdamW adam = new AdamW(List.of(p), AdamW.Options.weightDecay(0.1))) {
+      adam.step(_ -> gradient, 0.1, 1);
+      Tensor halfway = device.zeros(2);
+      halfway.assign(p.value());
+      Map<String, Tensor> saved = new TreeMap<>();
+      adam.state()
+          .forEach((name, t) -> {
+            Tensor copy = device.zeros(t.shape().dims());
+            copy.assign(t);
+            saved.put(name, copy);
+          });
+      adam.step(_ -> gradient, 0.1, 1);
+      through = p.value().toDoubles();
+      p.value().assign(halfway);
+      try (AdamW resumed = new AdamW(List.of(p), AdamW.Options.weightDecay(0.1))) {
+        resumed.restore(saved, 1);
+        resumed.step(_ -> gradient, 0.1, 1);
+      }
+      assertArrayEquals(through, p.value().toDoubles());
+      try (AdamW other = new AdamW(List.of(q), AdamW.Options.weightDecay(0.1))) {
+        ReverieException e = assertThrows(ReverieException.class, () -> other.restore(saved, 1));
+        assertTrue(e.getMessage().contains("first_moment.q"), e.getMessage());
+      }
+    }
+  }
+
+  @Test
+  void gradientsOfSeveralPassesAreSummed() {
+    try (GradientAccumulator sum = new GradientAccumulator(List.of(p, q))) {
+      for (int pass = 0; pass < 2; pass++) {
+        sum.add(
+            Tape.run(
+                List.of(p.value(), q.value()),
+                () -> p.value().square().sum().add(q.value().sum())));
+      }
+      assertArrayEquals(new double[] {4, -8}, sum.gradient(p).toDoubles());
+      assertArrayEquals(new double[] {2, 2, 2}, sum.gradient(q).toDoubles());
+      assertEquals(q.shape(), sum.gradient(q).shape());
+      assertEquals(Math.sqrt(16 + 64 + 12), sum.norm(), 1e-12);
+      sum.clear();
+      assertEquals(0, sum.norm());
+    }
+  }
+
+  @Test
+  void aNormThatIsNoNumberNamesTheParameter() {
+    set(p, 1, 0);
+    try (GradientAccumulator sum = new GradientAccumulator(List.of(q, p))) {
+      sum.add(
+          Tape.run(
+              List.of(p.value(), q.value()), () -> p.value().log().sum().add(q.value().sum())));
+      ReverieException e = assertThrows(ReverieException.class, sum::norm);
+      assertTrue(e.getMessage().contains("first for p (Infinity)"), e.getMessage());
+    }
+  }
+
+  @Test
+  void clippingShortensOnlyWhatIsTooLong() {
+    assertEquals(1, GradientAccumulator.clipFactor(0.5, 1));
+    assertEquals(0.25, GradientAccumulator.clipFactor(4, 1));
+  }
+
+  @Test
+  void theAverageFollows() {
+    try (Ema ema = new Ema(parameters, 0.75, false)) {
+      set(p, 5, 2);
+      ema.update();
+      assertArrayEquals(new double[] {2, -1}, ema.parameters().get("p").value().toDoubles(), 1e-15);
+      assertArrayEquals(new double[] {5, 2}, p.value().toDoubles());
+      assertEquals(1, ema.updates());
+      assertEquals(List.of(), ema.parameters().trainable());
+    }
+  }
+
+  @Test
+  void withWarmUpTheAverageForgetsItsStart() {
+    try (Ema ema = new Ema(parameters, 0.75, true)) {
+      set(p, 11, -2);
+      ema.update();
+      assertEquals(1 + 0.9 * 10, ema.parameters().get("p").value().toDoubles()[0], 1e-14);
+      ema.update();
+      double second = 10 + (1 - 2.0 / 11) * 1;
+      assertEquals(second, ema.parameters().get("p").value().toDoubles()[0], 1e-14);
+    }
+  }
+
+  @Test
+  void learningRates() {
+    LearningRate cosine = LearningRate.cosine(1, 0.5, 10);
+    assertEquals(1, cosine.at(0));
+    assertEquals(0.75, cosine.at(5), 1e-15);
+    assertEquals(0.5, cosine.at(10), 1e-15);
+    assertEquals(0.5, cosine.at(99), 1e-15);
+    LearningRate warm = LearningRate.constant(2).warmedUp(4);
+    assertEquals(0.5, warm.at(0));
+    assertEquals(1.5, warm.at(2));
+    assertEquals(2, warm.at(3));
+    assertEquals(2, warm.at(100));
+  }
+
+  private void set(Parameter parameter, double... values) {
+    parameter.value().assign(device.tensor(values, parameter.shape().dims()));
+  }
+}
