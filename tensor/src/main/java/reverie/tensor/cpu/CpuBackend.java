@@ -4,12 +4,71 @@ package reverie.tensor.cpu;
 import java.lang.foreign.MemorySegment;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.Concat;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Copy;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.Embedding;
+import reverie.tensor.op.Expand;
+import reverie.tensor.op.Fill;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
+import reverie.tensor.op.Lerp;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.Permute;
+import reverie.tensor.op.Power;
+import reverie.tensor.op.RandomNormal;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Reshape;
+import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Slice;
+import reverie.tensor.op.Softmax;
+import reverie.tensor.op.SoftmaxBackward;
+import reverie.tensor.op.Unary;
+import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
-/** Being written; replaced by the vectorised backend. */
+/**
+ * The processor: float32, vectorised, on several threads; the same bits for any number of them.
+ *
+ * <p>Kernels take working memory from the thread they run in (see {@link Scratch}), so none is asked of the core.
+ */
 public final class CpuBackend implements Backend {
+  private final Pool pool = new Pool();
+  private final Parallel parallel;
+
+  /** Uses as many threads as the system property {@code reverie.threads} says, or as there are processors. */
+  public CpuBackend() {
+    this(Integer.getInteger("reverie.threads", Runtime.getRuntime().availableProcessors()));
+  }
+
+  /** Uses this many threads, the calling one included. */
+  public CpuBackend(int threads) {
+    parallel = new Parallel(threads);
+  }
+
   @Override
   public String name() {
     return "cpu";
@@ -22,25 +81,39 @@ public final class CpuBackend implements Backend {
 
   @Override
   public Buffer allocate(long bytes) {
-    throw new UnsupportedOperationException();
+    return pool.allocate(bytes);
   }
 
   @Override
-  public void release(Buffer buffer) {}
+  public void release(Buffer buffer) {
+    pool.release((Pool.Block) buffer);
+  }
 
   @Override
   public long liveBytes() {
-    return 0;
+    return pool.live();
   }
 
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
-    return false;
+    return switch (op) {
+      case AdamW _, Attention _, AttentionBackward _, AveragePool _, CustomOp _, GaussianLogProb _, Geglu _,
+          GegluBackward _, GroupNorm _, GroupNormBackward _, LayerNorm _, LayerNormBackward _, Lerp _, Softmax _,
+          SoftmaxBackward _, UpsampleNearest _ -> false;
+      case Affine _, Binary _, Clamp _, Concat _, Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _, Copy _,
+          Embedding _, Expand _, Fill _, GeluBackward _, Linear _, MatMul _, Pad _, Permute _, Power _,
+          RandomNormal _, Reduce _, Reshape _, RoundTo _, ScatterRows _, Select _, SiluBackward _, Slice _,
+          Unary _ -> true;
+    };
   }
 
   @Override
   public boolean acceptsStrides(Op op, int input) {
-    return false;
+    return switch (op) {
+      case Affine _, Binary _, Clamp _, Copy _, GeluBackward _, MatMul _, Power _, RoundTo _, Select _,
+          SiluBackward _, Unary _ -> true;
+      default -> false;
+    };
   }
 
   @Override
@@ -49,14 +122,51 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {}
+  public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+    Tensor y = outputs[0];
+    switch (op) {
+      case Affine _, Binary _, Clamp _, GeluBackward _, Power _, RoundTo _, Select _, SiluBackward _, Unary _ ->
+          Elementwise.run(parallel, op, inputs, y);
+      case Concat concat -> Rows.concat(parallel, concat.axis(), inputs, y);
+      case Conv2d conv -> Products.conv2d(parallel, conv, inputs, y);
+      case Conv2dInputGradient g ->
+          Products.inputGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
+      case Conv2dWeightGradient g ->
+          Products.weightGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
+      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> Elementwise.copy(parallel, inputs[0], y);
+      case Embedding _ -> Rows.embedding(parallel, inputs[0], inputs[1], y);
+      case Fill fill -> Operand.fill(address(y), (float) fill.value(), Math.toIntExact(y.size()));
+      case Linear _ -> Products.linear(parallel, inputs, y);
+      case MatMul _ -> Products.matmul(parallel, inputs[0], inputs[1], y);
+      case Pad pad -> Rows.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
+      case RandomNormal normal -> Randoms.normal(parallel, normal, y);
+      case Reduce reduce -> Reductions.run(parallel, reduce, inputs[0], y);
+      case ScatterRows _ -> Rows.scatter(inputs[0], inputs[1], y);
+      case AdamW _, Attention _, AttentionBackward _, AveragePool _, CustomOp _, GaussianLogProb _, Geglu _,
+          GegluBackward _, GroupNorm _, GroupNormBackward _, LayerNorm _, LayerNormBackward _, Lerp _, Softmax _,
+          SoftmaxBackward _, UpsampleNearest _ -> throw new IllegalStateException(op.name() + " is decomposed");
+    }
+  }
 
   @Override
-  public void upload(MemorySegment source, Buffer target, long targetByteOffset) {}
+  public void upload(MemorySegment source, Buffer target, long targetByteOffset) {
+    MemorySegment.copy(
+        source, 0, Memory.ALL, ((Pool.Block) target).address() + targetByteOffset, source.byteSize());
+  }
 
   @Override
-  public void download(Buffer source, long sourceByteOffset, MemorySegment target) {}
+  public void download(Buffer source, long sourceByteOffset, MemorySegment target) {
+    MemorySegment.copy(
+        Memory.ALL, ((Pool.Block) source).address() + sourceByteOffset, target, 0, target.byteSize());
+  }
 
   @Override
-  public void synchronize() {}
+  public void synchronize() {
+    // Every operation has been done when run returns.
+  }
+
+  /** The address of a tensor's first element. */
+  static long address(Tensor tensor) {
+    return ((Pool.Block) tensor.buffer()).address() + tensor.offset() * tensor.dtype().bytes();
+  }
 }

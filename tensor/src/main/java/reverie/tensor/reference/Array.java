@@ -7,7 +7,10 @@ import reverie.tensor.DType;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
-/** A tensor's memory as numbers: whole numbers are read and written as doubles, which hold them exactly. */
+/**
+ * A tensor's memory as numbers: whole numbers are read and written as doubles, which hold them
+ * exactly.
+ */
 record Array(MemorySegment memory, DType dtype, Shape shape, int[] strides, long offset) {
   static Array of(Tensor t) {
     ReferenceBackend.HeapBuffer buffer = (ReferenceBackend.HeapBuffer) t.buffer();
@@ -38,8 +41,8 @@ record Array(MemorySegment memory, DType dtype, Shape shape, int[] strides, long
   }
 
   /**
-   * Where this array holds the element that element {@code i} (row-major) of the shape {@code broadcast} reads: axes are
-   * aligned at the last one, those of size 1 stay at 0.
+   * Where this array holds the element that element {@code i} (row-major) of the shape {@code
+   * broadcast} reads: axes are aligned at the last one, those of size 1 stay at 0.
    */
   long position(Shape broadcast, long i) {
     long position = 0;

@@ -92,7 +92,9 @@ final class MoveKernels {
         int pair = (int) (i % 4) / 2;
         double radius = Math.sqrt(-2 * StrictMath.log(Philox.uniform(words[2 * pair])));
         double angle = 2 * Math.PI * Philox.uniform(words[2 * pair + 1]);
-        out.set(row * length + i, radius * (i % 2 == 0 ? StrictMath.cos(angle) : StrictMath.sin(angle)));
+        out.set(
+            row * length + i,
+            radius * (i % 2 == 0 ? StrictMath.cos(angle) : StrictMath.sin(angle)));
       }
     }
   }

@@ -49,14 +49,23 @@ final class ProductKernels {
         y.set(pixel * y.dim(3) + cout, bias);
       }
     }
-    eachTap(op, x, y, weight, (atX, atY, atWeight) -> y.set(atY, y.get(atY) + x.get(atX) * weight.get(atWeight)));
+    eachTap(
+        op,
+        x,
+        y,
+        weight,
+        (atX, atY, atWeight) -> y.set(atY, y.get(atY) + x.get(atX) * weight.get(atWeight)));
   }
 
   static void conv2dInputGradient(Conv2dInputGradient op, Array dy, Array weight, Array dx) {
     MoveKernels.fill(0, dx);
     Conv2d forward = new Conv2d(op.stride(), op.padding());
     eachTap(
-        forward, dx, dy, weight, (atX, atY, atWeight) -> dx.set(atX, dx.get(atX) + dy.get(atY) * weight.get(atWeight)));
+        forward,
+        dx,
+        dy,
+        weight,
+        (atX, atY, atWeight) -> dx.set(atX, dx.get(atX) + dy.get(atY) * weight.get(atWeight)));
   }
 
   static void conv2dWeightGradient(Conv2dWeightGradient op, Array x, Array dy, Array dweight) {
@@ -67,7 +76,8 @@ final class ProductKernels {
         x,
         dy,
         dweight,
-        (atX, atY, atWeight) -> dweight.set(atWeight, dweight.get(atWeight) + x.get(atX) * dy.get(atY)));
+        (atX, atY, atWeight) ->
+            dweight.set(atWeight, dweight.get(atWeight) + x.get(atX) * dy.get(atY)));
   }
 
   /** One product of a convolution: the elements of image, result and weight that meet. */

@@ -34,8 +34,9 @@ import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
 /**
- * The oracle: scalar float64 in loops that can be checked by eye. Gradient rules are checked on it and every other
- * backend's kernels against it. It knows no fused operation, so their decompositions define what they mean.
+ * The oracle: scalar float64 in loops that can be checked by eye. Gradient rules are checked on it
+ * and every other backend's kernels against it. It knows no fused operation, so their
+ * decompositions define what they mean.
  */
 public final class ReferenceBackend implements Backend {
   private final AtomicLong live = new AtomicLong();
@@ -73,9 +74,26 @@ public final class ReferenceBackend implements Backend {
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
       case Fused _, Expand _, Permute _, Reshape _, Slice _ -> false;
-      case Affine _, Binary _, Clamp _, Concat _, Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _, Copy _,
-          Embedding _, Fill _, MatMul _, Pad _, Power _, RandomNormal _, Reduce _, RoundTo _, ScatterRows _, Select _,
-          Unary _ -> true;
+      case Affine _,
+          Binary _,
+          Clamp _,
+          Concat _,
+          Conv2d _,
+          Conv2dInputGradient _,
+          Conv2dWeightGradient _,
+          Copy _,
+          Embedding _,
+          Fill _,
+          MatMul _,
+          Pad _,
+          Power _,
+          RandomNormal _,
+          Reduce _,
+          RoundTo _,
+          ScatterRows _,
+          Select _,
+          Unary _ ->
+          true;
     };
   }
 
@@ -117,18 +135,21 @@ public final class ReferenceBackend implements Backend {
       case Select _ -> ElementKernels.select(in[0], in[1], in[2], out);
       case Unary u -> ElementKernels.map(ElementKernels.function(u.kind()), in[0], out);
       case Fused _, Expand _, Permute _, Reshape _, Slice _ ->
-          throw new AssertionError(op.name() + " is a view or decomposed and never reaches a backend");
+          throw new AssertionError(
+              op.name() + " is a view or decomposed and never reaches a backend");
     }
   }
 
   @Override
   public void upload(MemorySegment source, Buffer target, long targetByteOffset) {
-    MemorySegment.copy(source, 0, ((HeapBuffer) target).segment(), targetByteOffset, source.byteSize());
+    MemorySegment.copy(
+        source, 0, ((HeapBuffer) target).segment(), targetByteOffset, source.byteSize());
   }
 
   @Override
   public void download(Buffer source, long sourceByteOffset, MemorySegment target) {
-    MemorySegment.copy(((HeapBuffer) source).segment(), sourceByteOffset, target, 0, target.byteSize());
+    MemorySegment.copy(
+        ((HeapBuffer) source).segment(), sourceByteOffset, target, 0, target.byteSize());
   }
 
   @Override

@@ -50,7 +50,9 @@ class ReferenceBackendTest {
     // Abramowitz and Stegun, table 7.1, and the tail of erfc.
     Tensor x = device.tensor(new double[] {0, 0.5, 1, 2, -1}, 5);
     assertArrayEquals(
-        new double[] {0, 0.5204998778130465, 0.8427007929497149, 0.9953222650189527, -0.8427007929497149},
+        new double[] {
+          0, 0.5204998778130465, 0.8427007929497149, 0.9953222650189527, -0.8427007929497149
+        },
         x.erf().toDoubles(),
         1e-15);
     assertEquals(-6.2209605742717841e-16 * 8, device.scalar(-8).gelu().item(), 1e-28);
@@ -64,19 +66,22 @@ class ReferenceBackendTest {
     assertEquals(6, a.max().item());
     assertArrayEquals(new double[] {14, 32, 32, 77}, a.matmul(a.transpose()).toDoubles());
     Tensor batch = device.tensor(new double[] {1, 0, 0, 1, 2, 0, 0, 2}, 2, 2, 2);
-    assertArrayEquals(new double[] {1, 2, 3, 4, 5, 6, 2, 4, 6, 8, 10, 12}, batch.matmul(a).toDoubles());
+    assertArrayEquals(
+        new double[] {1, 2, 3, 4, 5, 6, 2, 4, 6, 8, 10, 12}, batch.matmul(a).toDoubles());
   }
 
   @Test
   void movesElements() {
     Tensor a = device.tensor(new double[] {1, 2, 3, 4}, 2, 2);
-    assertArrayEquals(new double[] {1, 2, 1, 3, 4, 3}, Ops.concat(1, a, a.slice(1, 0, 1)).toDoubles());
+    assertArrayEquals(
+        new double[] {1, 2, 1, 3, 4, 3}, Ops.concat(1, a, a.slice(1, 0, 1)).toDoubles());
     assertArrayEquals(new double[] {0, 1, 2, 0, 3, 4}, Ops.apply(new Pad(1, 1, 0), a).toDoubles());
     Tensor indices = device.indices(new int[] {1, 1, 7}, 3);
     assertArrayEquals(
         new double[] {3, 4, 3, 4, Double.NaN, Double.NaN}, Ops.embedding(a, indices).toDoubles());
     Tensor dy = device.tensor(new double[] {1, 2, 3, 4, 5, 6}, 3, 2);
-    assertArrayEquals(new double[] {0, 0, 4, 6}, Ops.apply(new ScatterRows(2), dy, indices).toDoubles());
+    assertArrayEquals(
+        new double[] {0, 0, 4, 6}, Ops.apply(new ScatterRows(2), dy, indices).toDoubles());
   }
 
   @Test
@@ -86,7 +91,8 @@ class ReferenceBackendTest {
     assertArrayEquals(
         new double[] {5421.5, 6532.5, 8754.5, 9865.5},
         Ops.conv2d(x, weight, device.full(0.5, 1), 1, 0).toDoubles());
-    assertArrayEquals(new double[] {1000, 3200, 7040, 9865}, Ops.conv2d(x, weight, null, 2, 1).toDoubles());
+    assertArrayEquals(
+        new double[] {1000, 3200, 7040, 9865}, Ops.conv2d(x, weight, null, 2, 1).toDoubles());
   }
 
   /** ⟨conv(x, w), dy⟩ is linear in x and in w, so both gradients give the same number back. */

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.Memory.BYTES;
+import static reverie.tensor.cpu.Memory.WIDTH;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.Op;
+import reverie.tensor.op.Power;
+import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Unary;
+
+/**
+ * Runs functions of single elements, with broadcasting and any strides, block by block.
+ *
+ * <p>The function is chosen once for each block by a switch; a lambda on vectors would be boxed at every element.
+ */
+final class Elementwise {
+  /** Elements of a block: four of them fit the first-level cache. */
+  private static final int BLOCK = 2048;
+
+  /** Elements of a piece of work. */
+  private static final int CHUNK = 16 * BLOCK;
+
+  private Elementwise() {}
+
+  /** out = op(inputs), where out is contiguous. */
+  static void run(Parallel parallel, Op op, Tensor[] inputs, Tensor output) {
+    Operand[] operands = new Operand[inputs.length];
+    for (int i = 0; i < inputs.length; i++) {
+      operands[i] = operand(inputs[i], output);
+    }
+    long out = CpuBackend.address(output);
+    long size = output.size();
+    int chunks = Math.toIntExact((size + CHUNK - 1) / CHUNK);
+    parallel.forEach(chunks, c -> {
+      long start = (long) c * CHUNK;
+      chunk(op, operands, out, start, (int) Math.min(CHUNK, size - start));
+    });
+  }
+
+  /** Copies a tensor of any strides to a contiguous one; the bits are not interpreted. */
+  static void copy(Parallel parallel, Tensor from, Tensor to) {
+    Operand operand = operand(from, to);
+    long out = CpuBackend.address(to);
+    long size = to.size();
+    int chunks = Math.toIntExact((size + CHUNK - 1) / CHUNK);
+    parallel.forEach(chunks, c -> {
+      long start = (long) c * CHUNK;
+      operand.gather(start, (int) Math.min(CHUNK, size - start), out + 4 * start);
+    });
+  }
+
+  private static Operand operand(Tensor input, Tensor output) {
+    return Operand.of(CpuBackend.address(input), input.shape(), input.strides(), output.shape());
+  }
+
+  private static void chunk(Op op, Operand[] operands, long out, long start, int count) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long pads = scratch.take(4 * BYTES);
+    long[] spare = new long[operands.length];
+    long[] in = new long[3];
+    for (int i = 0; i < operands.length; i++) {
+      spare[i] = scratch.takeFloats(operands[i].spare(BLOCK));
+      operands[i].prepare(spare[i], BLOCK);
+    }
+    for (int done = 0; done < count; done += BLOCK) {
+      int block = Math.min(BLOCK, count - done);
+      for (int i = 0; i < operands.length; i++) {
+        in[i] = operands[i].block(start + done, block, spare[i]);
+      }
+      long to = out + 4 * (start + done);
+      int whole = block - block % WIDTH;
+      apply(op, to, in[0], in[1], in[2], 4L * whole);
+      int rest = block - whole;
+      if (rest > 0) {
+        for (int i = 0; i < operands.length; i++) {
+          Operand.copy(in[i] + 4L * whole, pads + i * BYTES, rest);
+        }
+        apply(op, pads + 3 * BYTES, pads, pads + BYTES, pads + 2 * BYTES, BYTES);
+        Operand.copy(pads + 3 * BYTES, to + 4L * whole, rest);
+      }
+    }
+    scratch.release(mark);
+  }
+
+  /** One block of whole vectors. */
+  private static void apply(Op op, long out, long a, long b, long c, long bytes) {
+    switch (op) {
+      case Unary unary -> UnaryLoops.run(unary.kind(), out, a, bytes);
+      case Binary binary -> BinaryLoops.run(binary.kind(), out, a, b, bytes);
+      case Affine affine -> UnaryLoops.affine(out, a, bytes, (float) affine.scale(), (float) affine.shift());
+      case Clamp clamp -> UnaryLoops.clamp(out, a, bytes, (float) clamp.low(), (float) clamp.high());
+      case Power power -> UnaryLoops.power(out, a, bytes, (float) power.exponent());
+      case RoundTo round -> UnaryLoops.round(round.narrower(), out, a, bytes);
+      case Select _ -> BinaryLoops.select(out, a, b, c, bytes);
+      case SiluBackward _ -> BinaryLoops.siluBackward(out, a, b, bytes);
+      case GeluBackward _ -> BinaryLoops.geluBackward(out, a, b, bytes);
+      default -> throw new IllegalStateException("not element-wise: " + op);
+    }
+  }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.Memory.BYTES;
+import static reverie.tensor.cpu.Memory.SPECIES;
+import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.get;
+import static reverie.tensor.cpu.Memory.load;
+import static reverie.tensor.cpu.Memory.set;
+import static reverie.tensor.cpu.Memory.store;
+
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Reduce;
+
+/**
+ * Sums and maxima over any axes.
+ *
+ * <p>The axes are brought into the form [outer, reduced, inner]. Sums go in short float32 runs whose results are added
+ * in float64 in a fixed order, so neither length nor number of threads costs precision or repeatability.
+ */
+final class Reductions {
+  /** Elements, or rows, that are summed in float32. */
+  private static final int RUN = 512;
+
+  private Reductions() {}
+
+  static void run(Parallel parallel, Reduce op, Tensor input, Tensor output) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long x = CpuBackend.address(input);
+    long y = CpuBackend.address(output);
+    Shape shape = input.shape();
+    boolean[] reduced = new boolean[shape.rank()];
+    for (int axis : op.axes()) {
+      reduced[axis] = true;
+    }
+    boolean max = op.kind() == Reduce.Kind.MAX;
+    int first = 0;
+    while (first < reduced.length && !gone(shape, reduced, first)) {
+      first++;
+    }
+    int end = reduced.length;
+    while (end > first && !gone(shape, reduced, end - 1)) {
+      end--;
+    }
+    boolean oneGroup = true;
+    for (int axis = first; axis < end; axis++) {
+      oneGroup &= reduced[axis] || shape.dim(axis) == 1;
+    }
+    if (oneGroup) {
+      reduce(parallel, max, x, y, size(shape, 0, first), size(shape, first, end), size(shape, end, reduced.length));
+    } else {
+      reordered(parallel, max, input, reduced, y, scratch);
+    }
+    scratch.release(mark);
+  }
+
+  private static boolean gone(Shape shape, boolean[] reduced, int axis) {
+    return reduced[axis] && shape.dim(axis) != 1;
+  }
+
+  private static int size(Shape shape, int from, int to) {
+    long size = 1;
+    for (int axis = from; axis < to; axis++) {
+      size *= shape.dim(axis);
+    }
+    return Math.toIntExact(size);
+  }
+
+  /** Lays the input out with the reduced axes last, then sums rows. */
+  private static void reordered(
+      Parallel parallel, boolean max, Tensor input, boolean[] reduced, long y, Scratch scratch) {
+    int rank = reduced.length;
+    int[] dims = new int[rank];
+    int[] strides = new int[rank];
+    int at = 0;
+    int outer = 1;
+    for (int pass = 0; pass < 2; pass++) {
+      for (int axis = 0; axis < rank; axis++) {
+        if (reduced[axis] == (pass == 1)) {
+          dims[at] = input.dim(axis);
+          strides[at++] = input.stride(axis);
+          outer *= pass == 0 ? input.dim(axis) : 1;
+        }
+      }
+    }
+    Shape shape = Shape.of(dims);
+    int size = Math.toIntExact(shape.size());
+    long ordered = scratch.takeFloats(size);
+    Operand operand = Operand.of(CpuBackend.address(input), shape, strides, shape);
+    int chunk = 1 << 15;
+    parallel.forEach((size + chunk - 1) / chunk, c ->
+        operand.gather((long) c * chunk, Math.min(chunk, size - c * chunk), ordered + 4L * c * chunk));
+    reduce(parallel, max, ordered, y, outer, outer == 0 ? 0 : size / outer, 1);
+  }
+
+  /** y[outer, inner] from x[outer, count, inner]. */
+  static void reduce(Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
+    if (inner == 1) {
+      rows(parallel, max, x, y, outer, count);
+    } else {
+      columns(parallel, max, x, y, outer, count, inner);
+    }
+  }
+
+  private static void rows(Parallel parallel, boolean max, long x, long y, int rows, int count) {
+    if (rows == 1 && count > 1 << 16 && !max) {
+      longRow(parallel, x, y, count);
+      return;
+    }
+    int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, Math.max(1, rows));
+    parallel.forEach((rows + perChunk - 1) / perChunk, c -> {
+      for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
+        long from = x + 4L * row * count;
+        set(y + 4L * row, max ? max(from, count) : (float) sum(from, count));
+      }
+    });
+  }
+
+  /** One long sum shared out. */
+  private static void longRow(Parallel parallel, long x, long y, int count) {
+    int chunk = 1 << 15;
+    int chunks = (count + chunk - 1) / chunk;
+    double[] parts = new double[chunks];
+    parallel.forEach(chunks, c -> parts[c] = sum(x + 4L * c * chunk, Math.min(chunk, count - c * chunk)));
+    set(y, (float) Arrays.stream(parts).sum());
+  }
+
+  /** The sum of neighbouring elements. */
+  static double sum(long from, int count) {
+    double total = 0;
+    for (int start = 0; start < count; start += RUN) {
+      total += run(from + 4L * start, Math.min(RUN, count - start));
+    }
+    return total;
+  }
+
+  private static float run(long from, int count) {
+    FloatVector sum = FloatVector.zero(SPECIES);
+    FloatVector other = FloatVector.zero(SPECIES);
+    int i = 0;
+    for (; i <= count - 2 * WIDTH; i += 2 * WIDTH) {
+      sum = sum.add(load(from + 4L * i));
+      other = other.add(load(from + 4L * i + BYTES));
+    }
+    float total = sum.add(other).reduceLanes(VectorOperators.ADD);
+    for (; i < count; i++) {
+      total += get(from + 4L * i);
+    }
+    return total;
+  }
+
+  private static float max(long from, int count) {
+    FloatVector largest = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+    int i = 0;
+    for (; i <= count - WIDTH; i += WIDTH) {
+      largest = largest.max(load(from + 4L * i));
+    }
+    float result = largest.reduceLanes(VectorOperators.MAX);
+    for (; i < count; i++) {
+      result = Math.max(result, get(from + 4L * i));
+    }
+    return result;
+  }
+
+  private static void columns(Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
+    int runs = Math.max(1, (count + RUN - 1) / RUN);
+    Scratch scratch = Scratch.mine();
+    long partial = scratch.takeFloats((long) outer * runs * inner);
+    int perChunk = Math.clamp((1 << 15) / Math.max(1L, (long) inner * Math.min(RUN, count)), 1, RUN);
+    int all = outer * runs;
+    parallel.forEach((all + perChunk - 1) / perChunk, c -> {
+      for (int i = c * perChunk; i < Math.min(all, (c + 1) * perChunk); i++) {
+        int start = i % runs * RUN;
+        long from = x + 4L * ((long) (i / runs) * count + start) * inner;
+        columnRun(max, from, partial + 4L * i * inner, Math.min(RUN, count - start), inner);
+      }
+    });
+    for (int o = 0; o < outer; o++) {
+      long from = partial + 4L * o * runs * inner;
+      if (runs == 1) {
+        Operand.copy(from, y + 4L * o * inner, inner);
+        continue;
+      }
+      for (int i = 0; i < inner; i++) {
+        double total = max ? Double.NEGATIVE_INFINITY : 0;
+        for (int r = 0; r < runs; r++) {
+          float part = get(from + 4L * ((long) r * inner + i));
+          total = max ? Math.max(total, part) : total + part;
+        }
+        set(y + 4L * ((long) o * inner + i), (float) total);
+      }
+    }
+  }
+
+  private static void columnRun(boolean max, long from, long to, int count, int inner) {
+    int i = 0;
+    for (; i <= inner - 4 * WIDTH; i += 4 * WIDTH) {
+      if (max) {
+        columnMax(from + 4L * i, to + 4L * i, count, inner);
+        columnMax(from + 4L * i + BYTES, to + 4L * i + BYTES, count, inner);
+        columnMax(from + 4L * i + 2 * BYTES, to + 4L * i + 2 * BYTES, count, inner);
+        columnMax(from + 4L * i + 3 * BYTES, to + 4L * i + 3 * BYTES, count, inner);
+      } else {
+        columnSum4(from + 4L * i, to + 4L * i, count, inner);
+      }
+    }
+    for (; i <= inner - WIDTH; i += WIDTH) {
+      if (max) {
+        columnMax(from + 4L * i, to + 4L * i, count, inner);
+      } else {
+        columnSum(from + 4L * i, to + 4L * i, count, inner);
+      }
+    }
+    for (; i < inner; i++) {
+      float total = max ? Float.NEGATIVE_INFINITY : 0;
+      for (int r = 0; r < count; r++) {
+        float value = get(from + 4L * ((long) r * inner + i));
+        total = max ? Math.max(total, value) : total + value;
+      }
+      set(to + 4L * i, total);
+    }
+  }
+
+  private static void columnSum4(long from, long to, int count, int inner) {
+    FloatVector zero = FloatVector.zero(SPECIES);
+    FloatVector s0 = zero;
+    FloatVector s1 = zero;
+    FloatVector s2 = zero;
+    FloatVector s3 = zero;
+    for (int r = 0; r < count; r++) {
+      long at = from + 4L * r * inner;
+      s0 = s0.add(load(at));
+      s1 = s1.add(load(at + BYTES));
+      s2 = s2.add(load(at + 2 * BYTES));
+      s3 = s3.add(load(at + 3 * BYTES));
+    }
+    store(s0, to);
+    store(s1, to + BYTES);
+    store(s2, to + 2 * BYTES);
+    store(s3, to + 3 * BYTES);
+  }
+
+  private static void columnSum(long from, long to, int count, int inner) {
+    FloatVector sum = FloatVector.zero(SPECIES);
+    for (int r = 0; r < count; r++) {
+      sum = sum.add(load(from + 4L * r * inner));
+    }
+    store(sum, to);
+  }
+
+  private static void columnMax(long from, long to, int count, int inner) {
+    FloatVector largest = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+    for (int r = 0; r < count; r++) {
+      largest = largest.max(load(from + 4L * r * inner));
+    }
+    store(largest, to);
+  }
+}

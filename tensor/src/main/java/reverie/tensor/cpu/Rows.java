@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import reverie.tensor.Tensor;
+
+/** Moves whole rows: joining, padding, looking up and adding up. */
+final class Rows {
+  private Rows() {}
+
+  /** Contiguous inputs joined along an axis of the output. */
+  static void concat(Parallel parallel, int axis, Tensor[] inputs, Tensor output) {
+    int outer = 1;
+    for (int i = 0; i < axis; i++) {
+      outer *= output.dim(i);
+    }
+    if (outer == 0 || output.size() == 0) {
+      return;
+    }
+    int total = Math.toIntExact(output.size() / outer);
+    long to = CpuBackend.address(output);
+    int column = 0;
+    for (Tensor input : inputs) {
+      int count = Math.toIntExact(input.size() / outer);
+      copy(parallel, CpuBackend.address(input), count, to + 4L * column, total, outer, count);
+      column += count;
+    }
+  }
+
+  /** Zeros before and after along an axis. */
+  static void pad(Parallel parallel, int axis, int before, Tensor input, Tensor output) {
+    long to = CpuBackend.address(output);
+    Memory.zero(to, 4 * output.size());
+    if (input.size() == 0) {
+      return;
+    }
+    int outer = 1;
+    for (int i = 0; i < axis; i++) {
+      outer *= output.dim(i);
+    }
+    int total = Math.toIntExact(output.size() / outer);
+    int count = Math.toIntExact(input.size() / outer);
+    int inner = total / output.dim(axis);
+    copy(parallel, CpuBackend.address(input), count, to + 4L * before * inner, total, outer, count);
+  }
+
+  /** Copies {@code rows} rows of {@code count} elements between places with these distances. */
+  private static void copy(
+      Parallel parallel, long from, int fromStride, long to, int toStride, int rows, int count) {
+    int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, rows);
+    parallel.forEach((rows + perChunk - 1) / perChunk, c -> {
+      for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
+        Operand.copy(from + 4L * row * fromStride, to + 4L * row * toStride, count);
+      }
+    });
+  }
+
+  /** Rows of a table; NaN for an index outside it. */
+  static void embedding(Parallel parallel, Tensor table, Tensor indices, Tensor output) {
+    int d = table.dim(1);
+    long from = CpuBackend.address(table);
+    long at = CpuBackend.address(indices);
+    long to = CpuBackend.address(output);
+    int count = Math.toIntExact(indices.size());
+    for (int i = 0; i < count; i++) {
+      int index = Memory.getInt(at + 4L * i);
+      if (index >= 0 && index < table.dim(0)) {
+        Operand.copy(from + 4L * index * d, to + 4L * i * d, d);
+      } else {
+        Operand.fill(to + 4L * i * d, Float.NaN, d);
+      }
+    }
+  }
+
+  /** Adds rows up in a table, in the order of the indices; indices outside it are left out. */
+  static void scatter(Tensor dy, Tensor indices, Tensor output) {
+    int d = output.dim(1);
+    long from = CpuBackend.address(dy);
+    long at = CpuBackend.address(indices);
+    long to = CpuBackend.address(output);
+    Memory.zero(to, 4 * output.size());
+    int count = Math.toIntExact(indices.size());
+    for (int i = 0; i < count; i++) {
+      int index = Memory.getInt(at + 4L * i);
+      if (index >= 0 && index < output.dim(0)) {
+        add(from + 4L * i * d, to + 4L * index * d, d);
+      }
+    }
+  }
+
+  private static void add(long from, long to, int count) {
+    int i = 0;
+    for (; i <= count - Memory.WIDTH; i += Memory.WIDTH) {
+      Memory.store(Memory.load(to + 4L * i).add(Memory.load(from + 4L * i)), to + 4L * i);
+    }
+    for (; i < count; i++) {
+      Memory.set(to + 4L * i, Memory.get(to + 4L * i) + Memory.get(from + 4L * i));
+    }
+  }
+}
