@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import reverie.tensor.Tensor;
+
+/**
+ * What a diffusion model is to everything in this package: a network that looks at a noised sample.
+ */
+@FunctionalInterface
+public interface Denoiser {
+  /**
+   * The model's output, of the shape of {@code x}; what it means is the {@link Prediction}.
+   *
+   * @param x noised samples {@code [n, …]}
+   * @param timesteps {@code [n]}, the noise level of each, in the device's floating-point type
+   * @param context {@code [n, tokens, dim]} what each is a picture of, or null for a model without
+   *     conditions
+   */
+  Tensor predict(Tensor x, Tensor timesteps, Tensor context);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import java.util.Arrays;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Tensor;
+
+/**
+ * The loss of pretraining (Ho et al. 2020, eq. 14): noise a clean sample to a random timestep and
+ * ask the model what was done to it, {@code ‖target − out‖²} averaged over the elements. The target
+ * is what the prediction stands for.
+ *
+ * @param schedule the forward process
+ * @param prediction what the model predicts
+ * @param snrCap γ of min-SNR weighting (Hang et al. 2023), 5 in the paper; infinite for the plain
+ *     loss
+ */
+public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, double snrCap) {
+  /** Checks the cap. */
+  public DenoisingLoss {
+    if (!(snrCap > 0)) {
+      throw new ReverieException(
+          "denoising loss: expected a positive cap of the signal-to-noise ratio, got " + snrCap);
+    }
+  }
+
+  /** The plain loss of a model with this configuration. */
+  public static DenoisingLoss of(SchedulerConfig config) {
+    return new DenoisingLoss(config.schedule(), config.prediction(), Double.POSITIVE_INFINITY);
+  }
+
+  /**
+   * The timestep and noise of each sample, from its own random numbers.
+   *
+   * @param timesteps uniform from 0 to T − 1
+   * @param noise like the samples
+   */
+  public record Draw(int[] timesteps, Tensor noise) {}
+
+  /**
+   * Draws a timestep and noise for every sample.
+   *
+   * @param original {@code [n, …]}
+   * @param rows one sequence for each sample: the same numbers for it in any batch
+   */
+  public Draw draw(Tensor original, Rng... rows) {
+    int[] t = Arrays.stream(rows).mapToInt(row -> row.below(0, schedule.steps())).toArray();
+    Rng[] noises = Arrays.stream(rows).map(row -> row.fork(1)).toArray(Rng[]::new);
+    int[] dims = original.shape().dims();
+    return new Draw(
+        t, Rng.normalRows(original.device(), noises, Arrays.copyOfRange(dims, 1, dims.length)));
+  }
+
+  /**
+   * The loss of each sample: {@code [n]}.
+   *
+   * @param original clean samples {@code [n, …]}
+   * @param context {@code [n, tokens, dim]} or null
+   */
+  public Tensor perSample(Denoiser denoiser, Tensor original, Tensor context, Draw draw) {
+    int[] t = draw.timesteps();
+    int n = original.dim(0);
+    Tensor x = schedule.addNoise(original, draw.noise(), t);
+    Tensor timesteps = original.device().tensor(Arrays.stream(t).asDoubleStream().toArray(), n);
+    Tensor errors = denoiser.predict(x, timesteps, context).sub(target(original, draw)).square();
+    Tensor losses = errors.reshape(n, Math.toIntExact(errors.size() / n)).mean(1);
+    return Double.isInfinite(snrCap) ? losses : losses.mul(Rows.column(losses, t, this::weight));
+  }
+
+  /** The mean over the samples of {@link #perSample}. */
+  public Tensor mean(Denoiser denoiser, Tensor original, Tensor context, Draw draw) {
+    return perSample(denoiser, original, context, draw).mean();
+  }
+
+  /**
+   * The mean over the samples of {@code weight·loss}, as reward-weighted regression wants it.
+   *
+   * @param weights one for each sample
+   */
+  public Tensor weighted(
+      Denoiser denoiser, Tensor original, Tensor context, Draw draw, double... weights) {
+    Tensor losses = perSample(denoiser, original, context, draw);
+    return losses.mul(losses.device().tensor(weights, losses.dim(0))).mean();
+  }
+
+  private Tensor target(Tensor original, Draw draw) {
+    int[] t = draw.timesteps();
+    return switch (prediction) {
+      case EPSILON -> draw.noise();
+      case SAMPLE -> original;
+      case V_PREDICTION ->
+          Rows.times(draw.noise(), t, i -> Math.sqrt(schedule.alphaBar(i)))
+              .sub(Rows.times(original, t, i -> Math.sqrt(schedule.noiseVariance(i))));
+    };
+  }
+
+  private double weight(int t) {
+    double snr = schedule.signalToNoise(t);
+    double capped = Math.min(snr, snrCap);
+    return switch (prediction) {
+      case EPSILON -> capped / snr;
+      case V_PREDICTION -> capped / (snr + 1);
+      case SAMPLE -> capped;
+    };
+  }
+}

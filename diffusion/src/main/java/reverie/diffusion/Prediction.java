@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import java.util.Locale;
+import reverie.tensor.ReverieException;
+
+/** What a denoiser's output stands for, given {@code x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε}. */
+public enum Prediction {
+  /** The noise ε. */
+  EPSILON,
+  /** {@code v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0} (Salimans and Ho 2022). */
+  V_PREDICTION,
+  /** The clean sample {@code x_0}. */
+  SAMPLE;
+
+  /** The name in diffusers' configuration. */
+  public String key() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The prediction of this name in diffusers' configuration. */
+  public static Prediction of(String key) {
+    for (Prediction prediction : values()) {
+      if (prediction.key().equals(key)) {
+        return prediction;
+      }
+    }
+    throw new ReverieException(
+        "scheduler config: prediction_type \"" + key + "\" is not known",
+        "one of epsilon, v_prediction, sample");
+  }
+}

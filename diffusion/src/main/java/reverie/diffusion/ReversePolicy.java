@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import reverie.tensor.DType;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Tensor;
+
+/**
+ * The reverse process as a policy (Black et al. 2023, §4.2): from the state {@code (x_t, t)} the
+ * action is {@code x_t' ~ N(mean, σ²)}, where the mean comes from the model's output by the DDIM
+ * step of noise level η (Song et al. 2021, eq. 12), of which DDPM is the case η = 1 on the full
+ * grid.
+ *
+ * <p>Steps are numbered 0 (the noisiest) to {@link #steps()} − 1; a batch may mix samples at
+ * different steps. Everything between the model's output and the log-probability is made of tensor
+ * operations, so a tape differentiates through it.
+ *
+ * <p>What it promises:
+ *
+ * <ul>
+ *   <li>A step with σ = 0 is no decision: {@link #isDecision} is false, it has no log-probability,
+ *       and asking for one is an error. A chain without any decision (η = 0) cannot be trained by
+ *       likelihood; {@link #requireDecisions} says so.
+ *   <li>The next latent is rounded to the type in which it is stored before anyone scores it, so
+ *       that re-scoring it with the same weights gives the same number.
+ *   <li>No result is NaN or infinite unless the model's output is.
+ * </ul>
+ *
+ * <p>Immutable; thread-safe.
+ */
+public final class ReversePolicy {
+  private final NoiseSchedule schedule;
+  private final TimestepGrid grid;
+  private final StepCoefficients[] coefficients;
+  private final double eta;
+  private final double clipRange;
+  private final Reduction reduction;
+  private final DType storage;
+
+  /** How the log-densities of a sample's elements become one number. */
+  public enum Reduction {
+    /**
+     * Their mean: the trust regions of the literature are made for it. A ratio of it is the D-th
+     * root of the ratio of likelihoods, D being the number of elements of a sample.
+     */
+    MEAN,
+    /** Their sum: the true log-likelihood, D times the mean. */
+    SUM
+  }
+
+  /**
+   * The action's distribution at one step of each sample.
+   *
+   * @param mean like x_t
+   * @param sigma {@code [n]}
+   * @param steps the step of each sample
+   */
+  public record Step(Tensor mean, Tensor sigma, int[] steps) {}
+
+  private ReversePolicy(
+      NoiseSchedule schedule,
+      TimestepGrid grid,
+      StepCoefficients[] coefficients,
+      double eta,
+      double clipRange,
+      Reduction reduction,
+      DType storage) {
+    this.schedule = schedule;
+    this.grid = grid;
+    this.coefficients = coefficients;
+    this.eta = eta;
+    this.clipRange = clipRange;
+    this.reduction = reduction;
+    this.storage = storage;
+  }
+
+  /**
+   * DDIM with noise level η on {@code steps} timesteps.
+   *
+   * @param eta 0 is deterministic, 1 has the variance of DDPM
+   * @throws ReverieException if there are more steps than timesteps, or the schedule leaves no room
+   *     for η &gt; 1
+   */
+  public static ReversePolicy ddim(SchedulerConfig config, int steps, double eta) {
+    return of(
+        config,
+        config.schedule(),
+        config.grid(steps),
+        StepCoefficients.Rule.DDIM,
+        config.endsClean(),
+        eta);
+  }
+
+  /** DDIM on a schedule and grid of one's own, that of {@code config} left aside. */
+  static ReversePolicy ddim(SchedulerConfig config, NoiseSchedule schedule, int steps, double eta) {
+    return of(
+        config, schedule, config.grid(steps), StepCoefficients.Rule.DDIM, config.endsClean(), eta);
+  }
+
+  /**
+   * Ancestral sampling of DDPM with the variance of the posterior ({@code fixed_small}): η = 1,
+   * ending at ᾱ = 1. The same as {@link #ddim} but where x̂0 is clipped: here ε̂ follows the
+   * clipped x̂0, as in the posterior mean.
+   */
+  public static ReversePolicy ddpm(SchedulerConfig config, int steps) {
+    return of(config, config.schedule(), config.grid(steps), StepCoefficients.Rule.DDPM, true, 1);
+  }
+
+  private static ReversePolicy of(
+      SchedulerConfig config,
+      NoiseSchedule schedule,
+      TimestepGrid grid,
+      StepCoefficients.Rule rule,
+      boolean endsClean,
+      double eta) {
+    if (!(eta >= 0 && Double.isFinite(eta))) {
+      throw new ReverieException(
+          "reverse policy: expected eta of 0 or more, got " + eta, "usual values are 0 to 1");
+    }
+    StepCoefficients[] coefficients =
+        IntStream.range(0, grid.steps())
+            .mapToObj(i ->
+                StepCoefficients.of(
+                    schedule,
+                    config.prediction(),
+                    rule,
+                    grid.timestep(i),
+                    grid.next(i),
+                    endsClean,
+                    eta))
+            .toArray(StepCoefficients[]::new);
+    double clipRange = config.clipSample() ? config.clipSampleRange() : Double.POSITIVE_INFINITY;
+    return new ReversePolicy(
+        schedule, grid, coefficients, eta, clipRange, Reduction.MEAN, DType.F64);
+  }
+
+  /** The same policy with log-probabilities reduced like this; the mean unless told. */
+  public ReversePolicy reducedBy(Reduction other) {
+    return new ReversePolicy(schedule, grid, coefficients, eta, clipRange, other, storage);
+  }
+
+  /**
+   * The same policy with latents stored in this type: they are rounded to it before they are
+   * scored.
+   */
+  public ReversePolicy storedAs(DType other) {
+    return new ReversePolicy(schedule, grid, coefficients, eta, clipRange, reduction, other);
+  }
+
+  // The chain.
+
+  /** Number of steps of the chain. */
+  public int steps() {
+    return coefficients.length;
+  }
+
+  /** The timesteps of the chain. */
+  public TimestepGrid grid() {
+    return grid;
+  }
+
+  /** The forward process that the chain reverses. */
+  public NoiseSchedule schedule() {
+    return schedule;
+  }
+
+  /** The noise level η. */
+  public double eta() {
+    return eta;
+  }
+
+  /** Whether x̂0 is clipped, so that the mean is not linear in the model's output. */
+  public boolean clips() {
+    return !Double.isInfinite(clipRange);
+  }
+
+  /** How log-probabilities are reduced. */
+  public Reduction reduction() {
+    return reduction;
+  }
+
+  /** Standard deviation of the action at a step. */
+  public double sigma(int step) {
+    return coefficients[step].sigma();
+  }
+
+  /** Whether chance has a say in this step: σ &gt; 0. */
+  public boolean isDecision(int step) {
+    return sigma(step) > 0;
+  }
+
+  /** The steps with σ &gt; 0, in order: those that have a log-probability and can be trained. */
+  public int[] decisions() {
+    return IntStream.range(0, steps()).filter(this::isDecision).toArray();
+  }
+
+  /**
+   * The steps that can be trained, at least one.
+   *
+   * @param who what needs them, for the error
+   * @throws ReverieException if every σ is 0, naming η
+   */
+  public int[] requireDecisions(String who) {
+    int[] decisions = decisions();
+    if (decisions.length == 0) {
+      throw new ReverieException(
+          who
+              + ": eta "
+              + eta
+              + " on "
+              + steps()
+              + " steps leaves nothing to chance (every sigma is 0), so actions have"
+              + " no likelihood to train by",
+          "set eta above 0, 1 for instance");
+    }
+    return decisions;
+  }
+
+  /** The factor of x_t in the mean of a step; exact where x̂0 is not clipped. */
+  public double stateFactor(int step) {
+    return coefficients[step].x();
+  }
+
+  /** The factor of the model's output in the mean of a step; exact where x̂0 is not clipped. */
+  public double outputFactor(int step) {
+    return coefficients[step].output();
+  }
+
+  // One step.
+
+  /**
+   * The timesteps of these steps as a model wants them: {@code [n]} beside {@code x}.
+   *
+   * @param steps one for each sample of x, or one for all
+   */
+  public Tensor timesteps(Tensor x, int... steps) {
+    int[] each = Rows.perSample("reverse policy", x, steps);
+    return x.device()
+        .tensor(Arrays.stream(each).mapToDouble(grid::timestep).toArray(), each.length);
+  }
+
+  /**
+   * The distribution of the next latent.
+   *
+   * @param x {@code [n, …]} latents before the step
+   * @param output what the model said of them
+   * @param steps one for each sample, or one for all
+   */
+  public Step step(Tensor x, Tensor output, int... steps) {
+    int[] each = Rows.perSample("reverse policy", x, steps);
+    Tensor mean;
+    if (!clips()) {
+      mean =
+          weighted(x, each, StepCoefficients::x)
+              .add(weighted(output, each, StepCoefficients::output));
+    } else {
+      mean = Rows.times(originalSample(x, output, each), each, s -> coefficients[s].clean());
+      for (Tensor direct : direct(x, output, each)) {
+        mean = mean.add(direct);
+      }
+    }
+    double[] sigma = Arrays.stream(each).mapToDouble(this::sigma).toArray();
+    return new Step(mean, x.device().tensor(sigma, sigma.length), each);
+  }
+
+  private List<Tensor> direct(Tensor x, Tensor output, int... each) {
+    List<Tensor> parts = new ArrayList<>();
+    if (Arrays.stream(each).anyMatch(s -> coefficients[s].direct() != 0)) {
+      parts.add(weighted(x, each, StepCoefficients::direct));
+    }
+    if (Arrays.stream(each).anyMatch(s -> coefficients[s].directOutput() != 0)) {
+      parts.add(weighted(output, each, StepCoefficients::directOutput));
+    }
+    return parts;
+  }
+
+  /**
+   * The clean sample that the model believes in, x̂0, clipped where the scheduler says so.
+   *
+   * @param steps one for each sample, or one for all
+   */
+  public Tensor originalSample(Tensor x, Tensor output, int... steps) {
+    int[] each = Rows.perSample("reverse policy", x, steps);
+    Tensor original =
+        weighted(x, each, StepCoefficients::original)
+            .add(weighted(output, each, StepCoefficients::originalOutput));
+    return clips() ? original.clamp(-clipRange, clipRange) : original;
+  }
+
+  /**
+   * Draws the next latents, as they are stored.
+   *
+   * @param rows the random numbers of each sample for this very step; not looked at where σ = 0 for
+   *     all
+   */
+  public Tensor sample(Step step, Rng... rows) {
+    Tensor mean = step.mean();
+    if (Arrays.stream(step.steps()).noneMatch(this::isDecision)) {
+      return stored(mean);
+    }
+    int[] dims = mean.shape().dims();
+    Tensor noise = Rng.normalRows(mean.device(), rows, Arrays.copyOfRange(dims, 1, dims.length));
+    return stored(mean.add(Rows.times(noise, step.steps(), this::sigma)));
+  }
+
+  /** Latents rounded to the type in which they are stored. */
+  public Tensor stored(Tensor x) {
+    return storage.bytes() < x.dtype().bytes() ? x.roundTo(storage) : x;
+  }
+
+  /**
+   * Log-probability of the actions: {@code [n]}.
+   *
+   * @param next the latents that were drawn, as they are stored
+   * @throws ReverieException if a step with σ = 0 is among them
+   */
+  public Tensor logProb(Tensor next, Step step) {
+    requireDecisions("log-probability", step);
+    Tensor mean = Ops.gaussianLogProb(next, step.mean(), step.sigma());
+    return reduced(mean, next);
+  }
+
+  /**
+   * Exact divergence {@code KL(N(mean, σ²) ‖ N(reference, σ²)) = ‖mean − reference‖²/(2σ²)} of each
+   * sample's step: {@code [n]}, over the elements reduced like the log-probability.
+   *
+   * @throws ReverieException if a step with σ = 0 is among them
+   */
+  public Tensor divergence(Step step, Step reference) {
+    requireDecisions("divergence", step);
+    Tensor gap = step.mean().sub(reference.mean()).square();
+    int n = gap.dim(0);
+    Tensor mean = gap.reshape(n, Math.toIntExact(gap.size() / n)).mean(1);
+    return reduced(mean.mul(step.sigma().square().reciprocal()).mul(0.5), gap);
+  }
+
+  private Tensor reduced(Tensor mean, Tensor samples) {
+    return switch (reduction) {
+      case MEAN -> mean;
+      case SUM -> mean.mul((double) samples.size() / samples.dim(0));
+    };
+  }
+
+  private void requireDecisions(String operation, Step step) {
+    for (int s : step.steps()) {
+      if (!isDecision(s)) {
+        throw new ReverieException(
+            operation
+                + ": step "
+                + s
+                + " (timestep "
+                + grid.timestep(s)
+                + ") has sigma 0 at eta "
+                + eta
+                + " and is no decision",
+            "ask for decisions() only");
+      }
+    }
+  }
+
+  private Tensor weighted(Tensor x, int[] steps, ToDoubleFunction<StepCoefficients> weight) {
+    return Rows.times(x, steps, s -> weight.applyAsDouble(coefficients[s]));
+  }
+}

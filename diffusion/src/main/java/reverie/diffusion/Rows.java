@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
+
+/** One number per sample of a batch, shaped to broadcast over it. */
+final class Rows {
+  private Rows() {}
+
+  /** {@code value(index)} of each sample as {@code [n, 1, …]}; one index serves all samples. */
+  static Tensor column(Tensor batch, int[] indices, IntToDoubleFunction value) {
+    double[] values = Arrays.stream(indices).mapToDouble(value).toArray();
+    int[] dims = new int[batch.shape().rank()];
+    Arrays.fill(dims, 1);
+    dims[0] = values.length;
+    return batch.device().tensor(values, dims);
+  }
+
+  /** Each sample times {@code value(index)}. */
+  static Tensor times(Tensor batch, int[] indices, IntToDoubleFunction value) {
+    return batch.mul(column(batch, indices, value));
+  }
+
+  /** One index per sample, from one index for all or one for each. */
+  static int[] perSample(String operation, Tensor batch, int... indices) {
+    int n = batch.dim(0);
+    if (indices.length == 1) {
+      int[] all = new int[n];
+      Arrays.fill(all, indices[0]);
+      return all;
+    }
+    if (indices.length != n) {
+      throw new ReverieException(
+          operation
+              + ": expected one step for all or "
+              + n
+              + " for "
+              + batch.type()
+              + ", got "
+              + indices.length);
+    }
+    return indices;
+  }
+}
