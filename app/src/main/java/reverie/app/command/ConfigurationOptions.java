@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+import reverie.app.config.Configuration;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.run.RunFolder;
+
+/** The options of every command that makes a run. */
+final class ConfigurationOptions {
+  @Option(
+      names = "--preset",
+      paramLabel = "NAME",
+      description = "Begin with the settings of a preset.")
+  String preset;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "Settings in YAML, on top of the defaults or the preset.")
+  Path file;
+
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description = "A single setting, on top of all; may be repeated. Example: --set seed=7")
+  List<String> settings = new ArrayList<>();
+
+  @Option(
+      names = "--out",
+      paramLabel = "FOLDER",
+      description = "Folder of the run; new or empty. Default: runs/COMMAND-DATE-TIME")
+  Path out;
+
+  @Option(
+      names = "--resume",
+      paramLabel = "FOLDER",
+      description = "Go on with the run in this folder from its last checkpoint.")
+  Path resume;
+
+  @Option(
+      names = "--show-config",
+      description = "Print every setting with its meaning and default, and do nothing else.")
+  boolean show;
+
+  /** The settings asked for; those of the run when one is resumed and no others are named. */
+  <T extends Record> Configuration<T> configuration(ConfigurationReader<T> reader) {
+    if (resume != null && out != null) {
+      throw new ConfigurationException(
+          "--out %s and --resume %s: a run is either new or resumed".formatted(out, resume),
+          "give one of the two");
+    }
+    if (resume != null && preset == null && file == null) {
+      Path place = resume.resolve(RunFolder.CONFIG);
+      return reader.readStored(RunFolder.readConfig(resume), place.toString(), settings);
+    }
+    return reader.read(preset, file, settings);
+  }
+
+  /** The run's folder, new or resumed. */
+  RunFolder open(Session session, String name, Configuration<?> configuration) {
+    RunFolder run;
+    if (resume != null) {
+      run = RunFolder.resume(resume, configuration, session.out());
+    } else {
+      Path path = out != null ? out : RunFolder.defaultPath(name, Clock.systemDefaultZone());
+      run = RunFolder.create(path, configuration, session.command(), session.out());
+    }
+    session.opened(run);
+    return run;
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+
+/** Says whether this machine can run Reverie well, and what to do where it cannot. */
+@Command(
+    name = "doctor",
+    description = "Look at this machine and say what would keep Reverie from working well.",
+    footer = {"", "Example:", "  ./reverie doctor"})
+final class DoctorCommand implements Callable<Integer> {
+  private final Session session;
+
+  DoctorCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    List<Finding> findings = Examination.of(Runtime.version());
+    findings.forEach(session.out()::println);
+    long problems = findings.stream().filter(f -> f.state() == Finding.State.PROBLEM).count();
+    long warnings = findings.stream().filter(f -> f.state() == Finding.State.WARNING).count();
+    session
+        .out()
+        .println(
+            problems + warnings == 0
+                ? "All is well."
+                : "%d problem%s, %d warning%s."
+                    .formatted(
+                        problems, problems == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s"));
+    return problems == 0 ? ExitCode.OK : ExitCode.FAILED_CHECK;
+  }
+}

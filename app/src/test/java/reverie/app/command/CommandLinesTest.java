@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class CommandLinesTest {
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  @Test
+  void helpShowsExamples() {
+    assertEquals(0, run("--help"));
+    assertTrue(out.toString().contains("./reverie quickstart"), out::toString);
+    assertEquals(0, run("doctor", "--help"));
+    assertTrue(out.toString().contains("Example:"), out::toString);
+    assertEquals("", err.toString());
+  }
+
+  @Test
+  void saysItsVersion() {
+    assertEquals(0, run("--version"));
+    assertTrue(out.toString().startsWith("reverie 0."), out::toString);
+  }
+
+  @Test
+  void completesItself() {
+    assertEquals(0, run("generate-completion"));
+    assertTrue(out.toString().contains("complete -F"), out::toString);
+  }
+
+  @Test
+  void wrongUsageGetsOneMessageAndOneHint() {
+    assertEquals(ExitCode.USAGE, run());
+    assertMessage("reverie: a command is missing", "./reverie --help");
+    assertEquals(ExitCode.USAGE, run("doctr"));
+    assertMessage("'doctr'", "did you mean doctor?");
+    assertEquals(ExitCode.USAGE, run("doctor", "--quite-unlike"));
+    assertMessage("Unknown option: '--quite-unlike'", "./reverie doctor --help");
+  }
+
+  @Test
+  void theDoctorFindsThisMachineFit() {
+    assertEquals(0, run("doctor"));
+    assertTrue(out.toString().contains("floats at once"), out::toString);
+  }
+
+  @Test
+  void theDoctorWarnsOfJavaThatDamagesData() {
+    Finding old = Examination.java(Runtime.Version.parse("25.0.2+7"), true);
+    assertEquals(Finding.State.WARNING, old.state());
+    assertTrue(old.detail().contains("JDK-8377811); this process uses it"), old::detail);
+    assertEquals(
+        Finding.State.OK, Examination.java(Runtime.Version.parse("25.0.3+9-LTS"), true).state());
+    assertEquals(Finding.State.OK, Examination.java(Runtime.Version.parse("26+35"), true).state());
+    assertEquals(
+        Finding.State.PROBLEM, Examination.java(Runtime.Version.parse("21.0.4"), false).state());
+  }
+
+  private void assertMessage(String what, String hint) {
+    String[] lines = err.toString().split("\n");
+    assertEquals(2, lines.length, err::toString);
+    assertTrue(lines[0].contains(what), err::toString);
+    assertTrue(lines[1].startsWith("hint: ") && lines[1].contains(hint), err::toString);
+    assertFalse(err.toString().contains("\tat "));
+  }
+
+  private int run(String... arguments) {
+    out.getBuffer().setLength(0);
+    err.getBuffer().setLength(0);
+    return CommandLines.run(
+        List.of(arguments), Map.of(), new PrintWriter(out, true), new PrintWriter(err, true));
+  }
+}
