@@ -96,15 +96,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
-    return switch (op) {
-      case AdamW _, Attention _, AttentionBackward _, AveragePool _, CustomOp _, GaussianLogProb _, Geglu _,
-          GegluBackward _, GroupNorm _, GroupNormBackward _, LayerNorm _, LayerNormBackward _, Lerp _, Softmax _,
-          SoftmaxBackward _, UpsampleNearest _ -> false;
-      case Affine _, Binary _, Clamp _, Concat _, Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _, Copy _,
-          Embedding _, Expand _, Fill _, GeluBackward _, Linear _, MatMul _, Pad _, Permute _, Power _,
-          RandomNormal _, Reduce _, Reshape _, RoundTo _, ScatterRows _, Select _, SiluBackward _, Slice _,
-          Unary _ -> true;
-    };
+    return !(op instanceof CustomOp);
   }
 
   @Override
@@ -142,9 +134,32 @@ public final class CpuBackend implements Backend {
       case RandomNormal normal -> Randoms.normal(parallel, normal, y);
       case Reduce reduce -> Reductions.run(parallel, reduce, inputs[0], y);
       case ScatterRows _ -> Rows.scatter(inputs[0], inputs[1], y);
-      case AdamW _, Attention _, AttentionBackward _, AveragePool _, CustomOp _, GaussianLogProb _, Geglu _,
-          GegluBackward _, GroupNorm _, GroupNormBackward _, LayerNorm _, LayerNormBackward _, Lerp _, Softmax _,
-          SoftmaxBackward _, UpsampleNearest _ -> throw new IllegalStateException(op.name() + " is decomposed");
+      case AdamW adamW -> Updates.adamW(parallel, adamW, inputs, outputs);
+      case Attention attention -> Fusions.attention(parallel, attention, inputs, outputs);
+      case AttentionBackward attention -> Fusions.attentionBackward(parallel, attention, inputs, outputs);
+      case AveragePool pool -> Images.averagePool(parallel, pool.factor(), inputs[0], y);
+      case GaussianLogProb _ -> Images.gaussianLogProb(parallel, inputs, y);
+      case Geglu _ -> Gates.forward(parallel, Fusions.rows(y), y.dim(-1), address(inputs[0]), address(y));
+      case GegluBackward _ ->
+          Gates.backward(
+              parallel,
+              Fusions.rows(inputs[1]),
+              inputs[1].dim(-1),
+              address(inputs[0]),
+              address(inputs[1]),
+              address(y));
+      case GroupNorm norm -> Fusions.groupNorm(parallel, norm, inputs, outputs);
+      case GroupNormBackward norm -> Fusions.groupNormBackward(parallel, norm, inputs, outputs);
+      case LayerNorm norm -> Fusions.layerNorm(parallel, norm, inputs, outputs);
+      case LayerNormBackward _ -> Fusions.layerNormBackward(parallel, inputs, outputs);
+      case Lerp _ -> Updates.lerp(parallel, inputs, y);
+      case Softmax _ ->
+          Softmaxes.forward(parallel, address(inputs[0]), address(y), Fusions.rows(y), y.dim(-1));
+      case SoftmaxBackward _ ->
+          Softmaxes.backward(
+              parallel, address(inputs[0]), address(inputs[1]), address(y), Fusions.rows(y), y.dim(-1));
+      case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
+      case CustomOp _ -> throw new IllegalStateException(op.name() + " is decomposed");
     }
   }
 

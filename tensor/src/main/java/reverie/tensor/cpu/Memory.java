@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -58,6 +59,20 @@ final class Memory {
 
   static void store(FloatVector vector, long address) {
     vector.intoMemorySegment(ALL, address, ORDER);
+  }
+
+  /** Loads the lanes of the mask; the others are 0 and their memory is not touched. */
+  static FloatVector load(long address, VectorMask<Float> mask) {
+    return FloatVector.fromMemorySegment(SPECIES, ALL, address, ORDER, mask);
+  }
+
+  static void store(FloatVector vector, long address, VectorMask<Float> mask) {
+    vector.intoMemorySegment(ALL, address, ORDER, mask);
+  }
+
+  /** The lanes that are left of {@code count} elements from {@code start} on. */
+  static VectorMask<Float> mask(int start, int count) {
+    return SPECIES.indexInRange(start, count);
   }
 
   static FloatVector broadcast(long address) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.Memory.SPECIES;
+import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.load;
+import static reverie.tensor.cpu.Memory.mask;
+import static reverie.tensor.cpu.Memory.set;
+import static reverie.tensor.cpu.Memory.store;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import reverie.tensor.Tensor;
+
+/** Images made larger and smaller, and the densities of whole images. */
+final class Images {
+  private Images() {}
+
+  static void upsample(Parallel parallel, int factor, Tensor x, Tensor y) {
+    int w = x.dim(2);
+    int c = x.dim(3);
+    long from = CpuBackend.address(x);
+    long to = CpuBackend.address(y);
+    int row = w * factor * c;
+    parallel.forEach(x.dim(0) * x.dim(1), i -> {
+      long first = to + 4L * i * factor * row;
+      for (int pixel = 0; pixel < w; pixel++) {
+        for (int repeat = 0; repeat < factor; repeat++) {
+          Operand.copy(from + 4L * (i * w + pixel) * c, first + 4L * (pixel * factor + repeat) * c, c);
+        }
+      }
+      for (int repeat = 1; repeat < factor; repeat++) {
+        Operand.copy(first, first + 4L * repeat * row, row);
+      }
+    });
+  }
+
+  static void averagePool(Parallel parallel, int factor, Tensor x, Tensor y) {
+    int w = y.dim(2);
+    int c = y.dim(3);
+    long from = CpuBackend.address(x);
+    long to = CpuBackend.address(y);
+    parallel.forEach(y.dim(0) * y.dim(1), i -> {
+      for (int pixel = 0; pixel < w; pixel++) {
+        long corner = from + 4L * ((long) i * factor * w + pixel) * factor * c;
+        pool(corner, 4L * w * factor * c, factor, c, to + 4L * (i * w + pixel) * c);
+      }
+    });
+  }
+
+  private static void pool(long corner, long rowBytes, int factor, int c, long to) {
+    float scale = 1f / (factor * factor);
+    for (int i = 0; i < c; i += WIDTH) {
+      VectorMask<Float> lanes = mask(i, c);
+      FloatVector sum = FloatVector.zero(SPECIES);
+      for (int row = 0; row < factor; row++) {
+        for (int column = 0; column < factor; column++) {
+          sum = sum.add(load(corner + row * rowBytes + 4L * (column * c + i), lanes));
+        }
+      }
+      store(sum.mul(scale), to + 4L * i, lanes);
+    }
+  }
+
+  static void gaussianLogProb(Parallel parallel, Tensor[] inputs, Tensor output) {
+    int n = output.dim(0);
+    int count = n == 0 ? 0 : Math.toIntExact(inputs[0].size() / n);
+    long x = CpuBackend.address(inputs[0]);
+    long mean = CpuBackend.address(inputs[1]);
+    long sigma = CpuBackend.address(inputs[2]);
+    long out = CpuBackend.address(output);
+    parallel.forEach(n, i -> {
+      double total = 0;
+      int run = 512;
+      for (int start = 0; start < count; start += run) {
+        long at = 4L * (i * (long) count + start);
+        total += squares(x + at, mean + at, Math.min(run, count - start));
+      }
+      double s = Memory.get(sigma + 4L * i);
+      double logProb = -0.5 * total / count / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
+      set(out + 4L * i, (float) logProb);
+    });
+  }
+
+  private static float squares(long x, long mean, int count) {
+    FloatVector sum = FloatVector.zero(SPECIES);
+    for (int i = 0; i < count; i += WIDTH) {
+      VectorMask<Float> lanes = mask(i, count);
+      FloatVector d = load(x + 4L * i, lanes).sub(load(mean + 4L * i, lanes));
+      sum = d.fma(d, sum);
+    }
+    return sum.reduceLanes(VectorOperators.ADD);
+  }
+}
