@@ -4,15 +4,26 @@ package reverie.tensor.cpu;
 import static reverie.tensor.cpu.Memory.BYTES;
 
 /**
- * Convolution of NHWC images with HWIO kernels, and both its gradients, as matrix products over tables of addresses:
- * each row of A is a pixel, each segment of the sum a tap of the kernel, so patches are never copied.
+ * Convolution of NHWC images with HWIO kernels, and both its gradients, as matrix products over
+ * tables of addresses: each row of A is a pixel, each segment of the sum a tap of the kernel, so
+ * patches are never copied.
  */
 final class Convolution {
   private Convolution() {}
 
   /** Sizes of x, weight and y. */
   record Form(
-      int n, int h, int w, int cin, int kh, int kw, int oh, int ow, int cout, int stride, int padding) {
+      int n,
+      int h,
+      int w,
+      int cin,
+      int kh,
+      int kw,
+      int oh,
+      int ow,
+      int cout,
+      int stride,
+      int padding) {
     boolean pointwise() {
       return kh == 1 && kw == 1 && stride == 1 && padding == 0;
     }
@@ -66,47 +77,58 @@ final class Convolution {
     long mark = scratch.mark();
     Right right = Right.packed(scratch.take(Right.packedBytes(k, f.cin)), k);
     int panels = Right.panels(f.cin);
-    parallel.forEach(panels * f.taps(), i -> {
-      int tap = i / panels;
-      long source = weight + 4L * tap * f.cin * f.cout;
-      right.pack(i % panels, source, 4, 4L * f.cout, tap * f.cout, f.cout, f.cin);
-    });
+    parallel.forEach(
+        panels * f.taps(),
+        i -> {
+          int tap = i / panels;
+          long source = weight + 4L * tap * f.cin * f.cout;
+          right.pack(i % panels, source, 4, 4L * f.cout, tap * f.cout, f.cout, f.cin);
+        });
     image(parallel, f, dy, f.cout, right, new Result(dx, 4L * f.cin, 0, pixels, f.cin), false);
     scratch.release(mark);
   }
 
   private static void image(
-      Parallel parallel, Form f, long source, int channels, Right right, Result result, boolean forward) {
+      Parallel parallel,
+      Form f,
+      long source,
+      int channels,
+      Right right,
+      Result result,
+      boolean forward) {
     Scratch scratch = Scratch.mine();
     int pieces = Math.max(1, (channels + Left.DEPTH - 1) / Left.DEPTH);
     int entries = f.taps() * pieces;
     int group = Math.max(1, pieces > 1 ? 1 : Left.DEPTH / Math.max(1, channels));
     long zeros = scratch.takeFloats(channels);
     Memory.zero(zeros, 4L * channels);
-    Gemm.blocks(parallel, result, (tile, end, panel, panelEnd, spare) -> {
-      long table = Scratch.mine().take((end - tile) * entries * Tile.ENTRY);
-      for (int t = tile; t < end; t++) {
-        int first = result.firstRow(t);
-        for (int r = 0; r < Tile.ROWS; r++) {
-          int pixel = Math.min(first + r, result.m() - 1);
-          long at = table + (long) (t - tile) * entries * Tile.ENTRY + 8 * r;
-          if (forward) {
-            sources(f, source, zeros, pixel, pieces, at);
-          } else {
-            readers(f, source, zeros, pixel, pieces, at);
+    Gemm.blocks(
+        parallel,
+        result,
+        (tile, end, panel, panelEnd, spare) -> {
+          long table = Scratch.mine().take((end - tile) * entries * Tile.ENTRY);
+          for (int t = tile; t < end; t++) {
+            int first = result.firstRow(t);
+            for (int r = 0; r < Tile.ROWS; r++) {
+              int pixel = Math.min(first + r, result.m() - 1);
+              long at = table + (long) (t - tile) * entries * Tile.ENTRY + 8 * r;
+              if (forward) {
+                sources(f, source, zeros, pixel, pieces, at);
+              } else {
+                readers(f, source, zeros, pixel, pieces, at);
+              }
+            }
+            for (int e = 0; e < entries; e++) {
+              int piece = e % pieces;
+              Left.finish(
+                  table + ((long) (t - tile) * entries + e) * Tile.ENTRY,
+                  ((long) (e / pieces) * channels + piece * Left.DEPTH) * right.step(),
+                  Math.min(Left.DEPTH, channels - piece * Left.DEPTH));
+            }
           }
-        }
-        for (int e = 0; e < entries; e++) {
-          int piece = e % pieces;
-          Left.finish(
-              table + ((long) (t - tile) * entries + e) * Tile.ENTRY,
-              ((long) (e / pieces) * channels + piece * Left.DEPTH) * right.step(),
-              Math.min(Left.DEPTH, channels - piece * Left.DEPTH));
-        }
-      }
-      Left left = new Left(table, entries * Tile.ENTRY, entries, group, 0, 4);
-      result.compute(left, right, tile, end, panel, panelEnd, spare);
-    });
+          Left left = new Left(table, entries * Tile.ENTRY, entries, group, 0, 4);
+          result.compute(left, right, tile, end, panel, panelEnd, spare);
+        });
   }
 
   /** Addresses of the input pixels under each tap for one output pixel. */
@@ -134,11 +156,17 @@ final class Convolution {
       int sy = iy + f.padding - i;
       for (int j = 0; j < f.kw; j++) {
         int sx = ix + f.padding - j;
-        boolean inside = sy >= 0 && sx >= 0 && sy % f.stride == 0 && sx % f.stride == 0
-            && sy / f.stride < f.oh && sx / f.stride < f.ow;
-        long address = inside
-            ? dy + 4L * (((long) image * f.oh + sy / f.stride) * f.ow + sx / f.stride) * f.cout
-            : zeros;
+        boolean inside =
+            sy >= 0
+                && sx >= 0
+                && sy % f.stride == 0
+                && sx % f.stride == 0
+                && sy / f.stride < f.oh
+                && sx / f.stride < f.ow;
+        long address =
+            inside
+                ? dy + 4L * (((long) image * f.oh + sy / f.stride) * f.ow + sx / f.stride) * f.cout
+                : zeros;
         at = put(at, address, pieces);
       }
     }
@@ -157,7 +185,8 @@ final class Convolution {
     if (f.pointwise()) {
       Gemm.multiply(
           parallel,
-          new Gemm.Form(f.cin, f.cout, f.n * f.h * f.w, 4, 4L * f.cin, 4L * f.cout, 4, 4L * f.cout, 0),
+          new Gemm.Form(
+              f.cin, f.cout, f.n * f.h * f.w, 4, 4L * f.cin, 4L * f.cout, 4, 4L * f.cout, 0),
           new long[] {x},
           new long[] {dy},
           new long[] {dweight});
@@ -173,10 +202,21 @@ final class Convolution {
       right = Right.packed(scratch.take(Right.packedBytes(k, f.cout)), k);
       int panels = Right.panels(f.cout);
       int rows = f.oh * f.ow;
-      parallel.forEach(panels * f.n, i -> right.pack(
-          i % panels, dy + 4L * (i / panels) * rows * f.cout, 4L * f.cout, 4, i / panels * rows, rows, f.cout));
+      parallel.forEach(
+          panels * f.n,
+          i ->
+              right.pack(
+                  i % panels,
+                  dy + 4L * (i / panels) * rows * f.cout,
+                  4L * f.cout,
+                  4,
+                  i / panels * rows,
+                  rows,
+                  f.cout));
     }
-    int parts = Math.clamp(4 * parallel.threads() / f.taps(), 1, Math.max(1, (f.cin + Tile.ROWS - 1) / Tile.ROWS));
+    int parts =
+        Math.clamp(
+            4 * parallel.threads() / f.taps(), 1, Math.max(1, (f.cin + Tile.ROWS - 1) / Tile.ROWS));
     parallel.forEach(f.taps() * parts, i -> tap(f, x, right, dweight, i / parts, i % parts, parts));
     scratch.release(mark);
   }
@@ -197,7 +237,8 @@ final class Convolution {
         if (iy < 0 || iy >= f.h) {
           continue;
         }
-        long pixel = x + 4L * (((long) image * f.h + iy) * f.w + from * f.stride + j - f.padding) * f.cin;
+        long pixel =
+            x + 4L * (((long) image * f.h + iy) * f.w + from * f.stride + j - f.padding) * f.cin;
         long entry = table + entries++ * Tile.ENTRY;
         for (int r = 0; r < Tile.ROWS; r++) {
           Memory.setLong(entry + 8 * r, pixel + 4L * Math.min(r, f.cin - 1));
@@ -210,10 +251,12 @@ final class Convolution {
     } else {
       int group = Math.max(1, Left.DEPTH / (to - from));
       Left left = new Left(table, 0, entries, group, 4, 4L * f.cin * f.stride);
-      Result result = new Result(dweight + 4L * tap * f.cin * f.cout, 4L * f.cout, 0, f.cin, f.cout);
+      Result result =
+          new Result(dweight + 4L * tap * f.cin * f.cout, 4L * f.cout, 0, f.cin, f.cout);
       int first = result.tiles() * part / parts;
       int end = result.tiles() * (part + 1) / parts;
-      result.compute(left, right, first, end, 0, Right.panels(f.cout), scratch.take(2 * BYTES * Tile.ROWS));
+      result.compute(
+          left, right, first, end, 0, Right.panels(f.cout), scratch.take(2 * BYTES * Tile.ROWS));
     }
     scratch.release(mark);
   }

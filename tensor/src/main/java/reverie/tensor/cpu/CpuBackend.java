@@ -53,13 +53,17 @@ import reverie.tensor.spi.Buffer;
 /**
  * The processor: float32, vectorised, on several threads; the same bits for any number of them.
  *
- * <p>Kernels take working memory from the thread they run in (see {@link Scratch}), so none is asked of the core.
+ * <p>Kernels take working memory from the thread they run in (see {@link Scratch}), so none is
+ * asked of the core.
  */
 public final class CpuBackend implements Backend {
   private final Pool pool = new Pool();
   private final Parallel parallel;
 
-  /** Uses as many threads as the system property {@code reverie.threads} says, or as there are processors. */
+  /**
+   * Uses as many threads as the system property {@code reverie.threads} says, or as there are
+   * processors.
+   */
   public CpuBackend() {
     this(Integer.getInteger("reverie.threads", Runtime.getRuntime().availableProcessors()));
   }
@@ -102,8 +106,18 @@ public final class CpuBackend implements Backend {
   @Override
   public boolean acceptsStrides(Op op, int input) {
     return switch (op) {
-      case Affine _, Binary _, Clamp _, Copy _, GeluBackward _, MatMul _, Power _, RoundTo _, Select _,
-          SiluBackward _, Unary _ -> true;
+      case Affine _,
+          Binary _,
+          Clamp _,
+          Copy _,
+          GeluBackward _,
+          MatMul _,
+          Power _,
+          RoundTo _,
+          Select _,
+          SiluBackward _,
+          Unary _ ->
+          true;
       default -> false;
     };
   }
@@ -117,7 +131,15 @@ public final class CpuBackend implements Backend {
   public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     Tensor y = outputs[0];
     switch (op) {
-      case Affine _, Binary _, Clamp _, GeluBackward _, Power _, RoundTo _, Select _, SiluBackward _, Unary _ ->
+      case Affine _,
+          Binary _,
+          Clamp _,
+          GeluBackward _,
+          Power _,
+          RoundTo _,
+          Select _,
+          SiluBackward _,
+          Unary _ ->
           Elementwise.run(parallel, op, inputs, y);
       case Concat concat -> Rows.concat(parallel, concat.axis(), inputs, y);
       case Conv2d conv -> Products.conv2d(parallel, conv, inputs, y);
@@ -125,7 +147,8 @@ public final class CpuBackend implements Backend {
           Products.inputGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
       case Conv2dWeightGradient g ->
           Products.weightGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
-      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> Elementwise.copy(parallel, inputs[0], y);
+      case Copy _, Expand _, Permute _, Reshape _, Slice _ ->
+          Elementwise.copy(parallel, inputs[0], y);
       case Embedding _ -> Rows.embedding(parallel, inputs[0], inputs[1], y);
       case Fill fill -> Operand.fill(address(y), (float) fill.value(), Math.toIntExact(y.size()));
       case Linear _ -> Products.linear(parallel, inputs, y);
@@ -136,10 +159,12 @@ public final class CpuBackend implements Backend {
       case ScatterRows _ -> Rows.scatter(inputs[0], inputs[1], y);
       case AdamW adamW -> Updates.adamW(parallel, adamW, inputs, outputs);
       case Attention attention -> Fusions.attention(parallel, attention, inputs, outputs);
-      case AttentionBackward attention -> Fusions.attentionBackward(parallel, attention, inputs, outputs);
+      case AttentionBackward attention ->
+          Fusions.attentionBackward(parallel, attention, inputs, outputs);
       case AveragePool pool -> Images.averagePool(parallel, pool.factor(), inputs[0], y);
       case GaussianLogProb _ -> Images.gaussianLogProb(parallel, inputs, y);
-      case Geglu _ -> Gates.forward(parallel, Fusions.rows(y), y.dim(-1), address(inputs[0]), address(y));
+      case Geglu _ ->
+          Gates.forward(parallel, Fusions.rows(y), y.dim(-1), address(inputs[0]), address(y));
       case GegluBackward _ ->
           Gates.backward(
               parallel,
@@ -157,7 +182,12 @@ public final class CpuBackend implements Backend {
           Softmaxes.forward(parallel, address(inputs[0]), address(y), Fusions.rows(y), y.dim(-1));
       case SoftmaxBackward _ ->
           Softmaxes.backward(
-              parallel, address(inputs[0]), address(inputs[1]), address(y), Fusions.rows(y), y.dim(-1));
+              parallel,
+              address(inputs[0]),
+              address(inputs[1]),
+              address(y),
+              Fusions.rows(y),
+              y.dim(-1));
       case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
       case CustomOp _ -> throw new IllegalStateException(op.name() + " is decomposed");
     }
@@ -166,13 +196,21 @@ public final class CpuBackend implements Backend {
   @Override
   public void upload(MemorySegment source, Buffer target, long targetByteOffset) {
     MemorySegment.copy(
-        source, 0, Memory.ALL, ((Pool.Block) target).address() + targetByteOffset, source.byteSize());
+        source,
+        0,
+        Memory.ALL,
+        ((Pool.Block) target).address() + targetByteOffset,
+        source.byteSize());
   }
 
   @Override
   public void download(Buffer source, long sourceByteOffset, MemorySegment target) {
     MemorySegment.copy(
-        Memory.ALL, ((Pool.Block) source).address() + sourceByteOffset, target, 0, target.byteSize());
+        Memory.ALL,
+        ((Pool.Block) source).address() + sourceByteOffset,
+        target,
+        0,
+        target.byteSize());
   }
 
   @Override

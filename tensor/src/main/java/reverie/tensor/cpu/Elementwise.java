@@ -19,7 +19,8 @@ import reverie.tensor.op.Unary;
 /**
  * Runs functions of single elements, with broadcasting and any strides, block by block.
  *
- * <p>The function is chosen once for each block by a switch; a lambda on vectors would be boxed at every element.
+ * <p>The function is chosen once for each block by a switch; a lambda on vectors would be boxed at
+ * every element.
  */
 final class Elementwise {
   /** Elements of a block: four of them fit the first-level cache. */
@@ -39,10 +40,12 @@ final class Elementwise {
     long out = CpuBackend.address(output);
     long size = output.size();
     int chunks = Math.toIntExact((size + CHUNK - 1) / CHUNK);
-    parallel.forEach(chunks, c -> {
-      long start = (long) c * CHUNK;
-      chunk(op, operands, out, start, (int) Math.min(CHUNK, size - start));
-    });
+    parallel.forEach(
+        chunks,
+        c -> {
+          long start = (long) c * CHUNK;
+          chunk(op, operands, out, start, (int) Math.min(CHUNK, size - start));
+        });
   }
 
   /** Copies a tensor of any strides to a contiguous one; the bits are not interpreted. */
@@ -51,10 +54,12 @@ final class Elementwise {
     long out = CpuBackend.address(to);
     long size = to.size();
     int chunks = Math.toIntExact((size + CHUNK - 1) / CHUNK);
-    parallel.forEach(chunks, c -> {
-      long start = (long) c * CHUNK;
-      operand.gather(start, (int) Math.min(CHUNK, size - start), out + 4 * start);
-    });
+    parallel.forEach(
+        chunks,
+        c -> {
+          long start = (long) c * CHUNK;
+          operand.gather(start, (int) Math.min(CHUNK, size - start), out + 4 * start);
+        });
   }
 
   private static Operand operand(Tensor input, Tensor output) {
@@ -96,8 +101,10 @@ final class Elementwise {
     switch (op) {
       case Unary unary -> UnaryLoops.run(unary.kind(), out, a, bytes);
       case Binary binary -> BinaryLoops.run(binary.kind(), out, a, b, bytes);
-      case Affine affine -> UnaryLoops.affine(out, a, bytes, (float) affine.scale(), (float) affine.shift());
-      case Clamp clamp -> UnaryLoops.clamp(out, a, bytes, (float) clamp.low(), (float) clamp.high());
+      case Affine affine ->
+          UnaryLoops.affine(out, a, bytes, (float) affine.scale(), (float) affine.shift());
+      case Clamp clamp ->
+          UnaryLoops.clamp(out, a, bytes, (float) clamp.low(), (float) clamp.high());
       case Power power -> UnaryLoops.power(out, a, bytes, (float) power.exponent());
       case RoundTo round -> UnaryLoops.round(round.narrower(), out, a, bytes);
       case Select _ -> BinaryLoops.select(out, a, b, c, bytes);

@@ -30,7 +30,8 @@ final class Fusions {
         address(out[1]));
   }
 
-  static void attentionBackward(Parallel parallel, AttentionBackward op, Tensor[] in, Tensor[] out) {
+  static void attentionBackward(
+      Parallel parallel, AttentionBackward op, Tensor[] in, Tensor[] out) {
     Attentions.backward(
         parallel,
         form(in, op.scale()),
@@ -64,7 +65,8 @@ final class Fusions {
         address(out[2]));
   }
 
-  static void groupNormBackward(Parallel parallel, GroupNormBackward op, Tensor[] in, Tensor[] out) {
+  static void groupNormBackward(
+      Parallel parallel, GroupNormBackward op, Tensor[] in, Tensor[] out) {
     GroupNorms.backward(
         parallel,
         form(in[0], op.groups()),

@@ -22,8 +22,11 @@ final class Gates {
   }
 
   static void backward(Parallel parallel, int rows, int c, long x, long dy, long dx) {
-    Softmaxes.chunks(parallel, rows, 4 * c, row ->
-        backwardRow(x + 8L * row * c, dy + 4L * row * c, dx + 8L * row * c, c));
+    Softmaxes.chunks(
+        parallel,
+        rows,
+        4 * c,
+        row -> backwardRow(x + 8L * row * c, dy + 4L * row * c, dx + 8L * row * c, c));
   }
 
   private static void row(long x, long y, int c) {

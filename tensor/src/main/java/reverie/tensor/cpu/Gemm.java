@@ -4,8 +4,8 @@ package reverie.tensor.cpu;
 import static reverie.tensor.cpu.Memory.BYTES;
 
 /**
- * Batched matrix products C = A·B (+ bias) of float32 matrices with any row and column strides, so transposed views
- * cost nothing but packing.
+ * Batched matrix products C = A·B (+ bias) of float32 matrices with any row and column strides, so
+ * transposed views cost nothing but packing.
  *
  * <p>Every element of C is summed by one thread in an order that depends on k alone.
  */
@@ -21,9 +21,20 @@ final class Gemm {
    * @param bias address of n numbers added to every row, or 0
    */
   record Form(
-      int m, int n, int k, long aRow, long aColumn, long bRow, long bColumn, long cRow, long bias) {}
+      int m,
+      int n,
+      int k,
+      long aRow,
+      long aColumn,
+      long bRow,
+      long bColumn,
+      long cRow,
+      long bias) {}
 
-  /** One product for each address; B's panels are packed once for each different B that follows another. */
+  /**
+   * One product for each address; B's panels are packed once for each different B that follows
+   * another.
+   */
   static void multiply(Parallel parallel, Form form, long[] a, long[] b, long[] c) {
     if (form.m == 0 || form.n == 0 || a.length == 0) {
       return;
@@ -43,27 +54,40 @@ final class Gemm {
       int panels = Right.panels(form.n);
       int rows = Math.max(1, 1 << 14 >> 5);
       int parts = (form.k + rows - 1) / rows;
-      parallel.forEach(panels * parts, i -> {
-        int panel = i / parts;
-        int first = i % parts * rows;
-        right.pack(
-            panel, b + first * form.bRow, form.bRow, form.bColumn, first, Math.min(rows, form.k - first), form.n);
-      });
+      parallel.forEach(
+          panels * parts,
+          i -> {
+            int panel = i / parts;
+            int first = i % parts * rows;
+            right.pack(
+                panel,
+                b + first * form.bRow,
+                form.bRow,
+                form.bColumn,
+                first,
+                Math.min(rows, form.k - first),
+                form.n);
+          });
     }
     Result result = new Result(c, form.cRow, form.bias, form.m, form.n);
     Left left = Left.matrix(scratch, a, form.aRow, form.aColumn, form.m, form.k, right.step());
-    blocks(parallel, result, (tile, end, panel, panelEnd, spare) ->
-        result.compute(left, right, tile, end, panel, panelEnd, spare));
+    blocks(
+        parallel,
+        result,
+        (tile, end, panel, panelEnd, spare) ->
+            result.compute(left, right, tile, end, panel, panelEnd, spare));
     scratch.release(mark);
   }
 
   private static void batched(Parallel parallel, Form form, long[] a, long[] b, long[] c) {
-    parallel.forEach(a.length, i -> {
-      Scratch scratch = Scratch.mine();
-      long mark = scratch.mark();
-      one(scratch, form, a[i], b[i], c[i]);
-      scratch.release(mark);
-    });
+    parallel.forEach(
+        a.length,
+        i -> {
+          Scratch scratch = Scratch.mine();
+          long mark = scratch.mark();
+          one(scratch, form, a[i], b[i], c[i]);
+          scratch.release(mark);
+        });
   }
 
   /** A product in the calling thread alone. */
@@ -98,18 +122,20 @@ final class Gemm {
     int rows = (tiles + height - 1) / height;
     int width = rows >= wanted ? panels : Math.clamp((long) panels * rows / wanted, 1, panels);
     int columns = (panels + width - 1) / width;
-    parallel.forEach(rows * columns, i -> {
-      Scratch scratch = Scratch.mine();
-      long mark = scratch.mark();
-      int tile = i / columns * height;
-      int panel = i % columns * width;
-      block.run(
-          tile,
-          Math.min(tiles, tile + height),
-          panel,
-          Math.min(panels, panel + width),
-          scratch.take(2 * BYTES * Tile.ROWS));
-      scratch.release(mark);
-    });
+    parallel.forEach(
+        rows * columns,
+        i -> {
+          Scratch scratch = Scratch.mine();
+          long mark = scratch.mark();
+          int tile = i / columns * height;
+          int panel = i % columns * width;
+          block.run(
+              tile,
+              Math.min(tiles, tile + height),
+              panel,
+              Math.min(panels, panel + width),
+              scratch.take(2 * BYTES * Tile.ROWS));
+          scratch.release(mark);
+        });
   }
 }

@@ -13,8 +13,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * Group normalisation of NHWC images and its gradient, an image at a time. Sums run down the channels, whole vectors of
- * them, and are gathered into groups at the end in float64.
+ * Group normalisation of NHWC images and its gradient, an image at a time. Sums run down the
+ * channels, whole vectors of them, and are gathered into groups at the end in float64.
  */
 final class GroupNorms {
   /** Pixels summed in float32 before the sum moves to float64. */
@@ -34,38 +34,54 @@ final class GroupNorms {
   }
 
   static void forward(
-      Parallel parallel, Form f, double epsilon, long x, long gamma, long beta, long y, long mean, long rstd) {
-    parallel.forEach(f.n, image -> {
-      Scratch scratch = Scratch.mine();
-      long mark = scratch.mark();
-      long from = x + 4L * image * f.pixels * f.c;
-      long to = y + 4L * image * f.pixels * f.c;
-      long centre = scratch.takeFloats(f.c);
-      long factor = scratch.takeFloats(f.c);
-      double[] sums = new double[f.c];
-      Memory.zero(centre, 4L * f.c);
-      for (int start = 0; start < f.pixels; start += RUN) {
-        sum(from + 4L * start * f.c, Math.min(RUN, f.pixels - start), f.c, factor, sums);
-      }
-      for (int g = 0; g < f.groups; g++) {
-        float value = (float) (total(sums, g, f.width()) / f.count());
-        set(mean + 4L * (image * f.groups + g), value);
-        Operand.fill(centre + 4L * g * f.width(), value, f.width());
-      }
-      java.util.Arrays.fill(sums, 0);
-      for (int start = 0; start < f.pixels; start += RUN) {
-        squares(from + 4L * start * f.c, Math.min(RUN, f.pixels - start), f.c, centre, factor, sums);
-      }
-      for (int g = 0; g < f.groups; g++) {
-        float value = (float) (1 / Math.sqrt(total(sums, g, f.width()) / f.count() + epsilon));
-        set(rstd + 4L * (image * f.groups + g), value);
-        for (int i = g * f.width(); i < (g + 1) * f.width(); i++) {
-          set(factor + 4L * i, value * get(gamma + 4L * i));
-        }
-      }
-      apply(from, to, f.pixels, f.c, centre, factor, beta);
-      scratch.release(mark);
-    });
+      Parallel parallel,
+      Form f,
+      double epsilon,
+      long x,
+      long gamma,
+      long beta,
+      long y,
+      long mean,
+      long rstd) {
+    parallel.forEach(
+        f.n,
+        image -> {
+          Scratch scratch = Scratch.mine();
+          long mark = scratch.mark();
+          long from = x + 4L * image * f.pixels * f.c;
+          long to = y + 4L * image * f.pixels * f.c;
+          long centre = scratch.takeFloats(f.c);
+          long factor = scratch.takeFloats(f.c);
+          double[] sums = new double[f.c];
+          Memory.zero(centre, 4L * f.c);
+          for (int start = 0; start < f.pixels; start += RUN) {
+            sum(from + 4L * start * f.c, Math.min(RUN, f.pixels - start), f.c, factor, sums);
+          }
+          for (int g = 0; g < f.groups; g++) {
+            float value = (float) (total(sums, g, f.width()) / f.count());
+            set(mean + 4L * (image * f.groups + g), value);
+            Operand.fill(centre + 4L * g * f.width(), value, f.width());
+          }
+          java.util.Arrays.fill(sums, 0);
+          for (int start = 0; start < f.pixels; start += RUN) {
+            squares(
+                from + 4L * start * f.c,
+                Math.min(RUN, f.pixels - start),
+                f.c,
+                centre,
+                factor,
+                sums);
+          }
+          for (int g = 0; g < f.groups; g++) {
+            float value = (float) (1 / Math.sqrt(total(sums, g, f.width()) / f.count() + epsilon));
+            set(rstd + 4L * (image * f.groups + g), value);
+            for (int i = g * f.width(); i < (g + 1) * f.width(); i++) {
+              set(factor + 4L * i, value * get(gamma + 4L * i));
+            }
+          }
+          apply(from, to, f.pixels, f.c, centre, factor, beta);
+          scratch.release(mark);
+        });
   }
 
   private static double total(double[] sums, int group, int width) {
@@ -138,7 +154,8 @@ final class GroupNorms {
   }
 
   /** What the gradient reads and writes. */
-  record Gradient(long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
+  record Gradient(
+      long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
 
   static void backward(Parallel parallel, Form f, Gradient g) {
     Scratch shared = Scratch.mine();
@@ -202,7 +219,8 @@ final class GroupNorms {
         set(constant + 4L * i, (float) (-rstd * meanG));
       }
     }
-    combine(g.x + offset, g.dy + offset, g.dx + offset, f.pixels, f.c, centre, fromDy, fromX, constant);
+    combine(
+        g.x + offset, g.dy + offset, g.dx + offset, f.pixels, f.c, centre, fromDy, fromX, constant);
     scratch.release(mark);
   }
 
@@ -224,7 +242,15 @@ final class GroupNorms {
   }
 
   private static void combine(
-      long x, long dy, long dx, int rows, int c, long centre, long fromDy, long fromX, long constant) {
+      long x,
+      long dy,
+      long dx,
+      int rows,
+      int c,
+      long centre,
+      long fromDy,
+      long fromX,
+      long constant) {
     for (int i = 0; i < c; i += WIDTH) {
       VectorMask<Float> lanes = mask(i, c);
       FloatVector mean = load(centre + 4L * i, lanes);

@@ -23,17 +23,20 @@ final class Images {
     long from = CpuBackend.address(x);
     long to = CpuBackend.address(y);
     int row = w * factor * c;
-    parallel.forEach(x.dim(0) * x.dim(1), i -> {
-      long first = to + 4L * i * factor * row;
-      for (int pixel = 0; pixel < w; pixel++) {
-        for (int repeat = 0; repeat < factor; repeat++) {
-          Operand.copy(from + 4L * (i * w + pixel) * c, first + 4L * (pixel * factor + repeat) * c, c);
-        }
-      }
-      for (int repeat = 1; repeat < factor; repeat++) {
-        Operand.copy(first, first + 4L * repeat * row, row);
-      }
-    });
+    parallel.forEach(
+        x.dim(0) * x.dim(1),
+        i -> {
+          long first = to + 4L * i * factor * row;
+          for (int pixel = 0; pixel < w; pixel++) {
+            for (int repeat = 0; repeat < factor; repeat++) {
+              Operand.copy(
+                  from + 4L * (i * w + pixel) * c, first + 4L * (pixel * factor + repeat) * c, c);
+            }
+          }
+          for (int repeat = 1; repeat < factor; repeat++) {
+            Operand.copy(first, first + 4L * repeat * row, row);
+          }
+        });
   }
 
   static void averagePool(Parallel parallel, int factor, Tensor x, Tensor y) {
@@ -41,12 +44,14 @@ final class Images {
     int c = y.dim(3);
     long from = CpuBackend.address(x);
     long to = CpuBackend.address(y);
-    parallel.forEach(y.dim(0) * y.dim(1), i -> {
-      for (int pixel = 0; pixel < w; pixel++) {
-        long corner = from + 4L * ((long) i * factor * w + pixel) * factor * c;
-        pool(corner, 4L * w * factor * c, factor, c, to + 4L * (i * w + pixel) * c);
-      }
-    });
+    parallel.forEach(
+        y.dim(0) * y.dim(1),
+        i -> {
+          for (int pixel = 0; pixel < w; pixel++) {
+            long corner = from + 4L * ((long) i * factor * w + pixel) * factor * c;
+            pool(corner, 4L * w * factor * c, factor, c, to + 4L * (i * w + pixel) * c);
+          }
+        });
   }
 
   private static void pool(long corner, long rowBytes, int factor, int c, long to) {
@@ -70,17 +75,20 @@ final class Images {
     long mean = CpuBackend.address(inputs[1]);
     long sigma = CpuBackend.address(inputs[2]);
     long out = CpuBackend.address(output);
-    parallel.forEach(n, i -> {
-      double total = 0;
-      int run = 512;
-      for (int start = 0; start < count; start += run) {
-        long at = 4L * (i * (long) count + start);
-        total += squares(x + at, mean + at, Math.min(run, count - start));
-      }
-      double s = Memory.get(sigma + 4L * i);
-      double logProb = -0.5 * total / count / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
-      set(out + 4L * i, (float) logProb);
-    });
+    parallel.forEach(
+        n,
+        i -> {
+          double total = 0;
+          int run = 512;
+          for (int start = 0; start < count; start += run) {
+            long at = 4L * (i * (long) count + start);
+            total += squares(x + at, mean + at, Math.min(run, count - start));
+          }
+          double s = Memory.get(sigma + 4L * i);
+          double logProb =
+              -0.5 * total / count / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
+          set(out + 4L * i, (float) logProb);
+        });
   }
 
   private static float squares(long x, long mean, int count) {

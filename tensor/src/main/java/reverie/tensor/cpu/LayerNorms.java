@@ -15,23 +15,36 @@ import jdk.incubator.vector.VectorMask;
 
 /** Layer normalisation of rows and its gradient. */
 final class LayerNorms {
-  /** Rows of a piece of work; the gradients of gamma and beta are summed piece by piece, in order. */
+  /**
+   * Rows of a piece of work; the gradients of gamma and beta are summed piece by piece, in order.
+   */
   private static final int CHUNK = 256;
 
   private LayerNorms() {}
 
   static void forward(
-      Parallel parallel, double epsilon, int rows, int c, long x, long gamma, long beta, long y, long mean, long rstd) {
-    parallel.forEach((rows + CHUNK - 1) / CHUNK, chunk -> {
-      for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
-        long at = x + 4L * row * c;
-        float centre = (float) (Reductions.sum(at, c) / c);
-        float scale = (float) (1 / Math.sqrt(squares(at, c, centre) / c + epsilon));
-        set(mean + 4L * row, centre);
-        set(rstd + 4L * row, scale);
-        apply(at, y + 4L * row * c, c, centre, scale, gamma, beta);
-      }
-    });
+      Parallel parallel,
+      double epsilon,
+      int rows,
+      int c,
+      long x,
+      long gamma,
+      long beta,
+      long y,
+      long mean,
+      long rstd) {
+    parallel.forEach(
+        (rows + CHUNK - 1) / CHUNK,
+        chunk -> {
+          for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
+            long at = x + 4L * row * c;
+            float centre = (float) (Reductions.sum(at, c) / c);
+            float scale = (float) (1 / Math.sqrt(squares(at, c, centre) / c + epsilon));
+            set(mean + 4L * row, centre);
+            set(rstd + 4L * row, scale);
+            apply(at, y + 4L * row * c, c, centre, scale, gamma, beta);
+          }
+        });
   }
 
   private static double squares(long x, int c, float centre) {
@@ -49,7 +62,8 @@ final class LayerNorms {
     return total;
   }
 
-  private static void apply(long x, long y, int c, float centre, float scale, long gamma, long beta) {
+  private static void apply(
+      long x, long y, int c, float centre, float scale, long gamma, long beta) {
     int i = 0;
     for (; i <= c - WIDTH; i += WIDTH) {
       FloatVector normalised = load(x + 4L * i).sub(centre).mul(scale);
@@ -58,26 +72,38 @@ final class LayerNorms {
     if (i < c) {
       VectorMask<Float> rest = mask(i, c);
       FloatVector normalised = load(x + 4L * i, rest).sub(centre).mul(scale);
-      store(normalised.fma(load(gamma + 4L * i, rest), load(beta + 4L * i, rest)), y + 4L * i, rest);
+      store(
+          normalised.fma(load(gamma + 4L * i, rest), load(beta + 4L * i, rest)), y + 4L * i, rest);
     }
   }
 
   /** What the gradient reads and writes. */
-  record Gradient(long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
+  record Gradient(
+      long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
 
   static void backward(Parallel parallel, int rows, int c, Gradient g) {
     Scratch shared = Scratch.mine();
     long mark = shared.mark();
     int chunks = (rows + CHUNK - 1) / CHUNK;
     long sums = shared.takeFloats(2L * chunks * c);
-    parallel.forEach(chunks, chunk -> {
-      long to = sums + 8L * chunk * c;
-      Memory.zero(to, 8L * c);
-      for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
-        long at = 4L * row * c;
-        row(g.x + at, g.dy + at, g.dx + at, c, get(g.mean + 4L * row), get(g.rstd + 4L * row), g.gamma, to);
-      }
-    });
+    parallel.forEach(
+        chunks,
+        chunk -> {
+          long to = sums + 8L * chunk * c;
+          Memory.zero(to, 8L * c);
+          for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
+            long at = 4L * row * c;
+            row(
+                g.x + at,
+                g.dy + at,
+                g.dx + at,
+                c,
+                get(g.mean + 4L * row),
+                get(g.rstd + 4L * row),
+                g.gamma,
+                to);
+          }
+        });
     for (int i = 0; i < c; i++) {
       double beta = 0;
       double gamma = 0;

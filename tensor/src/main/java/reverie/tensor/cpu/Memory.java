@@ -11,9 +11,9 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Raw native memory, addressed by plain byte addresses through one global segment.
  *
- * <p>Every kernel goes through this one segment, so the compiler sees one kind of memory at every call site; segments
- * of several arenas in one process make the same loops up to ten times slower. Nothing here checks bounds: the core
- * has checked shapes before a kernel runs.
+ * <p>Every kernel goes through this one segment, so the compiler sees one kind of memory at every
+ * call site; segments of several arenas in one process make the same loops up to ten times slower.
+ * Nothing here checks bounds: the core has checked shapes before a kernel runs.
  */
 final class Memory {
   static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);

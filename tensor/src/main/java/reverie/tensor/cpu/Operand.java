@@ -16,9 +16,10 @@ import reverie.tensor.Shape;
 /**
  * One input of an element-wise operation, seen as a sequence in the row-major order of the output.
  *
- * <p>Kernels work on contiguous blocks only. A contiguous input gives its own memory; any other (broadcast, permuted,
- * sliced) is first laid out block by block in working memory that stays in the first-level cache, so there is one
- * loop for each function instead of one for each combination of strides.
+ * <p>Kernels work on contiguous blocks only. A contiguous input gives its own memory; any other
+ * (broadcast, permuted, sliced) is first laid out block by block in working memory that stays in
+ * the first-level cache, so there is one loop for each function instead of one for each combination
+ * of strides.
  */
 final class Operand {
   /** Periods up to this many elements are laid out once for a chunk. */
@@ -55,7 +56,8 @@ final class Operand {
         strides[kept++] = stride;
       }
     }
-    return new Operand(address, java.util.Arrays.copyOf(dims, kept), java.util.Arrays.copyOf(strides, kept));
+    return new Operand(
+        address, java.util.Arrays.copyOf(dims, kept), java.util.Arrays.copyOf(strides, kept));
   }
 
   private boolean constant() {
@@ -143,7 +145,9 @@ final class Operand {
     }
   }
 
-  /** Copies contiguous elements; written out because runs are often too short for a library call. */
+  /**
+   * Copies contiguous elements; written out because runs are often too short for a library call.
+   */
   static void copy(long from, long to, int count) {
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {

@@ -8,12 +8,15 @@ import java.util.function.IntConsumer;
 /**
  * A fixed team of threads that share numbered chunks of work; the calling thread takes part.
  *
- * <p>Kernels decide the chunks from the sizes of the data alone, never from the number of threads, and chunks never
- * share a sum. So which thread runs a chunk cannot change a bit of the result. Work asked for from inside a chunk, or
- * while another thread has the team, runs in the asking thread.
+ * <p>Kernels decide the chunks from the sizes of the data alone, never from the number of threads,
+ * and chunks never share a sum. So which thread runs a chunk cannot change a bit of the result.
+ * Work asked for from inside a chunk, or while another thread has the team, runs in the asking
+ * thread.
  */
 final class Parallel implements AutoCloseable {
-  /** How often a thread looks again before it goes to sleep; a step has many short kernels in a row. */
+  /**
+   * How often a thread looks again before it goes to sleep; a step has many short kernels in a row.
+   */
   private static final int SPINS = 2_000;
 
   private final Thread[] workers;
@@ -35,7 +38,10 @@ final class Parallel implements AutoCloseable {
     return workers.length + 1;
   }
 
-  /** Runs {@code body} for every chunk in {@code 0 … chunks-1}, in any order, and returns when all are done. */
+  /**
+   * Runs {@code body} for every chunk in {@code 0 … chunks-1}, in any order, and returns when all
+   * are done.
+   */
   void forEach(int chunks, IntConsumer body) {
     if (chunks <= 1 || workers.length == 0 || !busy.compareAndSet(0, 1)) {
       for (int i = 0; i < chunks; i++) {

@@ -8,8 +8,8 @@ import java.util.Map;
 import reverie.tensor.spi.Buffer;
 
 /**
- * Memory for tensors, 64-byte aligned, kept for reuse: a training step asks for the same sizes again and again, and
- * fresh pages from the system cost more than the arithmetic on them.
+ * Memory for tensors, 64-byte aligned, kept for reuse: a training step asks for the same sizes
+ * again and again, and fresh pages from the system cost more than the arithmetic on them.
  *
  * <p>Sizes are rounded up to one of four steps in each power of two, so at most a fifth is wasted.
  */

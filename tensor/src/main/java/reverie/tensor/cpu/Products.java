@@ -13,14 +13,31 @@ final class Products {
     if (y.size() == 0) {
       return;
     }
-    Gemm.Form form = new Gemm.Form(
-        y.dim(-2), y.dim(-1), a.dim(-1),
-        4L * a.stride(-2), 4L * a.stride(-1), 4L * b.stride(-2), 4L * b.stride(-1), 4L * y.dim(-1), 0);
+    Gemm.Form form =
+        new Gemm.Form(
+            y.dim(-2),
+            y.dim(-1),
+            a.dim(-1),
+            4L * a.stride(-2),
+            4L * a.stride(-1),
+            4L * b.stride(-2),
+            4L * b.stride(-1),
+            4L * y.dim(-1),
+            0);
     int batch = Math.toIntExact(y.size() / ((long) form.m() * form.n()));
     boolean shared = b.size() == (long) form.k() * form.n();
     if (shared && a.isContiguous()) {
-      Gemm.Form flat = new Gemm.Form(
-          batch * form.m(), form.n(), form.k(), 4L * form.k(), 4, form.bRow(), form.bColumn(), form.cRow(), 0);
+      Gemm.Form flat =
+          new Gemm.Form(
+              batch * form.m(),
+              form.n(),
+              form.k(),
+              4L * form.k(),
+              4,
+              form.bRow(),
+              form.bColumn(),
+              form.cRow(),
+              0);
       Gemm.multiply(
           parallel,
           flat,
@@ -80,7 +97,8 @@ final class Products {
         CpuBackend.address(y));
   }
 
-  static void inputGradient(Parallel parallel, int stride, int padding, Tensor dy, Tensor weight, Tensor dx) {
+  static void inputGradient(
+      Parallel parallel, int stride, int padding, Tensor dy, Tensor weight, Tensor dx) {
     Convolution.inputGradient(
         parallel,
         form(stride, padding, dx, weight.dim(0), weight.dim(1), dy),
@@ -89,7 +107,8 @@ final class Products {
         CpuBackend.address(dx));
   }
 
-  static void weightGradient(Parallel parallel, int stride, int padding, Tensor x, Tensor dy, Tensor dweight) {
+  static void weightGradient(
+      Parallel parallel, int stride, int padding, Tensor x, Tensor dy, Tensor dweight) {
     Convolution.weightGradient(
         parallel,
         form(stride, padding, x, dweight.dim(0), dweight.dim(1), dy),
@@ -102,8 +121,10 @@ final class Products {
     return inputs.length == 3 ? CpuBackend.address(inputs[2]) : 0;
   }
 
-  private static Convolution.Form form(int stride, int padding, Tensor x, int kh, int kw, Tensor y) {
+  private static Convolution.Form form(
+      int stride, int padding, Tensor x, int kh, int kw, Tensor y) {
     return new Convolution.Form(
-        x.dim(0), x.dim(1), x.dim(2), x.dim(3), kh, kw, y.dim(1), y.dim(2), y.dim(3), stride, padding);
+        x.dim(0), x.dim(1), x.dim(2), x.dim(3), kh, kw, y.dim(1), y.dim(2), y.dim(3), stride,
+        padding);
   }
 }

@@ -19,11 +19,18 @@ final class Randoms {
     int count = Math.toIntExact(output.size() / rows);
     long out = CpuBackend.address(output);
     int perRow = (count + CHUNK - 1) / CHUNK;
-    parallel.forEach(rows * perRow, i -> {
-      int row = i / perRow;
-      int first = i % perRow * CHUNK;
-      fill(op.seeds()[row], op.streams()[row], out + 4L * row * count, first, Math.min(count, first + CHUNK));
-    });
+    parallel.forEach(
+        rows * perRow,
+        i -> {
+          int row = i / perRow;
+          int first = i % perRow * CHUNK;
+          fill(
+              op.seeds()[row],
+              op.streams()[row],
+              out + 4L * row * count,
+              first,
+              Math.min(count, first + CHUNK));
+        });
   }
 
   private static void fill(long seed, long stream, long row, int first, int end) {

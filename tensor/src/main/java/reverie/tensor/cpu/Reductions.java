@@ -19,8 +19,9 @@ import reverie.tensor.op.Reduce;
 /**
  * Sums and maxima over any axes.
  *
- * <p>The axes are brought into the form [outer, reduced, inner]. Sums go in short float32 runs whose results are added
- * in float64 in a fixed order, so neither length nor number of threads costs precision or repeatability.
+ * <p>The axes are brought into the form [outer, reduced, inner]. Sums go in short float32 runs
+ * whose results are added in float64 in a fixed order, so neither length nor number of threads
+ * costs precision or repeatability.
  */
 final class Reductions {
   /** Elements, or rows, that are summed in float32. */
@@ -52,7 +53,14 @@ final class Reductions {
       oneGroup &= reduced[axis] || shape.dim(axis) == 1;
     }
     if (oneGroup) {
-      reduce(parallel, max, x, y, size(shape, 0, first), size(shape, first, end), size(shape, end, reduced.length));
+      reduce(
+          parallel,
+          max,
+          x,
+          y,
+          size(shape, 0, first),
+          size(shape, first, end),
+          size(shape, end, reduced.length));
     } else {
       reordered(parallel, max, input, reduced, y, scratch);
     }
@@ -93,13 +101,17 @@ final class Reductions {
     long ordered = scratch.takeFloats(size);
     Operand operand = Operand.of(CpuBackend.address(input), shape, strides, shape);
     int chunk = 1 << 15;
-    parallel.forEach((size + chunk - 1) / chunk, c ->
-        operand.gather((long) c * chunk, Math.min(chunk, size - c * chunk), ordered + 4L * c * chunk));
+    parallel.forEach(
+        (size + chunk - 1) / chunk,
+        c ->
+            operand.gather(
+                (long) c * chunk, Math.min(chunk, size - c * chunk), ordered + 4L * c * chunk));
     reduce(parallel, max, ordered, y, outer, outer == 0 ? 0 : size / outer, 1);
   }
 
   /** y[outer, inner] from x[outer, count, inner]. */
-  static void reduce(Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
+  static void reduce(
+      Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
     if (inner == 1) {
       rows(parallel, max, x, y, outer, count);
     } else {
@@ -113,12 +125,14 @@ final class Reductions {
       return;
     }
     int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, Math.max(1, rows));
-    parallel.forEach((rows + perChunk - 1) / perChunk, c -> {
-      for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
-        long from = x + 4L * row * count;
-        set(y + 4L * row, max ? max(from, count) : (float) sum(from, count));
-      }
-    });
+    parallel.forEach(
+        (rows + perChunk - 1) / perChunk,
+        c -> {
+          for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
+            long from = x + 4L * row * count;
+            set(y + 4L * row, max ? max(from, count) : (float) sum(from, count));
+          }
+        });
   }
 
   /** One long sum shared out. */
@@ -126,7 +140,8 @@ final class Reductions {
     int chunk = 1 << 15;
     int chunks = (count + chunk - 1) / chunk;
     double[] parts = new double[chunks];
-    parallel.forEach(chunks, c -> parts[c] = sum(x + 4L * c * chunk, Math.min(chunk, count - c * chunk)));
+    parallel.forEach(
+        chunks, c -> parts[c] = sum(x + 4L * c * chunk, Math.min(chunk, count - c * chunk)));
     set(y, (float) Arrays.stream(parts).sum());
   }
 
@@ -167,19 +182,23 @@ final class Reductions {
     return result;
   }
 
-  private static void columns(Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
+  private static void columns(
+      Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
     int runs = Math.max(1, (count + RUN - 1) / RUN);
     Scratch scratch = Scratch.mine();
     long partial = scratch.takeFloats((long) outer * runs * inner);
-    int perChunk = Math.clamp((1 << 15) / Math.max(1L, (long) inner * Math.min(RUN, count)), 1, RUN);
+    int perChunk =
+        Math.clamp((1 << 15) / Math.max(1L, (long) inner * Math.min(RUN, count)), 1, RUN);
     int all = outer * runs;
-    parallel.forEach((all + perChunk - 1) / perChunk, c -> {
-      for (int i = c * perChunk; i < Math.min(all, (c + 1) * perChunk); i++) {
-        int start = i % runs * RUN;
-        long from = x + 4L * ((long) (i / runs) * count + start) * inner;
-        columnRun(max, from, partial + 4L * i * inner, Math.min(RUN, count - start), inner);
-      }
-    });
+    parallel.forEach(
+        (all + perChunk - 1) / perChunk,
+        c -> {
+          for (int i = c * perChunk; i < Math.min(all, (c + 1) * perChunk); i++) {
+            int start = i % runs * RUN;
+            long from = x + 4L * ((long) (i / runs) * count + start) * inner;
+            columnRun(max, from, partial + 4L * i * inner, Math.min(RUN, count - start), inner);
+          }
+        });
     for (int o = 0; o < outer; o++) {
       long from = partial + 4L * o * runs * inner;
       if (runs == 1) {

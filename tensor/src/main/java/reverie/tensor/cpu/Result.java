@@ -20,7 +20,9 @@ record Result(long address, long rowBytes, long bias, int m, int n) {
     return (m + Tile.ROWS - 1) / Tile.ROWS;
   }
 
-  /** First row of a tile. The last tile overlaps the one before instead of reaching past the end. */
+  /**
+   * First row of a tile. The last tile overlaps the one before instead of reaching past the end.
+   */
   int firstRow(int tile) {
     return Math.min(tile * Tile.ROWS, Math.max(0, m - Tile.ROWS));
   }
@@ -30,14 +32,25 @@ record Result(long address, long rowBytes, long bias, int m, int n) {
    *
    * @param spare room for one tile
    */
-  void compute(Left left, Right right, int firstTile, int endTile, int firstPanel, int endPanel, long spare) {
+  void compute(
+      Left left,
+      Right right,
+      int firstTile,
+      int endTile,
+      int firstPanel,
+      int endPanel,
+      long spare) {
     for (int group = 0; group < left.entries(); group += left.group()) {
       int segments = Math.min(left.group(), left.entries() - group);
       for (int panel = firstPanel; panel < endPanel; panel++) {
         int column = panel * Tile.COLUMNS;
         int columns = Math.min(Tile.COLUMNS, n - column);
         int vectors = columns > WIDTH ? 2 : 1;
-        boolean whole = columns == vectors * WIDTH && left.entries() <= left.group() && bias == 0 && m >= Tile.ROWS;
+        boolean whole =
+            columns == vectors * WIDTH
+                && left.entries() <= left.group()
+                && bias == 0
+                && m >= Tile.ROWS;
         for (int tile = firstTile; tile < endTile; tile++) {
           int row = firstRow(tile);
           int skip = tile * Tile.ROWS - row;
@@ -46,9 +59,26 @@ record Result(long address, long rowBytes, long bias, int m, int n) {
           long bShift = right.address() + panel * right.panelStride();
           if (whole && skip == 0) {
             Tile.multiply(
-                vectors, table, segments, shift, bShift, left.step(), right.step(), at(row, column), rowBytes);
+                vectors,
+                table,
+                segments,
+                shift,
+                bShift,
+                left.step(),
+                right.step(),
+                at(row, column),
+                rowBytes);
           } else {
-            Tile.multiply(vectors, table, segments, shift, bShift, left.step(), right.step(), spare, 2 * BYTES);
+            Tile.multiply(
+                vectors,
+                table,
+                segments,
+                shift,
+                bShift,
+                left.step(),
+                right.step(),
+                spare,
+                2 * BYTES);
             for (int r = skip; r < Math.min(Tile.ROWS, m); r++) {
               finish(spare + r * 2 * BYTES, at(row + r, column), columns, group == 0, 4L * column);
             }

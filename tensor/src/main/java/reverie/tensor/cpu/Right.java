@@ -9,8 +9,8 @@ import static reverie.tensor.cpu.Memory.set;
 import static reverie.tensor.cpu.Memory.store;
 
 /**
- * Where the columns of B lie, in panels of {@link Tile#COLUMNS}: in place if its rows are short and whole vectors,
- * otherwise packed.
+ * Where the columns of B lie, in panels of {@link Tile#COLUMNS}: in place if its rows are short and
+ * whole vectors, otherwise packed.
  *
  * @param address the first panel
  * @param step bytes between neighbours along the sum
@@ -43,7 +43,10 @@ record Right(long address, long step, long panelStride) {
     return 2 * BYTES * k * panels(n);
   }
 
-  /** Copies rows {@code firstRow …} of a panel from a k × n matrix of any strides, filled up with zeros. */
+  /**
+   * Copies rows {@code firstRow …} of a panel from a k × n matrix of any strides, filled up with
+   * zeros.
+   */
   void pack(int panel, long source, long rowBytes, long columnBytes, int firstRow, int k, int n) {
     long from = source + (long) panel * Tile.COLUMNS * columnBytes;
     long to = address + panel * panelStride + firstRow * step;

@@ -47,11 +47,13 @@ final class Rows {
   private static void copy(
       Parallel parallel, long from, int fromStride, long to, int toStride, int rows, int count) {
     int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, rows);
-    parallel.forEach((rows + perChunk - 1) / perChunk, c -> {
-      for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
-        Operand.copy(from + 4L * row * fromStride, to + 4L * row * toStride, count);
-      }
-    });
+    parallel.forEach(
+        (rows + perChunk - 1) / perChunk,
+        c -> {
+          for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
+            Operand.copy(from + 4L * row * fromStride, to + 4L * row * toStride, count);
+          }
+        });
   }
 
   /** Rows of a table; NaN for an index outside it. */

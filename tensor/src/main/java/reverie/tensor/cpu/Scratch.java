@@ -6,8 +6,8 @@ import java.lang.foreign.Arena;
 /**
  * Working memory of one thread, used like a stack: take, work, release to the mark.
  *
- * <p>Kernels need packed panels and address tables that live for one chunk only. Blocks are kept for the life of the
- * thread, so a training step allocates nothing here after the first.
+ * <p>Kernels need packed panels and address tables that live for one chunk only. Blocks are kept
+ * for the life of the thread, so a training step allocates nothing here after the first.
  */
 final class Scratch {
   private static final ThreadLocal<Scratch> MINE = ThreadLocal.withInitial(Scratch::new);

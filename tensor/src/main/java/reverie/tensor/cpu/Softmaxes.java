@@ -22,11 +22,15 @@ final class Softmaxes {
   }
 
   static void backward(Parallel parallel, long y, long dy, long dx, int rows, int count) {
-    chunks(parallel, rows, count, row -> {
-      long at = 4L * row * count;
-      float dot = dot(y + at, dy + at, count);
-      backwardRow(y + at, dy + at, dx + at, count, dot, 1);
-    });
+    chunks(
+        parallel,
+        rows,
+        count,
+        row -> {
+          long at = 4L * row * count;
+          float dot = dot(y + at, dy + at, count);
+          backwardRow(y + at, dy + at, dx + at, count, dot, 1);
+        });
   }
 
   /** Work on one row. */
@@ -36,11 +40,13 @@ final class Softmaxes {
 
   static void chunks(Parallel parallel, int rows, int count, Row body) {
     int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, Math.max(1, rows));
-    parallel.forEach((rows + perChunk - 1) / perChunk, c -> {
-      for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
-        body.run(row);
-      }
-    });
+    parallel.forEach(
+        (rows + perChunk - 1) / perChunk,
+        c -> {
+          for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
+            body.run(row);
+          }
+        });
   }
 
   /**
@@ -71,8 +77,10 @@ final class Softmaxes {
     }
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      largest = largest.max(FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY)
-          .blend(load(x + 4L * i, rest).mul(scale), rest));
+      largest =
+          largest.max(
+              FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY)
+                  .blend(load(x + 4L * i, rest).mul(scale), rest));
     }
     return largest.reduceLanes(MAX);
   }
@@ -117,7 +125,10 @@ final class Softmaxes {
     }
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      store(load(dy + 4L * i, rest).sub(dot).mul(load(y + 4L * i, rest)).mul(scale), dx + 4L * i, rest);
+      store(
+          load(dy + 4L * i, rest).sub(dot).mul(load(y + 4L * i, rest)).mul(scale),
+          dx + 4L * i,
+          rest);
     }
   }
 }

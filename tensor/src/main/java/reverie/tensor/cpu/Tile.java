@@ -5,18 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 import static reverie.tensor.cpu.Memory.ALL;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static jdk.incubator.vector.FloatVector.fromMemorySegment;
-import static reverie.tensor.cpu.Memory.ALL;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static jdk.incubator.vector.FloatVector.fromMemorySegment;
-import static reverie.tensor.cpu.Memory.ALL;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static jdk.incubator.vector.FloatVector.fromMemorySegment;
-import static reverie.tensor.cpu.Memory.ALL;
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.ORDER;
 import static reverie.tensor.cpu.Memory.SPECIES;
@@ -26,13 +14,15 @@ import jdk.incubator.vector.FloatVector;
 /**
  * The innermost matrix product: 6 rows times 2 or 1 vectors of columns, held in registers.
  *
- * <p>The product runs over a list of segments, each a stretch of the summed index along which A and B advance by fixed
- * steps. A plain product has one segment; a convolution has one for each tap of its kernel, whose six row addresses
- * point straight into the image (or at zeros, for padding), so patches are never copied. An entry of the table has
- * eight longs: six row addresses of A, the address of B, the length.
+ * <p>The product runs over a list of segments, each a stretch of the summed index along which A and
+ * B advance by fixed steps. A plain product has one segment; a convolution has one for each tap of
+ * its kernel, whose six row addresses point straight into the image (or at zeros, for padding), so
+ * patches are never copied. An entry of the table has eight longs: six row addresses of A, the
+ * address of B, the length.
  *
- * <p>Everything is written out because a vector that crosses a call which is not inlined, or sits in an array, is boxed.
- * Wider tiles would fit AVX-512's registers, but the compiler gives up on so long a method or spills.
+ * <p>Everything is written out because a vector that crosses a call which is not inlined, or sits
+ * in an array, is boxed. Wider tiles would fit AVX-512's registers, but the compiler gives up on so
+ * long a method or spills.
  */
 final class Tile {
   /** Rows of C in a tile. */
@@ -57,7 +47,14 @@ final class Tile {
    * @param cRow bytes between rows of C
    */
   static void multiply(
-      int vectors, long table, int segments, long aShift, long bShift, long aStep, long bStep, long c,
+      int vectors,
+      long table,
+      int segments,
+      long aShift,
+      long bShift,
+      long aStep,
+      long bStep,
+      long c,
       long cRow) {
     if (vectors == 2) {
       tile2(table, segments, aShift, bShift, aStep, bStep, c, cRow);
@@ -67,7 +64,14 @@ final class Tile {
   }
 
   private static void tile2(
-      long table, int segments, long aShift, long bShift, long aStep, long bStep, long c, long cRow) {
+      long table,
+      int segments,
+      long aShift,
+      long bShift,
+      long aStep,
+      long bStep,
+      long c,
+      long cRow) {
     FloatVector zero = FloatVector.zero(SPECIES);
     FloatVector c00 = zero;
     FloatVector c01 = zero;
@@ -132,7 +136,14 @@ final class Tile {
   }
 
   private static void tile1(
-      long table, int segments, long aShift, long bShift, long aStep, long bStep, long c, long cRow) {
+      long table,
+      int segments,
+      long aShift,
+      long bShift,
+      long aStep,
+      long bStep,
+      long c,
+      long cRow) {
     FloatVector zero = FloatVector.zero(SPECIES);
     FloatVector c00 = zero;
     FloatVector c10 = zero;

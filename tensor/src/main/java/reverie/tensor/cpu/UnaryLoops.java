@@ -25,8 +25,8 @@ import reverie.tensor.DType;
 import reverie.tensor.op.Unary;
 
 /**
- * Functions of one element over whole vectors, a loop each: one loop that took the function as a parameter would be
- * boxed at every vector.
+ * Functions of one element over whole vectors, a loop each: one loop that took the function as a
+ * parameter would be boxed at every vector.
  */
 final class UnaryLoops {
   private static final float SQRT_HALF = (float) Math.sqrt(0.5);
@@ -55,8 +55,8 @@ final class UnaryLoops {
   }
 
   /**
-   * The error function: an odd polynomial up to 1, then 1 − exp(polynomial), both Chebyshev interpolations of ours.
-   * Error below 2e-7.
+   * The error function: an odd polynomial up to 1, then 1 − exp(polynomial), both Chebyshev
+   * interpolations of ours. Error below 2e-7.
    */
   static FloatVector erf(FloatVector x) {
     FloatVector size = x.lanewise(ABS);

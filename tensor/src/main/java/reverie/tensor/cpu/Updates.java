@@ -32,18 +32,23 @@ final class Updates {
       control[i] = get(in[4] + 4L * i);
     }
     int size = Math.toIntExact(inputs[0].size());
-    parallel.forEach((size + CHUNK - 1) / CHUNK, c -> {
-      for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
-        adamW(op, control, in, out, 4L * i, mask(i, size));
-      }
-    });
+    parallel.forEach(
+        (size + CHUNK - 1) / CHUNK,
+        c -> {
+          for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
+            adamW(op, control, in, out, 4L * i, mask(i, size));
+          }
+        });
   }
 
-  private static void adamW(AdamW op, float[] control, long[] in, long[] out, long at, VectorMask<Float> lanes) {
+  private static void adamW(
+      AdamW op, float[] control, long[] in, long[] out, long at, VectorMask<Float> lanes) {
     FloatVector p = load(in[0] + at, lanes);
     FloatVector g = load(in[1] + at, lanes).mul(control[3]);
-    FloatVector m = load(in[2] + at, lanes).mul((float) op.beta1()).add(g.mul((float) (1 - op.beta1())));
-    FloatVector v = load(in[3] + at, lanes).mul((float) op.beta2()).add(g.mul(g).mul((float) (1 - op.beta2())));
+    FloatVector m =
+        load(in[2] + at, lanes).mul((float) op.beta1()).add(g.mul((float) (1 - op.beta1())));
+    FloatVector v =
+        load(in[3] + at, lanes).mul((float) op.beta2()).add(g.mul(g).mul((float) (1 - op.beta2())));
     FloatVector denominator = v.div(control[2]).sqrt().add((float) op.epsilon());
     FloatVector step = m.div(control[1]).div(denominator).add(p.mul((float) op.weightDecay()));
     store(p.sub(step.mul(control[0])), out[0] + at, lanes);
@@ -57,12 +62,14 @@ final class Updates {
     float weight = get(CpuBackend.address(inputs[2]));
     long out = CpuBackend.address(output);
     int size = Math.toIntExact(output.size());
-    parallel.forEach((size + CHUNK - 1) / CHUNK, c -> {
-      for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
-        VectorMask<Float> lanes = mask(i, size);
-        FloatVector from = load(a + 4L * i, lanes);
-        store(load(b + 4L * i, lanes).sub(from).mul(weight).add(from), out + 4L * i, lanes);
-      }
-    });
+    parallel.forEach(
+        (size + CHUNK - 1) / CHUNK,
+        c -> {
+          for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
+            VectorMask<Float> lanes = mask(i, size);
+            FloatVector from = load(a + 4L * i, lanes);
+            store(load(b + 4L * i, lanes).sub(from).mul(weight).add(from), out + 4L * i, lanes);
+          }
+        });
   }
 }
