@@ -81,4 +81,9 @@ public final class PerPromptAdvantages implements Advantages {
   private double[] last(double[] rewards) {
     return Arrays.copyOfRange(rewards, Math.max(0, rewards.length - capacity), rewards.length);
   }
+
+  @Override
+  public String toString() {
+    return "PerPromptAdvantages[capacity=" + capacity + ", minimum=" + minimum + "]";
+  }
 }

@@ -4,6 +4,7 @@ package reverie.rl.reward;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -53,13 +54,16 @@ public final class RewardRunner implements AutoCloseable {
      * Waits for the scores of the batch.
      *
      * @throws ReverieException if the reward failed on this or an earlier batch
-     * @throws InterruptedException if this thread is interrupted while it waits
+     * @throws CancellationException if this thread is interrupted while it waits
      */
-    public double[] await() throws InterruptedException {
+    public double[] await() {
       try {
         return scores.get();
       } catch (ExecutionException e) {
         throw (ReverieException) e.getCause();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CancellationException("interrupted while waiting for rewards");
       }
     }
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+/** What is counted while an epoch trains; every mean is NaN as long as nothing was counted. */
+final class Diagnostics {
+  private double loss;
+  private double squaredLogRatio;
+  private long clipped;
+  private long decisions;
+  private double smallestRatio = Double.POSITIVE_INFINITY;
+  private double largestRatio = Double.NEGATIVE_INFINITY;
+  private double firstDeviation = Double.NaN;
+  private double divergence;
+  private long divergences;
+  private double gradientNorm;
+  private long updates;
+
+  /** The log-probabilities of some decisions now and when they were made. */
+  void decided(double[] logProb, double[] oldLogProb, double clipRange) {
+    for (int i = 0; i < logProb.length; i++) {
+      double logRatio = logProb[i] - oldLogProb[i];
+      double ratio = Math.exp(logRatio);
+      squaredLogRatio += logRatio * logRatio;
+      clipped += Math.abs(ratio - 1) > clipRange ? 1 : 0;
+      smallestRatio = Math.min(smallestRatio, ratio);
+      largestRatio = Math.max(largestRatio, ratio);
+      decisions++;
+      if (updates == 0) {
+        double deviation = Math.abs(ratio - 1);
+        firstDeviation =
+            Double.isNaN(firstDeviation) || !(deviation <= firstDeviation)
+                ? deviation
+                : firstDeviation;
+      }
+    }
+  }
+
+  /** One backward pass; its share of the update's loss. */
+  void lost(double share) {
+    loss += share;
+  }
+
+  void diverged(double[] perDecision) {
+    for (double value : perDecision) {
+      divergence += value;
+      divergences++;
+    }
+  }
+
+  void updated(double norm) {
+    gradientNorm += norm;
+    updates++;
+  }
+
+  /** Largest |rho - 1| before the first update; NaN if the objective looks at no decisions. */
+  double firstDeviation() {
+    return firstDeviation;
+  }
+
+  boolean knowsDivergence() {
+    return divergences > 0;
+  }
+
+  double loss() {
+    return loss / updates;
+  }
+
+  double approximateKl() {
+    return squaredLogRatio / decisions / 2;
+  }
+
+  double clipFraction() {
+    return (double) clipped / decisions;
+  }
+
+  double smallestRatio() {
+    return decisions == 0 ? Double.NaN : smallestRatio;
+  }
+
+  double largestRatio() {
+    return decisions == 0 ? Double.NaN : largestRatio;
+  }
+
+  double divergence() {
+    return divergence / divergences;
+  }
+
+  double gradientNorm() {
+    return gradientNorm / updates;
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+
+/**
+ * A diffusion model as the trainer sees it. Nothing here is copied or closed by the trainer.
+ *
+ * @param process how the model's output becomes a step of the reverse chain
+ * @param prediction what the model's output is, for objectives that denoise
+ * @param denoiser the model, guidance included: the same object samples and is trained
+ * @param reference the base model, guidance included, that stays as it is: a frozen copy, or the
+ *     same model with LoRA switched off; null if the distance to it is of no interest
+ * @param parameters of the model (or of its LoRA): those that are trainable are trained
+ * @param encoder what makes contexts of prompts
+ * @param height of a sample
+ * @param width of a sample
+ * @param channels of a sample, 1 or 3
+ */
+public record Policy(
+    ReversePolicy process,
+    Prediction prediction,
+    Denoiser denoiser,
+    Denoiser reference,
+    Parameters parameters,
+    PromptEncoder encoder,
+    int height,
+    int width,
+    int channels) {
+
+  /** Checks that there is something to train. */
+  public Policy {
+    if (parameters.trainable().isEmpty()) {
+      throw new ReverieException(
+          "policy: none of the model's " + parameters.all().size() + " parameters is trainable",
+          "unfreeze the model or put a Lora on it and pass its parameters");
+    }
+  }
+
+  /** Where the model lives. */
+  public Device device() {
+    return parameters.device();
+  }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import reverie.diffusion.Decoding;
+import reverie.diffusion.Sampler;
+import reverie.diffusion.Trajectory;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.RewardBatch;
+import reverie.rl.reward.RewardRunner;
+import reverie.tensor.Ops;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * The experience of one epoch: chains drawn from the policy, with every latent, the log-probability
+ * of every decision under the weights that drew it, and what each sample earned. Rewards are
+ * computed while the next samples are drawn.
+ *
+ * <p>All chance of a sample is addressed by (seed, epoch, prompt, number of the sample for its
+ * prompt, step), so that neither the batch size nor the order of the prompts changes it. Tensors
+ * belong to the scope in which it was drawn.
+ */
+public final class Rollout {
+  private final Policy policy;
+  private final List<Prompt> prompts;
+  private final Tensor contexts;
+  private final int[] contextOf;
+  private final List<List<Tensor>> latents = new ArrayList<>();
+  private final List<RewardBatch> scored = new ArrayList<>();
+  private final int[] part;
+  private final int[] row;
+  private final double[][] logProbs;
+  private double[] rewards;
+
+  private Rollout(Policy policy, List<Prompt> prompts) {
+    this.policy = policy;
+    this.prompts = List.copyOf(prompts);
+    this.part = new int[prompts.size()];
+    this.row = new int[prompts.size()];
+    this.logProbs = new double[prompts.size()][];
+    Map<Prompt, Integer> distinct = new HashMap<>();
+    List<Prompt> encoded = new ArrayList<>();
+    contextOf = new int[prompts.size()];
+    for (int i = 0; i < contextOf.length; i++) {
+      contextOf[i] =
+          distinct.computeIfAbsent(
+              prompts.get(i),
+              prompt -> {
+                encoded.add(prompt);
+                return encoded.size() - 1;
+              });
+    }
+    contexts = policy.encoder().encode(encoded);
+  }
+
+  /**
+   * Draws one sample per prompt given and has it scored.
+   *
+   * @param prompts one per sample; a prompt that is given several times gets several samples
+   * @param rng the epoch's generator
+   * @param batch how many are drawn at once
+   * @param rewards scores every batch as soon as it is drawn
+   * @param sampled is told how many are drawn
+   */
+  public static Rollout draw(
+      Policy policy,
+      List<Prompt> prompts,
+      Rng rng,
+      int batch,
+      RewardRunner rewards,
+      IntConsumer sampled) {
+    Rollout rollout = new Rollout(policy, prompts);
+    Rng[] rows = rows(prompts, rng);
+    var sampler = new Sampler(policy.process(), policy.device());
+    List<RewardRunner.Pending> pending = new ArrayList<>();
+    for (int from = 0; from < prompts.size(); from += batch) {
+      int to = Math.min(from + batch, prompts.size());
+      pending.add(rewards.submit(rollout.draw(sampler, rows, from, to)));
+      sampled.accept(to);
+    }
+    rollout.rewards =
+        pending.stream().flatMapToDouble(scores -> Arrays.stream(scores.await())).toArray();
+    return rollout;
+  }
+
+  private static Rng[] rows(List<Prompt> prompts, Rng rng) {
+    Map<String, Integer> seen = new HashMap<>();
+    return prompts.stream()
+        .map(prompt -> rng.fork(prompt.text()).fork(seen.merge(prompt.text(), 1, Integer::sum)))
+        .toArray(Rng[]::new);
+  }
+
+  private RewardBatch draw(Sampler sampler, Rng[] rows, int from, int to) {
+    int[] samples = IntStream.range(from, to).toArray();
+    float[] pictures;
+    double[][] drawn = new double[policy.process().steps()][];
+    try (Scope scope = Scope.open("rollout batch")) {
+      Trajectory trajectory =
+          sampler.rollout(
+              policy.denoiser(),
+              contexts(samples),
+              Arrays.copyOfRange(rows, from, to),
+              policy.height(),
+              policy.width(),
+              policy.channels());
+      for (int step : policy.process().decisions()) {
+        drawn[step] = trajectory.logProb(step).toDoubles();
+      }
+      pictures = Decoding.unit(trajectory.result()).toFloats();
+      trajectory.latents().forEach(scope::keep);
+      latents.add(trajectory.latents());
+    }
+    for (int i = from; i < to; i++) {
+      part[i] = latents.size() - 1;
+      row[i] = i - from;
+      int number = row[i];
+      logProbs[i] =
+          Arrays.stream(drawn)
+              .mapToDouble(values -> values == null ? Double.NaN : values[number])
+              .toArray();
+    }
+    RewardBatch batch =
+        RewardBatch.of(
+            pictures,
+            policy.height(),
+            policy.width(),
+            policy.channels(),
+            prompts.subList(from, to));
+    scored.add(batch);
+    return batch;
+  }
+
+  /** How many samples there are. */
+  public int size() {
+    return prompts.size();
+  }
+
+  /** What each sample was drawn for. */
+  public List<Prompt> prompts() {
+    return prompts;
+  }
+
+  /** The text of each sample's prompt. */
+  public List<String> texts() {
+    return prompts.stream().map(Prompt::text).toList();
+  }
+
+  /** What each sample earned. */
+  public double[] rewards() {
+    return rewards.clone();
+  }
+
+  /** The batches as they were scored, in the order of the samples. */
+  public List<RewardBatch> batches() {
+    return List.copyOf(scored);
+  }
+
+  /**
+   * Log-probability of a decision under the weights that drew it; NaN where nothing was decided.
+   */
+  public double logProb(int sample, int step) {
+    return logProbs[sample][step];
+  }
+
+  /**
+   * The contexts of these samples, {@code [samples.length, tokens, dim]}, or null for a model
+   * without conditions.
+   */
+  public Tensor contexts(int... samples) {
+    if (contexts == null) {
+      return null;
+    }
+    int tokens = contexts.dim(1);
+    int dim = contexts.dim(2);
+    int[] rows = Arrays.stream(samples).map(sample -> contextOf[sample]).toArray();
+    return Ops.embedding(
+            contexts.reshape(contexts.dim(0), tokens * dim),
+            policy.device().indices(rows, rows.length))
+        .reshape(rows.length, tokens, dim);
+  }
+
+  /** The latent of each sample before the step given for it, {@code [samples.length, h, w, c]}. */
+  public Tensor before(int[] samples, int[] steps) {
+    Tensor[] rows = new Tensor[samples.length];
+    Arrays.setAll(rows, i -> latent(samples[i], steps[i]));
+    return Ops.concat(0, rows);
+  }
+
+  /** The latent of each sample after the step given for it, {@code [samples.length, h, w, c]}. */
+  public Tensor after(int[] samples, int[] steps) {
+    return before(samples, Arrays.stream(steps).map(step -> step + 1).toArray());
+  }
+
+  /** The finished samples, {@code [samples.length, h, w, c]}. */
+  public Tensor finished(int... samples) {
+    int[] last = new int[samples.length];
+    Arrays.fill(last, policy.process().steps());
+    return before(samples, last);
+  }
+
+  private Tensor latent(int sample, int index) {
+    Tensor all = latents.get(part[sample]).get(index);
+    return all.slice(0, row[sample], row[sample] + 1);
+  }
+}

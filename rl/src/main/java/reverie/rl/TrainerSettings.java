@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.lang.reflect.RecordComponent;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import reverie.tensor.ReverieException;
+
+/**
+ * How a run goes about it; what it is after are the objective, the reward and the prompts.
+ *
+ * @param seed all chance in the run comes from it
+ * @param promptsPerEpoch how many prompts are drawn
+ * @param samplesPerPrompt how many samples each gets: several, if advantages compare within a
+ *     prompt
+ * @param samplingBatch samples drawn at once, and scored at once
+ * @param trainingBatch decisions differentiated at once; memory grows with it, the result does not
+ *     depend on it
+ * @param updatesPerEpoch optimiser steps per pass, each on an equal share of the samples
+ * @param passes how often every sample is trained with before new ones are drawn
+ * @param stepFraction share of a chain's decisions that is trained, drawn anew per sample and pass
+ * @param klWeight weight of the exact Gaussian KL to the reference model, averaged over decisions,
+ *     in the units of the policy's log-probability: with means over the D elements of an image and
+ *     T decisions the weight of the true KL of the chain is {@code klWeight / (D T)}
+ * @param learningRate of AdamW with betas 0.9 and 0.999
+ * @param weightDecay of AdamW
+ * @param gradientClip largest norm of the gradient
+ * @param emaDecay of the average of the weights with warm-up; 0 for no average
+ * @param rewardTimeout how long the reward may take for one sampling batch
+ * @param ratioTolerance how far {@code exp(lp - lp_old)} may be from 1 before the first update
+ */
+public record TrainerSettings(
+    long seed,
+    int promptsPerEpoch,
+    int samplesPerPrompt,
+    int samplingBatch,
+    int trainingBatch,
+    int updatesPerEpoch,
+    int passes,
+    double stepFraction,
+    double klWeight,
+    double learningRate,
+    double weightDecay,
+    double gradientClip,
+    double emaDecay,
+    Duration rewardTimeout,
+    double ratioTolerance) {
+
+  /** Checks every range. */
+  public TrainerSettings {
+    atLeastOne("promptsPerEpoch", promptsPerEpoch);
+    atLeastOne("samplesPerPrompt", samplesPerPrompt);
+    atLeastOne("samplingBatch", samplingBatch);
+    atLeastOne("trainingBatch", trainingBatch);
+    atLeastOne("updatesPerEpoch", updatesPerEpoch);
+    atLeastOne("passes", passes);
+    check("stepFraction", stepFraction, stepFraction > 0 && stepFraction <= 1, "in (0, 1]");
+    check("klWeight", klWeight, klWeight >= 0 && Double.isFinite(klWeight), "of 0 or more");
+    check("learningRate", learningRate, learningRate > 0 && learningRate < 1e3, "above 0");
+    check("weightDecay", weightDecay, weightDecay >= 0 && weightDecay < 1e3, "of 0 or more");
+    check("gradientClip", gradientClip, gradientClip > 0, "above 0");
+    check("emaDecay", emaDecay, emaDecay >= 0 && emaDecay < 1, "in [0, 1)");
+    check("ratioTolerance", ratioTolerance, ratioTolerance >= 0, "of 0 or more");
+    if (samples(promptsPerEpoch, samplesPerPrompt) % updatesPerEpoch != 0) {
+      throw new ReverieException(
+          "trainer: %d samples an epoch (%d prompts, %d samples each) do not divide into %d updates"
+              .formatted(
+                  samples(promptsPerEpoch, samplesPerPrompt),
+                  promptsPerEpoch,
+                  samplesPerPrompt,
+                  updatesPerEpoch));
+    }
+  }
+
+  /** 8 prompts with 8 samples each, 2 updates an epoch, AdamW at 1e-4, gradient norm at most 1. */
+  public static TrainerSettings defaults() {
+    return new Draft().settings();
+  }
+
+  /**
+   * The same but for what {@code change} sets.
+   *
+   * <pre>{@code
+   * TrainerSettings.defaults().but(it -> it.learningRate = 5e-4)
+   * }</pre>
+   */
+  public TrainerSettings but(Consumer<Draft> change) {
+    Draft draft = new Draft();
+    draft.seed = seed;
+    draft.promptsPerEpoch = promptsPerEpoch;
+    draft.samplesPerPrompt = samplesPerPrompt;
+    draft.samplingBatch = samplingBatch;
+    draft.trainingBatch = trainingBatch;
+    draft.updatesPerEpoch = updatesPerEpoch;
+    draft.passes = passes;
+    draft.stepFraction = stepFraction;
+    draft.klWeight = klWeight;
+    draft.learningRate = learningRate;
+    draft.weightDecay = weightDecay;
+    draft.gradientClip = gradientClip;
+    draft.emaDecay = emaDecay;
+    draft.rewardTimeout = rewardTimeout;
+    draft.ratioTolerance = ratioTolerance;
+    change.accept(draft);
+    return draft.settings();
+  }
+
+  /** Settings that are being written down; every field is a component of the record. */
+  public static final class Draft {
+    public long seed;
+    public int promptsPerEpoch = 8;
+    public int samplesPerPrompt = 8;
+    public int samplingBatch = 32;
+    public int trainingBatch = 32;
+    public int updatesPerEpoch = 2;
+    public int passes = 1;
+    public double stepFraction = 1;
+    public double klWeight;
+    public double learningRate = 1e-4;
+    public double weightDecay = 1e-4;
+    public double gradientClip = 1;
+    public double emaDecay;
+    public Duration rewardTimeout = Duration.ofMinutes(5);
+    public double ratioTolerance = 1e-5;
+
+    private Draft() {}
+
+    private TrainerSettings settings() {
+      return new TrainerSettings(
+          seed,
+          promptsPerEpoch,
+          samplesPerPrompt,
+          samplingBatch,
+          trainingBatch,
+          updatesPerEpoch,
+          passes,
+          stepFraction,
+          klWeight,
+          learningRate,
+          weightDecay,
+          gradientClip,
+          emaDecay,
+          rewardTimeout,
+          ratioTolerance);
+    }
+  }
+
+  /** Samples drawn, and scored, per epoch. */
+  public int samplesPerEpoch() {
+    return samples(promptsPerEpoch, samplesPerPrompt);
+  }
+
+  /** Everything that has a say in the result, by name. */
+  Map<String, String> described() {
+    Map<String, String> described = new LinkedHashMap<>();
+    for (RecordComponent component : TrainerSettings.class.getRecordComponents()) {
+      if (!component.getName().equals("rewardTimeout")) {
+        try {
+          described.put(component.getName(), component.getAccessor().invoke(this).toString());
+        } catch (ReflectiveOperationException e) {
+          throw new AssertionError(e);
+        }
+      }
+    }
+    return described;
+  }
+
+  private static int samples(int prompts, int perPrompt) {
+    return Math.multiplyExact(prompts, perPrompt);
+  }
+
+  private static void atLeastOne(String name, int value) {
+    check(name, value, value >= 1, "of at least 1");
+  }
+
+  private static void check(String name, double value, boolean fine, String expected) {
+    if (!fine) {
+      throw new ReverieException(
+          "trainer: expected %s %s, got %s".formatted(name, expected, value));
+    }
+  }
+}

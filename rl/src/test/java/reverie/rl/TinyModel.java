@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.List;
+import reverie.autograd.nn.Linear;
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.Guidance;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.rl.prompt.Prompt;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * A conditional denoiser of pictures of 2 × 3 pixels with 134 weights, for tests of everything
+ * around it.
+ */
+final class TinyModel implements AutoCloseable {
+  static final int HEIGHT = 2;
+  static final int WIDTH = 3;
+  private static final int PIXELS = HEIGHT * WIDTH;
+  private static final int HIDDEN = 8;
+
+  final Parameters parameters;
+  final Parameters frozen;
+  final Device device;
+  final Denoiser denoiser;
+  private final Scope scope = Scope.detached("tiny model");
+  private final Tensor unconditional;
+
+  TinyModel(Device device) {
+    this.device = device;
+    parameters = Parameters.random(device, Rng.of(5));
+    denoiser = denoiser(parameters);
+    frozen = parameters.frozenCopy();
+    try (Scope _ = Scope.open("tiny model")) {
+      unconditional = scope.adopt(encode(List.of(new Prompt(""))));
+    }
+  }
+
+  /** Two numbers of each prompt as its one token. */
+  Tensor encode(List<Prompt> prompts) {
+    double[] values = new double[2 * prompts.size()];
+    for (int i = 0; i < prompts.size(); i++) {
+      int hash = prompts.get(i).text().hashCode();
+      values[2 * i] = (hash % 7) / 7.0;
+      values[2 * i + 1] = (hash % 5) / 5.0;
+    }
+    return device.tensor(values, prompts.size(), 1, 2);
+  }
+
+  static Denoiser denoiser(Parameters parameters) {
+    Linear in = new Linear(parameters.at("in"), PIXELS + 3, HIDDEN, true);
+    Linear out = new Linear(parameters.at("out"), HIDDEN, PIXELS, true);
+    return (x, timesteps, context) -> {
+      int n = x.dim(0);
+      Tensor time = timesteps.mul(1e-3).reshape(n, 1);
+      Tensor seen = Ops.concat(1, x.reshape(n, PIXELS), time, context.reshape(n, 2));
+      Tensor residual = out.forward(in.forward(seen).silu());
+      return residual.reshape(n, HEIGHT, WIDTH, 1).add(x.mul(0.5));
+    };
+  }
+
+  Policy policy(double eta, double guidance) {
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, eta);
+    return new Policy(
+        process,
+        Prediction.EPSILON,
+        new Guidance(denoiser, guidance, unconditional),
+        new Guidance(denoiser(frozen), guidance, unconditional),
+        parameters,
+        this::encode,
+        HEIGHT,
+        WIDTH,
+        1);
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+    frozen.close();
+    scope.close();
+  }
+}
