@@ -168,9 +168,13 @@ final class Pullbacks {
   }
 
   private static Tensor[] linear(Tensor[] in, Tensor g, boolean[] needs) {
-    Tensor rows = g.reshape(-1, g.dim(-1));
+    int count = 1;
+    for (int i = 0; i < g.shape().rank() - 1; i++) {
+      count *= g.dim(i);
+    }
+    Tensor rows = g.reshape(count, g.dim(-1));
     Tensor dx = needs[0] ? rows.matmul(in[1]).reshape(in[0].shape().dims()) : null;
-    Tensor dw = needs[1] ? rows.transpose().matmul(in[0].reshape(-1, in[0].dim(-1))) : null;
+    Tensor dw = needs[1] ? rows.transpose().matmul(in[0].reshape(count, in[0].dim(-1))) : null;
     return in.length == 2 ? grads(dx, dw) : grads(dx, dw, needs[2] ? rows.sum(0) : null);
   }
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.catalog;
+
+import java.util.List;
+import reverie.tensor.Shape;
+import reverie.tensor.TensorType;
+import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.Concat;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Copy;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.Embedding;
+import reverie.tensor.op.Expand;
+import reverie.tensor.op.Fill;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
+import reverie.tensor.op.Lerp;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
+import reverie.tensor.op.Op;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.Permute;
+import reverie.tensor.op.Power;
+import reverie.tensor.op.RandomNormal;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Reshape;
+import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Slice;
+import reverie.tensor.op.Softmax;
+import reverie.tensor.op.SoftmaxBackward;
+import reverie.tensor.op.Unary;
+import reverie.tensor.op.UpsampleNearest;
+
+/**
+ * The least work an operation can be: what speeds are divided by.
+ *
+ * @param flops additions, multiplications and the like; a function such as exp counts as one
+ * @param bytes each input read once and each output written once; nothing for views
+ */
+public record Cost(double flops, double bytes) {
+  /** The cost of an operation on inputs of these types. */
+  public static Cost of(Op op, List<TensorType> inputs) {
+    List<TensorType> outputs = op.infer(inputs);
+    boolean view =
+        switch (op) {
+          case Expand _, Permute _, Reshape _, Slice _ -> true;
+          default -> false;
+        };
+    return new Cost(flops(op, inputs, outputs), view ? 0 : bytes(inputs) + bytes(outputs));
+  }
+
+  private static double bytes(List<TensorType> types) {
+    return types.stream().mapToDouble(t -> (double) t.shape().size() * t.dtype().bytes()).sum();
+  }
+
+  private static double flops(Op op, List<TensorType> inputs, List<TensorType> outputs) {
+    double in = inputs.isEmpty() ? 0 : inputs.getFirst().shape().size();
+    double out = outputs.getFirst().shape().size();
+    return switch (op) {
+      case Concat _,
+          Copy _,
+          Embedding _,
+          Expand _,
+          Fill _,
+          Pad _,
+          Permute _,
+          Reshape _,
+          RoundTo _,
+          Select _,
+          Slice _,
+          UpsampleNearest _ ->
+          0;
+      case AveragePool _, Reduce _, ScatterRows _ -> in;
+      case Binary _, Power _, Unary _ -> out;
+      case Affine _, Clamp _ -> 2 * out;
+      case Lerp _ -> 3 * out;
+      case AdamW _ -> 14 * out;
+      case GaussianLogProb _ -> 3 * in;
+      case Geglu _ -> 2 * out;
+      case GegluBackward _ -> 4 * out;
+      case GeluBackward _, SiluBackward _ -> 6 * out;
+      case GroupNorm _, LayerNorm _ -> 8 * in;
+      case GroupNormBackward _, LayerNormBackward _ -> 12 * in;
+      case RandomNormal _ -> 40 * out;
+      case Softmax _ -> 4 * in;
+      case SoftmaxBackward _ -> 4 * in;
+      case MatMul _ -> 2 * out * inputs.get(0).shape().dim(-1);
+      case Linear _ -> 2 * out * inputs.get(0).shape().dim(-1);
+      case Conv2d _ -> convolution(outputs.get(0).shape(), inputs.get(1).shape());
+      case Conv2dInputGradient _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
+      case Conv2dWeightGradient _ -> convolution(inputs.get(1).shape(), outputs.get(0).shape());
+      case Attention _ -> 2 * attention(inputs) + 4 * scores(inputs);
+      case AttentionBackward _ -> 5 * attention(inputs) + 6 * scores(inputs);
+      // Unknown until decomposed.
+      case CustomOp _ -> 0;
+    };
+  }
+
+  private static double convolution(Shape y, Shape weight) {
+    return 2.0 * y.dim(0) * y.dim(1) * y.dim(2) * weight.size();
+  }
+
+  private static double scores(List<TensorType> inputs) {
+    return (double) inputs.get(0).shape().dim(0)
+        * inputs.get(0).shape().dim(1)
+        * inputs.get(1).shape().dim(1);
+  }
+
+  /** One of the matrix products of attention, keys and values taken as equally deep. */
+  private static double attention(List<TensorType> inputs) {
+    return scores(inputs) * (inputs.get(0).shape().dim(2) + inputs.get(2).shape().dim(2));
+  }
+}

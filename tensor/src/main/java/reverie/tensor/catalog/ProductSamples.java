@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.catalog;
+
+import static reverie.tensor.catalog.Input.indices;
+import static reverie.tensor.catalog.Input.normal;
+
+import reverie.tensor.catalog.Tolerance.Largest;
+import reverie.tensor.catalog.Tolerance.Terms;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
+import reverie.tensor.op.Op;
+
+/** Samples of matrix products, convolutions and attention. */
+final class ProductSamples {
+  /** Image {n, h, w, cin}, kernel {kh, kw, cout}, {stride, padding}. */
+  private static final int[][][] CONVOLUTIONS = {
+    {{1, 1, 1, 1}, {1, 1, 1}, {1, 0}},
+    {{2, 5, 7, 3}, {3, 3, 5}, {1, 1}},
+    {{1, 7, 5, 3}, {3, 3, 2}, {2, 1}},
+    {{1, 6, 6, 2}, {3, 3, 3}, {2, 1}},
+    {{2, 5, 3, 4}, {1, 1, 7}, {1, 0}},
+    {{1, 4, 5, 1}, {2, 3, 1}, {1, 0}},
+    {{1, 7, 7, 2}, {5, 5, 3}, {3, 2}},
+    {{0, 5, 5, 3}, {3, 3, 2}, {1, 1}},
+    {{1, 2, 3, 0}, {1, 1, 2}, {1, 0}},
+    {{1, 2, 3, 2}, {3, 3, 4}, {1, 2}}
+  };
+
+  private static final int[][][] LARGE_CONVOLUTIONS = {
+    {{3, 17, 13, 19}, {3, 3, 37}, {1, 1}},
+    {{2, 16, 16, 32}, {3, 3, 32}, {2, 1}},
+    {{2, 9, 11, 65}, {1, 1, 33}, {1, 0}}
+  };
+
+  private ProductSamples() {}
+
+  static Entry matmul() {
+    Op op = new MatMul();
+    int[][][] pairs = {
+      {{1, 1}, {1, 1}}, {{3, 5}, {5, 2}}, {{1, 7}, {7, 1}}, {{7, 1}, {1, 3}},
+      {{2, 3, 5}, {2, 5, 4}},
+      {{2, 3, 5}, {5, 4}}, {{3, 5}, {2, 5, 4}}, {{2, 1, 3, 4}, {1, 3, 4, 2}}, {{0, 3}, {3, 2}},
+      {{3, 2}, {2, 0}},
+      {{0, 3, 2}, {2, 2}}
+    };
+    Entry entry = new Entry();
+    for (int[][] pair : pairs) {
+      entry
+          .within(new Terms(pair[0][pair[0].length - 1]))
+          .smooth(op, normal(pair[0]), normal(pair[1]));
+    }
+    return entry
+        .within(new Terms(0))
+        .smooth(op, normal(2, 0), normal(0, 3))
+        .within(new Terms(129))
+        .rough(op, normal(67, 129), normal(129, 71))
+        .rough(op, normal(3, 31, 129), normal(3, 129, 65))
+        .rough(op, normal(1, 129), normal(129, 257))
+        .within(new Terms(701))
+        .rough(op, normal(5, 701), normal(701, 3))
+        .refuse("expected […, m, k] and […, k, n] with the same k", op, normal(3, 5), normal(3, 5))
+        .refuse(
+            "expected shapes that broadcast, got [2] and [3]", op, normal(2, 3, 5), normal(3, 5, 3))
+        .refuse("expected input 0 of rank 2 or more", op, normal(5), normal(5, 3))
+        .refuse("expected inputs of one floating-point type", op, normal(3, 5), indices(2, 5, 3));
+  }
+
+  static Entry linear() {
+    Op op = new Linear();
+    Entry entry = new Entry().within(new Terms(20));
+    int[][] inputs = {{5}, {1, 5}, {3, 5}, {2, 3, 5}, {0, 5}, {2, 0, 5}};
+    for (int[] dims : inputs) {
+      entry
+          .smooth(op, normal(dims), normal(7, 5), normal(7))
+          .smooth(op, normal(dims), normal(1, 5));
+    }
+    return entry
+        .smooth(op, normal(3, 0), normal(2, 0), normal(2))
+        .within(new Terms(131))
+        .rough(op, normal(37, 131), normal(129, 131), normal(129))
+        .rough(op, normal(2, 61, 131), normal(33, 131))
+        .refuse("expected weight (input 1) of shape [2, 5]", op, normal(3, 5), normal(2, 4))
+        .refuse("expected bias (input 2) of shape [2]", op, normal(3, 5), normal(2, 5), normal(3))
+        .refuse("expected 2 to 3 inputs", op, normal(3, 5))
+        .refuse("expected input 1 of rank 2", op, normal(3, 5), normal(5));
+  }
+
+  static Entry conv2d() {
+    Entry entry = new Entry();
+    for (int[][] c : CONVOLUTIONS) {
+      Op op = new Conv2d(c[2][0], c[2][1]);
+      entry
+          .within(new Terms(taps(c) + 1))
+          .smooth(op, x(c), weight(c), normal(c[1][2]))
+          .smooth(op, x(c), weight(c));
+    }
+    for (int[][] c : LARGE_CONVOLUTIONS) {
+      Op op = new Conv2d(c[2][0], c[2][1]);
+      entry.within(new Terms(taps(c) + 1)).rough(op, x(c), weight(c), normal(c[1][2]));
+    }
+    Op op = new Conv2d(1, 0);
+    return entry
+        .refuse("with the same cin", op, normal(1, 5, 5, 3), normal(3, 3, 4, 2))
+        .refuse(
+            "a kernel no larger than the padded image", op, normal(1, 2, 5, 3), normal(3, 3, 3, 2))
+        .refuse(
+            "expected bias (input 2) of shape [2]",
+            op,
+            normal(1, 5, 5, 3),
+            normal(3, 3, 3, 2),
+            normal(3))
+        .refuse("expected input 0 of rank 4", op, normal(5, 5, 3), normal(3, 3, 3, 2))
+        .refuseMaking("expected stride ≥ 1 and padding ≥ 0, got 0 and 1", _ -> new Conv2d(0, 1));
+  }
+
+  static Entry conv2dInputGradient() {
+    Entry entry = new Entry();
+    for (int[][] c : CONVOLUTIONS) {
+      Op op = new Conv2dInputGradient(c[2][0], c[2][1], c[0][1], c[0][2]);
+      entry.within(new Terms(c[1][0] * c[1][1] * c[1][2])).smooth(op, dy(c), weight(c));
+    }
+    for (int[][] c : LARGE_CONVOLUTIONS) {
+      Op op = new Conv2dInputGradient(c[2][0], c[2][1], c[0][1], c[0][2]);
+      entry.within(new Terms(c[1][0] * c[1][1] * c[1][2])).rough(op, dy(c), weight(c));
+    }
+    return entry
+        .refuse(
+            "expected dy (input 0) of shape [1, 3, 3, 2]",
+            new Conv2dInputGradient(1, 0, 5, 5),
+            normal(1, 4, 3, 2),
+            normal(3, 3, 3, 2))
+        .refuse(
+            "expected input 1 of rank 4",
+            new Conv2dInputGradient(1, 0, 5, 5),
+            normal(1, 3, 3, 2),
+            normal(3, 3));
+  }
+
+  static Entry conv2dWeightGradient() {
+    Entry entry = new Entry();
+    for (int[][] c : CONVOLUTIONS) {
+      Op op = new Conv2dWeightGradient(c[2][0], c[2][1], c[1][0], c[1][1]);
+      entry.within(new Terms(pixels(c))).smooth(op, x(c), dy(c));
+    }
+    for (int[][] c : LARGE_CONVOLUTIONS) {
+      Op op = new Conv2dWeightGradient(c[2][0], c[2][1], c[1][0], c[1][1]);
+      entry.within(new Terms(pixels(c))).rough(op, x(c), dy(c));
+    }
+    return entry
+        .refuse(
+            "expected dy (input 1) of shape [1, 3, 3, 2]",
+            new Conv2dWeightGradient(1, 0, 3, 3),
+            normal(1, 5, 5, 3),
+            normal(1, 4, 3, 2))
+        .refuse(
+            "expected input 0 of rank 4",
+            new Conv2dWeightGradient(1, 0, 3, 3),
+            normal(5),
+            normal(1, 3, 3, 2));
+  }
+
+  private static Input x(int[][] c) {
+    return normal(c[0]);
+  }
+
+  private static Input weight(int[][] c) {
+    return normal(c[1][0], c[1][1], c[0][3], c[1][2]);
+  }
+
+  private static Input dy(int[][] c) {
+    Conv2d op = new Conv2d(c[2][0], c[2][1]);
+    return normal(
+        c[0][0], op.outputSize(c[0][1], c[1][0]), op.outputSize(c[0][2], c[1][1]), c[1][2]);
+  }
+
+  private static int taps(int[][] c) {
+    return c[1][0] * c[1][1] * c[0][3];
+  }
+
+  private static int pixels(int[][] c) {
+    Conv2d op = new Conv2d(c[2][0], c[2][1]);
+    return c[0][0] * op.outputSize(c[0][1], c[1][0]) * op.outputSize(c[0][2], c[1][1]);
+  }
+
+  /** {batch, queries, keys, depth, depth of the values}. */
+  private static final int[][] ATTENTIONS = {
+    {1, 1, 1, 1, 1}, {2, 3, 5, 4, 3}, {1, 7, 2, 3, 5}, {2, 0, 3, 4, 4}
+  };
+
+  static Entry attention() {
+    Entry entry = new Entry().within(new Largest(3e-6));
+    for (int[] a : ATTENTIONS) {
+      entry.smooth(new Attention(0.5), q(a), k(a), v(a));
+    }
+    return entry
+        .rough(new Attention(0.125), normal(3, 67, 33), normal(3, 129, 33), normal(3, 129, 31))
+        // Scores up to some hundreds: exponentials would overflow without the largest one taken
+        // away.
+        .within(new Largest(1e-4))
+        .rough(new Attention(10), normal(1, 13, 16), normal(1, 11, 16), normal(1, 11, 16))
+        .refuse(
+            "expected k (input 1) of shape [1, 5, 4]",
+            new Attention(1),
+            normal(1, 3, 4),
+            normal(1, 5, 3),
+            normal(1, 5, 2))
+        .refuse(
+            "expected at least one key",
+            new Attention(1),
+            normal(1, 3, 4),
+            normal(1, 0, 4),
+            normal(1, 0, 4))
+        .refuse(
+            "expected input 2 of rank 3",
+            new Attention(1),
+            normal(1, 3, 4),
+            normal(1, 5, 4),
+            normal(5, 4));
+  }
+
+  static Entry attentionBackward() {
+    Entry entry = new Entry().within(new Largest(5e-6));
+    for (int[] a : ATTENTIONS) {
+      entry.smooth(new AttentionBackward(0.5), q(a), k(a), v(a), y(a), logSumExp(a), y(a));
+    }
+    int[] large = {3, 67, 129, 33, 31};
+    return entry
+        .rough(
+            new AttentionBackward(0.125),
+            q(large),
+            k(large),
+            v(large),
+            y(large),
+            logSumExp(large),
+            y(large))
+        .refuse(
+            "expected y and dy",
+            new AttentionBackward(1),
+            normal(1, 3, 4),
+            normal(1, 5, 4),
+            normal(1, 5, 2),
+            normal(1, 3, 2),
+            normal(1, 3),
+            normal(1, 3, 4));
+  }
+
+  private static Input q(int[] a) {
+    return normal(a[0], a[1], a[3]);
+  }
+
+  private static Input k(int[] a) {
+    return normal(a[0], a[2], a[3]);
+  }
+
+  private static Input v(int[] a) {
+    return normal(a[0], a[2], a[4]);
+  }
+
+  private static Input y(int[] a) {
+    return normal(a[0], a[1], a[4]);
+  }
+
+  private static Input logSumExp(int[] a) {
+    return Input.of(Values.uniform(1, 3), a[0], a[1]);
+  }
+}

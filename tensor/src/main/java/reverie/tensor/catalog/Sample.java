@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.catalog;
+
+import java.util.List;
+import java.util.function.Function;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Op;
+
+/**
+ * One use of an operation: drives conformance tests, gradient checks and benchmarks.
+ *
+ * @param label the operation and its inputs' shapes, unique in the catalogue
+ * @param op the operation; a few name a device
+ * @param tolerance how exact a float32 result must be
+ * @param differentiable whether it is smooth around these inputs and small enough for a gradient
+ *     check
+ */
+public record Sample(
+    String label,
+    Function<Device, Op> op,
+    List<Input> inputs,
+    Tolerance tolerance,
+    boolean differentiable) {
+  /** The inputs on a device, the same values on every device. */
+  public Tensor[] inputs(Device device, Layout layout) {
+    Tensor[] tensors = new Tensor[inputs.size()];
+    for (int i = 0; i < tensors.length; i++) {
+      tensors[i] = inputs.get(i).tensor(device, Rng.of(1).fork(label).fork(i), layout);
+    }
+    return tensors;
+  }
+
+  /** The inputs on a device, contiguous. */
+  public Tensor[] inputs(Device device) {
+    return inputs(device, Layout.CONTIGUOUS);
+  }
+
+  @Override
+  public String toString() {
+    return label;
+  }
+}
