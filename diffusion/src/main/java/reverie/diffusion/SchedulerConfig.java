@@ -9,10 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.stream.DoubleStream;
 import reverie.tensor.ReverieException;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -56,10 +53,7 @@ public record SchedulerConfig(
   /** The file's name in a model folder. */
   public static final String FILE = "scheduler_config.json";
 
-  private static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final String CLASS = "_class_name";
-  private static final Set<String> CLASSES =
-      Set.of("DDIMScheduler", "DDPMScheduler", "PNDMScheduler");
+  static final String CLASS = "_class_name";
 
   /** The shape of β over the timesteps. */
   public enum BetaSchedule {
@@ -88,6 +82,10 @@ public record SchedulerConfig(
               + trainSteps
               + " trained_betas, got "
               + trainedBetas.size());
+    }
+    if (trainSteps < 1) {
+      throw new ReverieException(
+          "scheduler config: expected at least one training timestep, got " + trainSteps);
     }
     if (!(clipSampleRange > 0)) {
       throw new ReverieException(
@@ -299,25 +297,12 @@ public record SchedulerConfig(
    * @param where it came from, for errors
    */
   public static SchedulerConfig parse(String json, String where) {
-    JsonNode root;
-    try {
-      root = JSON.readTree(json);
-    } catch (JacksonException e) {
-      throw new ReverieException(
-          "scheduler config: " + where + " is not JSON: " + e.getOriginalMessage(),
-          "is the file complete?",
-          e);
-    }
-    if (!(root instanceof ObjectNode object)) {
-      throw new ReverieException(
-          "scheduler config: expected a JSON object in " + where, "is it the right file?");
-    }
-    return new Reader(object, where).config();
+    return new SchedulerConfigReader(json, where).read();
   }
 
   /** The text of the configuration, as diffusers reads it. */
   public String toJson() {
-    ObjectNode out = JSON.createObjectNode();
+    ObjectNode out = JsonMapper.shared().createObjectNode();
     out.put(CLASS, "DDIMScheduler");
     source.forEach(out::set);
     out.put("num_train_timesteps", trainSteps);
@@ -335,130 +320,6 @@ public record SchedulerConfig(
     out.put("set_alpha_to_one", endsClean);
     out.put("clip_sample", clipSample);
     out.put("clip_sample_range", clipSampleRange);
-    return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(out) + "\n";
-  }
-
-  /** Takes the keys out of a file, with errors that name file and key. */
-  private static final class Reader {
-    private final ObjectNode object;
-    private final String where;
-
-    Reader(ObjectNode object, String where) {
-      this.object = object.deepCopy();
-      this.where = where;
-    }
-
-    SchedulerConfig config() {
-      SchedulerConfig ours = defaults();
-      String name = object.path(CLASS).asString("DDIMScheduler");
-      if (!CLASSES.contains(name)) {
-        throw new ReverieException(
-            "scheduler config: " + where + " is for " + name,
-            "supported are " + String.join(", ", sorted(CLASSES)));
-      }
-      refuse("thresholding", "true");
-      refuse("rescale_betas_zero_snr", "true");
-      refuse("variance_type", "fixed_large", "fixed_large_log", "learned", "learned_range");
-      return new SchedulerConfig(
-          (int) number("num_train_timesteps", ours.trainSteps),
-          betaSchedule(text("beta_schedule", ours.betaSchedule.key())),
-          number("beta_start", ours.betaStart),
-          number("beta_end", ours.betaEnd),
-          numbers("trained_betas"),
-          Prediction.of(text("prediction_type", ours.prediction.key())),
-          TimestepGrid.Spacing.of(text("timestep_spacing", ours.spacing.key())),
-          (int) number("steps_offset", ours.stepsOffset),
-          flag("set_alpha_to_one", ours.endsClean),
-          flag("clip_sample", ours.clipSample),
-          number("clip_sample_range", ours.clipSampleRange),
-          rest());
-    }
-
-    private Map<String, JsonNode> rest() {
-      Map<String, JsonNode> rest = new LinkedHashMap<>();
-      object.properties().forEach(e -> rest.put(e.getKey(), e.getValue()));
-      return rest;
-    }
-
-    private void refuse(String key, String... values) {
-      for (String value : values) {
-        if (object.path(key).asString("").equals(value)) {
-          throw new ReverieException(
-              "scheduler config: " + key + " " + value + " in " + where + " is not supported",
-              "the samples would differ from what the model was made for");
-        }
-      }
-    }
-
-    private JsonNode take(String key) {
-      JsonNode value = object.remove(key);
-      return value == null || value.isNull() ? null : value;
-    }
-
-    private double number(String key, double otherwise) {
-      JsonNode value = take(key);
-      if (value != null && !value.isNumber()) {
-        throw wrong(key, "a number", value);
-      }
-      return value == null ? otherwise : value.doubleValue();
-    }
-
-    private boolean flag(String key, boolean otherwise) {
-      JsonNode value = take(key);
-      if (value != null && !value.isBoolean()) {
-        throw wrong(key, "true or false", value);
-      }
-      return value == null ? otherwise : value.booleanValue();
-    }
-
-    private String text(String key, String otherwise) {
-      JsonNode value = take(key);
-      if (value != null && !value.isString()) {
-        throw wrong(key, "a text", value);
-      }
-      return value == null ? otherwise : value.stringValue();
-    }
-
-    private List<Double> numbers(String key) {
-      JsonNode value = take(key);
-      if (value == null) {
-        return List.of();
-      }
-      if (!value.isArray() || value.valueStream().anyMatch(v -> !v.isNumber())) {
-        throw wrong(key, "a list of numbers", value);
-      }
-      return value
-          .valueStream()
-          .flatMapToDouble(v -> DoubleStream.of(v.doubleValue()))
-          .boxed()
-          .toList();
-    }
-
-    private ReverieException wrong(String key, String expected, JsonNode value) {
-      return new ReverieException(
-          "scheduler config: expected "
-              + expected
-              + " for "
-              + key
-              + " in "
-              + where
-              + ", got "
-              + value);
-    }
-
-    private BetaSchedule betaSchedule(String key) {
-      for (BetaSchedule schedule : BetaSchedule.values()) {
-        if (schedule.key().equals(key)) {
-          return schedule;
-        }
-      }
-      throw new ReverieException(
-          "scheduler config: beta_schedule \"" + key + "\" in " + where + " is not known",
-          "one of linear, scaled_linear, squaredcos_cap_v2, sigmoid");
-    }
-
-    private static List<String> sorted(Set<String> names) {
-      return names.stream().sorted().toList();
-    }
+    return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(out) + "\n";
   }
 }

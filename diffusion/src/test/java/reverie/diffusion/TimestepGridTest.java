@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import reverie.diffusion.TimestepGrid.Spacing;
+import reverie.tensor.ReverieException;
+
+class TimestepGridTest {
+  private static int[] of(Spacing spacing, int trainSteps, int steps, int offset) {
+    return TimestepGrid.of(spacing, trainSteps, steps, offset).timesteps();
+  }
+
+  @Test
+  void leadingIsThatOfDiffusers() {
+    int[] fifty = of(Spacing.LEADING, 1000, 50, 1);
+    assertArrayEquals(new int[] {981, 961, 941, 921}, Arrays.copyOf(fifty, 4));
+    assertArrayEquals(new int[] {41, 21, 1}, Arrays.copyOfRange(fifty, 47, 50));
+    assertArrayEquals(new int[] {801, 601, 401, 201, 1}, of(Spacing.LEADING, 1000, 5, 1));
+    assertArrayEquals(
+        new int[] {900, 800, 700, 600, 500, 400, 300, 200, 100, 0},
+        of(Spacing.LEADING, 1000, 10, 0));
+  }
+
+  @Test
+  void trailingAndLinspaceBeginAtTheEnd() {
+    assertArrayEquals(new int[] {999, 799, 599, 399, 199}, of(Spacing.TRAILING, 1000, 5, 1));
+    assertArrayEquals(new int[] {999, 666, 332}, of(Spacing.TRAILING, 1000, 3, 0));
+    assertArrayEquals(new int[] {999, 749, 500, 250, 0}, of(Spacing.LINSPACE, 1000, 5, 1));
+  }
+
+  @Test
+  void everyStepGoesToTheNextOfTheGrid() {
+    for (Spacing spacing : Spacing.values()) {
+      for (int steps : new int[] {1, 3, 7, 30, 999}) {
+        TimestepGrid grid = TimestepGrid.of(spacing, 1000, steps, 0);
+        for (int i = 0; i + 1 < steps; i++) {
+          assertEquals(grid.timestep(i + 1), grid.next(i));
+          assertTrue(grid.timestep(i) > grid.next(i), grid::toString);
+        }
+        assertEquals(TimestepGrid.END, grid.next(steps - 1));
+      }
+    }
+  }
+
+  @Test
+  void theFullGridHasEveryTimestep() {
+    TimestepGrid grid = TimestepGrid.full(4);
+    assertArrayEquals(new int[] {3, 2, 1, 0}, grid.timesteps());
+  }
+
+  @Test
+  void impossibleGridsAreRefused() {
+    assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 1000, 1001, 0));
+    assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 1000, 0, 0));
+    ReverieException e = assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 10, 10, 1));
+    assertTrue(e.getMessage().contains("steps_offset 1"), e::getMessage);
+  }
+}
