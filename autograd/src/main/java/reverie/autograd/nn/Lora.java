@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -11,6 +13,7 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.io.Safetensors;
 
 /**
  * Low-rank adaptation (Hu et al. 2021): the chosen linear weights W become {@code W + (α/r)·B·A}
@@ -128,6 +131,38 @@ public final class Lora implements AutoCloseable {
         }
         return null;
       });
+    }
+  }
+
+  /**
+   * Writes A and B as diffusers and PEFT name them. The factor α/r goes into B, because a reader
+   * that finds no α takes it to be r.
+   *
+   * @param prefix before every name: {@code "unet."} where a pipeline loads the file
+   */
+  public void save(Path path, String prefix) {
+    try (Scope _ = Scope.open("lora save")) {
+      Map<String, Safetensors.Entry> entries = StateDict.entries(parameters, prefix);
+      for (Adapter adapter : adapters) {
+        Tensor scaled = adapter.b.value().mul(options.alpha / options.rank);
+        entries.put(prefix + adapter.b.name(), StateDict.entry(scaled));
+      }
+      Safetensors.write(path, entries, Map.of("format", "pt"));
+    }
+  }
+
+  /**
+   * Reads what {@link #save} or Python's diffusers has written for the same rank and targets.
+   *
+   * @throws ReverieException if names or shapes differ
+   */
+  public void load(Path path, String prefix) {
+    StateDict.load(
+        parameters, path, name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name);
+    try (Scope _ = Scope.open("lora load")) {
+      for (Adapter adapter : adapters) {
+        adapter.b.value().assign(adapter.b.value().mul(options.rank / options.alpha));
+      }
     }
   }
 

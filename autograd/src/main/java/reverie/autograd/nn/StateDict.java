@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.autograd.nn;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import reverie.tensor.DType;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.io.Safetensors;
+
+/** Between parameters and safetensors files, whose names and axes are those of PyTorch. */
+public final class StateDict {
+  private static final int NAMES_SHOWN = 5;
+
+  private StateDict() {}
+
+  /**
+   * Fills all parameters from a file that holds these and no others.
+   *
+   * @throws ReverieException if a name is missing or unexpected, or a shape or type does not fit;
+   *     no parameter has changed then
+   */
+  public static void load(Parameters parameters, Path path) {
+    load(parameters, path, UnaryOperator.identity());
+  }
+
+  /**
+   * As {@link #load(Parameters, Path)}, of a file with other names.
+   *
+   * @param toParameter from a name in the file to a parameter's full name, or null to pass over it
+   */
+  public static void load(Parameters parameters, Path path, UnaryOperator<String> toParameter) {
+    try (Safetensors file = Safetensors.open(path)) {
+      Map<String, String> inFile = new LinkedHashMap<>();
+      for (String name : file.names()) {
+        String parameter = toParameter.apply(name);
+        if (parameter != null) {
+          inFile.put(parameter, name);
+        }
+      }
+      check(parameters, path, file, inFile);
+      for (Parameter p : parameters.all()) {
+        try (Scope _ = Scope.open("load")) {
+          p.value().assign(read(file, inFile.get(p.name()), p));
+        }
+      }
+    }
+  }
+
+  private static void check(
+      Parameters parameters, Path path, Safetensors file, Map<String, String> inFile) {
+    List<String> missing = new ArrayList<>();
+    Map<String, String> unexpected = new LinkedHashMap<>(inFile);
+    for (Parameter p : parameters.all()) {
+      String name = unexpected.remove(p.name());
+      if (name == null) {
+        missing.add(p.name());
+      } else if (!file.shape(name).equals(p.fileShape()) || !file.dtype(name).isFloating()) {
+        throw new ReverieException(
+            "load: "
+                + path
+                + ": tensor \""
+                + name
+                + "\": expected "
+                + p.fileShape()
+                + " of a floating-point type, got "
+                + file.dtype(name)
+                + file.shape(name),
+            "the weights belong to a model with another configuration");
+      }
+    }
+    if (!missing.isEmpty() || !unexpected.isEmpty()) {
+      throw new ReverieException(
+          "load: "
+              + path
+              + ": expected exactly the model's "
+              + parameters.all().size()
+              + " tensors"
+              + some(", missing", missing)
+              + some(", unexpected", List.copyOf(unexpected.values())),
+          "the weights belong to a model with another configuration");
+    }
+  }
+
+  private static String some(String what, List<String> names) {
+    if (names.isEmpty()) {
+      return "";
+    }
+    List<String> first = names.subList(0, Math.min(NAMES_SHOWN, names.size()));
+    String more = names.size() > NAMES_SHOWN ? ", …" : "";
+    return what + " " + names.size() + ": " + String.join(", ", first) + more;
+  }
+
+  private static Tensor read(Safetensors file, String name, Parameter p) {
+    int[] dims = p.fileShape().dims();
+    Tensor values =
+        file.dtype(name) == DType.F64
+            ? p.value().device().tensor(file.doubles(name), dims)
+            : p.value().device().tensor(file.floats(name), dims);
+    return p.layout().fromFile(values);
+  }
+
+  /** Writes all parameters as F32, in one piece: see {@link Safetensors#write}. */
+  public static void save(Parameters parameters, Path path, Map<String, String> metadata) {
+    Safetensors.write(path, entries(parameters, ""), metadata);
+  }
+
+  /** All parameters as F32 arrays of files, in the order of their making. */
+  static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix) {
+    Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
+    for (Parameter p : parameters.all()) {
+      entries.put(prefix + p.name(), entry(p.layout().toFile(p.value())));
+    }
+    return entries;
+  }
+
+  static Safetensors.Entry entry(Tensor values) {
+    return new Safetensors.Entry(DType.F32, values.shape(), values.toFloats());
+  }
+}

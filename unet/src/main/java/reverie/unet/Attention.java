@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import reverie.autograd.nn.Linear;
+import reverie.autograd.nn.Parameters;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
+
+/** Attention with several heads between two sequences of tokens, under diffusers' names. */
+final class Attention {
+  private final int heads;
+  private final int headDim;
+  private final Linear query;
+  private final Linear key;
+  private final Linear value;
+  private final Linear out;
+
+  Attention(Parameters p, int channels, int contextChannels, int heads, int headDim, boolean bias) {
+    if (heads < 1 || headDim < 1) {
+      throw new ReverieException(
+          "unet: attention over "
+              + channels
+              + " channels would have "
+              + heads
+              + " heads of "
+              + headDim
+              + " channels",
+          "attention_head_dim in config.json");
+    }
+    this.heads = heads;
+    this.headDim = headDim;
+    int inner = heads * headDim;
+    query = new Linear(p.at("to_q"), channels, inner, bias);
+    key = new Linear(p.at("to_k"), contextChannels, inner, bias);
+    value = new Linear(p.at("to_v"), contextChannels, inner, bias);
+    out = new Linear(p.at("to_out.0"), inner, channels, true);
+  }
+
+  /** From x {@code [n, t, channels]}, looking at the context {@code [n, s, contextChannels]}. */
+  Tensor forward(Tensor x, Tensor context) {
+    Tensor q = split(query.forward(x));
+    Tensor k = split(key.forward(context));
+    Tensor v = split(value.forward(context));
+    Tensor y = Ops.attention(q, k, v, 1 / Math.sqrt(headDim));
+    int n = x.dim(0);
+    int t = x.dim(1);
+    Tensor joined =
+        heads == 1
+            ? y
+            : y.reshape(n, heads, t, headDim).permute(0, 2, 1, 3).reshape(n, t, heads * headDim);
+    return out.forward(joined);
+  }
+
+  /** {@code [n, t, heads·d] → [n·heads, t, d]}. */
+  private Tensor split(Tensor x) {
+    if (heads == 1) {
+      return x;
+    }
+    int n = x.dim(0);
+    int t = x.dim(1);
+    return x.reshape(n, t, heads, headDim).permute(0, 2, 1, 3).reshape(n * heads, t, headDim);
+  }
+}

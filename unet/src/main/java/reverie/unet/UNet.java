@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import reverie.autograd.nn.Conv2d;
+import reverie.autograd.nn.GroupNorm;
+import reverie.autograd.nn.Parameters;
+import reverie.autograd.nn.TimestepEmbedding;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Tensor;
+
+/**
+ * The U-Net of diffusers, {@code UNet2DModel} or {@code UNet2DConditionModel}: predicts from a
+ * noisy image, the time and perhaps a context such as a prompt's tokens. Parameter names are those
+ * of diffusers, and its folders are read and written.
+ *
+ * <pre>{@code
+ * try (UNet model = UNet.load(Path.of("sd/unet"), Device.cpu())) {
+ *   Tensor noise = model.forward(x, timesteps, tokens);
+ * }
+ * }</pre>
+ */
+public final class UNet implements AutoCloseable {
+  private final UNetConfig config;
+  private final Parameters parameters;
+  private final Conv2d convIn;
+  private final TimestepEmbedding time;
+  private final List<DownBlock> down = new ArrayList<>();
+  private final MidBlock mid;
+  private final List<UpBlock> up = new ArrayList<>();
+  private final GroupNorm normOut;
+  private final Conv2d convOut;
+  private boolean checkpointing;
+
+  /** A model on these parameters, which it makes, or finds in a copy, and from then on owns. */
+  public UNet(UNetConfig config, Parameters parameters) {
+    this.config = config;
+    this.parameters = parameters;
+    int first = config.blockOutChannels().getFirst();
+    int kernel = config.convInKernel();
+    convIn =
+        new Conv2d(
+            parameters.at("conv_in"), config.inChannels(), first, kernel, 1, (kernel - 1) / 2);
+    time =
+        new TimestepEmbedding(
+            parameters.at("time_embedding"),
+            first,
+            config.timeEmbeddingDim(),
+            config.flipSinToCos(),
+            config.freqShift(),
+            outerActivation(config));
+    int channels = first;
+    for (int level = 0; level < config.levels(); level++) {
+      down.add(new DownBlock(parameters.at("down_blocks", level), config, level, channels));
+      channels = config.blockOutChannels().get(level);
+    }
+    mid = config.midBlockType() == null ? null : new MidBlock(parameters.at("mid_block"), config);
+    for (int i = 0; i < config.levels(); i++) {
+      up.add(new UpBlock(parameters.at("up_blocks", i), config, i, channels));
+      channels = config.blockOutChannels().get(config.levels() - 1 - i);
+    }
+    normOut =
+        new GroupNorm(
+            parameters.at("conv_norm_out"), config.normNumGroups(), first, config.normEps());
+    kernel = config.convOutKernel();
+    convOut =
+        new Conv2d(
+            parameters.at("conv_out"), first, config.outChannels(), kernel, 1, (kernel - 1) / 2);
+  }
+
+  /** A new model with random parameters. */
+  public static UNet random(UNetConfig config, Device device, Rng rng) {
+    return owning(config, Parameters.random(device, rng));
+  }
+
+  /**
+   * A model from a folder of diffusers: {@code config.json} and {@code
+   * diffusion_pytorch_model.safetensors}, there or in its subfolder {@code unet}.
+   *
+   * @throws ReverieException if a file is missing or damaged, or the two do not fit each other
+   */
+  public static UNet load(Path folder, Device device) {
+    return UNetFolder.load(folder, device);
+  }
+
+  static UNet owning(UNetConfig config, Parameters parameters) {
+    try {
+      return new UNet(config, parameters);
+    } catch (RuntimeException e) {
+      parameters.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Writes a folder that {@link #load} and Python's diffusers read. The weights are replaced in one
+   * piece.
+   */
+  public void save(Path folder) {
+    UNetFolder.save(this, folder);
+  }
+
+  /** A second model with the same values in memory of its own. */
+  public UNet copy() {
+    UNet copy = new UNet(config, parameters.copy());
+    copy.checkpointing = checkpointing;
+    return copy;
+  }
+
+  /** A {@link #copy()} that no training changes: the reference model. */
+  public UNet frozenCopy() {
+    UNet copy = copy();
+    copy.parameters.freeze(_ -> true);
+    return copy;
+  }
+
+  /** The configuration. */
+  public UNetConfig config() {
+    return config;
+  }
+
+  /** All parameters under diffusers' names. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /**
+   * Whether training forgets what is inside each residual block and its attention and computes it
+   * again on the way back: less memory for about a third more time.
+   */
+  public UNet checkpointing(boolean on) {
+    checkpointing = on;
+    return this;
+  }
+
+  /**
+   * The prediction.
+   *
+   * @param sample {@code [n, h, w, inChannels]}
+   * @param timesteps {@code [n]}, floating-point
+   * @param context {@code [n, tokens, crossAttentionDim]}, or null for a model without
+   *     cross-attention
+   * @return {@code [n, h, w, outChannels]}
+   */
+  public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
+    check(sample, timesteps, context);
+    UnaryOperator<Tensor> activation = activation(config);
+    // Every residual block applies the activation to the same embedding; once is enough.
+    Tensor embedding = activation.apply(time.forward(timesteps));
+    Tensor x = convIn.forward(config.centerInputSample() ? sample.mul(2).sub(1) : sample);
+    Deque<Tensor> skips = new ArrayDeque<>();
+    skips.push(x);
+    for (DownBlock block : down) {
+      x = block.forward(x, embedding, context, skips, checkpointing);
+    }
+    if (mid != null) {
+      x = mid.forward(x, embedding, context, checkpointing);
+    }
+    for (UpBlock block : up) {
+      x = block.forward(x, embedding, context, skips, checkpointing);
+    }
+    return convOut.forward(outerActivation(config).apply(normOut.forward(x)));
+  }
+
+  private void check(Tensor sample, Tensor timesteps, Tensor context) {
+    if (sample.shape().rank() != 4 || sample.dim(3) != config.inChannels()) {
+      throw new ReverieException(
+          "unet: expected a sample [n, h, w, " + config.inChannels() + "], got " + sample.type());
+    }
+    if (timesteps.shape().rank() != 1 || timesteps.dim(0) != sample.dim(0)) {
+      throw new ReverieException(
+          "unet: expected timesteps [" + sample.dim(0) + "], got " + timesteps.type());
+    }
+    if (context == null) {
+      return;
+    }
+    if (!config.conditioned()) {
+      throw new ReverieException(
+          "unet: expected no context, got " + context.type(), "a UNet2DModel takes none");
+    }
+    if (context.shape().rank() != 3 || context.dim(0) != sample.dim(0)) {
+      throw new ReverieException(
+          "unet: expected a context ["
+              + sample.dim(0)
+              + ", tokens, "
+              + config.crossAttentionDim().getFirst()
+              + "], got "
+              + context.type());
+    }
+  }
+
+  static UnaryOperator<Tensor> activation(UNetConfig config) {
+    return switch (config.actFn()) {
+      case "gelu" -> Tensor::gelu;
+      case "relu" -> Tensor::relu;
+      default -> Tensor::silu;
+    };
+  }
+
+  /** Around the blocks, a UNet2DModel has SiLU whatever {@code act_fn} says. */
+  private static UnaryOperator<Tensor> outerActivation(UNetConfig config) {
+    return config.conditioned() ? activation(config) : Tensor::silu;
+  }
+
+  /** Frees the parameters. */
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}

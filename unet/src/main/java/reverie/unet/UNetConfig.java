@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import reverie.tensor.ReverieException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * The configuration of a U-Net of diffusers, from its config.json. What the file leaves out has
+ * diffusers' default for the class, the same in all its versions; an option that is not supported
+ * and would change the result is an error; keys that are not known are kept and written back. Lists
+ * have one entry per level, from the full resolution down.
+ *
+ * @param json the whole file
+ * @param conditioned {@code UNet2DConditionModel}, else {@code UNet2DModel}
+ * @param sampleSize height and width; empty if the file gives none
+ * @param midBlockType null for none
+ * @param attentionHeadDim of a UNet2DModel the channels of each head; of a UNet2DConditionModel, in
+ *     spite of the name, the number of heads
+ * @param attentionNormGroups groups of the middle attention's norm; 0 for no norm
+ * @param crossAttentionDim channels of the context; empty for a UNet2DModel
+ * @param scaleShift whether the time scales and shifts ({@code resnet_time_scale_shift})
+ */
+public record UNetConfig(
+    String json,
+    boolean conditioned,
+    List<Integer> sampleSize,
+    int inChannels,
+    int outChannels,
+    boolean centerInputSample,
+    boolean flipSinToCos,
+    double freqShift,
+    int timeEmbeddingDim,
+    List<String> downBlockTypes,
+    String midBlockType,
+    List<String> upBlockTypes,
+    List<Integer> blockOutChannels,
+    List<Integer> layersPerBlock,
+    List<Integer> attentionHeadDim,
+    List<Integer> crossAttentionDim,
+    List<Integer> transformerLayersPerBlock,
+    List<Boolean> onlyCrossAttention,
+    boolean useLinearProjection,
+    boolean addAttention,
+    int attentionNormGroups,
+    int downsamplePadding,
+    boolean resnetDownsample,
+    boolean resnetUpsample,
+    double midBlockScaleFactor,
+    String actFn,
+    int normNumGroups,
+    double normEps,
+    boolean scaleShift,
+    int convInKernel,
+    int convOutKernel) {
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+
+  /** Options that change the result and are not supported, with the values that change nothing. */
+  private static final Map<String, List<Object>> NEUTRAL =
+      Map.ofEntries(
+          Map.entry("addition_embed_type", List.of()),
+          Map.entry("attention_type", List.of("default")),
+          Map.entry("class_embed_type", List.of()),
+          Map.entry("class_embeddings_concat", List.of(false)),
+          Map.entry("dropout", List.of(0.0)),
+          Map.entry("dual_cross_attention", List.of(false)),
+          Map.entry("encoder_hid_dim", List.of()),
+          Map.entry("encoder_hid_dim_type", List.of()),
+          Map.entry("num_attention_heads", List.of()),
+          Map.entry("num_class_embeds", List.of()),
+          Map.entry("reverse_transformer_layers_per_block", List.of()),
+          Map.entry("time_cond_proj_dim", List.of()),
+          Map.entry("time_embedding_act_fn", List.of()),
+          Map.entry("time_embedding_type", List.of("positional")),
+          Map.entry("timestep_post_act", List.of()));
+
+  private static final String CLASS = "_class_name";
+  private static final String PLAIN = "UNet2DModel";
+  private static final String CONDITIONED = "UNet2DConditionModel";
+
+  /** Reads a config.json, or the one in a model's folder. */
+  public static UNetConfig read(Path path) {
+    Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
+    try {
+      return parse(Files.readString(file));
+    } catch (IOException e) {
+      throw new ReverieException(
+          "unet config: " + file + " cannot be read: " + e,
+          "a model's folder holds config.json and diffusion_pytorch_model.safetensors",
+          e);
+    } catch (ReverieException e) {
+      throw new ReverieException(file + ": " + e.getMessage());
+    }
+  }
+
+  /** From the keys and values of a config.json. */
+  public static UNetConfig of(Map<String, ?> values) {
+    return parse(MAPPER.writeValueAsString(values));
+  }
+
+  /** From the text of a config.json. */
+  public static UNetConfig parse(String json) {
+    JsonNode tree;
+    try {
+      tree = MAPPER.readTree(json);
+    } catch (JacksonException e) {
+      throw new ReverieException(
+          "unet config: expected JSON, got " + e.getOriginalMessage(), "is the file cut off?", e);
+    }
+    if (!(tree instanceof ObjectNode object)) {
+      throw new ReverieException("unet config: expected a JSON object");
+    }
+    ConfigReader c = new ConfigReader(object);
+    boolean conditioned = c.choice(CLASS, null, List.of(PLAIN, CONDITIONED)).equals(CONDITIONED);
+    rejectUnsupported(object);
+    return conditioned ? conditioned(c) : plain(c);
+  }
+
+  private static void rejectUnsupported(ObjectNode json) {
+    NEUTRAL.forEach((key, neutral) -> {
+      JsonNode value = json.path(key);
+      Object plain =
+          switch (value) {
+            case JsonNode v when v.isBoolean() -> v.booleanValue();
+            case JsonNode v when v.isNumber() -> v.doubleValue();
+            case JsonNode v when v.isString() -> v.stringValue();
+            default -> value;
+          };
+      if (!value.isMissingNode() && !value.isNull() && !neutral.contains(plain)) {
+        throw new ReverieException(
+            "unet config: " + key + ": " + value + " is not supported",
+            "supported are models without it" + (neutral.isEmpty() ? "" : ", or with " + neutral));
+      }
+    });
+  }
+
+  private static UNetConfig plain(ConfigReader c) {
+    List<String> down =
+        c.texts(
+            "down_block_types",
+            List.of("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"));
+    int levels = down.size();
+    List<Integer> channels = c.integers("block_out_channels", List.of(224, 448, 672, 896));
+    boolean oneHead = c.json().has("attention_head_dim") && c.isNull("attention_head_dim");
+    int groups = c.integer("norm_num_groups", 32);
+    boolean scaleShift = scaleShift(c);
+    int attentionGroups = scaleShift ? 0 : groups;
+    if (!c.isNull("attn_norm_num_groups")) {
+      attentionGroups = c.integer("attn_norm_num_groups", 0);
+    }
+    return build(
+        c,
+        false,
+        3,
+        down,
+        c.text("mid_block_type", "UNetMidBlock2D"),
+        c.texts(
+            "up_block_types",
+            List.of("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")),
+        channels,
+        ConfigReader.repeated(c.integer("layers_per_block", 2), levels),
+        oneHead ? channels : ConfigReader.repeated(c.integer("attention_head_dim", 8), levels),
+        List.of(),
+        attentionGroups,
+        scaleShift);
+  }
+
+  private static UNetConfig conditioned(ConfigReader c) {
+    List<String> down =
+        c.texts(
+            "down_block_types",
+            List.of(
+                "CrossAttnDownBlock2D",
+                "CrossAttnDownBlock2D",
+                "CrossAttnDownBlock2D",
+                "DownBlock2D"));
+    int levels = down.size();
+    return build(
+        c,
+        true,
+        4,
+        down,
+        c.text("mid_block_type", "UNetMidBlock2DCrossAttn"),
+        c.texts(
+            "up_block_types",
+            List.of("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")),
+        c.integers("block_out_channels", List.of(320, 640, 1280, 1280)),
+        c.integers("layers_per_block", 2, levels),
+        c.integers("attention_head_dim", 8, levels),
+        c.integers("cross_attention_dim", 1280, levels),
+        0,
+        scaleShift(c));
+  }
+
+  private static boolean scaleShift(ConfigReader c) {
+    String norm = c.choice("resnet_time_scale_shift", "default", List.of("default", "scale_shift"));
+    return norm.equals("scale_shift");
+  }
+
+  private static UNetConfig build(
+      ConfigReader c,
+      boolean conditioned,
+      int defaultImageChannels,
+      List<String> down,
+      String mid,
+      List<String> up,
+      List<Integer> channels,
+      List<Integer> layers,
+      List<Integer> headDim,
+      List<Integer> crossDim,
+      int attentionGroups,
+      boolean scaleShift) {
+    int levels = down.size();
+    if (levels == 0) {
+      throw ConfigReader.error("down_block_types", "at least one block", down);
+    }
+    ConfigReader.sized("up_block_types", up, levels);
+    ConfigReader.sized("block_out_channels", channels, levels);
+    int timeDim =
+        c.isNull("time_embedding_dim")
+            ? 4 * channels.getFirst()
+            : c.integer("time_embedding_dim", 0);
+    List<String> samplers = List.of("conv", "resnet");
+    return new UNetConfig(
+        MAPPER.writeValueAsString(c.json()),
+        conditioned,
+        sampleSize(c),
+        c.integer("in_channels", defaultImageChannels),
+        c.integer("out_channels", defaultImageChannels),
+        c.flag("center_input_sample", false),
+        c.flag("flip_sin_to_cos", true),
+        c.number("freq_shift", 0),
+        timeDim,
+        down,
+        mid,
+        up,
+        channels,
+        layers,
+        headDim,
+        crossDim,
+        c.integers("transformer_layers_per_block", 1, levels),
+        c.flags("only_cross_attention", false, levels),
+        c.flag("use_linear_projection", false),
+        c.flag("add_attention", true),
+        attentionGroups,
+        c.integer("downsample_padding", 1),
+        !conditioned && c.choice("downsample_type", "conv", samplers).equals("resnet"),
+        !conditioned && c.choice("upsample_type", "conv", samplers).equals("resnet"),
+        c.number("mid_block_scale_factor", 1),
+        c.choice("act_fn", "silu", List.of("silu", "swish", "gelu", "relu")),
+        c.integer("norm_num_groups", 32),
+        c.number("norm_eps", 1e-5),
+        scaleShift,
+        conditioned ? c.integer("conv_in_kernel", 3) : 3,
+        conditioned ? c.integer("conv_out_kernel", 3) : 3);
+  }
+
+  private static List<Integer> sampleSize(ConfigReader c) {
+    if (c.isNull("sample_size")) {
+      return List.of();
+    }
+    return c.integers("sample_size", 0, 2);
+  }
+
+  /** Number of resolutions. */
+  public int levels() {
+    return downBlockTypes.size();
+  }
+
+  /** The name of diffusers' class. */
+  public String className() {
+    return conditioned ? CONDITIONED : PLAIN;
+  }
+
+  /** The text of config.json for this model, with everything that was read. */
+  public String toJson(String diffusersVersion) {
+    ObjectNode all = (ObjectNode) MAPPER.readTree(json);
+    if (!all.has("_diffusers_version")) {
+      all.put("_diffusers_version", diffusersVersion);
+    }
+    return MAPPER.writeValueAsString(all) + "\n";
+  }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import reverie.autograd.nn.Parameters;
+import reverie.autograd.nn.StateDict;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+
+/** A model's folder as diffusers writes it. */
+final class UNetFolder {
+  private static final String CONFIG = "config.json";
+  private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
+  private static final String PICKLED = "diffusion_pytorch_model.bin";
+  private static final String SUBFOLDER = "unet";
+
+  /** Written where the configuration came from none: the version whose behaviour is followed. */
+  private static final String DIFFUSERS_VERSION = "0.17.1";
+
+  /** How attention in a UNet2DModel was named before diffusers 0.15. */
+  private static final Pattern OLD_ATTENTION =
+      Pattern.compile("(.*attentions\\.\\d+)\\.(query|key|value|proj_attn)\\.(weight|bias)");
+
+  private UNetFolder() {}
+
+  static UNet load(Path folder, Device device) {
+    Path at = Files.exists(folder.resolve(CONFIG)) ? folder : folder.resolve(SUBFOLDER);
+    if (!Files.isRegularFile(at.resolve(CONFIG))) {
+      throw new ReverieException(
+          "unet: expected a folder with "
+              + CONFIG
+              + " and "
+              + WEIGHTS
+              + ", got "
+              + folder
+              + (Files.isDirectory(folder) ? "" : ", which is no folder"),
+          "give a model's folder, or a pipeline's with the model in " + SUBFOLDER + "/");
+    }
+    UNetConfig config = UNetConfig.read(at.resolve(CONFIG));
+    Path weights = at.resolve(WEIGHTS);
+    if (!Files.exists(weights)) {
+      boolean pickled = Files.exists(at.resolve(PICKLED));
+      throw new ReverieException(
+          "unet: expected " + weights + ", got " + (pickled ? "only " + PICKLED : "no such file"),
+          pickled
+              ? "a .bin file holds Python objects; convert it with Python: "
+                  + config.className()
+                  + ".from_pretrained(folder).save_pretrained(folder)"
+              : "the download may be incomplete");
+    }
+    UNet model = UNet.owning(config, Parameters.zeros(device));
+    try {
+      StateDict.load(model.parameters(), weights, UNetFolder::currentName);
+      return model;
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  /** Today's name of a tensor. */
+  static String currentName(String name) {
+    Matcher old = OLD_ATTENTION.matcher(name);
+    if (!old.matches()) {
+      return name;
+    }
+    String projection =
+        switch (old.group(2)) {
+          case "query" -> "to_q";
+          case "key" -> "to_k";
+          case "value" -> "to_v";
+          default -> "to_out.0";
+        };
+    return old.group(1) + "." + projection + "." + old.group(3);
+  }
+
+  static void save(UNet model, Path folder) {
+    try {
+      Files.createDirectories(folder);
+      StateDict.save(model.parameters(), folder.resolve(WEIGHTS), Map.of("format", "pt"));
+      Files.writeString(folder.resolve(CONFIG), model.config().toJson(DIFFUSERS_VERSION));
+    } catch (IOException e) {
+      throw new ReverieException(
+          "unet: " + folder + " cannot be written: " + e, "check permissions and free space", e);
+    }
+  }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
+import reverie.tensor.DType;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
+import reverie.tensor.io.Safetensors;
+
+class UNetTest {
+  private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
+
+  private final Device device = Device.reference();
+  @TempDir Path folder;
+  private Scope scope;
+  private Tensor sample;
+  private Tensor timesteps;
+  private Tensor context;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open("test");
+    sample = Rng.of(1).normal(device, 2, 8, 8, 4);
+    timesteps = device.tensor(new double[] {7, 613}, 2);
+    context = Rng.of(2).normal(device, 2, 5, 12);
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  private UNet conditioned() {
+    return UNet.random(UNetConfig.of(Configs.conditioned()), device, Rng.of(3));
+  }
+
+  @Test
+  void stableDiffusionHasItsParameters() {
+    try (Parameters p = Parameters.shapesOnly();
+        UNet model = new UNet(Configs.stableDiffusion1(), p)) {
+      assertEquals(859_520_964, model.parameters().count());
+      assertEquals(686, p.all().size());
+      assertEquals(Shape.of(320, 4, 3, 3), p.get("conv_in.weight").fileShape());
+      assertEquals(Shape.of(1280, 320), p.get("time_embedding.linear_1.weight").fileShape());
+      String first = "down_blocks.0.attentions.1.transformer_blocks.0.";
+      assertEquals(Shape.of(320, 768), p.get(first + "attn2.to_k.weight").fileShape());
+      assertEquals(Shape.of(2560, 320), p.get(first + "ff.net.0.proj.weight").fileShape());
+      assertEquals(
+          Shape.of(320, 320, 1, 1), p.get("down_blocks.0.attentions.0.proj_in.weight").fileShape());
+      assertEquals(
+          Shape.of(1280, 2560, 3, 3), p.get("up_blocks.1.resnets.1.conv1.weight").fileShape());
+      assertEquals(
+          Shape.of(1280, 1920, 1, 1),
+          p.get("up_blocks.1.resnets.2.conv_shortcut.weight").fileShape());
+      assertEquals(
+          Shape.of(640, 960, 3, 3), p.get("up_blocks.2.resnets.2.conv1.weight").fileShape());
+      assertEquals(
+          Shape.of(640, 640, 3, 3), p.get("up_blocks.2.upsamplers.0.conv.weight").fileShape());
+      assertEquals(
+          Shape.of(1280),
+          p.get("mid_block.attentions.0.transformer_blocks.0.norm3.bias").fileShape());
+      assertTrue(!p.contains("down_blocks.3.downsamplers.0.conv.weight"));
+      assertTrue(!p.contains("down_blocks.3.attentions.0.norm.weight"));
+    }
+  }
+
+  @Test
+  void aFolderIsReadAsItWasWritten() {
+    try (UNet model = conditioned()) {
+      double[] expected = model.forward(sample, timesteps, context).toDoubles();
+      model.save(folder.resolve("pipeline/unet"));
+      try (UNet read = UNet.load(folder.resolve("pipeline"), device)) {
+        assertEquals(model.config().blockOutChannels(), read.config().blockOutChannels());
+        assertArrayEquals(expected, read.forward(sample, timesteps, context).toDoubles(), 1e-4);
+        for (Parameter p : model.parameters().all()) {
+          assertArrayEquals(
+              p.value().toFloats(), read.parameters().get(p.name()).value().toFloats(), p.name());
+        }
+      }
+    }
+  }
+
+  @Test
+  void formerNamesOfAttentionAreRead() {
+    Map<String, Object> config = Configs.plain();
+    config.put("attention_head_dim", 4);
+    try (UNet model = UNet.random(UNetConfig.of(config), device, Rng.of(3))) {
+      model.save(folder);
+      Map<String, Safetensors.Entry> renamed = new LinkedHashMap<>();
+      try (Safetensors file = Safetensors.open(folder.resolve(WEIGHTS))) {
+        for (String name : file.names()) {
+          String old =
+              name.replace("to_q", "query")
+                  .replace("to_k", "key")
+                  .replace("to_v", "value")
+                  .replace("to_out.0", "proj_attn");
+          renamed.put(old, new Safetensors.Entry(DType.F32, file.shape(name), file.floats(name)));
+        }
+      }
+      assertTrue(renamed.containsKey("mid_block.attentions.0.proj_attn.bias"));
+      Safetensors.write(folder.resolve(WEIGHTS), renamed, Map.of());
+      try (UNet read = UNet.load(folder, device)) {
+        String name = "mid_block.attentions.0.to_v.weight";
+        assertArrayEquals(
+            model.parameters().get(name).value().toFloats(),
+            read.parameters().get(name).value().toFloats());
+      }
+    }
+  }
+
+  @Test
+  void whatIsWrongWithAFolderIsSaid() throws IOException {
+    assertTrue(loading(folder.resolve("nowhere")).contains("which is no folder"));
+    assertTrue(loading(folder).contains("expected a folder with config.json"));
+    try (UNet model = conditioned()) {
+      model.save(folder);
+    }
+    Files.delete(folder.resolve(WEIGHTS));
+    assertTrue(loading(folder).contains("no such file"));
+    Files.writeString(folder.resolve("diffusion_pytorch_model.bin"), "pickle");
+    assertTrue(loading(folder).contains("UNet2DConditionModel.from_pretrained"));
+    Files.writeString(folder.resolve(WEIGHTS), "cut off");
+    assertTrue(loading(folder).contains(WEIGHTS));
+    try (UNet other = UNet.random(UNetConfig.of(Configs.plain()), device, Rng.of(1))) {
+      other.save(folder.resolve("other"));
+    }
+    Files.copy(
+        folder.resolve("other").resolve(WEIGHTS),
+        folder.resolve(WEIGHTS),
+        java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+    assertTrue(loading(folder).contains("\"conv_in.weight\": expected [8, 4, 3, 3]"));
+  }
+
+  private String loading(Path path) {
+    long before = device.liveBytes();
+    String message =
+        assertThrows(ReverieException.class, () -> UNet.load(path, device)).getMessage();
+    assertEquals(before, device.liveBytes());
+    return message;
+  }
+
+  @Test
+  void checkpointingChangesNothingButMemory() {
+    try (UNet model = conditioned()) {
+      List<Tensor> wrt = new ArrayList<>(List.of(sample, context));
+      model.parameters().all().forEach(p -> wrt.add(p.value()));
+      Tape.Result plain = Tape.run(wrt, () -> loss(model));
+      model.checkpointing(true);
+      Tape.Result frugal = Tape.run(wrt, () -> loss(model));
+      assertEquals(plain.loss().item(), frugal.loss().item());
+      for (Tensor t : wrt) {
+        assertArrayEquals(plain.gradient(t).toDoubles(), frugal.gradient(t).toDoubles(), 1e-12);
+      }
+    }
+  }
+
+  private Tensor loss(UNet model) {
+    return model.forward(sample, timesteps, context).square().mean();
+  }
+
+  @Test
+  void aFrozenCopyStaysWhatItWas() {
+    try (UNet model = conditioned();
+        UNet reference = model.frozenCopy()) {
+      double[] before = model.forward(sample, timesteps, context).toDoubles();
+      model.parameters().get("conv_out.bias").value().assign(device.full(1, 4));
+      assertArrayEquals(before, reference.forward(sample, timesteps, context).toDoubles());
+      assertEquals(List.of(), reference.parameters().trainable());
+    }
+  }
+
+  @Test
+  void sidesOfOddLengthComeBack() {
+    try (UNet model = conditioned()) {
+      Tensor odd = Rng.of(1).normal(device, 2, 7, 5, 4);
+      assertEquals(Shape.of(2, 7, 5, 4), model.forward(odd, timesteps, context).shape());
+    }
+    Map<String, Object> rounding = Configs.conditioned();
+    rounding.put("downsample_padding", 0);
+    try (UNet model = UNet.random(UNetConfig.of(rounding), device, Rng.of(3))) {
+      assertEquals(sample.shape(), model.forward(sample, timesteps, context).shape());
+      Tensor odd = Rng.of(1).normal(device, 2, 7, 8, 4);
+      assertThrows(ReverieException.class, () -> model.forward(odd, timesteps, context));
+    }
+  }
+
+  @Test
+  void wrongInputsAreErrors() {
+    try (UNet model = conditioned();
+        UNet plain = UNet.random(UNetConfig.of(Configs.plain()), device, Rng.of(3))) {
+      Tensor rgb = Rng.of(1).normal(device, 2, 8, 8, 3);
+      assertThrows(ReverieException.class, () -> model.forward(rgb, timesteps, context));
+      assertThrows(ReverieException.class, () -> model.forward(sample, timesteps, null));
+      assertThrows(
+          ReverieException.class, () -> model.forward(sample, timesteps.slice(0, 0, 1), context));
+      assertThrows(ReverieException.class, () -> plain.forward(rgb, timesteps, context));
+      assertEquals(Shape.of(2, 8, 8, 3), plain.forward(rgb, timesteps, null).shape());
+    }
+  }
+}
