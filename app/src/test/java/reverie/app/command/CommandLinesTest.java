@@ -47,6 +47,16 @@ class CommandLinesTest {
   }
 
   @Test
+  void checksGradients() {
+    assertEquals(0, run("gradcheck", "softmax", "silu"));
+    assertTrue(out.toString().contains("2 operations, 12 checks, 0 failed"), out::toString);
+    assertEquals(ExitCode.FAILED_CHECK, run("gradcheck", "softmax", "--tolerance", "1e-30"));
+    assertTrue(out.toString().contains("FAILED"), out::toString);
+    assertEquals(ExitCode.USAGE, run("gradcheck", "softmx"));
+    assertMessage("no operation 'softmx'", "did you mean 'softmax'?");
+  }
+
+  @Test
   void theDoctorFindsThisMachineFit() {
     assertEquals(0, run("doctor"));
     assertTrue(out.toString().contains("floats at once"), out::toString);
