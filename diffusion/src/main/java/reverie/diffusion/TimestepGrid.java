@@ -48,11 +48,6 @@ public final class TimestepGrid {
     }
   }
 
-  /** Every timestep of the schedule. */
-  public static TimestepGrid full(int trainSteps) {
-    return of(Spacing.LEADING, trainSteps, trainSteps, 0);
-  }
-
   /**
    * N of T timesteps.
    *

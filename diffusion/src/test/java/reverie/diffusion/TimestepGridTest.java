@@ -50,7 +50,7 @@ class TimestepGridTest {
 
   @Test
   void theFullGridHasEveryTimestep() {
-    TimestepGrid grid = TimestepGrid.full(4);
+    TimestepGrid grid = TimestepGrid.of(Spacing.LEADING, 4, 4, 0);
     assertArrayEquals(new int[] {3, 2, 1, 0}, grid.timesteps());
   }
 
