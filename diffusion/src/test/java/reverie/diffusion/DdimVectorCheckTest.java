@@ -2,14 +2,28 @@
 package reverie.diffusion;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Shape;
+import reverie.tensor.io.Safetensors;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The reference file of log-probabilities and gradients, on the float64 device. */
 class DdimVectorCheckTest {
@@ -38,5 +52,58 @@ class DdimVectorCheckTest {
             .filter(r -> r.tensor().equals("log_prob_mean"))
             .mapToInt(r -> r.excluded())
             .sum());
+  }
+
+  /** Where a tensor's values begin in the file. */
+  private static int offset(byte[] bytes, String tensor) {
+    int header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt();
+    String json = new String(bytes, 8, header, StandardCharsets.UTF_8);
+    return 8
+        + header
+        + JsonMapper.shared().readTree(json).get(tensor).get("data_offsets").get(0).intValue();
+  }
+
+  private static double error(Path file, String settings, String tensor) {
+    return DdimVectorCheck.run(file, Device.reference()).stream()
+        .filter(r -> r.settings().startsWith(settings + " ") && r.tensor().equals(tensor))
+        .findFirst()
+        .orElseThrow()
+        .error();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"log_prob_mean", "grad_model_output", "timesteps"})
+  void aWrongValueIsSeen(String tensor, @TempDir Path folder) throws Exception {
+    byte[] bytes = Files.readAllBytes(file());
+    bytes[offset(bytes, "case24." + tensor) + (tensor.equals("timesteps") ? 0 : 2)] ^= 0x40;
+    Path wrong = Files.write(folder.resolve("wrong.safetensors"), bytes);
+    assertTrue(error(wrong, "case24", tensor) > 1e-3);
+    assertTrue(error(wrong, "case25", tensor) < 1e-4);
+  }
+
+  @Test
+  void aDecisionWithoutAFiniteNumberIsSeen(@TempDir Path folder) throws Exception {
+    byte[] bytes = Files.readAllBytes(file());
+    ByteBuffer.wrap(bytes)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putFloat(offset(bytes, "case24.log_prob_mean"), Float.NaN);
+    Path wrong = Files.write(folder.resolve("wrong.safetensors"), bytes);
+    assertEquals(Double.POSITIVE_INFINITY, error(wrong, "case24", "log_prob_mean"));
+  }
+
+  @Test
+  void filesOfAnotherKindAreRefused(@TempDir Path folder) {
+    Path other = folder.resolve("other.safetensors");
+    Safetensors.write(
+        other, Map.of("a", new Safetensors.Entry(DType.F32, Shape.of(1), 1)), Map.of());
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> DdimVectorCheck.run(other, Device.reference()));
+    assertTrue(e.getMessage().contains("has no list of cases"), e::getMessage);
+    Safetensors.write(
+        other,
+        Map.of("a", new Safetensors.Entry(DType.F32, Shape.of(1), 1)),
+        Map.of("cases", "[{\"id\": 0, \"steps\": 10}]"));
+    e = assertThrows(ReverieException.class, () -> DdimVectorCheck.run(other, Device.reference()));
+    assertTrue(e.getMessage().contains("lacks \"eta\""), e::getMessage);
   }
 }
