@@ -71,7 +71,9 @@ public final class CommandLines implements Runnable {
 
   private static CommandLine commandLine(Session session) {
     CommandLine line = new CommandLine(new CommandLines());
-    for (Object command : List.of(new GradcheckCommand(session), new DoctorCommand(session))) {
+    for (Object command :
+        List.of(
+            new CheckCommand(session), new GradcheckCommand(session), new DoctorCommand(session))) {
       line.addSubcommand(command);
     }
     line.addSubcommand(new AutoComplete.GenerateCompletion());

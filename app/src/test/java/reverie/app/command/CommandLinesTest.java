@@ -7,11 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.tensor.io.Safetensors;
 
 class CommandLinesTest {
+  private static final String VECTORS =
+      "../unet/src/test/resources/reverie/unet/unet2d_micro.safetensors";
+
+  @TempDir Path folder;
   private final StringWriter out = new StringWriter();
   private final StringWriter err = new StringWriter();
 
@@ -54,6 +61,26 @@ class CommandLinesTest {
     assertTrue(out.toString().contains("FAILED"), out::toString);
     assertEquals(ExitCode.USAGE, run("gradcheck", "softmx"));
     assertMessage("no operation 'softmx'", "did you mean 'softmax'?");
+  }
+
+  @Test
+  void checksFilesOfReferenceVectors() {
+    assertEquals(0, run("check", VECTORS));
+    assertTrue(out.toString().startsWith("ok      " + VECTORS + "  U-Net: worst"), out::toString);
+    assertEquals(ExitCode.FAILED_CHECK, run("check", "--all", "--tolerance", "1e-12", VECTORS));
+    assertTrue(out.toString().contains("FAILED  " + VECTORS), out::toString);
+    assertTrue(out.toString().contains("  output.sample\n"), out::toString);
+  }
+
+  @Test
+  void saysWhatIsWrongWithAFileAndChecksTheOthers() {
+    Path unknown = folder.resolve("unknown.safetensors");
+    Safetensors.write(unknown, Map.of(), Map.of("format", "pt"));
+    assertEquals(ExitCode.BAD_INPUT, run("check", unknown.toString(), "absent", VECTORS));
+    assertTrue(
+        err.toString().contains("neither \"config\" nor \"cases\", but [format]"), err::toString);
+    assertTrue(err.toString().contains("absent"), err::toString);
+    assertTrue(out.toString().startsWith("ok "), out::toString);
   }
 
   @Test

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+
+/** Compares this engine with files of reference vectors that other implementations wrote. */
+@Command(
+    name = "check",
+    description =
+        "Compare with reference vectors that Python's diffusers or ddpo-pytorch computed.",
+    footer = {
+      "",
+      "A file is safetensors, known by its metadata: \"config\" (a U-Net's config.json with weights,",
+      "inputs, output, loss and every gradient) or \"cases\" (log-probabilities of DDIM steps).",
+      "",
+      "Example:",
+      "  ./reverie check unet2d_micro.safetensors ddim_log_prob.safetensors"
+    })
+final class CheckCommand implements Callable<Integer> {
+  private static final double TOLERANCE = 1e-4;
+
+  private final Session session;
+
+  @Parameters(arity = "1..*", paramLabel = "FILE", description = "Files of reference vectors.")
+  private List<Path> files;
+
+  @Option(
+      names = "--tolerance",
+      paramLabel = "ERROR",
+      description = "Largest relative error, norm-wise per tensor. Default: ${DEFAULT-VALUE}")
+  private double tolerance = TOLERANCE;
+
+  @Option(names = "--all", description = "Print every tensor, not only the worst of each file.")
+  private boolean all;
+
+  @Option(
+      names = "--reference",
+      description = "Compute in float64 on the reference device instead (slow).")
+  private boolean reference;
+
+  CheckCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    int code = ExitCode.OK;
+    for (Path file : files) {
+      try {
+        boolean passed = check(file);
+        code = Math.max(code, passed ? ExitCode.OK : ExitCode.FAILED_CHECK);
+      } catch (ReverieException e) {
+        // The other files deserve their check too.
+        code = Math.max(code, Failures.report(session, e));
+      }
+    }
+    return code;
+  }
+
+  private boolean check(Path file) {
+    long started = System.nanoTime();
+    VectorFile checked = VectorFile.check(file, reference ? Device.reference() : Device.cpu());
+    double seconds = (System.nanoTime() - started) * 1e-9;
+    VectorFile.Comparison worst = checked.worst();
+    if (all) {
+      checked
+          .comparisons()
+          .forEach(c -> session.out().println("  " + error(c) + "  " + c.tensor()));
+    }
+    // NaN compares false with everything and so must not pass.
+    boolean passed = worst.error() <= tolerance;
+    session
+        .out()
+        .println(
+            String.format(
+                Locale.ROOT,
+                "%s  %s  %s: worst relative error %s in %s (%s), %.1f s",
+                passed ? "ok    " : "FAILED",
+                file,
+                checked.kind(),
+                error(worst),
+                worst.tensor(),
+                checked.extent(),
+                seconds));
+    session.out().flush();
+    return passed;
+  }
+
+  private static String error(VectorFile.Comparison comparison) {
+    return String.format(Locale.ROOT, "%.2e", comparison.error());
+  }
+}

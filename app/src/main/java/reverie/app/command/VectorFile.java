@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import reverie.diffusion.DdimVectorCheck;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.io.Safetensors;
+import reverie.unet.VectorCheck;
+
+/**
+ * A file of reference vectors, compared with what this engine computes.
+ *
+ * @param kind what it holds
+ * @param extent how much was compared
+ * @param comparisons every tensor, in the order of the file
+ */
+record VectorFile(String kind, String extent, List<Comparison> comparisons) {
+  private static final String UNET = "config";
+
+  /**
+   * One tensor.
+   *
+   * @param tensor its name
+   * @param error relative, norm-wise
+   */
+  record Comparison(String tensor, double error) {}
+
+  /** Does what the file's metadata asks for. */
+  static VectorFile check(Path file, Device device) {
+    Set<String> metadata;
+    try (Safetensors vectors = Safetensors.open(file)) {
+      metadata = vectors.metadata().keySet();
+    }
+    if (metadata.contains(UNET)) {
+      List<Comparison> rows =
+          VectorCheck.check(file, device).stream()
+              .map(row -> new Comparison(row.name(), row.relativeError()))
+              .toList();
+      return new VectorFile("U-Net", rows.size() + " tensors", rows);
+    }
+    if (metadata.contains(DdimVectorCheck.KEY)) {
+      List<DdimVectorCheck.Row> rows = DdimVectorCheck.run(file, device);
+      int compared = rows.stream().mapToInt(DdimVectorCheck.Row::rows).sum();
+      int excluded = rows.stream().mapToInt(DdimVectorCheck.Row::excluded).sum();
+      return new VectorFile(
+          "DDIM log-probabilities",
+          "%d rows, and %d without a decision (sigma is 0)".formatted(compared, excluded),
+          rows.stream()
+              .map(row -> new Comparison(row.tensor() + " of " + row.settings(), row.error()))
+              .toList());
+    }
+    throw new ReverieException(
+        "check %s: its metadata has neither \"%s\" nor \"%s\", but %s"
+            .formatted(file, UNET, DdimVectorCheck.KEY, metadata.isEmpty() ? "nothing" : metadata),
+        "reverie check --help says what a file of reference vectors holds");
+  }
+
+  /** The tensor that is furthest off; one that is NaN before all others. */
+  Comparison worst() {
+    return comparisons.stream().max(Comparator.comparingDouble(Comparison::error)).orElseThrow();
+  }
+}
