@@ -25,6 +25,10 @@ class VectorCheckTest {
   @CsvSource({
     "unet2d_micro, 147",
     "unet2d_condition_micro, 212",
+    "unet2d_resampling, 193",
+    "unet2d_ddpm, 147",
+    "unet2d_condition_lists, 424",
+    "unet2d_condition_odd, 176",
   })
   void agreesWithPyTorch(String name, int tensors) throws URISyntaxException {
     Path file = Path.of(VectorCheckTest.class.getResource(name + ".safetensors").toURI());
