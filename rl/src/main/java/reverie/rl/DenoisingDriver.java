@@ -47,6 +47,7 @@ final class DenoisingDriver implements Driver {
     draws = objective.draws();
     batchSize = settings.trainingBatch();
     weights = objective.weights(rollout.texts(), rollout.rewards());
+    diagnostics.weighted(weights);
     roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
+import java.util.Arrays;
+
 /** What is counted while an epoch trains; every mean is NaN as long as nothing was counted. */
 final class Diagnostics {
   private double loss;
@@ -12,6 +14,7 @@ final class Diagnostics {
   private double firstDeviation = Double.NaN;
   private double divergence;
   private long divergences;
+  private double effectiveSamples = Double.NaN;
   private double gradientNorm;
   private long updates;
 
@@ -45,6 +48,11 @@ final class Diagnostics {
       divergence += value;
       divergences++;
     }
+  }
+
+  void weighted(double... weights) {
+    double sum = Arrays.stream(weights).sum();
+    effectiveSamples = sum * sum / Arrays.stream(weights).map(w -> w * w).sum();
   }
 
   void updated(double norm) {
@@ -83,6 +91,10 @@ final class Diagnostics {
 
   double divergence() {
     return divergence / divergences;
+  }
+
+  double effectiveSamples() {
+    return effectiveSamples;
   }
 
   double gradientNorm() {

@@ -20,6 +20,7 @@ import java.util.Map;
  * @param ratioDeviation largest {@code |rho - 1|} before the epoch's first update, where it should
  *     be 0
  * @param klToBase mean per-step Gaussian KL to the base model, per element of an image
+ * @param effectiveSamples {@code (sum w)² / sum w²} of the weights of an objective that has some
  * @param gradientNorm mean over the updates, before clipping
  * @param samplingSeconds spent drawing samples
  * @param rewardSeconds spent waiting for rewards after the last sample was drawn
@@ -38,6 +39,7 @@ public record EpochReport(
     double largestRatio,
     double ratioDeviation,
     double klToBase,
+    double effectiveSamples,
     double gradientNorm,
     double samplingSeconds,
     double rewardSeconds,
@@ -58,6 +60,7 @@ public record EpochReport(
     metrics.put("ratio_max", largestRatio);
     metrics.put("ratio_self_test_deviation", ratioDeviation);
     metrics.put("kl_to_base", klToBase);
+    metrics.put("effective_samples", effectiveSamples);
     metrics.put("gradient_norm", gradientNorm);
     metrics.put("sampling_seconds", samplingSeconds);
     metrics.put("reward_wait_seconds", rewardSeconds);

@@ -33,19 +33,24 @@ public final class Rollout {
   private final List<Prompt> prompts;
   private final Tensor contexts;
   private final int[] contextOf;
-  private final List<List<Tensor>> latents = new ArrayList<>();
   private final List<RewardBatch> scored = new ArrayList<>();
-  private final int[] part;
-  private final int[] row;
   private final double[][] logProbs;
+
+  /** Row {@code index * size + sample} is that sample's latent before step {@code index}. */
+  private final Tensor latents;
+
   private double[] rewards;
 
   private Rollout(Policy policy, List<Prompt> prompts) {
     this.policy = policy;
     this.prompts = List.copyOf(prompts);
-    this.part = new int[prompts.size()];
-    this.row = new int[prompts.size()];
-    this.logProbs = new double[prompts.size()][];
+    int steps = policy.process().steps();
+    logProbs = new double[prompts.size()][steps];
+    for (double[] each : logProbs) {
+      Arrays.fill(each, Double.NaN);
+    }
+    int elements = policy.height() * policy.width() * policy.channels();
+    latents = policy.device().zeros(Math.multiplyExact(steps + 1, prompts.size()), elements);
     Map<Prompt, Integer> distinct = new HashMap<>();
     List<Prompt> encoded = new ArrayList<>();
     contextOf = new int[prompts.size()];
@@ -99,33 +104,28 @@ public final class Rollout {
   }
 
   private RewardBatch draw(Sampler sampler, Rng[] rows, int from, int to) {
-    int[] samples = IntStream.range(from, to).toArray();
     float[] pictures;
-    double[][] drawn = new double[policy.process().steps()][];
-    try (Scope scope = Scope.open("rollout batch")) {
+    try (Scope _ = Scope.open("rollout batch")) {
       Trajectory trajectory =
           sampler.rollout(
               policy.denoiser(),
-              contexts(samples),
+              contexts(IntStream.range(from, to).toArray()),
               Arrays.copyOfRange(rows, from, to),
               policy.height(),
               policy.width(),
               policy.channels());
+      for (int index = 0; index < trajectory.latents().size(); index++) {
+        latents
+            .slice(0, row(from, index), row(to, index))
+            .assign(trajectory.latents().get(index).reshape(to - from, latents.dim(1)));
+      }
       for (int step : policy.process().decisions()) {
-        drawn[step] = trajectory.logProb(step).toDoubles();
+        double[] values = trajectory.logProb(step).toDoubles();
+        for (int i = from; i < to; i++) {
+          logProbs[i][step] = values[i - from];
+        }
       }
       pictures = Decoding.unit(trajectory.result()).toFloats();
-      trajectory.latents().forEach(scope::keep);
-      latents.add(trajectory.latents());
-    }
-    for (int i = from; i < to; i++) {
-      part[i] = latents.size() - 1;
-      row[i] = i - from;
-      int number = row[i];
-      logProbs[i] =
-          Arrays.stream(drawn)
-              .mapToDouble(values -> values == null ? Double.NaN : values[number])
-              .toArray();
     }
     RewardBatch batch =
         RewardBatch.of(
@@ -189,9 +189,9 @@ public final class Rollout {
 
   /** The latent of each sample before the step given for it, {@code [samples.length, h, w, c]}. */
   public Tensor before(int[] samples, int[] steps) {
-    Tensor[] rows = new Tensor[samples.length];
-    Arrays.setAll(rows, i -> latent(samples[i], steps[i]));
-    return Ops.concat(0, rows);
+    int[] rows = IntStream.range(0, samples.length).map(i -> row(samples[i], steps[i])).toArray();
+    return Ops.embedding(latents, policy.device().indices(rows, rows.length))
+        .reshape(rows.length, policy.height(), policy.width(), policy.channels());
   }
 
   /** The latent of each sample after the step given for it, {@code [samples.length, h, w, c]}. */
@@ -206,8 +206,7 @@ public final class Rollout {
     return before(samples, last);
   }
 
-  private Tensor latent(int sample, int index) {
-    Tensor all = latents.get(part[sample]).get(index);
-    return all.slice(0, row[sample], row[sample] + 1);
+  private int row(int sample, int index) {
+    return index * size() + sample;
   }
 }

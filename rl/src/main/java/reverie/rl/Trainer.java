@@ -311,6 +311,7 @@ public final class Trainer implements AutoCloseable {
         diagnostics.largestRatio(),
         diagnostics.firstDeviation(),
         diagnostics.divergence(),
+        diagnostics.effectiveSamples(),
         diagnostics.gradientNorm(),
         Clock.seconds(clock.started, clock.sampled),
         Clock.seconds(clock.sampled, clock.scored),

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import reverie.autograd.nn.Initialiser;
+import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.analytic.GaussianChain;
+import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.rl.reward.Reward;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+
+/**
+ * A policy whose every expectation is known: one number drawn by 10 steps towards N(1, 0.5²), each
+ * with a bias that can be trained. With the reward x_0 the gradient of the expected reward with
+ * respect to bias i is {@code chain.gains()[i]}.
+ */
+final class GaussianPolicy implements AutoCloseable {
+  static final int STEPS = 10;
+
+  /** x_0 itself, from its place in [0, 1]. */
+  static final Reward SAMPLE =
+      Reward.named(
+          "x0",
+          batch -> {
+            double[] scores = new double[batch.size()];
+            java.util.Arrays.setAll(scores, i -> 2.0 * batch.values()[i] - 1);
+            return scores;
+          });
+
+  final Parameters parameters;
+  final Parameter biases;
+  final GaussianChain chain;
+  final Policy policy;
+
+  GaussianPolicy(Device device) {
+    parameters = Parameters.random(device, Rng.of(0));
+    biases = parameters.create("biases", Layout.SAME, Initialiser.zeros(), STEPS);
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), STEPS, 1);
+    chain = GaussianChain.of(process, 1, 0.5);
+    GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), 1, 0.5);
+    policy =
+        new Policy(
+            process,
+            Prediction.EPSILON,
+            base.biased(process, biases.value()),
+            base,
+            parameters,
+            PromptEncoder.NONE,
+            1,
+            1,
+            1);
+  }
+
+  void bias(double... values) {
+    try (Scope _ = Scope.open("bias")) {
+      biases.value().assign(biases.value().device().tensor(values, STEPS));
+    }
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.ReversePolicy;
+import reverie.rl.objective.DdpoImportanceSampled;
+import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.StepObjective;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.RewardRunner;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * The gradient gathered step by step against that of one graph over the whole chain, in float64.
+ */
+class StepDriverTest {
+  private static final double[] ADVANTAGES = {1, -2, .5, 0, 3, -.25};
+  private static final int[] ALL = IntStream.range(0, ADVANTAGES.length).toArray();
+
+  private TinyModel model;
+  private Policy policy;
+
+  @BeforeEach
+  void make() {
+    model = new TinyModel(Device.reference());
+    policy = model.policy(1, 3);
+  }
+
+  @AfterEach
+  void close() {
+    model.close();
+  }
+
+  @Test
+  void equalsTheGradientOfOneGraph() {
+    var objective = new DdpoImportanceSampled(1e-2, 2.5);
+    double klWeight = 0.3;
+    withRollout(rollout -> {
+      move(0.02);
+      List<double[]> expected = oneGraph(rollout, objective, klWeight);
+      for (int batch : new int[] {1, 4, 6}) {
+        TrainerSettings settings =
+            TrainerSettings.defaults()
+                .but(it -> {
+                  it.trainingBatch = batch;
+                  it.klWeight = klWeight;
+                });
+        var diagnostics = new Diagnostics();
+        List<double[]> actual = stepByStep(rollout, objective, settings, diagnostics);
+        for (int i = 0; i < expected.size(); i++) {
+          assertArrayEquals(expected.get(i), actual.get(i), 1e-12);
+        }
+        assertTrue(diagnostics.divergence() > 0);
+        assertTrue(diagnostics.clipFraction() > 0, "nothing was clipped");
+      }
+    });
+  }
+
+  @Test
+  void beforeAnyUpdateTheRatioIsOneAndTheDivergenceZero() {
+    withRollout(rollout -> {
+      var diagnostics = new Diagnostics();
+      TrainerSettings settings = TrainerSettings.defaults().but(it -> it.klWeight = 1);
+      stepByStep(rollout, new DdpoImportanceSampled(), settings, diagnostics);
+      assertEquals(0, diagnostics.firstDeviation());
+      assertEquals(1, diagnostics.smallestRatio());
+      assertEquals(1, diagnostics.largestRatio());
+      assertEquals(0, diagnostics.approximateKl());
+      assertEquals(0, diagnostics.clipFraction());
+      assertEquals(0, diagnostics.divergence());
+    });
+  }
+
+  @Test
+  void aFractionOfTheStepsIsDrawnPerSample() {
+    withRollout(rollout -> {
+      TrainerSettings some = TrainerSettings.defaults().but(it -> it.stepFraction = 0.6);
+      var driver = driver(rollout, new DdpoScoreFunction(), some, new Diagnostics());
+      assertEquals(3, driver.itemsPerSample());
+      List<double[]> part = stepByStep(rollout, new DdpoScoreFunction(), some, new Diagnostics());
+      List<double[]> all =
+          stepByStep(
+              rollout, new DdpoScoreFunction(), TrainerSettings.defaults(), new Diagnostics());
+      assertTrue(Arrays.stream(part.getFirst()).anyMatch(g -> g != 0));
+      assertTrue(Arrays.mismatch(part.getFirst(), all.getFirst()) >= 0);
+    });
+  }
+
+  @Test
+  void backwardPassesLeaveNothingBehind() {
+    withRollout(rollout -> {
+      long before = policy.device().liveBytes();
+      stepByStep(rollout, new DdpoScoreFunction(), TrainerSettings.defaults(), new Diagnostics());
+      assertEquals(before, policy.device().liveBytes());
+    });
+  }
+
+  private void withRollout(Consumer<Rollout> body) {
+    List<Prompt> prompts =
+        Arrays.stream(ALL).mapToObj(i -> new Prompt("prompt " + i / 2, Map.of())).toList();
+    try (Scope _ = Scope.open("test");
+        var rewards = new RewardRunner(TrainerTest.BRIGHTNESS, Duration.ofSeconds(30))) {
+      body.accept(Rollout.draw(policy, prompts, Rng.of(4), 4, rewards, _ -> {}));
+    }
+  }
+
+  /** Changes the weights so that ratio and divergence are no longer trivial. */
+  private void move(double scale) {
+    for (Parameter p : model.parameters.all()) {
+      Tensor noise = Rng.of(8).fork(p.name()).normal(policy.device(), p.shape().dims());
+      p.value().assign(p.value().add(noise.mul(scale)));
+    }
+  }
+
+  private StepDriver driver(
+      Rollout rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
+    return new StepDriver(policy, objective, settings, rollout, ADVANTAGES, diagnostics, _ -> {});
+  }
+
+  private List<double[]> stepByStep(
+      Rollout rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
+    List<double[]> gradient = new ArrayList<>();
+    try (var sums = new GradientAccumulator(policy.parameters().trainable())) {
+      driver(rollout, objective, settings, diagnostics).accumulate(ALL, Rng.of(1), sums);
+      for (Parameter p : policy.parameters().trainable()) {
+        gradient.add(sums.gradient(p).toDoubles());
+      }
+    }
+    return gradient;
+  }
+
+  private List<double[]> oneGraph(Rollout rollout, StepObjective objective, double klWeight) {
+    Device device = policy.device();
+    ReversePolicy process = policy.process();
+    int n = ALL.length;
+    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
+    Tape.Result result =
+        Tape.run(
+            roots,
+            () -> {
+              Tensor sum = device.scalar(0);
+              for (int step : process.decisions()) {
+                int[] steps = new int[n];
+                Arrays.fill(steps, step);
+                Tensor before = rollout.before(ALL, steps);
+                Tensor timesteps = process.timesteps(before, steps);
+                Tensor contexts = rollout.contexts(ALL);
+                double[] old =
+                    Arrays.stream(ALL).mapToDouble(i -> rollout.logProb(i, step)).toArray();
+                var now =
+                    process.step(
+                        before, policy.denoiser().predict(before, timesteps, contexts), steps);
+                var base =
+                    process.step(
+                        before, policy.reference().predict(before, timesteps, contexts), steps);
+                Tensor loss =
+                    objective.loss(
+                        process.logProb(rollout.after(ALL, steps), now),
+                        device.tensor(old, n),
+                        device.tensor(ADVANTAGES, n));
+                sum = sum.add(loss.add(process.divergence(now, base).mul(klWeight)).sum());
+              }
+              return sum.mul(1.0 / (n * process.decisions().length));
+            });
+    return roots.stream().map(root -> result.gradient(root).toDoubles()).toList();
+  }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.rl.objective.DdpoImportanceSampled;
+import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.StepObjective;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.RewardRunner;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+
+/**
+ * The estimators against the gradient of the expected reward, which is known for a Gaussian chain.
+ */
+class UnbiasednessTest {
+  private static final int BATCHES = 60;
+  private static final int SAMPLES = 128;
+  private static final double[] OLD = {.1, -.1, .05, 0, -.05, .1, .1, -.1, .005, -.002};
+  private static final double[] NEW = {.2, 0, -.05, .1, -.1, .15, .05, -.05, 0, .001};
+
+  @Test
+  void scoreFunctionOnTheWeightsThatDrew() {
+    check(new DdpoScoreFunction(), OLD, OLD);
+  }
+
+  @Test
+  void importanceSampledOnTheWeightsThatDrewWhateverTheClipping() {
+    check(new DdpoImportanceSampled(1e-6, 1e9), OLD, OLD);
+  }
+
+  /** The reward is linear, so that re-weighting single steps is exact here. */
+  @Test
+  void importanceSampledOnOtherWeights() {
+    check(new DdpoImportanceSampled(1e9, 1e9), OLD, NEW);
+  }
+
+  private static void check(StepObjective objective, double[] old, double[] now) {
+    try (var gaussian = new GaussianPolicy(Device.reference())) {
+      double[][] gradients = new double[BATCHES][];
+      for (int batch = 0; batch < BATCHES; batch++) {
+        gradients[batch] = gradient(gaussian, objective, old, now, batch);
+      }
+      double[] exact = gaussian.chain.gains();
+      for (int step = 0; step < exact.length; step++) {
+        int at = step;
+        double[] estimates = Arrays.stream(gradients).mapToDouble(g -> g[at]).toArray();
+        double error = Statistics.std(estimates, 1) / Math.sqrt(BATCHES);
+        double off = Math.abs(Statistics.mean(estimates) - exact[step]);
+        assertTrue(
+            off < 5 * error,
+            () -> objective + ", step " + at + ": off by " + off / error + " standard errors");
+        assertTrue(error < Math.max(0.1, exact[step]) * 2, "step " + step + " error " + error);
+      }
+    }
+  }
+
+  /** The gradient of the mean reward: the objective's is that of its negative, over the steps. */
+  private static double[] gradient(
+      GaussianPolicy gaussian, StepObjective objective, double[] old, double[] now, int batch) {
+    List<Prompt> prompts = Collections.nCopies(SAMPLES, new Prompt("x"));
+    TrainerSettings settings = TrainerSettings.defaults().but(it -> it.trainingBatch = SAMPLES);
+    try (Scope _ = Scope.open("batch");
+        var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30));
+        var gradients = new GradientAccumulator(gaussian.parameters.trainable())) {
+      gaussian.bias(old);
+      Rollout rollout =
+          Rollout.draw(gaussian.policy, prompts, Rng.of(1).fork(batch), SAMPLES, rewards, _ -> {});
+      gaussian.bias(now);
+      double[] centred =
+          Arrays.stream(rollout.rewards()).map(r -> r - gaussian.chain.mean(old)).toArray();
+      var driver =
+          new StepDriver(
+              gaussian.policy, objective, settings, rollout, centred, new Diagnostics(), _ -> {});
+      assertEquals(GaussianPolicy.STEPS, driver.itemsPerSample());
+      int[] all = java.util.stream.IntStream.range(0, SAMPLES).toArray();
+      driver.accumulate(all, Rng.of(2), gradients);
+      return Arrays.stream(gradients.gradient(gaussian.biases).toDoubles())
+          .map(g -> -g * GaussianPolicy.STEPS)
+          .toArray();
+    }
+  }
+}
