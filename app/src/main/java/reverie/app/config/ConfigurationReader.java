@@ -83,15 +83,16 @@ public final class ConfigurationReader<T extends Record> {
    * @throws ConfigurationException for anything that is wrong, naming key and place
    */
   public Configuration<T> read(String preset, Path file, List<String> settings) {
-    ObjectNode tree = parse("defaults", resource("defaults"));
+    ObjectNode defaults = parse("defaults", resource("defaults"));
+    ObjectNode tree = defaults.deepCopy();
     if (preset != null) {
-      merge(tree, parse("preset " + preset, preset(preset)), "preset " + preset, "");
+      merge(tree, defaults, parse("preset " + preset, preset(preset)), "preset " + preset, "");
     }
     if (file != null) {
-      merge(tree, parse(file.toString(), text(file)), file.toString(), "");
+      merge(tree, defaults, parse(file.toString(), text(file)), file.toString(), "");
     }
     for (String setting : settings) {
-      merge(tree, setting(setting), "--set " + setting, "");
+      merge(tree, defaults, setting(setting), "--set " + setting, "");
     }
     return bind(tree, file == null ? name + " configuration" : file.toString());
   }
@@ -105,10 +106,11 @@ public final class ConfigurationReader<T extends Record> {
    * @return the settings
    */
   public Configuration<T> readStored(String yaml, String place, List<String> settings) {
-    ObjectNode tree = parse("defaults", resource("defaults"));
-    merge(tree, parse(place, yaml), place, "");
+    ObjectNode defaults = parse("defaults", resource("defaults"));
+    ObjectNode tree = defaults.deepCopy();
+    merge(tree, defaults, parse(place, yaml), place, "");
     for (String setting : settings) {
-      merge(tree, setting(setting), "--set " + setting, "");
+      merge(tree, defaults, setting(setting), "--set " + setting, "");
     }
     return bind(tree, place);
   }
@@ -124,38 +126,44 @@ public final class ConfigurationReader<T extends Record> {
     return new Configuration<>(value, tree);
   }
 
-  /** Changes {@code base} by {@code layer}, which may only have keys that {@code base} has. */
-  private static void merge(ObjectNode base, ObjectNode layer, String place, String path) {
+  /** Changes {@code base} by {@code layer}, which may only have keys that the defaults have. */
+  private static void merge(
+      ObjectNode base, ObjectNode defaults, ObjectNode layer, String place, String path) {
     for (var entry : layer.properties()) {
       String key = entry.getKey();
       String full = path.isEmpty() ? key : path + "." + key;
-      JsonNode known = base.get(key);
+      JsonNode known = defaults.get(key);
       if (known == null) {
-        throw unknown(full, key, base, place, path);
+        throw unknown(full, key, defaults, place, path);
       }
       JsonNode value = entry.getValue();
-      if (known instanceof ObjectNode inner) {
+      if (known instanceof ObjectNode inner && !isFree(inner)) {
         if (!(value instanceof ObjectNode settings)) {
           throw new ConfigurationException(
               "%s: '%s' is a group of settings (%s), but a value came: %s"
                   .formatted(place, full, String.join(", ", inner.propertyNames()), value),
               "write the settings indented under it, or --set " + full + "." + first(inner) + "=…");
         }
-        merge(inner, settings, place, full);
+        merge((ObjectNode) base.get(key), inner, settings, place, full);
       } else {
         base.set(key, value);
       }
     }
   }
 
+  /** A map whose keys are the user's own is empty in the defaults. */
+  private static boolean isFree(ObjectNode defaults) {
+    return defaults.isEmpty();
+  }
+
   private static ConfigurationException unknown(
-      String full, String key, ObjectNode base, String place, String path) {
+      String full, String key, ObjectNode known, String place, String path) {
     String where = path.isEmpty() ? "" : " in '" + path + "'";
     String hint =
-        Nearest.to(key, base.propertyNames())
+        Nearest.to(key, known.propertyNames())
             .map(nearest ->
                 "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
-            .orElse("known keys" + where + ": " + String.join(", ", base.propertyNames()));
+            .orElse("known keys" + where + ": " + String.join(", ", known.propertyNames()));
     return new ConfigurationException("%s: unknown key '%s'".formatted(place, full), hint);
   }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
+import java.util.List;
+import java.util.Map;
+import reverie.rl.advantage.GroupAdvantages;
+
 /**
  * All settings of {@code reverie finetune}. What each means stands in {@code
  * finetune/defaults.yaml}.
@@ -12,6 +16,7 @@ package reverie.app.config;
  * @param sampling how images are drawn
  * @param advantage how rewards become advantages
  * @param update how a rollout is learnt from
+ * @param rwr reward-weighted regression
  * @param optimizer AdamW
  * @param lora low-rank adapters, or not
  * @param ema running average of the weights
@@ -28,6 +33,7 @@ public record FinetuneConfig(
     Sampling sampling,
     Advantage advantage,
     Update update,
+    Rwr rwr,
     Optimizer optimizer,
     Lora lora,
     Ema ema,
@@ -35,6 +41,9 @@ public record FinetuneConfig(
     Evaluation evaluation,
     @Range(min = 1) int checkpointEvery,
     long seed) {
+
+  /** Names the model that Reverie ships, and the names of its icons as prompts. */
+  public static final String ICONS = "icons";
 
   /** What is optimised; a page each in docs/algorithms. */
   public enum Objective {
@@ -53,28 +62,20 @@ public record FinetuneConfig(
     /** A small JPEG. */
     JPEG_COMPRESSIBILITY,
     /** A large JPEG. */
-    JPEG_INCOMPRESSIBILITY
+    JPEG_INCOMPRESSIBILITY,
+    /** What a program of the user says. */
+    COMMAND
   }
 
-  /** Over which samples a reward is compared. */
+  /** With what a reward is compared. */
   public enum Baseline {
-    /** The images of the same prompt in this epoch. */
+    /** The other images of the same prompt in this epoch. */
     GROUP,
     /** All images of this epoch. */
     BATCH,
     /** The same prompt's images of this and earlier epochs. */
-    PROMPT_BUFFER,
-    /** None: the reward itself. */
-    NONE
-  }
-
-  /** What an advantage is divided by. */
-  public enum Scale {
-    /** The standard deviation in the group. */
-    GROUP,
-    /** The standard deviation over all images of the epoch. */
-    BATCH,
-    /** Nothing. */
+    PER_PROMPT,
+    /** Nothing: the reward itself. */
     NONE
   }
 
@@ -82,19 +83,28 @@ public record FinetuneConfig(
    * The reward.
    *
    * @param name which
+   * @param command the user's program and its arguments, for the reward "command"
    * @param timeoutSeconds how long one batch may take
    */
-  public record Reward(RewardName name, @Range(min = 0.001) double timeoutSeconds) {}
+  public record Reward(
+      RewardName name, List<String> command, @Range(min = 0, above = true) double timeoutSeconds) {}
 
   /**
    * Prompts.
    *
-   * @param source "icons" for the names of the icons, or a text file with a prompt a line
+   * @param source "icons" for the names of the icons, "template", or a text file with a prompt a
+   *     line
+   * @param template a text with slots, {@code "a {colour} {animal}"}
+   * @param slots the words of each slot
    * @param perEpoch different prompts in an epoch
    * @param imagesEach images of each prompt in an epoch
    */
   public record Prompts(
-      String source, @Range(min = 1) int perEpoch, @Range(min = 1) int imagesEach) {}
+      String source,
+      String template,
+      Map<String, List<String>> slots,
+      @Range(min = 1) int perEpoch,
+      @Range(min = 1) int imagesEach) {}
 
   /**
    * The reverse process.
@@ -113,11 +123,20 @@ public record FinetuneConfig(
   /**
    * From rewards to advantages.
    *
-   * @param baseline what is subtracted
-   * @param scale what it is divided by
+   * @param baseline with what a reward is compared
+   * @param scale whose standard deviation a group's advantages are divided by
+   * @param deviation which standard deviation that is
+   * @param bufferSize rewards of a prompt that are remembered, for "per_prompt"
+   * @param bufferMinimum rewards that a prompt needs for statistics of its own, for "per_prompt"
    * @param clip advantages are clamped to ± this
    */
-  public record Advantage(Baseline baseline, Scale scale, @Range(min = 0) double clip) {}
+  public record Advantage(
+      Baseline baseline,
+      GroupAdvantages.Scale scale,
+      GroupAdvantages.Deviation deviation,
+      @Range(min = 1) int bufferSize,
+      @Range(min = 1) int bufferMinimum,
+      @Range(min = 0, above = true) double clip) {}
 
   /**
    * Learning from a rollout.
@@ -125,19 +144,31 @@ public record FinetuneConfig(
    * @param perEpoch optimiser steps on one rollout, each on its share of it
    * @param passes how often the rollout is gone through
    * @param batchSize (image, step) pairs in one pass through the model
+   * @param stepFraction share of an image's steps that is trained
    * @param clipRange ε of the clipped ratio
    * @param klToBase weight of the KL divergence to the base model
-   * @param rewardScale β of reward-weighted regression
-   * @param keepQuantile of sparse reward-weighted regression: the share of samples that is left out
    */
   public record Update(
       @Range(min = 1) int perEpoch,
       @Range(min = 1) int passes,
       @Range(min = 1) int batchSize,
-      @Range(min = 0) double clipRange,
-      @Range(min = 0) double klToBase,
-      @Range(min = 0) double rewardScale,
-      @Range(min = 0, max = 1) double keepQuantile) {}
+      @Range(min = 0, above = true, max = 1) double stepFraction,
+      @Range(min = 0, above = true) double clipRange,
+      @Range(min = 0) double klToBase) {}
+
+  /**
+   * Reward-weighted regression.
+   *
+   * @param beta inverse temperature of the exponential weights
+   * @param quantile below it a sample is left out, for the sparse weights
+   * @param perPrompt whether rewards compete with those of the same prompt only
+   * @param draws (timestep, noise) pairs per sample and update
+   */
+  public record Rwr(
+      @Range(min = 0, above = true) double beta,
+      @Range(min = 0, max = 1) double quantile,
+      boolean perPrompt,
+      @Range(min = 1) int draws) {}
 
   /**
    * AdamW.

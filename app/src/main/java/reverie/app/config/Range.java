@@ -6,7 +6,7 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** The values that a number in a configuration record may have, both ends included. */
+/** The values that a number in a configuration record may have, the ends included. */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 public @interface Range {
@@ -23,4 +23,11 @@ public @interface Range {
    * @return the upper end
    */
   double max() default Double.POSITIVE_INFINITY;
+
+  /**
+   * Whether the smallest value itself is not allowed.
+   *
+   * @return true for an open lower end
+   */
+  boolean above() default false;
 }

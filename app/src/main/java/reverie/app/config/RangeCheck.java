@@ -30,15 +30,23 @@ final class RangeCheck {
           "%s: '%s' must be finite, but is %s".formatted(place, key, number),
           "give it a finite number");
     }
-    if (range != null
-        && (number.doubleValue() < range.min() || number.doubleValue() > range.max())) {
+    if (range != null && !isIn(range, number.doubleValue())) {
       throw new ConfigurationException(
           "%s: '%s' must be %s, but is %s".formatted(place, key, allowed(range), number),
-          "for example --set " + key + "=" + shown(range.min()));
+          "for example --set " + key + "=" + shown(range.above() ? range.min() + 1 : range.min()));
     }
   }
 
+  private static boolean isIn(Range range, double value) {
+    return value >= range.min() && value <= range.max() && !(range.above() && value == range.min());
+  }
+
   private static String allowed(Range range) {
+    if (range.above()) {
+      return Double.isInfinite(range.max())
+          ? "above " + shown(range.min())
+          : "above %s and at most %s".formatted(shown(range.min()), shown(range.max()));
+    }
     return Double.isInfinite(range.max())
         ? "at least " + shown(range.min())
         : "from " + shown(range.min()) + " to " + shown(range.max());

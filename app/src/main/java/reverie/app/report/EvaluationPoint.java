@@ -35,8 +35,13 @@ public record EvaluationPoint(
     return values;
   }
 
-  /** The point of a line of metrics, if it has one. */
-  static Optional<EvaluationPoint> of(Metrics.Line line) {
+  /**
+   * The point of a line of metrics.
+   *
+   * @param line of a run's metrics
+   * @return the point, if an evaluation was made at that step
+   */
+  public static Optional<EvaluationPoint> of(Metrics.Line line) {
     Map<String, Double> values = line.values();
     if (!values.containsKey(PREFIX + "reward")) {
       return Optional.empty();

@@ -49,7 +49,8 @@ public final class Images {
   }
 
   private static int level(float value) {
-    return Math.round(Math.clamp((value + 1) / 2, 0f, 1f) * 255);
+    // As pictures are rounded for a reward: ties to even.
+    return (int) Math.rint(Math.clamp((value + 1) / 2 * 255, 0f, 255f));
   }
 
   /** Every pixel as a square of {@code scale} pixels. */

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,6 +55,21 @@ class ConfigurationReaderTest {
   }
 
   @Test
+  void mapsOfTheUsersOwnKeysAreReplacedWhole() throws IOException {
+    Path file = write("prompts:\n  slots:\n    animal: [cat, dog]\n");
+    assertEquals(
+        Map.of("animal", List.of("cat", "dog")),
+        FINETUNE.read(null, file, List.of()).value().prompts().slots());
+    assertEquals(
+        Map.of("colour", List.of("red")),
+        FINETUNE
+            .read(null, file, List.of("prompts.slots={colour: [red]}"))
+            .value()
+            .prompts()
+            .slots());
+  }
+
+  @Test
   void anEmptyFileChangesNothing() throws IOException {
     assertEquals(
         FINETUNE.read(null, null, List.of()).value(),
@@ -75,7 +91,9 @@ class ConfigurationReaderTest {
         "sampling.steps= | 'sampling.steps' must be a whole number | --set sampling.steps=4",
         "sampling.steps=0 | 'sampling.steps' must be from 1 to 1000, but is 0 | --set sampling.steps=1",
         "sampling.eta=-0.5 | 'sampling.eta' must be from 0 to 1, but is -0.5 | --set sampling.eta=0",
-        "advantage.clip=-1 | 'advantage.clip' must be at least 0, but is -1 | --set advantage.clip=0",
+        "advantage.clip=-1 | 'advantage.clip' must be above 0, but is -1 | --set advantage.clip=1",
+        "epochs=-1 | 'epochs' must be at least 0, but is -1 | --set epochs=0",
+        "update.step_fraction=0 | must be above 0 and at most 1, but is 0 | --set update.step_fraction=1",
         "advantage.clip=.nan | 'advantage.clip' must be finite | finite number",
         "objective=dppo_is | 'objective' must be one of ddpo_sf, ddpo_is, rwr | did you mean 'ddpo_is'?",
         "objective=[1, 2] | 'objective' must be | ",
