@@ -3,21 +3,32 @@ package reverie.tensor;
 
 import java.util.List;
 import java.util.stream.Stream;
+import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
 import reverie.tensor.op.Copy;
 import reverie.tensor.op.Expand;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.Fused;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Permute;
+import reverie.tensor.op.Power;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reshape;
+import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
 import reverie.tensor.op.Slice;
+import reverie.tensor.op.Unary;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
 /**
- * Computes at once: checks types, makes views without work, hands everything else to the device's backend, and
- * decomposes fused operations that the backend does not know.
+ * Computes at once: checks types, makes views without work, hands everything else to the device's
+ * backend, and decomposes fused operations that the backend does not know.
  */
 final class Direct implements Interpreter {
   static final Direct INSTANCE = new Direct();
@@ -45,7 +56,11 @@ final class Direct implements Interpreter {
         }
       }
       throw new ReverieException(
-          op.name() + ": the " + device + " device does not support it for " + describe(types(inputs)));
+          op.name()
+              + ": the "
+              + device
+              + " device does not support it for "
+              + describe(types(inputs)));
     }
     Tensor[] outputs = new Tensor[types.size()];
     for (int i = 0; i < outputs.length; i++) {
@@ -58,23 +73,102 @@ final class Direct implements Interpreter {
   @Override
   public void update(Op op, Tensor[] targets, Tensor... inputs) {
     List<TensorType> types = op.infer(types(inputs));
-    for (int i = 0; i < targets.length; i++) {
-      if (!targets[i].type().equals(types.get(i)) || !targets[i].isContiguous()) {
-        throw new ReverieException(
-            op.name() + ": expected a contiguous target " + types.get(i) + ", got " + targets[i].type());
-      }
+    Device device = device(op, inputs);
+    boolean fit = targets.length == types.size();
+    for (int i = 0; fit && i < targets.length; i++) {
+      fit =
+          targets[i].type().equals(types.get(i))
+              && targets[i].isContiguous()
+              && targets[i].device() == device;
     }
-    Backend backend = device(op, inputs).backend();
-    if (backend.supports(op, inputs)) {
-      run(backend, op, inputs, targets);
+    if (!fit) {
+      throw new ReverieException(
+          op.name()
+              + ": expected contiguous targets "
+              + types
+              + " on "
+              + device
+              + ", got "
+              + types(targets));
+    }
+    if (device.backend().supports(op, inputs)
+        && !isView(op)
+        && !overwritesInputs(op, targets, inputs)) {
+      run(device.backend(), op, inputs, targets);
       return;
     }
-    try (Scope _ = Scope.open("decomposed update")) {
+    try (Scope _ = Scope.open("update")) {
       Tensor[] values = apply(op, inputs);
       for (int i = 0; i < targets.length; i++) {
-        run(backend, new Copy(), new Tensor[] {values[i]}, new Tensor[] {targets[i]});
+        values[i] = sharesMemory(values[i], targets) ? apply(new Copy(), values[i])[0] : values[i];
+      }
+      for (int i = 0; i < targets.length; i++) {
+        run(device.backend(), new Copy(), new Tensor[] {values[i]}, new Tensor[] {targets[i]});
       }
     }
+  }
+
+  private static boolean sharesMemory(Tensor tensor, Tensor... others) {
+    return Stream.of(others).anyMatch(other -> other.storage() == tensor.storage());
+  }
+
+  private static boolean isView(Op op) {
+    return switch (op) {
+      case Expand _, Permute _, Reshape _, Slice _ -> true;
+      default -> false;
+    };
+  }
+
+  /**
+   * Whether a backend would write elements that it has yet to read: only element by element is in
+   * place safe.
+   */
+  private static boolean overwritesInputs(Op op, Tensor[] targets, Tensor[] inputs) {
+    boolean elementWise =
+        switch (op) {
+          case AdamW _,
+              Affine _,
+              Binary _,
+              Clamp _,
+              Copy _,
+              GeluBackward _,
+              Lerp _,
+              Power _,
+              RoundTo _,
+              Select _,
+              SiluBackward _,
+              Unary _ ->
+              true;
+          default -> false;
+        };
+    for (Tensor target : targets) {
+      for (Tensor input : inputs) {
+        boolean same =
+            input.type().equals(target.type())
+                && input.offset() == target.offset()
+                && input.isContiguous();
+        if (overlap(target, input) && !(elementWise && same)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private static boolean overlap(Tensor a, Tensor b) {
+    return a.storage() == b.storage()
+        && a.size() > 0
+        && b.size() > 0
+        && a.offset() <= last(b)
+        && b.offset() <= last(a);
+  }
+
+  private static long last(Tensor t) {
+    long last = t.offset();
+    for (int i = 0; i < t.shape().rank(); i++) {
+      last += (t.dim(i) - 1L) * t.stride(i);
+    }
+    return last;
   }
 
   private static void run(Backend backend, Op op, Tensor[] given, Tensor[] outputs) {
@@ -123,11 +217,15 @@ final class Direct implements Interpreter {
         }
         yield inputs[0].view(e.shape(), strides, 0);
       }
-      case Slice s -> inputs[0].view(
-          types.get(0).shape(), inputs[0].strides(), (long) s.from() * inputs[0].stride(s.axis()));
+      case Slice s ->
+          inputs[0].view(
+              types.get(0).shape(),
+              inputs[0].strides(),
+              (long) s.from() * inputs[0].stride(s.axis()));
       case Reshape r -> {
         Tensor x = inputs[0];
-        int[] strides = x.isContiguous() ? r.shape().contiguousStrides() : Strides.reshape(x, r.shape());
+        int[] strides =
+            x.isContiguous() ? r.shape().contiguousStrides() : Strides.reshape(x, r.shape());
         if (strides == null) {
           x = INSTANCE.apply(new Copy(), x)[0];
           strides = r.shape().contiguousStrides();
@@ -139,15 +237,20 @@ final class Direct implements Interpreter {
   }
 
   private static Device device(Op op, Tensor[] inputs) {
-    Device device = switch (op) {
-      case Fill f -> f.device();
-      case RandomNormal r -> r.device();
-      default -> inputs[0].device();
-    };
+    Device device =
+        switch (op) {
+          case Fill f -> f.device();
+          case RandomNormal r -> r.device();
+          default -> inputs[0].device();
+        };
     for (Tensor t : inputs) {
       if (t.device() != device) {
         throw new ReverieException(
-            op.name() + ": expected all inputs on one device, got " + device + " and " + t.device());
+            op.name()
+                + ": expected all inputs on one device, got "
+                + device
+                + " and "
+                + t.device());
       }
     }
     return device;

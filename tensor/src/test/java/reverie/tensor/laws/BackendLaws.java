@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.laws;
+
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
+import reverie.tensor.catalog.Layout;
+import reverie.tensor.catalog.OpCatalog;
+import reverie.tensor.catalog.Refusal;
+import reverie.tensor.catalog.Sample;
+import reverie.tensor.catalog.Tolerance;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Fused;
+import reverie.tensor.op.Op;
+import reverie.tensor.spi.Backend;
+
+/**
+ * What every backend must obey, for every operation of the catalogue. A backend adopts the laws in
+ * one line:
+ *
+ * <pre>{@code
+ * class CpuBackendLawsTest extends BackendLaws {
+ *   CpuBackendLawsTest() {
+ *     super(new CpuBackend(1), new CpuBackend(2));
+ *   }
+ * }
+ * }</pre>
+ *
+ * The reference decomposes fused operations, so agreeing with it is agreeing with the
+ * decomposition. All memory that a backend gets is full of NaN and guarded (see {@link
+ * PoisonedBackend}).
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class BackendLaws {
+  private static final int SMALL = 3000;
+
+  private final Device reference = Device.reference();
+  private final List<Device> devices;
+  private final Device device;
+
+  @RegisterExtension final LeakCheck leaks;
+
+  /**
+   * Backends that must agree to the last bit, say for one and for two threads; the first is looked
+   * at closely.
+   */
+  protected BackendLaws(Backend... backends) {
+    devices = Stream.of(backends).map(b -> new Device(new PoisonedBackend(b))).toList();
+    device = devices.getFirst();
+    leaks = new LeakCheck(devices);
+  }
+
+  /** One test for each operation, which goes through all its samples. */
+  private Stream<DynamicTest> forEachSample(Consumer<Sample> law) {
+    return OpCatalog.prototypes().stream()
+        .map(op ->
+            DynamicTest.dynamicTest(
+                op.name(),
+                () ->
+                    assertAll(
+                        OpCatalog.entry(op).samples().stream()
+                            .map(sample ->
+                                () -> {
+                                  try (Scope _ = Scope.open("law")) {
+                                    law.accept(sample);
+                                  }
+                                }))));
+  }
+
+  private static Tensor[] run(Sample sample, Device on, Tensor... inputs) {
+    return Ops.applyAll(sample.op().apply(on), inputs);
+  }
+
+  @TestFactory
+  Stream<DynamicTest> agreesWithTheReferenceInEveryLayout() {
+    return forEachSample(sample -> {
+      Agreement expected = new Agreement(sample, Layout.CONTIGUOUS);
+      for (Layout layout : Layout.values()) {
+        if (layout == Layout.EXPANDED) {
+          expected = new Agreement(sample, layout);
+        }
+        expected.check(sample + " " + layout, run(sample, device, sample.inputs(device, layout)));
+      }
+    });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> leavesItsInputsAlone() {
+    return forEachSample(sample -> {
+      for (Layout layout : Layout.values()) {
+        Tensor[] inputs = sample.inputs(device, layout);
+        run(sample, device, inputs);
+        Tensor[] fresh = sample.inputs(device, layout);
+        for (int i = 0; i < inputs.length; i++) {
+          Agreement.checkBits(sample + " " + layout + ": input " + i, fresh[i], inputs[i]);
+        }
+      }
+    });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> givesTheSameBitsAgainAndForAnyNumberOfThreads() {
+    return forEachSample(sample -> {
+      Tensor[] expected = run(sample, device, sample.inputs(device));
+      for (Device other : devices) {
+        for (int repetition = 0; repetition < 2; repetition++) {
+          Tensor[] got = run(sample, other, sample.inputs(other));
+          for (int i = 0; i < got.length; i++) {
+            Agreement.checkBits(sample + ": output " + i, expected[i], got[i]);
+          }
+        }
+      }
+    });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> writesItsOutputsAndNothingElse() {
+    return forEachSample(sample -> {
+      Tensor[] inputs = sample.inputs(device);
+      Op op = sample.op().apply(device);
+      Tensor[] expected = Ops.applyAll(op, inputs);
+      Window[] windows =
+          Stream.of(expected).map(t -> new Window(device, t.type())).toArray(Window[]::new);
+      Tensor[] targets = Stream.of(windows).map(Window::target).toArray(Tensor[]::new);
+      Ops.update(op, targets, inputs);
+      for (int i = 0; i < targets.length; i++) {
+        Agreement.checkBits(sample + ": output " + i, expected[i], targets[i]);
+        windows[i].checkSurroundings(sample + ": output " + i);
+      }
+    });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> updatesInPlaceAsOutOfPlace() {
+    return forEachSample(sample -> {
+      Op op = sample.op().apply(device);
+      Tensor[] expected = Ops.applyAll(op, sample.inputs(device));
+      for (int i = 0; i < sample.inputs().size(); i++) {
+        Tensor[] inputs = sample.inputs(device);
+        for (int output = 0; output < expected.length; output++) {
+          if (!inputs[i].type().equals(expected[output].type())) {
+            continue;
+          }
+          Tensor[] targets =
+              Stream.of(expected)
+                  .map(t -> new Window(device, t.type()).target())
+                  .toArray(Tensor[]::new);
+          Tensor[] used = sample.inputs(device);
+          targets[output] = used[i];
+          Ops.update(op, targets, used);
+          for (int k = 0; k < expected.length; k++) {
+            String what =
+                "%s: output %d when %d is written over input %d".formatted(sample, k, output, i);
+            Agreement.checkBits(what, expected[k], targets[k]);
+          }
+        }
+      }
+    });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> passesOnNanAndInfinityAsTheReference() {
+    return forEachSample(sample -> {
+      for (int i = 0; i < sample.inputs().size(); i++) {
+        long size = sample.inputs().get(i).shape().size();
+        if (sample.inputs().get(i).index()
+            || size == 0
+            || size > SMALL
+            || i > 0 && isConvolution(sample)) {
+          continue;
+        }
+        for (double bad :
+            new double[] {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY}) {
+          Tensor[] expected = run(sample, reference, with(sample, reference, i, bad));
+          Tensor[] got = run(sample, device, with(sample, device, i, bad));
+          // In a fused operation ∞ − ∞ may arise or not, with the order of its sums.
+          boolean exactly = Double.isNaN(bad) || !(sample.op().apply(reference) instanceof Fused);
+          Agreement.checkClasses(
+              sample + " with " + bad + " in input " + i, exactly, expected, got);
+        }
+      }
+    });
+  }
+
+  /** Padding may be left out or multiplied by 0, which differ for an infinite weight. */
+  private boolean isConvolution(Sample sample) {
+    Op op = sample.op().apply(reference);
+    return op instanceof Conv2d
+        || op instanceof Conv2dInputGradient
+        || op instanceof Conv2dWeightGradient;
+  }
+
+  private static Tensor[] with(Sample sample, Device on, int input, double bad) {
+    Tensor[] inputs = sample.inputs(on);
+    double[] values = inputs[input].toDoubles();
+    values[values.length / 2] = bad;
+    inputs[input] = on.tensor(values, inputs[input].shape().dims());
+    return inputs;
+  }
+
+  @TestFactory
+  Stream<DynamicTest> refusesWrongUses() {
+    return OpCatalog.prototypes().stream()
+        .map(op ->
+            DynamicTest.dynamicTest(
+                op.name(),
+                () ->
+                    assertAll(
+                        OpCatalog.entry(op).refusals().stream()
+                            .map(refusal -> () -> refuses(op.name(), refusal)))));
+  }
+
+  private void refuses(String name, Refusal refusal) {
+    try (Scope _ = Scope.open("law")) {
+      Tensor[] inputs =
+          refusal.inputs().stream()
+              .map(input -> input.tensor(device, Rng.of(1), Layout.CONTIGUOUS))
+              .toArray(Tensor[]::new);
+      ReverieException error =
+          assertThrows(
+              ReverieException.class,
+              () -> Ops.applyAll(refusal.op().apply(device), inputs),
+              refusal.message());
+      String message = error.getMessage();
+      assertTrue(message.startsWith(name) || message.startsWith("shape"), message);
+      assertTrue(
+          message.contains(refusal.message()), message + "\nshould contain: " + refusal.message());
+    }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> agreesOnRandomGraphs() {
+    return IntStream.range(0, 60)
+        .mapToObj(seed ->
+            DynamicTest.dynamicTest(
+                "seed " + seed,
+                () -> {
+                  try (Scope _ = Scope.open("law")) {
+                    List<Tensor> expected = new RandomGraph(seed).run(reference);
+                    List<Tensor> got = new RandomGraph(seed).run(device);
+                    assertEquals(expected.size(), got.size());
+                    for (int i = 0; i < got.size(); i++) {
+                      new Agreement(new Tolerance.Close(1e-4, 1e-4), expected.get(i))
+                          .check("tensor " + i, got.get(i));
+                    }
+                  }
+                }));
+  }
+
+  @Test
+  void worksForSeveralCallersAtOnce() throws Exception {
+    Device shared = devices.getLast();
+    List<Sample> samples =
+        OpCatalog.samples().stream()
+            .filter(s -> !s.differentiable() && !s.inputs().isEmpty())
+            .limit(60)
+            .toList();
+    try (ExecutorService callers = Executors.newFixedThreadPool(2)) {
+      List<Future<?>> all =
+          IntStream.range(0, 2)
+              .<Future<?>>mapToObj(_ ->
+                  callers.submit(() -> {
+                    for (Sample sample : samples) {
+                      try (Scope _ = Scope.open("caller")) {
+                        Tensor[] once = run(sample, shared, sample.inputs(shared));
+                        Tensor[] again = run(sample, shared, sample.inputs(shared));
+                        for (int i = 0; i < once.length; i++) {
+                          Agreement.checkBits(sample.label(), once[i], again[i]);
+                        }
+                      }
+                    }
+                  }))
+              .toList();
+      for (Future<?> caller : all) {
+        caller.get();
+      }
+    }
+  }
+
+  /** A target inside a larger tensor of NaN, at an offset that no vector is aligned to. */
+  private static final class Window {
+    private static final int MARGIN = 67;
+    private final Tensor all;
+    private final Tensor target;
+    private final int size;
+
+    Window(Device device, TensorType type) {
+      size = Math.toIntExact(type.shape().size());
+      int length = size + 2 * MARGIN;
+      if (type.dtype().isFloating()) {
+        double[] nan = new double[length];
+        Arrays.fill(nan, Double.NaN);
+        all = device.tensor(nan, length);
+      } else {
+        all = device.indices(IntStream.range(0, length).map(_ -> -1).toArray(), length);
+      }
+      target = all.slice(0, MARGIN, MARGIN + size).reshape(type.shape().dims());
+    }
+
+    Tensor target() {
+      return target;
+    }
+
+    void checkSurroundings(String what) {
+      double[] values = all.toDoubles();
+      for (int i = 0; i < values.length; i++) {
+        boolean inside = i >= MARGIN && i < MARGIN + size;
+        assertTrue(
+            inside || Double.isNaN(values[i]) || values[i] == -1,
+            what + " wrote at " + (i - MARGIN));
+      }
+    }
+  }
+}
