@@ -10,6 +10,9 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Typed reading of a config.json, whose values may be left out, null, or one value for a list. */
 record ConfigReader(ObjectNode json) {
+  /** Beyond every model, and small enough that products with a layer's width factor are exact. */
+  private static final int LARGEST = 1 << 20;
+
   static ReverieException error(String key, String expected, Object got) {
     return new ReverieException(
         "unet config: " + key + ": expected " + expected + ", got " + got,
@@ -20,8 +23,9 @@ record ConfigReader(ObjectNode json) {
     return json.path(key).isMissingNode() || json.path(key).isNull();
   }
 
-  int integer(String key, int fallback) {
-    return json.has(key) ? integer(key, json.get(key)) : fallback;
+  /** A whole number from 1 on. */
+  int count(String key, int fallback) {
+    return json.has(key) ? count(key, json.get(key)) : fallback;
   }
 
   double number(String key, double fallback) {
@@ -63,16 +67,16 @@ record ConfigReader(ObjectNode json) {
     return json.has(key) ? list(key, json.get(key), ConfigReader::text) : fallback;
   }
 
-  List<Integer> integers(String key, List<Integer> fallback) {
-    return json.has(key) ? list(key, json.get(key), ConfigReader::integer) : fallback;
+  List<Integer> counts(String key, List<Integer> fallback) {
+    return json.has(key) ? list(key, json.get(key), ConfigReader::count) : fallback;
   }
 
   /** One whole number per level; a single one stands for all. */
-  List<Integer> integers(String key, int fallback, int levels) {
+  List<Integer> counts(String key, int fallback, int levels) {
     if (!json.has(key) || !json.get(key).isArray()) {
-      return repeated(integer(key, fallback), levels);
+      return repeated(count(key, fallback), levels);
     }
-    return sized(key, list(key, json.get(key), ConfigReader::integer), levels);
+    return sized(key, list(key, json.get(key), ConfigReader::count), levels);
   }
 
   /** One flag per level; a single one stands for all. */
@@ -106,9 +110,12 @@ record ConfigReader(ObjectNode json) {
     return List.copyOf(out);
   }
 
-  private static int integer(String key, JsonNode value) {
-    if (!value.isIntegralNumber()) {
-      throw error(key, "a whole number", value);
+  private static int count(String key, JsonNode value) {
+    if (!value.isIntegralNumber()
+        || !value.canConvertToInt()
+        || value.intValue() < 1
+        || value.intValue() > LARGEST) {
+      throw error(key, "a whole number from 1 to " + LARGEST, value);
     }
     return value.intValue();
   }

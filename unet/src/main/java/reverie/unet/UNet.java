@@ -77,7 +77,13 @@ public final class UNet implements AutoCloseable {
 
   /** A new model with random parameters. */
   public static UNet random(UNetConfig config, Device device, Rng rng) {
-    return owning(config, Parameters.random(device, rng));
+    Parameters parameters = Parameters.random(device, rng);
+    try {
+      return new UNet(config, parameters);
+    } catch (RuntimeException e) {
+      parameters.close();
+      throw e;
+    }
   }
 
   /**
@@ -88,15 +94,6 @@ public final class UNet implements AutoCloseable {
    */
   public static UNet load(Path folder, Device device) {
     return UNetFolder.load(folder, device);
-  }
-
-  static UNet owning(UNetConfig config, Parameters parameters) {
-    try {
-      return new UNet(config, parameters);
-    } catch (RuntimeException e) {
-      parameters.close();
-      throw e;
-    }
   }
 
   /**

@@ -149,13 +149,13 @@ public record UNetConfig(
             "down_block_types",
             List.of("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"));
     int levels = down.size();
-    List<Integer> channels = c.integers("block_out_channels", List.of(224, 448, 672, 896));
+    List<Integer> channels = c.counts("block_out_channels", List.of(224, 448, 672, 896));
     boolean oneHead = c.json().has("attention_head_dim") && c.isNull("attention_head_dim");
-    int groups = c.integer("norm_num_groups", 32);
+    int groups = c.count("norm_num_groups", 32);
     boolean scaleShift = scaleShift(c);
     int attentionGroups = scaleShift ? 0 : groups;
     if (!c.isNull("attn_norm_num_groups")) {
-      attentionGroups = c.integer("attn_norm_num_groups", 0);
+      attentionGroups = c.count("attn_norm_num_groups", 1);
     }
     return build(
         c,
@@ -167,8 +167,8 @@ public record UNetConfig(
             "up_block_types",
             List.of("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")),
         channels,
-        ConfigReader.repeated(c.integer("layers_per_block", 2), levels),
-        oneHead ? channels : ConfigReader.repeated(c.integer("attention_head_dim", 8), levels),
+        ConfigReader.repeated(c.count("layers_per_block", 2), levels),
+        oneHead ? channels : ConfigReader.repeated(c.count("attention_head_dim", 8), levels),
         List.of(),
         attentionGroups,
         scaleShift);
@@ -193,10 +193,10 @@ public record UNetConfig(
         c.texts(
             "up_block_types",
             List.of("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")),
-        c.integers("block_out_channels", List.of(320, 640, 1280, 1280)),
-        c.integers("layers_per_block", 2, levels),
-        c.integers("attention_head_dim", 8, levels),
-        c.integers("cross_attention_dim", 1280, levels),
+        c.counts("block_out_channels", List.of(320, 640, 1280, 1280)),
+        c.counts("layers_per_block", 2, levels),
+        c.counts("attention_head_dim", 8, levels),
+        c.counts("cross_attention_dim", 1280, levels),
         0,
         scaleShift(c));
   }
@@ -226,16 +226,14 @@ public record UNetConfig(
     ConfigReader.sized("up_block_types", up, levels);
     ConfigReader.sized("block_out_channels", channels, levels);
     int timeDim =
-        c.isNull("time_embedding_dim")
-            ? 4 * channels.getFirst()
-            : c.integer("time_embedding_dim", 0);
+        c.isNull("time_embedding_dim") ? 4 * channels.getFirst() : c.count("time_embedding_dim", 1);
     List<String> samplers = List.of("conv", "resnet");
     return new UNetConfig(
         MAPPER.writeValueAsString(c.json()),
         conditioned,
         sampleSize(c),
-        c.integer("in_channels", defaultImageChannels),
-        c.integer("out_channels", defaultImageChannels),
+        c.count("in_channels", defaultImageChannels),
+        c.count("out_channels", defaultImageChannels),
         c.flag("center_input_sample", false),
         c.flag("flip_sin_to_cos", true),
         c.number("freq_shift", 0),
@@ -247,28 +245,36 @@ public record UNetConfig(
         layers,
         headDim,
         crossDim,
-        c.integers("transformer_layers_per_block", 1, levels),
+        c.counts("transformer_layers_per_block", 1, levels),
         c.flags("only_cross_attention", false, levels),
         c.flag("use_linear_projection", false),
         c.flag("add_attention", true),
         attentionGroups,
-        c.integer("downsample_padding", 1),
+        padding(c),
         !conditioned && c.choice("downsample_type", "conv", samplers).equals("resnet"),
         !conditioned && c.choice("upsample_type", "conv", samplers).equals("resnet"),
         c.number("mid_block_scale_factor", 1),
         c.choice("act_fn", "silu", List.of("silu", "swish", "gelu", "relu")),
-        c.integer("norm_num_groups", 32),
+        c.count("norm_num_groups", 32),
         c.number("norm_eps", 1e-5),
         scaleShift,
-        conditioned ? c.integer("conv_in_kernel", 3) : 3,
-        conditioned ? c.integer("conv_out_kernel", 3) : 3);
+        conditioned ? c.count("conv_in_kernel", 3) : 3,
+        conditioned ? c.count("conv_out_kernel", 3) : 3);
+  }
+
+  private static int padding(ConfigReader c) {
+    double padding = c.number("downsample_padding", 1);
+    if (padding != 0 && padding != 1) {
+      throw ConfigReader.error("downsample_padding", "0 or 1", padding);
+    }
+    return (int) padding;
   }
 
   private static List<Integer> sampleSize(ConfigReader c) {
     if (c.isNull("sample_size")) {
       return List.of();
     }
-    return c.integers("sample_size", 0, 2);
+    return c.counts("sample_size", 1, 2);
   }
 
   /** Number of resolutions. */

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import reverie.autograd.nn.Parameters;
@@ -53,14 +54,18 @@ final class UNetFolder {
                   + ".from_pretrained(folder).save_pretrained(folder)"
               : "the download may be incomplete");
     }
-    UNet model = UNet.owning(config, Parameters.zeros(device));
-    try {
-      StateDict.load(model.parameters(), weights, UNetFolder::currentName);
-      return model;
-    } catch (RuntimeException e) {
-      model.close();
-      throw e;
+    return load(config, weights, device, UNetFolder::currentName);
+  }
+
+  /** Compares names and shapes before any memory is asked for: config.json may claim anything. */
+  static UNet load(
+      UNetConfig config, Path weights, Device device, UnaryOperator<String> toParameter) {
+    try (Parameters shapes = Parameters.shapesOnly()) {
+      StateDict.check(new UNet(config, shapes).parameters(), weights, toParameter);
     }
+    UNet model = new UNet(config, Parameters.zeros(device));
+    StateDict.load(model.parameters(), weights, toParameter);
+    return model;
   }
 
   /** Today's name of a tensor. */

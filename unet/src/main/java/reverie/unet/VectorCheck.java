@@ -9,8 +9,6 @@ import java.util.List;
 import java.util.Map;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
-import reverie.autograd.nn.Parameters;
-import reverie.autograd.nn.StateDict;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -70,9 +68,9 @@ public final class VectorCheck {
                 + ": expected metadata \"config\" with the model's config.json, got "
                 + file.metadata().keySet());
       }
-      try (UNet model = UNet.owning(UNetConfig.parse(config), Parameters.zeros(device));
+      UNetConfig parsed = UNetConfig.parse(config);
+      try (UNet model = UNetFolder.load(parsed, path, device, VectorCheck::parameterName);
           Scope _ = Scope.open("check")) {
-        StateDict.load(model.parameters(), path, VectorCheck::parameterName);
         return new VectorCheck(file, device).compare(model);
       }
     }

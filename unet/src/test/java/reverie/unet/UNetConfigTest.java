@@ -80,6 +80,10 @@ class UNetConfigTest {
         "norm_num_groups=3",
         "attention_head_dim=64",
         "sample_size=[1, 2, 3]",
+        "block_out_channels=[-8, 16]",
+        "layers_per_block=0",
+        "in_channels=99999999999",
+        "downsample_padding=2",
         "block_out_channels=[]"
       })
   void whatIsNotSupportedIsNamed(String setting) {

@@ -143,6 +143,14 @@ class UNetTest {
     assertTrue(loading(folder).contains("UNet2DConditionModel.from_pretrained"));
     Files.writeString(folder.resolve(WEIGHTS), "cut off");
     assertTrue(loading(folder).contains(WEIGHTS));
+    // Refused before memory is asked for: this would be hundreds of terabytes.
+    Map<String, Object> huge = Configs.plain();
+    huge.put("block_out_channels", List.of(1 << 20, 1 << 20));
+    try (UNet other = UNet.random(UNetConfig.of(Configs.plain()), device, Rng.of(1))) {
+      other.save(folder.resolve("huge"));
+    }
+    Files.writeString(folder.resolve("huge/config.json"), UNetConfig.of(huge).json());
+    assertTrue(loading(folder.resolve("huge")).contains("expected [1048576, 3, 3, 3]"));
     try (UNet other = UNet.random(UNetConfig.of(Configs.plain()), device, Rng.of(1))) {
       other.save(folder.resolve("other"));
     }

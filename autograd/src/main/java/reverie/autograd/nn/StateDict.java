@@ -36,14 +36,7 @@ public final class StateDict {
    */
   public static void load(Parameters parameters, Path path, UnaryOperator<String> toParameter) {
     try (Safetensors file = Safetensors.open(path)) {
-      Map<String, String> inFile = new LinkedHashMap<>();
-      for (String name : file.names()) {
-        String parameter = toParameter.apply(name);
-        if (parameter != null) {
-          inFile.put(parameter, name);
-        }
-      }
-      check(parameters, path, file, inFile);
+      Map<String, String> inFile = matched(parameters, path, file, toParameter);
       for (Parameter p : parameters.all()) {
         try (Scope _ = Scope.open("load")) {
           p.value().assign(read(file, inFile.get(p.name()), p));
@@ -52,7 +45,43 @@ public final class StateDict {
     }
   }
 
-  private static void check(
+  /**
+   * What {@link #load(Parameters, Path, UnaryOperator)} checks, of parameters that may be shapes
+   * only.
+   *
+   * @throws ReverieException if the file does not fit
+   */
+  public static void check(Parameters parameters, Path path, UnaryOperator<String> toParameter) {
+    try (Safetensors file = Safetensors.open(path)) {
+      matched(parameters, path, file, toParameter);
+    }
+  }
+
+  /** From names of parameters to names in the file, after all checks. */
+  private static Map<String, String> matched(
+      Parameters parameters, Path path, Safetensors file, UnaryOperator<String> toParameter) {
+    Map<String, String> inFile = new LinkedHashMap<>();
+    for (String name : file.names()) {
+      String parameter = toParameter.apply(name);
+      String other = parameter == null ? null : inFile.put(parameter, name);
+      if (other != null) {
+        throw new ReverieException(
+            "load: "
+                + path
+                + ": expected one tensor for "
+                + parameter
+                + ", got \""
+                + other
+                + "\" and \""
+                + name
+                + "\"");
+      }
+    }
+    match(parameters, path, file, inFile);
+    return inFile;
+  }
+
+  private static void match(
       Parameters parameters, Path path, Safetensors file, Map<String, String> inFile) {
     List<String> missing = new ArrayList<>();
     Map<String, String> unexpected = new LinkedHashMap<>(inFile);

@@ -32,7 +32,7 @@ public final class Ema implements AutoCloseable {
     this.warmUp = warmUp;
   }
 
-  /** Moves the average towards the present values. */
+  /** Moves the average of what is trained towards the present values. */
   public void update() {
     double d = warmUp ? Math.min(decay, (1.0 + updates) / (10.0 + updates)) : decay;
     updates++;
@@ -41,8 +41,10 @@ public final class Ema implements AutoCloseable {
       List<Parameter> now = source.all();
       List<Parameter> averaged = average.all();
       for (int i = 0; i < now.size(); i++) {
-        Tensor a = averaged.get(i).value();
-        Ops.update(new Lerp(), new Tensor[] {a}, a, now.get(i).value(), weight);
+        if (now.get(i).trainable()) {
+          Tensor a = averaged.get(i).value();
+          Ops.update(new Lerp(), new Tensor[] {a}, a, now.get(i).value(), weight);
+        }
       }
     }
   }
