@@ -37,7 +37,7 @@ final class Direct implements Interpreter {
 
   @Override
   public Tensor[] apply(Op op, Tensor... inputs) {
-    List<TensorType> types = op.infer(types(inputs));
+    List<TensorType> types = infer(op, inputs);
     Tensor view = view(op, inputs, types);
     if (view != null) {
       return new Tensor[] {view};
@@ -72,7 +72,7 @@ final class Direct implements Interpreter {
 
   @Override
   public void update(Op op, Tensor[] targets, Tensor... inputs) {
-    List<TensorType> types = op.infer(types(inputs));
+    List<TensorType> types = infer(op, inputs);
     Device device = device(op, inputs);
     boolean fit = targets.length == types.size();
     for (int i = 0; fit && i < targets.length; i++) {
@@ -237,23 +237,26 @@ final class Direct implements Interpreter {
   }
 
   private static Device device(Op op, Tensor[] inputs) {
-    Device device =
-        switch (op) {
-          case Fill f -> f.device();
-          case RandomNormal r -> r.device();
-          default -> inputs[0].device();
-        };
+    return switch (op) {
+      case Fill f -> f.device();
+      case RandomNormal r -> r.device();
+      default -> inputs[0].device();
+    };
+  }
+
+  /** The types of the outputs, after all checks of the inputs. */
+  private static List<TensorType> infer(Op op, Tensor[] inputs) {
     for (Tensor t : inputs) {
-      if (t.device() != device) {
+      if (t.device() != inputs[0].device()) {
         throw new ReverieException(
             op.name()
                 + ": expected all inputs on one device, got "
-                + device
+                + inputs[0].device()
                 + " and "
                 + t.device());
       }
     }
-    return device;
+    return op.infer(types(inputs));
   }
 
   private static List<TensorType> types(Tensor[] inputs) {
