@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.infra.Blackhole;
+import org.openjdk.jmh.results.Result;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.Options;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.VerboseMode;
+import reverie.tensor.DType;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
+import reverie.tensor.catalog.Cost;
+import reverie.tensor.catalog.OpCatalog;
+import reverie.tensor.catalog.Sample;
+import reverie.tensor.op.Op;
+
+/**
+ * How fast the processor carries out single operations, with the cost of the seam and of memory
+ * included. The rates are of the least work possible ({@link Cost}), so they compare with what the
+ * machine can do.
+ */
+@State(org.openjdk.jmh.annotations.Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 500, timeUnit = TimeUnit.MILLISECONDS)
+@Measurement(iterations = 5, time = 500, timeUnit = TimeUnit.MILLISECONDS)
+public class Operation {
+  /** The label of what is measured. */
+  @Param("chosen by main")
+  public String label;
+
+  private Scope scope;
+  private Op op;
+  private Tensor[] inputs;
+
+  /** Makes the inputs. */
+  @Setup
+  public void open() {
+    Sample sample = all().filter(s -> s.label().equals(label)).findFirst().orElseThrow();
+    Device device = Device.cpu();
+    scope = Scope.open("benchmark");
+    op = sample.op().apply(device);
+    inputs = sample.inputs(device);
+  }
+
+  /** Frees the inputs. */
+  @TearDown
+  public void close() {
+    scope.close();
+  }
+
+  /** Once. */
+  @Benchmark
+  public void run(Blackhole hole) {
+    try (Scope _ = Scope.open("once")) {
+      hole.consume(Ops.applyAll(op, inputs));
+    }
+  }
+
+  /**
+   * Prints a row for each workload; given a word, for each workload and sample of the catalogue
+   * whose label contains it.
+   */
+  public static void main(String[] arguments) throws RunnerException {
+    List<Sample> chosen =
+        arguments.length == 0 || arguments[0].isBlank()
+            ? Workloads.all()
+            : all().filter(s -> s.label().contains(arguments[0])).toList();
+    if (chosen.isEmpty()) {
+      throw new IllegalArgumentException("no operation's label contains '" + arguments[0] + "'");
+    }
+    System.out.printf("%12s %8s %9s %8s  %s%n", "µs", "±", "GFLOP/s", "GB/s", "operation");
+    for (Sample sample : chosen) {
+      Result<?> time = new Runner(options(sample.label())).runSingle().getPrimaryResult();
+      Cost cost = cost(sample);
+      System.out.printf(
+          "%12.2f %8.2f %9.2f %8.2f  %s%n",
+          time.getScore() / 1e3,
+          time.getScoreError() / 1e3,
+          cost.flops() / time.getScore(),
+          cost.bytes() / time.getScore(),
+          sample.label());
+    }
+  }
+
+  private static Stream<Sample> all() {
+    return Stream.concat(Workloads.all().stream(), OpCatalog.samples().stream());
+  }
+
+  private static Options options(String label) {
+    return new OptionsBuilder()
+        .include(Operation.class.getName())
+        .param("label", label)
+        .verbosity(VerboseMode.SILENT)
+        .build();
+  }
+
+  private static Cost cost(Sample sample) {
+    List<TensorType> types =
+        sample.inputs().stream()
+            .map(input -> new TensorType(input.index() ? DType.I32 : DType.F32, input.shape()))
+            .toList();
+    return Cost.of(sample.op().apply(Device.cpu()), types);
+  }
+}
