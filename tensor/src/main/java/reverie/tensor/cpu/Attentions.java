@@ -1,48 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
+import static jdk.incubator.vector.VectorOperators.EXP;
+import static jdk.incubator.vector.VectorOperators.LOG;
 import static reverie.tensor.cpu.Memory.BYTES;
+import static reverie.tensor.cpu.Memory.SPECIES;
+import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.get;
+import static reverie.tensor.cpu.Memory.load;
+import static reverie.tensor.cpu.Memory.set;
+import static reverie.tensor.cpu.Memory.store;
+
+import jdk.incubator.vector.FloatVector;
 
 /**
- * Attention and its gradient, head by head: scores live in working memory that fits the
- * second-level cache and are never written to a tensor (Dao et al. 2022).
+ * Attention and its gradient, head by head: scores live in working memory that fits the second-level cache and are
+ * never written to a tensor (Dao et al. 2022).
+ *
+ * <p>Scores are held transposed, keys down and queries across, with queries filled up to whole vectors. So softmax needs
+ * no sums within a vector, narrow heads use whole vectors too, and the scores are read as they lie by the next product.
  */
 final class Attentions {
   /** Queries whose scores are held at once. */
-  private static final int QUERIES = 8 * Tile.ROWS;
+  private static final int QUERIES = 64;
 
   private Attentions() {}
 
   /** Sizes: heads (batch included), queries, keys, width of keys and of values. */
   record Form(int b, int tq, int tk, int d, int dv, float scale) {}
 
-  static void forward(Parallel parallel, Form f, long q, long k, long v, long y, long logSumExp) {
-    int blocks = Math.max(1, (f.tq + QUERIES - 1) / QUERIES);
-    // Few heads: their queries are shared out too, and each piece packs the keys again.
-    int parts = f.b >= 2 * parallel.threads() ? 1 : blocks;
-    parallel.forEach(
-        f.b * parts,
-        i -> {
-          int head = i / parts;
-          int first = parts == 1 ? 0 : i % parts * QUERIES;
-          int end = parts == 1 ? f.tq : Math.min(f.tq, first + QUERIES);
-          Scratch scratch = Scratch.mine();
-          long mark = scratch.mark();
-          Right keys = packed(scratch, k + 4L * head * f.tk * f.d, 4, 4L * f.d, f.d, f.tk);
-          Right values = rows(scratch, v + 4L * head * f.tk * f.dv, f.tk, f.dv);
-          long scores = scratch.takeFloats((long) QUERIES * f.tk);
-          for (int at = first; at < end; at += QUERIES) {
-            int count = Math.min(QUERIES, end - at);
-            long row = (long) head * f.tq + at;
-            product(scratch, q + 4 * row * f.d, 4L * f.d, 4, keys, count, f.tk, f.d, scores);
-            for (int r = 0; r < count; r++) {
-              long score = scores + 4L * r * f.tk;
-              Memory.set(logSumExp + 4 * (row + r), Softmaxes.row(score, score, f.tk, f.scale));
-            }
-            product(scratch, scores, 4L * f.tk, 4, values, count, f.dv, f.tk, y + 4 * row * f.dv);
-          }
-          scratch.release(mark);
-        });
+  static void forward(
+      Parallel parallel, Form f, long q, long k, long v, long y, long logSumExp) {
+    int blocks = (f.tq + QUERIES - 1) / QUERIES;
+    parallel.forEach(f.b * blocks, i -> {
+      int head = i / blocks;
+      int first = i % blocks * QUERIES;
+      long row = (long) head * f.tq + first;
+      block(
+          f,
+          Math.min(QUERIES, f.tq - first),
+          q + 4 * row * f.d,
+          k + 4L * head * f.tk * f.d,
+          v + 4L * head * f.tk * f.dv,
+          y + 4 * row * f.dv,
+          logSumExp + 4 * row);
+    });
+  }
+
+  private static void block(Form f, int count, long q, long k, long v, long y, long logSumExp) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    int lanes = (count + WIDTH - 1) / WIDTH * WIDTH;
+    long scores = scratch.takeFloats((long) f.tk * lanes);
+    long logs = scratch.takeFloats(lanes);
+    long totals = scratch.takeFloats(lanes);
+    long result = scratch.takeFloats((long) f.dv * lanes);
+    Right queries = transposed(scratch, q, count, f.d);
+    product(scratch, k, 4L * f.d, 4, queries, f.tk, lanes, f.d, scores);
+    for (int i = 0; i < lanes; i += WIDTH) {
+      softmax(scores + 4L * i, 4L * lanes, f.tk, f.scale, totals + 4L * i, logs + 4L * i);
+    }
+    Operand.copy(logs, logSumExp, count);
+    product(scratch, v, 4, 4L * f.dv, Right.inPlace(scores, 4L * lanes), f.dv, lanes, f.tk, result);
+    for (int i = 0; i < lanes; i += WIDTH) {
+      divide(result + 4L * i, 4L * lanes, f.dv, totals + 4L * i);
+    }
+    transpose(result, lanes, f.dv, count, y);
+    scratch.release(mark);
+  }
+
+  /** Down a column of vectors: x = exp(scale·x − largest), its sum, and log Σ exp(scale·x). */
+  private static void softmax(long x, long rowBytes, int rows, float scale, long total, long log) {
+    FloatVector even = load(x).mul(scale);
+    FloatVector odd = even;
+    int r = 1;
+    for (; r < rows - 1; r += 2) {
+      even = even.max(load(x + r * rowBytes).mul(scale));
+      odd = odd.max(load(x + (r + 1) * rowBytes).mul(scale));
+    }
+    if (r < rows) {
+      even = even.max(load(x + r * rowBytes).mul(scale));
+    }
+    FloatVector largest = even.max(odd);
+    FloatVector sum = FloatVector.zero(SPECIES);
+    for (r = 0; r < rows; r++) {
+      long at = x + r * rowBytes;
+      FloatVector e = load(at).mul(scale).sub(largest).lanewise(EXP);
+      store(e, at);
+      sum = sum.add(e);
+    }
+    store(sum, total);
+    store(sum.lanewise(LOG).add(largest), log);
+  }
+
+  private static void divide(long x, long rowBytes, int rows, long by) {
+    FloatVector one = FloatVector.broadcast(SPECIES, 1);
+    FloatVector factor = one.div(load(by));
+    for (int r = 0; r < rows; r++) {
+      store(load(x + r * rowBytes).mul(factor), x + r * rowBytes);
+    }
   }
 
   /** What the gradient reads and writes, all contiguous. */
@@ -50,38 +106,63 @@ final class Attentions {
       long q, long k, long v, long y, long logSumExp, long dy, long dq, long dk, long dv) {}
 
   static void backward(Parallel parallel, Form f, Gradient g) {
-    parallel.forEach(
-        f.b,
-        head -> {
-          Scratch scratch = Scratch.mine();
-          long mark = scratch.mark();
-          long q = g.q + 4L * head * f.tq * f.d;
-          long k = g.k + 4L * head * f.tk * f.d;
-          long v = g.v + 4L * head * f.tk * f.dv;
-          long y = g.y + 4L * head * f.tq * f.dv;
-          long dy = g.dy + 4L * head * f.tq * f.dv;
-          long p = scratch.takeFloats((long) f.tq * f.tk);
-          long ds = scratch.takeFloats((long) f.tq * f.tk);
-          Right keys = packed(scratch, k, 4, 4L * f.d, f.d, f.tk);
-          product(scratch, q, 4L * f.d, 4, keys, f.tq, f.tk, f.d, p);
-          Right values = packed(scratch, v, 4, 4L * f.dv, f.dv, f.tk);
-          product(scratch, dy, 4L * f.dv, 4, values, f.tq, f.tk, f.dv, ds);
-          for (int r = 0; r < f.tq; r++) {
-            long at = 4L * r * f.tk;
-            float shift = Memory.get(g.logSumExp + 4 * ((long) head * f.tq + r));
-            Softmaxes.exponentials(p + at, p + at, f.tk, f.scale, shift);
-            float dot = Softmaxes.dot(y + 4L * r * f.dv, dy + 4L * r * f.dv, f.dv);
-            Softmaxes.backwardRow(p + at, ds + at, ds + at, f.tk, dot, f.scale);
-          }
-          Right allDy = rows(scratch, dy, f.tq, f.dv);
-          product(
-              scratch, p, 4, 4L * f.tk, allDy, f.tk, f.dv, f.tq, g.dv + 4L * head * f.tk * f.dv);
-          Right allK = rows(scratch, k, f.tk, f.d);
-          product(scratch, ds, 4L * f.tk, 4, allK, f.tq, f.d, f.tk, g.dq + 4L * head * f.tq * f.d);
-          Right allQ = rows(scratch, q, f.tq, f.d);
-          product(scratch, ds, 4, 4L * f.tk, allQ, f.tk, f.d, f.tq, g.dk + 4L * head * f.tk * f.d);
-          scratch.release(mark);
-        });
+    parallel.forEach(f.b, head -> {
+      long queries = 4L * head * f.tq;
+      long keys = 4L * head * f.tk;
+      head(
+          f,
+          new Gradient(
+              g.q + queries * f.d,
+              g.k + keys * f.d,
+              g.v + keys * f.dv,
+              g.y + queries * f.dv,
+              g.logSumExp + queries,
+              g.dy + queries * f.dv,
+              g.dq + queries * f.d,
+              g.dk + keys * f.d,
+              g.dv + keys * f.dv));
+    });
+  }
+
+  private static void head(Form f, Gradient g) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    int lanes = (f.tq + WIDTH - 1) / WIDTH * WIDTH;
+    long p = scratch.takeFloats((long) f.tk * lanes);
+    long ds = scratch.takeFloats((long) f.tk * lanes);
+    product(scratch, g.k, 4L * f.d, 4, transposed(scratch, g.q, f.tq, f.d), f.tk, lanes, f.d, p);
+    product(scratch, g.v, 4L * f.dv, 4, transposed(scratch, g.dy, f.tq, f.dv), f.tk, lanes, f.dv, ds);
+    long logs = scratch.takeFloats(lanes);
+    long dots = scratch.takeFloats(lanes);
+    Memory.zero(logs, 4L * lanes);
+    Memory.zero(dots, 4L * lanes);
+    Operand.copy(g.logSumExp, logs, f.tq);
+    for (int i = 0; i < f.tq; i++) {
+      set(dots + 4L * i, Softmaxes.dot(g.y + 4L * i * f.dv, g.dy + 4L * i * f.dv, f.dv));
+    }
+    for (int i = 0; i < lanes; i += WIDTH) {
+      long at = 4L * i;
+      scores(p + at, ds + at, 4L * lanes, f.tk, f.scale, logs + at, dots + at);
+    }
+    product(scratch, p, 4L * lanes, 4, rows(scratch, g.dy, f.tq, f.dv), f.tk, f.dv, f.tq, g.dv);
+    product(scratch, ds, 4L * lanes, 4, rows(scratch, g.q, f.tq, f.d), f.tk, f.d, f.tq, g.dk);
+    long dq = scratch.takeFloats((long) f.d * lanes);
+    product(scratch, g.k, 4, 4L * f.d, Right.inPlace(ds, 4L * lanes), f.d, lanes, f.tk, dq);
+    transpose(dq, lanes, f.d, f.tq, g.dq);
+    scratch.release(mark);
+  }
+
+  /** Down a column of vectors: p = exp(scale·p − log) and ds = scale·p·(ds − dot). */
+  private static void scores(
+      long p, long ds, long rowBytes, int rows, float scale, long log, long dot) {
+    FloatVector logs = load(log);
+    FloatVector dots = load(dot);
+    for (int r = 0; r < rows; r++) {
+      long at = r * rowBytes;
+      FloatVector e = load(p + at).mul(scale).sub(logs).lanewise(EXP);
+      store(e, p + at);
+      store(load(ds + at).sub(dots).mul(e).mul(scale), ds + at);
+    }
   }
 
   private static void product(
@@ -89,8 +170,8 @@ final class Attentions {
     long mark = scratch.mark();
     Left left = Left.matrix(scratch, a, aRow, aStep, m, k, right.step());
     Result result = new Result(c, 4L * n, 0, m, n);
-    result.compute(
-        left, right, 0, result.tiles(), 0, Right.panels(n), scratch.take(2 * BYTES * Tile.ROWS));
+    long spare = scratch.take(2 * BYTES * Tile.ROWS);
+    result.compute(left, right, 0, result.tiles(), 0, Right.panels(n), spare);
     scratch.release(mark);
   }
 
@@ -101,6 +182,11 @@ final class Attentions {
         : packed(scratch, address, 4L * n, 4, k, n);
   }
 
+  /** The transpose of a contiguous n × k matrix as B. */
+  private static Right transposed(Scratch scratch, long address, int n, int k) {
+    return packed(scratch, address, 4, 4L * k, k, n);
+  }
+
   private static Right packed(
       Scratch scratch, long address, long rowBytes, long columnBytes, int k, int n) {
     Right right = Right.packed(scratch.take(Right.packedBytes(k, n)), k);
@@ -108,5 +194,16 @@ final class Attentions {
       right.pack(panel, address, rowBytes, columnBytes, 0, k, n);
     }
     return right;
+  }
+
+  /** to[columns, rows] from the first columns of a matrix with longer rows. */
+  private static void transpose(long from, int fromRow, int rows, int columns, long to) {
+    for (int row = 0; row < rows; row++) {
+      long source = from + 4L * row * fromRow;
+      long target = to + 4L * row;
+      for (int column = 0; column < columns; column++) {
+        set(target + 4L * column * rows, get(source + 4L * column));
+      }
+    }
   }
 }

@@ -3,10 +3,11 @@ package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.WIDTH;
-import static reverie.tensor.cpu.Memory.get;
 import static reverie.tensor.cpu.Memory.load;
-import static reverie.tensor.cpu.Memory.set;
+import static reverie.tensor.cpu.Memory.mask;
 import static reverie.tensor.cpu.Memory.store;
+
+import jdk.incubator.vector.VectorMask;
 
 /**
  * Where C goes: m rows of n neighbouring columns, and what is added to every row.
@@ -104,9 +105,14 @@ record Result(long address, long rowBytes, long bias, int m, int n) {
         store(load(from + at), to + at);
       }
     }
-    for (; i < columns; i++) {
+    if (i < columns) {
+      VectorMask<Float> rest = mask(i, columns);
       long at = 4L * i;
-      set(to + at, adds ? get(from + at) + get(add + at) : get(from + at));
+      if (adds) {
+        store(load(from + at, rest).add(load(add + at, rest)), to + at, rest);
+      } else {
+        store(load(from + at, rest), to + at, rest);
+      }
     }
   }
 }

@@ -8,6 +8,8 @@ import static reverie.tensor.cpu.Memory.load;
 import static reverie.tensor.cpu.Memory.set;
 import static reverie.tensor.cpu.Memory.store;
 
+import jdk.incubator.vector.FloatVector;
+
 /**
  * Where the columns of B lie, in panels of {@link Tile#COLUMNS}: in place if its rows are short and
  * whole vectors, otherwise packed.
@@ -61,7 +63,8 @@ record Right(long address, long step, long panelStride) {
       return;
     }
     for (int row = 0; columns < Tile.COLUMNS && row < k; row++) {
-      Memory.zero(to + row * step, 2 * BYTES);
+      store(FloatVector.zero(Memory.SPECIES), to + row * step);
+      store(FloatVector.zero(Memory.SPECIES), to + row * step + BYTES);
     }
     if (columnBytes == 4) {
       for (int row = 0; row < k; row++) {
