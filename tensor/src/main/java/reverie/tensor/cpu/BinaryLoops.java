@@ -93,7 +93,7 @@ final class BinaryLoops {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
       FloatVector density = x.mul(x).mul(-0.5f).lanewise(EXP).mul(DENSITY_AT_ZERO);
-      FloatVector distribution = UnaryLoops.erf(x.mul(SQRT_HALF)).add(1).mul(0.5f);
+      FloatVector distribution = ErrorFunction.of(x.mul(SQRT_HALF)).add(1).mul(0.5f);
       store(load(dy + i).mul(x.mul(density).add(distribution)), out + i);
     }
   }

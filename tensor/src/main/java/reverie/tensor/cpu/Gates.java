@@ -34,7 +34,7 @@ final class Gates {
       VectorMask<Float> lanes = mask(i, c);
       FloatVector a = load(x + 4L * i, lanes);
       FloatVector b = load(x + 4L * (c + i), lanes);
-      FloatVector gelu = b.mul(0.5f).mul(UnaryLoops.erf(b.mul(SQRT_HALF)).add(1));
+      FloatVector gelu = b.mul(0.5f).mul(ErrorFunction.of(b.mul(SQRT_HALF)).add(1));
       store(a.mul(gelu), y + 4L * i, lanes);
     }
   }
@@ -45,7 +45,7 @@ final class Gates {
       FloatVector a = load(x + 4L * i, lanes);
       FloatVector b = load(x + 4L * (c + i), lanes);
       FloatVector d = load(dy + 4L * i, lanes);
-      FloatVector distribution = UnaryLoops.erf(b.mul(SQRT_HALF)).add(1).mul(0.5f);
+      FloatVector distribution = ErrorFunction.of(b.mul(SQRT_HALF)).add(1).mul(0.5f);
       FloatVector density = b.mul(b).mul(-0.5f).lanewise(EXP).mul(DENSITY_AT_ZERO);
       store(d.mul(b).mul(distribution), dx + 4L * i, lanes);
       store(d.mul(a).mul(b.mul(density).add(distribution)), dx + 4L * (c + i), lanes);

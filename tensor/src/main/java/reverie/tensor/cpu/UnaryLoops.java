@@ -5,7 +5,6 @@ import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.COS;
 import static jdk.incubator.vector.VectorOperators.EXP;
 import static jdk.incubator.vector.VectorOperators.GT;
-import static jdk.incubator.vector.VectorOperators.LE;
 import static jdk.incubator.vector.VectorOperators.LOG;
 import static jdk.incubator.vector.VectorOperators.LOG1P;
 import static jdk.incubator.vector.VectorOperators.LT;
@@ -52,35 +51,6 @@ final class UnaryLoops {
       case SQUARE -> square(out, a, bytes);
       case TANH -> tanh(out, a, bytes);
     }
-  }
-
-  /**
-   * The error function: an odd polynomial up to 1, then 1 − exp(polynomial), both Chebyshev
-   * interpolations of ours. Error below 2e-7.
-   */
-  static FloatVector erf(FloatVector x) {
-    FloatVector size = x.lanewise(ABS);
-    FloatVector u = x.mul(x);
-    FloatVector near = u.mul(7.875874871388078e-05f).add(-0.000801686430349946f);
-    near = near.fma(u, FloatVector.broadcast(SPECIES, 0.005189087241888046f));
-    near = near.fma(u, FloatVector.broadcast(SPECIES, -0.02685421146452427f));
-    near = near.fma(u, FloatVector.broadcast(SPECIES, 0.11283594369888306f));
-    near = near.fma(u, FloatVector.broadcast(SPECIES, -0.3761262595653534f));
-    near = near.fma(u, FloatVector.broadcast(SPECIES, 1.1283791065216064f)).mul(x);
-    FloatVector t = size.min(4).sub(2);
-    FloatVector far = t.mul(-6.12397244026397e-08f).add(1.8785971178658656e-06f);
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -1.995414095290471e-05f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, 0.00013477072934620082f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -0.0007329180953092873f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, 0.003571333596482873f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -0.016465017572045326f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -0.9237509965896606f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -4.418160915374756f));
-    far = far.fma(t, FloatVector.broadcast(SPECIES, -5.364941120147705f)).lanewise(EXP);
-    FloatVector one = FloatVector.broadcast(SPECIES, 1);
-    far = one.sub(far);
-    far = far.blend(far.neg(), x.compare(LT, 0));
-    return far.blend(near, size.compare(LE, 1));
   }
 
   static void affine(long out, long a, long bytes, float scale, float shift) {
@@ -131,7 +101,7 @@ final class UnaryLoops {
 
   private static void erf(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
-      store(erf(load(a + i)), out + i);
+      store(ErrorFunction.of(load(a + i)), out + i);
     }
   }
 
@@ -144,7 +114,7 @@ final class UnaryLoops {
   private static void gelu(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
-      store(x.mul(0.5f).mul(erf(x.mul(SQRT_HALF)).add(1)), out + i);
+      store(x.mul(0.5f).mul(ErrorFunction.of(x.mul(SQRT_HALF)).add(1)), out + i);
     }
   }
 
