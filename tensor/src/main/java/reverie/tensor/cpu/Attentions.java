@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
-import static jdk.incubator.vector.VectorOperators.EXP;
-import static jdk.incubator.vector.VectorOperators.LOG;
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.SPECIES;
 import static reverie.tensor.cpu.Memory.WIDTH;
@@ -85,12 +83,15 @@ final class Attentions {
     FloatVector sum = FloatVector.zero(SPECIES);
     for (r = 0; r < rows; r++) {
       long at = x + r * rowBytes;
-      FloatVector e = load(at).mul(scale).sub(largest).lanewise(EXP);
+      FloatVector e = Exponential.of(load(at).mul(scale).sub(largest));
       store(e, at);
       sum = sum.add(e);
     }
     store(sum, total);
-    store(sum.lanewise(LOG).add(largest), log);
+    store(largest, log);
+    for (int i = 0; i < BYTES; i += 4) {
+      set(log + i, (float) (Math.log(get(total + i)) + get(log + i)));
+    }
   }
 
   private static void divide(long x, long rowBytes, int rows, long by) {
@@ -159,7 +160,7 @@ final class Attentions {
     FloatVector dots = load(dot);
     for (int r = 0; r < rows; r++) {
       long at = r * rowBytes;
-      FloatVector e = load(p + at).mul(scale).sub(logs).lanewise(EXP);
+      FloatVector e = Exponential.of(load(p + at).mul(scale).sub(logs));
       store(e, p + at);
       store(load(ds + at).sub(dots).mul(e).mul(scale), ds + at);
     }

@@ -2,7 +2,6 @@
 package reverie.tensor.cpu;
 
 import static jdk.incubator.vector.VectorOperators.ABS;
-import static jdk.incubator.vector.VectorOperators.EXP;
 import static jdk.incubator.vector.VectorOperators.LE;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static reverie.tensor.cpu.Memory.SPECIES;
@@ -47,7 +46,7 @@ final class ErrorFunction {
     FloatVector near = N6.fma(u, N5).fma(u, N4).fma(u, N3).fma(u, N2).fma(u, N1).fma(u, N0).mul(x);
     FloatVector t = size.min(4).sub(2);
     FloatVector log = F9.fma(t, F8).fma(t, F7).fma(t, F6).fma(t, F5).fma(t, F4).fma(t, F3);
-    FloatVector far = ONE.sub(log.fma(t, F2).fma(t, F1).fma(t, F0).lanewise(EXP));
+    FloatVector far = ONE.sub(Exponential.of(log.fma(t, F2).fma(t, F1).fma(t, F0)));
     return far.blend(far.neg(), x.compare(LT, 0)).blend(near, size.compare(LE, 1));
   }
 }

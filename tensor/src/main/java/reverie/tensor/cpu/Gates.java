@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
-import static jdk.incubator.vector.VectorOperators.EXP;
 import static reverie.tensor.cpu.Memory.WIDTH;
 import static reverie.tensor.cpu.Memory.load;
 import static reverie.tensor.cpu.Memory.mask;
@@ -46,7 +45,7 @@ final class Gates {
       FloatVector b = load(x + 4L * (c + i), lanes);
       FloatVector d = load(dy + 4L * i, lanes);
       FloatVector distribution = ErrorFunction.of(b.mul(SQRT_HALF)).add(1).mul(0.5f);
-      FloatVector density = b.mul(b).mul(-0.5f).lanewise(EXP).mul(DENSITY_AT_ZERO);
+      FloatVector density = Exponential.of(b.mul(b).mul(-0.5f)).mul(DENSITY_AT_ZERO);
       store(d.mul(b).mul(distribution), dx + 4L * i, lanes);
       store(d.mul(a).mul(b.mul(density).add(distribution)), dx + 4L * (c + i), lanes);
     }

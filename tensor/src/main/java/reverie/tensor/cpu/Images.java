@@ -10,7 +10,6 @@ import static reverie.tensor.cpu.Memory.store;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 import reverie.tensor.Tensor;
 
 /** Images made larger and smaller, and the densities of whole images. */
@@ -98,6 +97,6 @@ final class Images {
       FloatVector d = load(x + 4L * i, lanes).sub(load(mean + 4L * i, lanes));
       sum = d.fma(d, sum);
     }
-    return sum.reduceLanes(VectorOperators.ADD);
+    return Lanes.sum(sum);
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static reverie.tensor.cpu.Memory.SPECIES;
 import static reverie.tensor.cpu.Memory.WIDTH;
 import static reverie.tensor.cpu.Memory.get;
@@ -54,7 +53,7 @@ final class LayerNorms {
       FloatVector a = load(x + 4L * i).sub(centre);
       sum = a.fma(a, sum);
     }
-    float total = sum.reduceLanes(ADD);
+    float total = Lanes.sum(sum);
     for (; i < c; i++) {
       float a = get(x + 4L * i) - centre;
       total += a * a;
@@ -132,8 +131,8 @@ final class LayerNorms {
       store(load(beta, lanes).add(d), beta, lanes);
       store(d.fma(normalised, load(beta + 4L * c, lanes)), beta + 4L * c, lanes);
     }
-    float meanG = sumG.reduceLanes(ADD) / c;
-    float meanGx = sumGx.reduceLanes(ADD) / c;
+    float meanG = Lanes.sum(sumG) / c;
+    float meanGx = Lanes.sum(sumGx) / c;
     for (int i = 0; i < c; i += WIDTH) {
       VectorMask<Float> lanes = mask(i, c);
       FloatVector normalised = load(x + 4L * i, lanes).sub(mean).mul(rstd);

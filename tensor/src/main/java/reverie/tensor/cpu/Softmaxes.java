@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
-import static jdk.incubator.vector.VectorOperators.ADD;
-import static jdk.incubator.vector.VectorOperators.EXP;
 import static jdk.incubator.vector.VectorOperators.MAX;
 import static reverie.tensor.cpu.Memory.SPECIES;
 import static reverie.tensor.cpu.Memory.WIDTH;
@@ -90,16 +88,16 @@ final class Softmaxes {
     FloatVector sum = FloatVector.zero(SPECIES);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      FloatVector e = load(x + 4L * i).mul(scale).sub(shift).lanewise(EXP);
+      FloatVector e = Exponential.of(load(x + 4L * i).mul(scale).sub(shift));
       store(e, y + 4L * i);
       sum = sum.add(e);
     }
-    float total = sum.reduceLanes(ADD);
+    float total = Lanes.sum(sum);
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      FloatVector e = load(x + 4L * i, rest).mul(scale).sub(shift).lanewise(EXP);
+      FloatVector e = Exponential.of(load(x + 4L * i, rest).mul(scale).sub(shift));
       store(e, y + 4L * i, rest);
-      total += e.reduceLanes(ADD, rest);
+      total += Lanes.sum(FloatVector.zero(SPECIES).blend(e, rest));
     }
     return total;
   }
@@ -114,7 +112,7 @@ final class Softmaxes {
       VectorMask<Float> rest = mask(i, count);
       sum = load(a + 4L * i, rest).fma(load(b + 4L * i, rest), sum);
     }
-    return sum.reduceLanes(ADD);
+    return Lanes.sum(sum);
   }
 
   /** dx = scale·y·(dy − dot), where dx may be dy. */

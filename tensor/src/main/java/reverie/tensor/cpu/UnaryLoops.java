@@ -2,16 +2,9 @@
 package reverie.tensor.cpu;
 
 import static jdk.incubator.vector.VectorOperators.ABS;
-import static jdk.incubator.vector.VectorOperators.COS;
-import static jdk.incubator.vector.VectorOperators.EXP;
 import static jdk.incubator.vector.VectorOperators.GT;
-import static jdk.incubator.vector.VectorOperators.LOG;
-import static jdk.incubator.vector.VectorOperators.LOG1P;
 import static jdk.incubator.vector.VectorOperators.LT;
-import static jdk.incubator.vector.VectorOperators.POW;
-import static jdk.incubator.vector.VectorOperators.SIN;
 import static jdk.incubator.vector.VectorOperators.SQRT;
-import static jdk.incubator.vector.VectorOperators.TANH;
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.SPECIES;
 import static reverie.tensor.cpu.Memory.get;
@@ -26,6 +19,9 @@ import reverie.tensor.op.Unary;
 /**
  * Functions of one element over whole vectors, a loop each: one loop that took the function as a
  * parameter would be boxed at every vector.
+ *
+ * <p>Rare functions are taken one by one from {@link Math}, whose results do not depend on whether the code is compiled;
+ * those of the Vector API do (see {@link Exponential}).
  */
 final class UnaryLoops {
   private static final float SQRT_HALF = (float) Math.sqrt(0.5);
@@ -76,8 +72,8 @@ final class UnaryLoops {
       square(out, a, bytes);
       return;
     }
-    for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(POW, exponent), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      set(out + i, (float) Math.pow(get(a + i), exponent));
     }
   }
 
@@ -94,8 +90,8 @@ final class UnaryLoops {
   }
 
   private static void cos(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(COS), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      set(out + i, (float) Math.cos(get(a + i)));
     }
   }
 
@@ -107,7 +103,7 @@ final class UnaryLoops {
 
   private static void exp(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(EXP), out + i);
+      store(Exponential.of(load(a + i)), out + i);
     }
   }
 
@@ -119,15 +115,15 @@ final class UnaryLoops {
   }
 
   private static void log(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(LOG), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      set(out + i, (float) Math.log(get(a + i)));
     }
   }
 
   private static void logSigmoid(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += BYTES) {
-      FloatVector x = load(a + i);
-      store(x.min(0).sub(x.lanewise(ABS).neg().lanewise(EXP).lanewise(LOG1P)), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      double x = get(a + i);
+      set(out + i, (float) (Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)))));
     }
   }
 
@@ -147,7 +143,7 @@ final class UnaryLoops {
   private static void sigmoid(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector one = FloatVector.broadcast(SPECIES, 1);
-      store(one.div(load(a + i).neg().lanewise(EXP).add(1)), out + i);
+      store(one.div(Exponential.of(load(a + i).neg()).add(1)), out + i);
     }
   }
 
@@ -162,13 +158,13 @@ final class UnaryLoops {
   private static void silu(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
-      store(x.div(x.neg().lanewise(EXP).add(1)), out + i);
+      store(x.div(Exponential.of(x.neg()).add(1)), out + i);
     }
   }
 
   private static void sin(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(SIN), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      set(out + i, (float) Math.sin(get(a + i)));
     }
   }
 
@@ -186,8 +182,8 @@ final class UnaryLoops {
   }
 
   private static void tanh(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += BYTES) {
-      store(load(a + i).lanewise(TANH), out + i);
+    for (long i = 0; i < bytes; i += 4) {
+      set(out + i, (float) Math.tanh(get(a + i)));
     }
   }
 }
