@@ -7,7 +7,7 @@ import java.util.List;
  * All settings of {@code reverie pretrain}. What each means stands in {@code
  * pretrain/defaults.yaml}.
  *
- * @param data "icons", or a folder of PNG files whose names are the prompts
+ * @param data "icons", or a folder of PNG files with metadata.jsonl
  * @param model the U-Net
  * @param schedule the noise
  * @param steps optimiser steps
@@ -19,6 +19,8 @@ import java.util.List;
  * @param logEvery steps between two lines of metrics
  * @param sampleEvery steps between two grids of samples; 0 is never
  * @param checkpointEvery steps between checkpoints
+ * @param sampling how grids and the final evaluation are drawn
+ * @param evaluationSamples images drawn at the end for training and for held-out prompts; 0 is none
  * @param seed of everything random
  */
 public record PretrainConfig(
@@ -34,6 +36,8 @@ public record PretrainConfig(
     @Range(min = 1) int logEvery,
     @Range(min = 0) int sampleEvery,
     @Range(min = 1) int checkpointEvery,
+    FinetuneConfig.Sampling sampling,
+    @Range(min = 0) int evaluationSamples,
     long seed) {
 
   /**

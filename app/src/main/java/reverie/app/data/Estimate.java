@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.data;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.apache.commons.math3.distribution.TDistribution;
 import org.apache.commons.math3.stat.StatUtils;
 import org.apache.commons.math3.stat.interval.ConfidenceInterval;
@@ -44,5 +46,19 @@ public record Estimate(double mean, double low, double high, int n) {
         new TDistribution(null, n - 1).inverseCumulativeProbability((1 + CONFIDENCE) / 2);
     double half = quantile * Math.sqrt(StatUtils.variance(observations, mean) / n);
     return new Estimate(mean, mean - half, mean + half, n);
+  }
+
+  /**
+   * The form in which summaries are written.
+   *
+   * @return mean, ci95_low, ci95_high and n
+   */
+  public Map<String, Object> toMap() {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("mean", mean);
+    map.put("ci95_low", low);
+    map.put("ci95_high", high);
+    map.put("n", n);
+    return map;
   }
 }

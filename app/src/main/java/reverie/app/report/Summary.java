@@ -50,12 +50,12 @@ public record Summary(
    */
   public void write(RunFolder run) {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("reward_before", toMap(rewardBefore));
-    map.put("reward_after", toMap(rewardAfter));
-    map.put("heldout_before", toMap(heldoutBefore));
-    map.put("heldout_after", toMap(heldoutAfter));
-    map.put("retrieval_before", toMap(retrievalBefore));
-    map.put("retrieval_after", toMap(retrievalAfter));
+    map.put("reward_before", rewardBefore.toMap());
+    map.put("reward_after", rewardAfter.toMap());
+    map.put("heldout_before", heldoutBefore.toMap());
+    map.put("heldout_after", heldoutAfter.toMap());
+    map.put("retrieval_before", retrievalBefore.toMap());
+    map.put("retrieval_after", retrievalAfter.toMap());
     map.put("reward_queries", rewardQueries);
     map.put("seconds", seconds);
     map.put("peak_rss_mb", peakRssMb);
@@ -108,15 +108,6 @@ public record Summary(
     } catch (IOException e) {
       return Double.NaN;
     }
-  }
-
-  private static Map<String, Object> toMap(Estimate estimate) {
-    Map<String, Object> map = new LinkedHashMap<>();
-    map.put("mean", estimate.mean());
-    map.put("ci95_low", estimate.low());
-    map.put("ci95_high", estimate.high());
-    map.put("n", estimate.n());
-    return map;
   }
 
   private static Estimate estimate(JsonNode node) {

@@ -40,6 +40,21 @@ public final class CachedEncoder implements PromptEncoder {
     this.folder = folder;
   }
 
+  /**
+   * MiniLM with the cache of this user, {@code $XDG_CACHE_HOME/reverie/prompts} or {@code
+   * ~/.cache/reverie/prompts}.
+   *
+   * @return the encoder of the models that Reverie trains
+   */
+  public static CachedEncoder miniLm() {
+    String base = System.getenv("XDG_CACHE_HOME");
+    Path cache =
+        base == null || base.isEmpty()
+            ? Path.of(System.getProperty("user.home"), ".cache")
+            : Path.of(base);
+    return new CachedEncoder(new MiniLm(), cache.resolve("reverie").resolve("prompts"));
+  }
+
   @Override
   public String identity() {
     return encoder.identity();

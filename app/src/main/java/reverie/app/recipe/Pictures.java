@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntConsumer;
+import reverie.app.text.PromptEncoder;
+import reverie.app.text.PromptStates;
+import reverie.autograd.Tape;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.Guidance;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.Sampler;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+
+/**
+ * Draws pictures for prompts, batch by batch. Which picture comes out depends on the seed, the
+ * prompt's text and how many pictures of that prompt came before, not on batches or on other
+ * prompts, so that two models asked with the same seed can be compared picture by picture.
+ *
+ * @param policy the reverse process
+ * @param encoder for the prompts
+ * @param guidance scale of classifier-free guidance; 1 is off
+ * @param batchSize pictures in one pass
+ * @param size rows and columns of a picture
+ */
+public record Pictures(
+    ReversePolicy policy, PromptEncoder encoder, double guidance, int batchSize, int size) {
+
+  /**
+   * Draws one picture for each prompt.
+   *
+   * @param denoiser the model
+   * @param device where it computes
+   * @param prompts n prompts, repeats allowed
+   * @param seed of all pictures
+   * @param progress is told after each batch how many pictures are done
+   * @return {@code [n, size, size, 3]}, about −1 to 1
+   */
+  public float[] draw(
+      Denoiser denoiser, Device device, List<String> prompts, long seed, IntConsumer progress) {
+    Rng[] rows = rows(prompts, seed);
+    float[] all = new float[prompts.size() * size * size * 3];
+    int each = size * size * 3;
+    for (int from = 0; from < prompts.size(); from += batchSize) {
+      int to = Math.min(from + batchSize, prompts.size());
+      int first = from;
+      float[] drawn =
+          Tape.noGradient(() ->
+              batch(
+                  denoiser,
+                  device,
+                  prompts.subList(first, to),
+                  Arrays.copyOfRange(rows, first, to)));
+      System.arraycopy(drawn, 0, all, from * each, drawn.length);
+      progress.accept(to);
+    }
+    return all;
+  }
+
+  private float[] batch(Denoiser denoiser, Device device, List<String> prompts, Rng... rows) {
+    try (Scope _ = Scope.open("pictures")) {
+      var unconditional = guidance == 1 ? null : PromptStates.of(device, encoder, List.of(""));
+      Denoiser guided = new Guidance(denoiser, guidance, unconditional);
+      return new Sampler(policy, device)
+          .sample(guided, PromptStates.of(device, encoder, prompts), rows, size, size, 3)
+          .toFloats();
+    }
+  }
+
+  private static Rng[] rows(List<String> prompts, long seed) {
+    Rng[] rows = new Rng[prompts.size()];
+    List<String> before = new ArrayList<>();
+    for (int i = 0; i < rows.length; i++) {
+      String prompt = prompts.get(i);
+      long repeat = before.stream().filter(prompt::equals).count();
+      rows[i] = Rng.of(seed).fork(prompt).fork(repeat);
+      before.add(prompt);
+    }
+    return rows;
+  }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.PretrainConfig;
+import reverie.app.data.ImageFolder;
+import reverie.app.data.ImageSet;
+import reverie.app.data.SilkIcons;
+import reverie.app.run.Interruption;
+import reverie.app.run.Metrics;
+import reverie.app.run.Progress;
+import reverie.app.run.RunFolder;
+import reverie.app.text.PromptEncoder;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
+import reverie.autograd.optim.AdamW;
+import reverie.autograd.optim.Ema;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.autograd.optim.LearningRate;
+import reverie.diffusion.DenoisingLoss;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
+
+/**
+ * Makes a base model: trains a U-Net to denoise pictures given their prompts (Ho et al. 2020, eq.
+ * 14), with a running average of the weights, which is what is saved. All randomness is addressed
+ * by the seed and the step, so that a run that was interrupted and resumed ends with the same bits
+ * as one that was not.
+ */
+public final class Pretraining {
+  /** The finished model's folder in the run folder. */
+  public static final String MODEL = "model";
+
+  private static final String CHECKPOINT = "checkpoint.safetensors";
+
+  private final PretrainConfig config;
+  private final RunFolder run;
+  private final PromptEncoder encoder;
+  private final Device device;
+  private final BooleanSupplier stop;
+  private final SchedulerConfig scheduler;
+  private final Rng rng;
+
+  /** What is trained: the model on its weights, their average and the optimiser. */
+  private record Trained(UNet model, TrainingCheckpoint state, GradientAccumulator gradients) {}
+
+  /**
+   * Prepares a run.
+   *
+   * @param config the settings
+   * @param run where everything goes
+   * @param encoder for the prompts; its identity is kept with the model
+   * @param device where to compute
+   * @param stop asked after every step; true ends the run after a checkpoint
+   */
+  public Pretraining(
+      PretrainConfig config,
+      RunFolder run,
+      PromptEncoder encoder,
+      Device device,
+      BooleanSupplier stop) {
+    this.config = config;
+    this.run = run;
+    this.encoder = encoder;
+    this.device = device;
+    this.stop = stop;
+    scheduler = ModelShape.scheduler(config.schedule());
+    rng = Rng.of(config.seed());
+  }
+
+  /**
+   * Trains from the run's checkpoint, or from the beginning if there is none, to the end; then
+   * saves and measures.
+   *
+   * @return the folder of the model
+   * @throws Interruption.Stopped if asked to stop
+   */
+  public Path run() {
+    boolean icons = config.data().equals("icons");
+    ImageSet training = icons ? SilkIcons.training() : ImageFolder.read(Path.of(config.data()));
+    ImageSet heldOut = icons ? SilkIcons.heldOut() : training.where(_ -> false);
+    ImageSet real = icons ? SilkIcons.all() : training;
+    PretrainingResults results =
+        new PretrainingResults(config, run, encoder, device, real, training, heldOut);
+    FinetuneConfig.Optimizer o = config.optimizer();
+    AdamW.Options options = new AdamW.Options(o.beta1(), o.beta2(), o.epsilon(), o.weightDecay());
+    try (Parameters parameters = Parameters.random(device, rng.fork("weights"))) {
+      UNetConfig shape = ModelShape.unet(config.model(), training, encoder);
+      UNet model = new UNet(shape, parameters);
+      run.log()
+          .say(
+              "%,d weights, %,d pictures, %,d held out"
+                  .formatted(parameters.count(), training.size(), heldOut.size()));
+      try (Ema ema = new Ema(parameters, config.emaDecay(), true);
+          AdamW optimizer = new AdamW(parameters.trainable(), options);
+          GradientAccumulator gradients = new GradientAccumulator(parameters.trainable())) {
+        UNet average = new UNet(shape, ema.parameters());
+        TrainingCheckpoint state = new TrainingCheckpoint(parameters, ema, optimizer);
+        train(new Trained(model, state, gradients), training, average, results);
+        Path folder = run.resolve(MODEL);
+        new ModelFolder(average, scheduler, encoder.identity()).write(folder);
+        results.finish(average::forward, scheduler);
+        return folder;
+      }
+    }
+  }
+
+  private void train(Trained trained, ImageSet training, UNet average, PretrainingResults results) {
+    DenoisingBatches batches =
+        new DenoisingBatches(
+            training, encoder, config.batchSize(), config.promptDropout(), rng.fork("data"));
+    Path checkpoint = run.resolve(CHECKPOINT);
+    long done = Files.exists(checkpoint) ? trained.state.read(checkpoint) : 0;
+    try (Metrics metrics = run.metrics(done + 1);
+        Progress progress = Progress.start("pretraining", "steps", config.steps())) {
+      progress.advanceTo(done);
+      double losses = 0;
+      while (done < config.steps()) {
+        Step step = step(trained, batches, done++);
+        losses += step.loss;
+        if (done % config.logEvery() == 0) {
+          double loss = losses / config.logEvery();
+          losses = 0;
+          metrics.log(
+              done,
+              Map.of(
+                  "train/loss",
+                  loss,
+                  "train/gradient_norm",
+                  step.norm,
+                  "train/learning_rate",
+                  step.rate));
+          progress.note("loss %.4f".formatted(loss));
+        }
+        progress.advanceTo(done);
+        if (config.sampleEvery() > 0 && done % config.sampleEvery() == 0) {
+          metrics.image(done, "samples", results.gallery(average::forward, scheduler, done));
+        }
+        boolean stopping = stop.getAsBoolean();
+        if (stopping || done % config.checkpointEvery() == 0 || done == config.steps()) {
+          metrics.sync();
+          trained.state.write(checkpoint);
+        }
+        if (stopping && done < config.steps()) {
+          throw new Interruption.Stopped(
+              "stopped after step %d; go on with --resume %s".formatted(done, run.path()));
+        }
+      }
+    }
+  }
+
+  private record Step(double loss, double norm, double rate) {}
+
+  /** One optimiser step, the one that follows {@code done} others. */
+  private Step step(Trained trained, DenoisingBatches batches, long done) {
+    GradientAccumulator gradients = trained.gradients;
+    List<Tensor> weights =
+        trained.state.parameters().trainable().stream().map(Parameter::value).toList();
+    double rate =
+        LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())
+            .warmedUp(config.warmup())
+            .at(done);
+    try (Scope _ = Scope.open("training step")) {
+      DenoisingBatches.Batch batch = batches.at(done, scheduler.trainSteps(), device);
+      DenoisingLoss loss = DenoisingLoss.of(scheduler);
+      Tape.Result result =
+          Tape.run(
+              weights,
+              () ->
+                  loss.mean(trained.model::forward, batch.images(), batch.context(), batch.draw()));
+      gradients.clear();
+      gradients.add(result);
+      double norm = gradients.norm();
+      double largest = config.optimizer().clipNorm();
+      trained
+          .state
+          .optimizer()
+          .step(
+              gradients::gradient,
+              rate,
+              largest == 0 ? 1 : GradientAccumulator.clipFactor(norm, largest));
+      trained.state.ema().update();
+      return new Step(result.loss().item(), norm, rate);
+    }
+  }
+}
