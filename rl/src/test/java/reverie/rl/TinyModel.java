@@ -67,13 +67,17 @@ final class TinyModel implements AutoCloseable {
   }
 
   Policy policy(double eta, double guidance) {
+    return policy(eta, guidance, parameters, denoiser(frozen));
+  }
+
+  Policy policy(double eta, double guidance, Parameters trained, Denoiser reference) {
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, eta);
     return new Policy(
         process,
         Prediction.EPSILON,
         new Guidance(denoiser, guidance, unconditional),
-        new Guidance(denoiser(frozen), guidance, unconditional),
-        parameters,
+        new Guidance(reference, guidance, unconditional),
+        trained,
         this::encode,
         HEIGHT,
         WIDTH,
