@@ -83,15 +83,12 @@ final class Attentions {
     FloatVector sum = FloatVector.zero(SPECIES);
     for (r = 0; r < rows; r++) {
       long at = x + r * rowBytes;
-      FloatVector e = Exponential.of(load(at).mul(scale).sub(largest));
+      FloatVector e = VectorMath.exp(load(at).mul(scale).sub(largest));
       store(e, at);
       sum = sum.add(e);
     }
     store(sum, total);
-    store(largest, log);
-    for (int i = 0; i < BYTES; i += 4) {
-      set(log + i, (float) (Math.log(get(total + i)) + get(log + i)));
-    }
+    store(VectorMath.log(sum).add(largest), log);
   }
 
   private static void divide(long x, long rowBytes, int rows, long by) {
@@ -160,7 +157,7 @@ final class Attentions {
     FloatVector dots = load(dot);
     for (int r = 0; r < rows; r++) {
       long at = r * rowBytes;
-      FloatVector e = Exponential.of(load(p + at).mul(scale).sub(logs));
+      FloatVector e = VectorMath.exp(load(p + at).mul(scale).sub(logs));
       store(e, p + at);
       store(load(ds + at).sub(dots).mul(e).mul(scale), ds + at);
     }

@@ -83,7 +83,7 @@ final class BinaryLoops {
     FloatVector one = FloatVector.broadcast(SPECIES, 1);
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
-      FloatVector s = one.div(Exponential.of(x.neg()).add(1));
+      FloatVector s = one.div(VectorMath.exp(x.neg()).add(1));
       store(load(dy + i).mul(s).mul(x.mul(one.sub(s)).add(1)), out + i);
     }
   }
@@ -91,9 +91,9 @@ final class BinaryLoops {
   static void geluBackward(long out, long a, long dy, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
-      FloatVector density = Exponential.of(x.mul(x).mul(-0.5f)).mul(DENSITY_AT_ZERO);
-      FloatVector distribution = ErrorFunction.of(x.mul(SQRT_HALF)).add(1).mul(0.5f);
-      store(load(dy + i).mul(x.mul(density).add(distribution)), out + i);
+      FloatVector bell = VectorMath.exp(x.mul(x).mul(-0.5f));
+      FloatVector distribution = ErrorFunction.of(x.mul(SQRT_HALF), bell).add(1).mul(0.5f);
+      store(load(dy + i).mul(x.mul(bell).mul(DENSITY_AT_ZERO).add(distribution)), out + i);
     }
   }
 }

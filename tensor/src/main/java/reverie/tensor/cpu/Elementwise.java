@@ -105,7 +105,7 @@ final class Elementwise {
           UnaryLoops.affine(out, a, bytes, (float) affine.scale(), (float) affine.shift());
       case Clamp clamp ->
           UnaryLoops.clamp(out, a, bytes, (float) clamp.low(), (float) clamp.high());
-      case Power power -> UnaryLoops.power(out, a, bytes, (float) power.exponent());
+      case Power power -> UnaryLoops.power(out, a, bytes, power.exponent());
       case RoundTo round -> UnaryLoops.round(round.narrower(), out, a, bytes);
       case Select _ -> BinaryLoops.select(out, a, b, c, bytes);
       case SiluBackward _ -> BinaryLoops.siluBackward(out, a, b, bytes);

@@ -44,8 +44,9 @@ final class Gates {
       FloatVector a = load(x + 4L * i, lanes);
       FloatVector b = load(x + 4L * (c + i), lanes);
       FloatVector d = load(dy + 4L * i, lanes);
-      FloatVector distribution = ErrorFunction.of(b.mul(SQRT_HALF)).add(1).mul(0.5f);
-      FloatVector density = Exponential.of(b.mul(b).mul(-0.5f)).mul(DENSITY_AT_ZERO);
+      FloatVector bell = VectorMath.exp(b.mul(b).mul(-0.5f));
+      FloatVector distribution = ErrorFunction.of(b.mul(SQRT_HALF), bell).add(1).mul(0.5f);
+      FloatVector density = bell.mul(DENSITY_AT_ZERO);
       store(d.mul(b).mul(distribution), dx + 4L * i, lanes);
       store(d.mul(a).mul(b.mul(density).add(distribution)), dx + 4L * (c + i), lanes);
     }

@@ -97,6 +97,6 @@ final class Images {
       FloatVector d = load(x + 4L * i, lanes).sub(load(mean + 4L * i, lanes));
       sum = d.fma(d, sum);
     }
-    return Lanes.sum(sum);
+    return VectorMath.sum(sum);
   }
 }

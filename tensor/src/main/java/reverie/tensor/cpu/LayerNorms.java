@@ -53,7 +53,7 @@ final class LayerNorms {
       FloatVector a = load(x + 4L * i).sub(centre);
       sum = a.fma(a, sum);
     }
-    float total = Lanes.sum(sum);
+    float total = VectorMath.sum(sum);
     for (; i < c; i++) {
       float a = get(x + 4L * i) - centre;
       total += a * a;
@@ -131,8 +131,8 @@ final class LayerNorms {
       store(load(beta, lanes).add(d), beta, lanes);
       store(d.fma(normalised, load(beta + 4L * c, lanes)), beta + 4L * c, lanes);
     }
-    float meanG = Lanes.sum(sumG) / c;
-    float meanGx = Lanes.sum(sumGx) / c;
+    float meanG = VectorMath.sum(sumG) / c;
+    float meanGx = VectorMath.sum(sumGx) / c;
     for (int i = 0; i < c; i += WIDTH) {
       VectorMask<Float> lanes = mask(i, c);
       FloatVector normalised = load(x + 4L * i, lanes).sub(mean).mul(rstd);

@@ -162,7 +162,7 @@ final class Reductions {
       sum = sum.add(load(from + 4L * i));
       other = other.add(load(from + 4L * i + BYTES));
     }
-    float total = Lanes.sum(sum.add(other));
+    float total = VectorMath.sum(sum.add(other));
     for (; i < count; i++) {
       total += get(from + 4L * i);
     }

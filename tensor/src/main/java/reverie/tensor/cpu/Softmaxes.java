@@ -88,18 +88,17 @@ final class Softmaxes {
     FloatVector sum = FloatVector.zero(SPECIES);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      FloatVector e = Exponential.of(load(x + 4L * i).mul(scale).sub(shift));
+      FloatVector e = VectorMath.exp(load(x + 4L * i).mul(scale).sub(shift));
       store(e, y + 4L * i);
       sum = sum.add(e);
     }
-    float total = Lanes.sum(sum);
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      FloatVector e = Exponential.of(load(x + 4L * i, rest).mul(scale).sub(shift));
+      FloatVector e = VectorMath.exp(load(x + 4L * i, rest).mul(scale).sub(shift));
       store(e, y + 4L * i, rest);
-      total += Lanes.sum(FloatVector.zero(SPECIES).blend(e, rest));
+      sum = sum.add(e, rest);
     }
-    return total;
+    return VectorMath.sum(sum);
   }
 
   static float dot(long a, long b, int count) {
@@ -112,7 +111,7 @@ final class Softmaxes {
       VectorMask<Float> rest = mask(i, count);
       sum = load(a + 4L * i, rest).fma(load(b + 4L * i, rest), sum);
     }
-    return Lanes.sum(sum);
+    return VectorMath.sum(sum);
   }
 
   /** dx = scale·y·(dy − dot), where dx may be dy. */

@@ -19,9 +19,6 @@ import reverie.tensor.op.Unary;
 /**
  * Functions of one element over whole vectors, a loop each: one loop that took the function as a
  * parameter would be boxed at every vector.
- *
- * <p>Rare functions are taken one by one from {@link Math}, whose results do not depend on whether the code is compiled;
- * those of the Vector API do (see {@link Exponential}).
  */
 final class UnaryLoops {
   private static final float SQRT_HALF = (float) Math.sqrt(0.5);
@@ -67,7 +64,7 @@ final class UnaryLoops {
     }
   }
 
-  static void power(long out, long a, long bytes, float exponent) {
+  static void power(long out, long a, long bytes, double exponent) {
     if (exponent == 2) {
       square(out, a, bytes);
       return;
@@ -103,7 +100,7 @@ final class UnaryLoops {
 
   private static void exp(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
-      store(Exponential.of(load(a + i)), out + i);
+      store(VectorMath.exp(load(a + i)), out + i);
     }
   }
 
@@ -115,15 +112,20 @@ final class UnaryLoops {
   }
 
   private static void log(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) Math.log(get(a + i)));
+    for (long i = 0; i < bytes; i += BYTES) {
+      store(VectorMath.log(load(a + i)), out + i);
     }
   }
 
   private static void logSigmoid(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      double x = get(a + i);
-      set(out + i, (float) (Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)))));
+    FloatVector one = FloatVector.broadcast(SPECIES, 1);
+    for (long i = 0; i < bytes; i += BYTES) {
+      FloatVector x = load(a + i);
+      FloatVector e = VectorMath.exp(x.lanewise(ABS).neg());
+      // ln(1+e), corrected for what was rounded off in 1+e.
+      FloatVector u = e.add(one);
+      FloatVector log = VectorMath.log(u).add(e.sub(u.sub(one)).div(u));
+      store(x.min(0).sub(log), out + i);
     }
   }
 
@@ -143,7 +145,7 @@ final class UnaryLoops {
   private static void sigmoid(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector one = FloatVector.broadcast(SPECIES, 1);
-      store(one.div(Exponential.of(load(a + i).neg()).add(1)), out + i);
+      store(one.div(VectorMath.exp(load(a + i).neg()).add(1)), out + i);
     }
   }
 
@@ -158,7 +160,7 @@ final class UnaryLoops {
   private static void silu(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
-      store(x.div(Exponential.of(x.neg()).add(1)), out + i);
+      store(x.div(VectorMath.exp(x.neg()).add(1)), out + i);
     }
   }
 
@@ -182,8 +184,8 @@ final class UnaryLoops {
   }
 
   private static void tanh(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) Math.tanh(get(a + i)));
+    for (long i = 0; i < bytes; i += BYTES) {
+      store(VectorMath.tanh(load(a + i)), out + i);
     }
   }
 }
