@@ -42,6 +42,26 @@ public record Policy(
     }
   }
 
+  /** A model without conditions that predicts the noise, and no reference beside it. */
+  public Policy(
+      ReversePolicy process,
+      Denoiser denoiser,
+      Parameters parameters,
+      int height,
+      int width,
+      int channels) {
+    this(
+        process,
+        Prediction.EPSILON,
+        denoiser,
+        null,
+        parameters,
+        PromptEncoder.NONE,
+        height,
+        width,
+        channels);
+  }
+
   /** Where the model lives. */
   public Device device() {
     return parameters.device();

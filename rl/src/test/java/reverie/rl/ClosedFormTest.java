@@ -53,10 +53,10 @@ class ClosedFormTest {
               it.updatesPerEpoch = updates;
               it.passes = passes;
               it.klWeight = KL_WEIGHT;
-              it.learningRate = 2e-3;
+              it.learningRate = 4e-3;
               it.weightDecay = 0;
               it.gradientClip = 1e9;
-              it.emaDecay = 0.99;
+              it.emaDecay = 0.97;
             });
     try (var gaussian = new GaussianPolicy(Device.reference());
         Trainer trainer =
@@ -68,7 +68,7 @@ class ClosedFormTest {
                 GaussianPolicy.SAMPLE,
                 settings)) {
       assertEquals(0, trainer.epoch().ratioDeviation());
-      trainer.run(400 / (updates * passes));
+      trainer.run(160 / (updates * passes));
       double[] optimum = gaussian.chain.optimum(1, KL_WEIGHT);
       double[] reached = trainer.average().orElseThrow().get("biases").value().toDoubles();
       double best = gaussian.chain.mean(optimum) - gaussian.chain.mean();

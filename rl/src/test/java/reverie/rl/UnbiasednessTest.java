@@ -23,7 +23,7 @@ import reverie.tensor.Scope;
  * The estimators against the gradient of the expected reward, which is known for a Gaussian chain.
  */
 class UnbiasednessTest {
-  private static final int BATCHES = 60;
+  private static final int BATCHES = 40;
   private static final int SAMPLES = 128;
   private static final double[] OLD = {.1, -.1, .05, 0, -.05, .1, .1, -.1, .005, -.002};
   private static final double[] NEW = {.2, 0, -.05, .1, -.1, .15, .05, -.05, 0, .001};

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.reward;
 
+import java.awt.image.BufferedImage;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+
 /**
  * A black box that judges pictures; larger is better. It may be slow, may call other processes and
  * may fail: {@link RewardRunner} keeps it on a thread of its own and turns every misbehaviour into
@@ -26,5 +30,16 @@ public interface Reward {
   /** Gives a lambda a name. */
   static Reward named(String name, Reward reward) {
     return new NamedReward(name, reward);
+  }
+
+  /** A reward that judges one picture at a time. */
+  static Reward perImage(String name, ToDoubleFunction<BufferedImage> score) {
+    return named(
+        name,
+        batch ->
+            IntStream.range(0, batch.size())
+                .mapToObj(batch.images()::image)
+                .mapToDouble(score)
+                .toArray());
   }
 }

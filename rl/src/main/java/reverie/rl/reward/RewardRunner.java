@@ -142,7 +142,8 @@ public final class RewardRunner implements AutoCloseable {
             .formatted(reward.name(), work.number(), work.batch().size());
     Thread thread = Thread.ofPlatform().daemon().name(where).start(task);
     try {
-      return checked(where, work.batch(), task.get(timeout.toMillis(), TimeUnit.MILLISECONDS));
+      return checked(
+          where, work.batch(), task.get(Math.max(1, timeout.toMillis()), TimeUnit.MILLISECONDS));
     } catch (ExecutionException e) {
       Throwable cause = e.getCause();
       throw new ReverieException(
