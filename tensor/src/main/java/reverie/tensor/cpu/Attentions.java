@@ -12,11 +12,12 @@ import static reverie.tensor.cpu.Memory.store;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Attention and its gradient, head by head: scores live in working memory that fits the second-level cache and are
- * never written to a tensor (Dao et al. 2022).
+ * Attention and its gradient, head by head: scores live in working memory that fits the
+ * second-level cache and are never written to a tensor (Dao et al. 2022).
  *
- * <p>Scores are held transposed, keys down and queries across, with queries filled up to whole vectors. So softmax needs
- * no sums within a vector, narrow heads use whole vectors too, and the scores are read as they lie by the next product.
+ * <p>Scores are held transposed, keys down and queries across, with queries filled up to whole
+ * vectors. So softmax needs no sums within a vector, narrow heads use whole vectors too, and the
+ * scores are read as they lie by the next product.
  */
 final class Attentions {
   /** Queries whose scores are held at once. */
@@ -27,22 +28,23 @@ final class Attentions {
   /** Sizes: heads (batch included), queries, keys, width of keys and of values. */
   record Form(int b, int tq, int tk, int d, int dv, float scale) {}
 
-  static void forward(
-      Parallel parallel, Form f, long q, long k, long v, long y, long logSumExp) {
+  static void forward(Parallel parallel, Form f, long q, long k, long v, long y, long logSumExp) {
     int blocks = (f.tq + QUERIES - 1) / QUERIES;
-    parallel.forEach(f.b * blocks, i -> {
-      int head = i / blocks;
-      int first = i % blocks * QUERIES;
-      long row = (long) head * f.tq + first;
-      block(
-          f,
-          Math.min(QUERIES, f.tq - first),
-          q + 4 * row * f.d,
-          k + 4L * head * f.tk * f.d,
-          v + 4L * head * f.tk * f.dv,
-          y + 4 * row * f.dv,
-          logSumExp + 4 * row);
-    });
+    parallel.forEach(
+        f.b * blocks,
+        i -> {
+          int head = i / blocks;
+          int first = i % blocks * QUERIES;
+          long row = (long) head * f.tq + first;
+          block(
+              f,
+              Math.min(QUERIES, f.tq - first),
+              q + 4 * row * f.d,
+              k + 4L * head * f.tk * f.d,
+              v + 4L * head * f.tk * f.dv,
+              y + 4 * row * f.dv,
+              logSumExp + 4 * row);
+        });
   }
 
   private static void block(Form f, int count, long q, long k, long v, long y, long logSumExp) {
@@ -104,22 +106,24 @@ final class Attentions {
       long q, long k, long v, long y, long logSumExp, long dy, long dq, long dk, long dv) {}
 
   static void backward(Parallel parallel, Form f, Gradient g) {
-    parallel.forEach(f.b, head -> {
-      long queries = 4L * head * f.tq;
-      long keys = 4L * head * f.tk;
-      head(
-          f,
-          new Gradient(
-              g.q + queries * f.d,
-              g.k + keys * f.d,
-              g.v + keys * f.dv,
-              g.y + queries * f.dv,
-              g.logSumExp + queries,
-              g.dy + queries * f.dv,
-              g.dq + queries * f.d,
-              g.dk + keys * f.d,
-              g.dv + keys * f.dv));
-    });
+    parallel.forEach(
+        f.b,
+        head -> {
+          long queries = 4L * head * f.tq;
+          long keys = 4L * head * f.tk;
+          head(
+              f,
+              new Gradient(
+                  g.q + queries * f.d,
+                  g.k + keys * f.d,
+                  g.v + keys * f.dv,
+                  g.y + queries * f.dv,
+                  g.logSumExp + queries,
+                  g.dy + queries * f.dv,
+                  g.dq + queries * f.d,
+                  g.dk + keys * f.d,
+                  g.dv + keys * f.dv));
+        });
   }
 
   private static void head(Form f, Gradient g) {
@@ -129,7 +133,8 @@ final class Attentions {
     long p = scratch.takeFloats((long) f.tk * lanes);
     long ds = scratch.takeFloats((long) f.tk * lanes);
     product(scratch, g.k, 4L * f.d, 4, transposed(scratch, g.q, f.tq, f.d), f.tk, lanes, f.d, p);
-    product(scratch, g.v, 4L * f.dv, 4, transposed(scratch, g.dy, f.tq, f.dv), f.tk, lanes, f.dv, ds);
+    product(
+        scratch, g.v, 4L * f.dv, 4, transposed(scratch, g.dy, f.tq, f.dv), f.tk, lanes, f.dv, ds);
     long logs = scratch.takeFloats(lanes);
     long dots = scratch.takeFloats(lanes);
     Memory.zero(logs, 4L * lanes);

@@ -99,7 +99,7 @@ final class Convolution {
     Scratch scratch = Scratch.mine();
     int pieces = Math.max(1, (channels + Left.DEPTH - 1) / Left.DEPTH);
     int entries = f.taps() * pieces;
-    int group = Math.max(1, pieces > 1 ? 1 : Left.DEPTH / Math.max(1, channels));
+    int group = Math.max(1, pieces > 1 ? 1 : Left.MOST_DEPTH / Math.max(1, channels));
     long zeros = scratch.takeFloats(channels);
     Memory.zero(zeros, 4L * channels);
     Gemm.blocks(
@@ -133,41 +133,53 @@ final class Convolution {
 
   /** Addresses of the input pixels under each tap for one output pixel. */
   private static void sources(Form f, long x, long zeros, int pixel, int pieces, long at) {
-    int ox = pixel % f.ow;
-    int oy = pixel / f.ow % f.oh;
-    int image = pixel / (f.ow * f.oh);
-    for (int i = 0; i < f.kh; i++) {
-      int iy = oy * f.stride + i - f.padding;
-      for (int j = 0; j < f.kw; j++) {
-        int ix = ox * f.stride + j - f.padding;
-        boolean inside = iy >= 0 && iy < f.h && ix >= 0 && ix < f.w;
-        long address = inside ? x + 4L * (((long) image * f.h + iy) * f.w + ix) * f.cin : zeros;
-        at = put(at, address, pieces);
-      }
-    }
+    int left = pixel % f.ow * f.stride - f.padding;
+    int top = pixel / f.ow % f.oh * f.stride - f.padding;
+    long image = x + 4L * (pixel / (f.ow * f.oh)) * f.h * f.w * f.cin;
+    window(f, image, f.h, f.w, f.cin, zeros, top, left, 1, pieces, at);
   }
 
   /** Addresses of the output pixels that read one input pixel through each tap. */
   private static void readers(Form f, long dy, long zeros, int pixel, int pieces, long at) {
-    int ix = pixel % f.w;
-    int iy = pixel / f.w % f.h;
-    int image = pixel / (f.w * f.h);
+    int right = pixel % f.w + f.padding;
+    int bottom = pixel / f.w % f.h + f.padding;
+    long image = dy + 4L * (pixel / (f.w * f.h)) * f.oh * f.ow * f.cout;
+    if (f.stride == 1) {
+      window(f, image, f.oh, f.ow, f.cout, zeros, bottom, right, -1, pieces, at);
+      return;
+    }
     for (int i = 0; i < f.kh; i++) {
-      int sy = iy + f.padding - i;
+      int y = bottom - i;
+      boolean row = y >= 0 && y % f.stride == 0 && y / f.stride < f.oh;
       for (int j = 0; j < f.kw; j++) {
-        int sx = ix + f.padding - j;
-        boolean inside =
-            sy >= 0
-                && sx >= 0
-                && sy % f.stride == 0
-                && sx % f.stride == 0
-                && sy / f.stride < f.oh
-                && sx / f.stride < f.ow;
-        long address =
-            inside
-                ? dy + 4L * (((long) image * f.oh + sy / f.stride) * f.ow + sx / f.stride) * f.cout
-                : zeros;
-        at = put(at, address, pieces);
+        int x = right - j;
+        boolean inside = row && x >= 0 && x % f.stride == 0 && x / f.stride < f.ow;
+        long offset = ((long) (y / f.stride) * f.ow + x / f.stride) * f.cout;
+        at = put(at, inside ? image + 4 * offset : zeros, pieces);
+      }
+    }
+  }
+
+  /** Addresses of neighbouring pixels, row by row from a corner, forwards or backwards. */
+  private static void window(
+      Form f,
+      long image,
+      int h,
+      int w,
+      int c,
+      long zeros,
+      int y0,
+      int x0,
+      int step,
+      int pieces,
+      long at) {
+    for (int i = 0; i < f.kh; i++) {
+      int y = y0 + i * step;
+      boolean row = y >= 0 && y < h;
+      long first = image + 4L * y * w * c;
+      for (int j = 0; j < f.kw; j++) {
+        int x = x0 + j * step;
+        at = put(at, row && x >= 0 && x < w ? first + 4L * x * c : zeros, pieces);
       }
     }
   }
@@ -249,7 +261,7 @@ final class Convolution {
     if (entries == 0) {
       Memory.zero(dweight + 4L * tap * f.cin * f.cout, 4L * f.cin * f.cout);
     } else {
-      int group = Math.max(1, Left.DEPTH / (to - from));
+      int group = Math.max(1, Left.MOST_DEPTH / (to - from));
       Left left = new Left(table, 0, entries, group, 4, 4L * f.cin * f.stride);
       Result result =
           new Result(dweight + 4L * tap * f.cin * f.cout, 4L * f.cout, 0, f.cin, f.cout);

@@ -9,8 +9,8 @@ import static reverie.tensor.cpu.Memory.SPECIES;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The error function of vectors: an odd polynomial up to 1, beyond it 1 − exp(−x²)·polynomial; both are Chebyshev
- * interpolations made for this purpose. The error stays below 2e-7.
+ * The error function of vectors: an odd polynomial up to 1, beyond it 1 − exp(−x²)·polynomial; both
+ * are Chebyshev interpolations made for this purpose. The error stays below 2e-7.
  */
 final class ErrorFunction {
   private static final FloatVector ONE = vector(1);

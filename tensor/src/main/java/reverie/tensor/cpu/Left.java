@@ -17,6 +17,12 @@ record Left(long table, long tableStride, int entries, int group, long rowBytes,
   /** Length of the sum that one group should cover. */
   static final int DEPTH = 256;
 
+  /**
+   * How deep a group of short segments may get: nine taps of 32 channels in one, and its panel of B
+   * in the first-level cache.
+   */
+  static final int MOST_DEPTH = 320;
+
   /** A plain matrix of m rows: one segment for each {@link #DEPTH} of the sum. */
   static Left matrix(
       Scratch scratch, long address, long rowBytes, long step, int m, int k, long bStep) {

@@ -17,12 +17,13 @@ import jdk.incubator.vector.VectorShuffle;
 /**
  * Exponential, logarithm and sums of vectors from exactly rounded steps only.
  *
- * <p>The Vector API's own functions give other last bits while a loop is still interpreted than after it has been
- * compiled, so the same program would not give the same numbers twice; so does its sum over a vector's lanes. These
- * give the same bits always, within two units in the last place. The polynomials are Chebyshev interpolations made for
- * this purpose.
+ * <p>The Vector API's own functions give other last bits while a loop is still interpreted than
+ * after it has been compiled, so the same program would not give the same numbers twice; so does
+ * its sum over a vector's lanes. These give the same bits always, within two units in the last
+ * place. The polynomials are Chebyshev interpolations made for this purpose.
  *
- * <p>Coefficients are constants of vector type: a broadcast at each step would make the methods too long to inline.
+ * <p>Coefficients are constants of vector type: a broadcast at each step would make the methods too
+ * long to inline.
  */
 final class VectorMath {
   private static final FloatVector ONE = vector(1);
@@ -101,7 +102,8 @@ final class VectorMath {
     IntVector bits = x.reinterpretAsInts();
     IntVector exponent = bits.sub(TWO_THIRDS).lanewise(ASHR, 23);
     FloatVector f = bits.sub(exponent.lanewise(LSHL, 23)).reinterpretAsFloats().sub(ONE);
-    FloatVector n = exponent.convert(jdk.incubator.vector.VectorOperators.I2F, 0).reinterpretAsFloats();
+    FloatVector n =
+        exponent.convert(jdk.incubator.vector.VectorOperators.I2F, 0).reinterpretAsFloats();
     n = n.blend(n.sub(23), small);
     FloatVector square = f.mul(f);
     FloatVector q = L11.fma(f, L10).fma(f, L9).fma(f, L8).fma(f, L7).fma(f, L6);
