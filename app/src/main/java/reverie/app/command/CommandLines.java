@@ -73,7 +73,14 @@ public final class CommandLines implements Runnable {
     CommandLine line = new CommandLine(new CommandLines());
     for (Object command :
         List.of(
-            new CheckCommand(session), new GradcheckCommand(session), new DoctorCommand(session))) {
+            new QuickstartCommand(session),
+            new PretrainCommand(session),
+            new FinetuneCommand(session),
+            new SampleCommand(session),
+            new EvaluateCommand(session),
+            new CheckCommand(session),
+            new GradcheckCommand(session),
+            new DoctorCommand(session))) {
       line.addSubcommand(command);
     }
     line.addSubcommand(new AutoComplete.GenerateCompletion());

@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.Optional;
 import reverie.app.run.RunFolder;
 import reverie.app.run.RunLog;
+import reverie.app.text.CachedEncoder;
+import reverie.app.text.PromptEncoder;
 
 /**
  * What the commands of one process share: where to print, how they were called, and the run's log.
@@ -54,6 +56,11 @@ final class Session {
   /** The log of the run that the command has opened, if it has. */
   Optional<RunLog> log() {
     return Optional.ofNullable(log);
+  }
+
+  /** The text encoder, which loads its model only when a prompt is not in its cache. */
+  PromptEncoder encoder() {
+    return CachedEncoder.miniLm();
   }
 
   private static String quoted(String argument) {

@@ -123,8 +123,7 @@ public final class Pretraining {
     Path checkpoint = run.resolve(CHECKPOINT);
     long done = Files.exists(checkpoint) ? trained.state.read(checkpoint) : 0;
     try (Metrics metrics = run.metrics(done + 1);
-        Progress progress = Progress.start("pretraining", "steps", config.steps())) {
-      progress.advanceTo(done);
+        Progress progress = Progress.start("pretraining", "steps", config.steps(), done)) {
       double losses = 0;
       while (done < config.steps()) {
         Step step = step(trained, batches, done++);

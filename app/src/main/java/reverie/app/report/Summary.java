@@ -67,7 +67,7 @@ public record Summary(
    * Reads the file.
    *
    * @param runFolder the run folder
-   * @return the summary, if the run has come to its end
+   * @return the summary, if it was a fine-tuning and has come to its end
    */
   public static Optional<Summary> read(Path runFolder) {
     Path file = runFolder.resolve(FILE);
@@ -76,6 +76,9 @@ public record Summary(
     }
     try {
       JsonNode tree = new JsonMapper().readTree(Files.readString(file));
+      if (!tree.has("reward_before")) {
+        return Optional.empty();
+      }
       return Optional.of(
           new Summary(
               estimate(tree.path("reward_before")),

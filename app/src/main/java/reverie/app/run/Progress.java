@@ -24,6 +24,7 @@ public final class Progress implements AutoCloseable {
   private final LongSupplier nanoTime;
   private final long started;
   private final ProgressBar bar;
+  private final long before;
   private long done;
   private long printed;
   private String note = "";
@@ -32,12 +33,15 @@ public final class Progress implements AutoCloseable {
       String task,
       String unit,
       long total,
+      long done,
       PrintStream out,
       boolean terminal,
       LongSupplier nanoTime) {
     this.task = task;
     this.unit = unit;
     this.total = total;
+    this.before = done;
+    this.done = done;
     this.out = out;
     this.nanoTime = nanoTime;
     started = nanoTime.getAsLong();
@@ -54,7 +58,20 @@ public final class Progress implements AutoCloseable {
    * @return the display; close it at the end
    */
   public static Progress start(String task, String unit, long total) {
-    return new Progress(task, unit, total, System.out, isTerminal(), System::nanoTime);
+    return start(task, unit, total, 0);
+  }
+
+  /**
+   * Begins to show progress of work of which a part was done before, by another process.
+   *
+   * @param task what is being done
+   * @param unit what is counted
+   * @param total how many of them there are
+   * @param done how many of them are done already
+   * @return the display; close it at the end
+   */
+  public static Progress start(String task, String unit, long total, long done) {
+    return new Progress(task, unit, total, done, System.out, isTerminal(), System::nanoTime);
   }
 
   /**
@@ -76,7 +93,7 @@ public final class Progress implements AutoCloseable {
   }
 
   /**
-   * So much is done; a resumed run begins with this.
+   * So much is done.
    *
    * @param count how many units since the beginning
    */
@@ -118,7 +135,7 @@ public final class Progress implements AutoCloseable {
 
   private String line(long now) {
     double seconds = (now - started) * 1e-9;
-    double rate = seconds > 0 ? done / seconds : 0;
+    double rate = seconds > 0 ? (done - before) / seconds : 0;
     StringBuilder line = new StringBuilder();
     line.append(
         "%s: %d/%d %s (%d%%), %s".formatted(task, done, total, unit, percent(), time(seconds)));
@@ -150,6 +167,7 @@ public final class Progress implements AutoCloseable {
     return new ProgressBarBuilder()
         .setTaskName(task)
         .setInitialMax(total)
+        .startsFrom(before, Duration.ZERO)
         .setUnit(" " + unit, 1)
         .setStyle(ProgressBarStyle.UNICODE_BLOCK)
         .showSpeed()

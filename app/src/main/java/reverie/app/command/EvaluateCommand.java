@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Estimate;
+import reverie.app.data.Retrieval;
+import reverie.app.data.SilkIcons;
+import reverie.app.recipe.Evaluation;
+import reverie.app.recipe.LoadedModel;
+import reverie.app.recipe.Rewards;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.Progress;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.prompt.PromptSource;
+import reverie.tensor.Device;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Measures a model: its reward, and whether its icons are recognised. */
+@Command(
+    name = "evaluate",
+    description = "Measure a model's reward, and whether its icons are recognised.",
+    footer = {
+      "",
+      "Examples:",
+      "  ./reverie evaluate",
+      "  ./reverie evaluate --model runs/quickstart-20260131-120000/model --samples 500",
+      "  ./reverie evaluate --prompts my.txt --reward jpeg_incompressibility --json measured.json"
+    })
+final class EvaluateCommand implements Callable<Integer> {
+  private final Session session;
+  @Mixin private SamplingOptions options;
+
+  @Option(
+      names = "--prompts",
+      paramLabel = "FILE",
+      description =
+          "A text file with a prompt a line. Default: the names of the icons, and those held out from"
+              + " training.")
+  private Path file;
+
+  @Option(
+      names = "--samples",
+      paramLabel = "N",
+      description = "Images of each set of prompts. Default: ${DEFAULT-VALUE}")
+  private int samples = 256;
+
+  @Option(
+      names = "--reward",
+      paramLabel = "NAME",
+      description = "${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}")
+  private JpegRewardName reward = JpegRewardName.jpeg_compressibility;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the numbers there too.")
+  private Path json;
+
+  /** The rewards that need nothing else; named as in configurations. */
+  private enum JpegRewardName {
+    jpeg_compressibility,
+    jpeg_incompressibility
+  }
+
+  EvaluateCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    SamplingOptions.require("--samples", samples, 2, 1_000_000);
+    Map<String, List<Prompt>> sets = new LinkedHashMap<>();
+    if (file == null) {
+      sets.put("training", prompts(SilkIcons.training().prompts()));
+      sets.put("heldout", prompts(SilkIcons.heldOut().prompts()));
+    } else {
+      sets.put("prompts", PromptSource.fromFile(file).all());
+    }
+    Device device = Device.cpu();
+    Map<String, Object> numbers = new LinkedHashMap<>();
+    try (LoadedModel model =
+        LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {
+      Evaluation evaluation =
+          new Evaluation(
+              model.pictures(),
+              device,
+              Rewards.of(new FinetuneConfig.Reward(rewardName(), List.of(), 60)),
+              Duration.ofMinutes(1),
+              file == null ? new Retrieval(SilkIcons.all()) : null,
+              options.seed);
+      sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));
+    }
+    if (json != null) {
+      AtomicFile.writeText(
+          json,
+          new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(numbers) + "\n");
+    }
+    return ExitCode.OK;
+  }
+
+  private void measure(
+      String name,
+      List<Prompt> prompts,
+      Evaluation evaluation,
+      LoadedModel model,
+      Map<String, Object> numbers) {
+    List<Prompt> chosen = Evaluation.choose(prompts, samples, options.seed);
+    Evaluation.Result result;
+    try (Progress progress = Progress.start("drawing " + name, "images", samples)) {
+      result = evaluation.of(model.denoiser(), chosen, progress::advanceTo);
+    }
+    tell(name, "reward", result.reward(), numbers);
+    if (result.firstWord().n() > 0) {
+      tell(name, "first_word", result.firstWord(), numbers);
+      tell(name, "last_word", result.lastWord(), numbers);
+    }
+  }
+
+  private void tell(String set, String measure, Estimate estimate, Map<String, Object> numbers) {
+    numbers.put(set + "_" + measure, estimate.toMap());
+    session
+        .out()
+        .println(
+            String.format(
+                Locale.ROOT,
+                "%-9s %-11s %9.4g  [%.4g, %.4g]  n = %d",
+                set,
+                measure,
+                estimate.mean(),
+                estimate.low(),
+                estimate.high(),
+                estimate.n()));
+  }
+
+  private FinetuneConfig.RewardName rewardName() {
+    return switch (reward) {
+      case jpeg_compressibility -> FinetuneConfig.RewardName.JPEG_COMPRESSIBILITY;
+      case jpeg_incompressibility -> FinetuneConfig.RewardName.JPEG_INCOMPRESSIBILITY;
+    };
+  }
+
+  private static List<Prompt> prompts(List<String> texts) {
+    return texts.stream().map(Prompt::new).toList();
+  }
+}

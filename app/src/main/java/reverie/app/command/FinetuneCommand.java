@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+
+/** Fine-tunes a model by reward. */
+@Command(
+    name = "finetune",
+    description = "Fine-tune a model by reward.",
+    footer = {
+      "",
+      "Examples:",
+      "  ./reverie finetune --show-config > my.yaml",
+      "  ./reverie finetune --config my.yaml --set seed=7",
+      "  ./reverie finetune --set reward.name=jpeg_incompressibility --set epochs=20",
+      "  ./reverie finetune --resume runs/finetune-20260131-120000"
+    })
+final class FinetuneCommand implements Callable<Integer> {
+  static final ConfigurationReader<FinetuneConfig> READER =
+      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of("quickstart"));
+
+  private final Session session;
+  @Mixin private ConfigurationOptions options;
+
+  FinetuneCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    if (options.show) {
+      session.out().print(READER.documentation());
+      session.out().flush();
+      return ExitCode.OK;
+    }
+    return Recipes.finetune(session, options, READER, "finetune");
+  }
+}

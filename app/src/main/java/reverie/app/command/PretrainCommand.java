@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.PretrainConfig;
+
+/** Trains a base model. */
+@Command(
+    name = "pretrain",
+    description = "Train a base model that draws icons, or your own pictures, from their names.",
+    footer = {
+      "",
+      "Examples:",
+      "  ./reverie pretrain",
+      "  ./reverie pretrain --set data=my-pictures --set steps=5000",
+      "  ./reverie pretrain --resume runs/pretrain-20260131-120000"
+    })
+final class PretrainCommand implements Callable<Integer> {
+  private static final ConfigurationReader<PretrainConfig> READER =
+      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
+
+  private final Session session;
+  @Mixin private ConfigurationOptions options;
+
+  PretrainCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    if (options.show) {
+      session.out().print(READER.documentation());
+      session.out().flush();
+      return ExitCode.OK;
+    }
+    return Recipes.pretrain(session, options, READER);
+  }
+}

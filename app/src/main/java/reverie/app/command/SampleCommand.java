@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.awt.image.BufferedImage;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
+import reverie.app.recipe.LoadedModel;
+import reverie.app.report.Images;
+import reverie.app.report.PngGrid;
+import reverie.app.run.Progress;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.prompt.PromptSource;
+import reverie.tensor.Device;
+
+/** Draws pictures. */
+@Command(
+    name = "sample",
+    description = "Draw pictures for prompts.",
+    footer = {
+      "",
+      "Examples:",
+      "  ./reverie sample --prompt 'camera add' --prompt 'chart pie error'",
+      "  ./reverie sample --model runs/quickstart-20260131-120000/model --prompts my.txt --images 8"
+    })
+final class SampleCommand implements Callable<Integer> {
+  private final Session session;
+  @Mixin private SamplingOptions options;
+
+  @Option(names = "--prompt", paramLabel = "TEXT", description = "What to draw; may be repeated.")
+  private List<String> texts = new ArrayList<>();
+
+  @Option(
+      names = "--prompts",
+      paramLabel = "FILE",
+      description = "A text file with a prompt a line.")
+  private Path file;
+
+  @Option(
+      names = "--images",
+      paramLabel = "N",
+      description = "Images of each prompt. Default: ${DEFAULT-VALUE}")
+  private int images = 4;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      description = "The picture with all images. Default: ${DEFAULT-VALUE}")
+  private Path out = Path.of("sample.png");
+
+  @Option(
+      names = "--scale",
+      paramLabel = "N",
+      description = "Pixels of the picture for a pixel of an image. Default: ${DEFAULT-VALUE}")
+  private int scale = 6;
+
+  SampleCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    SamplingOptions.require("--images", images, 1, 10_000);
+    SamplingOptions.require("--scale", scale, 1, 100);
+    List<String> prompts = new ArrayList<>(texts);
+    if (file != null) {
+      PromptSource.fromFile(file).all().stream().map(Prompt::text).forEach(prompts::add);
+    }
+    if (prompts.isEmpty()) {
+      throw new ConfigurationException(
+          "sample: no prompt was given", "add --prompt 'camera add', or --prompts FILE");
+    }
+    List<String> repeated =
+        prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
+    Device device = Device.cpu();
+    try (LoadedModel model =
+            LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
+        Progress progress = Progress.start("drawing", "images", repeated.size())) {
+      int size = model.pictures().size();
+      float[] pixels =
+          model
+              .pictures()
+              .draw(model.denoiser(), device, repeated, options.seed, progress::advanceTo);
+      List<BufferedImage> drawn = Images.fromModel(pixels, size, size);
+      List<PngGrid.Cell> cells = new ArrayList<>();
+      for (int i = 0; i < drawn.size(); i++) {
+        cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
+      }
+      PngGrid.of(cells, columns(prompts.size()), scale).write(out);
+    }
+    session.out().println(out);
+    return ExitCode.OK;
+  }
+
+  /** A row a prompt, or a square of one prompt's images. */
+  private int columns(int prompts) {
+    return prompts == 1 ? Math.min(images, 8) : Math.min(images, 16);
+  }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.math.BigDecimal;
+import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
+
+/** The options of every command that draws with a finished model. */
+final class SamplingOptions {
+  @Option(
+      names = "--model",
+      paramLabel = "FOLDER",
+      description =
+          "The model, in diffusers' layout, or \"icons\", the one that Reverie ships (default).")
+  String model = FinetuneConfig.ICONS;
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Steps of the reverse process. Default: ${DEFAULT-VALUE}")
+  int steps = 10;
+
+  @Option(
+      names = "--eta",
+      paramLabel = "ETA",
+      description = "1 is DDPM's variance, 0 is deterministic. Default: ${DEFAULT-VALUE}")
+  double eta = 1;
+
+  @Option(
+      names = "--guidance",
+      paramLabel = "SCALE",
+      description = "Classifier-free guidance; 1 is off. Default: ${DEFAULT-VALUE}")
+  double guidance = 1;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Images in one pass through the model. Default: ${DEFAULT-VALUE}")
+  int batch = 64;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The same seed and prompt give the same images. Default: ${DEFAULT-VALUE}")
+  long seed = 1;
+
+  FinetuneConfig.Sampling sampling() {
+    require("--steps", steps, 1, 1000);
+    require("--eta", eta, 0, 1);
+    require("--guidance", guidance, 0, 100);
+    require("--batch", batch, 1, 100_000);
+    return new FinetuneConfig.Sampling(steps, eta, guidance, batch);
+  }
+
+  static void require(String option, double value, int from, int to) {
+    if (!(value >= from && value <= to)) {
+      throw new ConfigurationException(
+          "%s %s: expected from %d to %d"
+              .formatted(
+                  option, BigDecimal.valueOf(value).stripTrailingZeros().toPlainString(), from, to),
+          "for example %s %d".formatted(option, Math.max(from, 1)));
+    }
+  }
+}

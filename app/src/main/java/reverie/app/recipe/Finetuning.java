@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Estimate;
+import reverie.app.data.Retrieval;
+import reverie.app.data.SilkIcons;
+import reverie.app.report.EvaluationPoint;
+import reverie.app.report.Gallery;
+import reverie.app.report.Images;
+import reverie.app.report.PngGrid;
+import reverie.app.report.RunReport;
+import reverie.app.report.Summary;
+import reverie.app.run.Interruption;
+import reverie.app.run.Metrics;
+import reverie.app.run.Progress;
+import reverie.app.run.RunFolder;
+import reverie.app.text.PromptEncoder;
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Denoiser;
+import reverie.rl.EpochReport;
+import reverie.rl.Trainer;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.ProcessReward;
+import reverie.rl.reward.Reward;
+import reverie.tensor.Device;
+import reverie.tensor.Scope;
+
+/**
+ * Fine-tunes a model by reward and shows what came of it: measures before, trains epoch by epoch
+ * with a checkpoint after each, measures on the way and after, and writes model, pictures, summary
+ * and report. A run that was interrupted goes on from its checkpoint and ends with the same bits.
+ */
+public final class Finetuning {
+  /** The finished model's folder in the run folder. */
+  public static final String MODEL = "model";
+
+  private static final String CHECKPOINT = "checkpoint.safetensors";
+  private static final String SECONDS = "run_seconds";
+  private static final int SHOWN = 24;
+  private static final int SCALE = 5;
+
+  private final FinetuneConfig config;
+  private final RunFolder run;
+  private final PromptEncoder encoder;
+  private final Device device;
+  private final BooleanSupplier stop;
+  private final long started = System.nanoTime();
+
+  /**
+   * Prepares a run.
+   *
+   * @param config the settings
+   * @param run where everything goes
+   * @param encoder for the prompts
+   * @param device where to compute
+   * @param stop asked after every epoch; true ends the run after a checkpoint
+   */
+  public Finetuning(
+      FinetuneConfig config,
+      RunFolder run,
+      PromptEncoder encoder,
+      Device device,
+      BooleanSupplier stop) {
+    this.config = config;
+    this.run = run;
+    this.encoder = encoder;
+    this.device = device;
+    this.stop = stop;
+  }
+
+  /** What every phase needs. */
+  private record Work(
+      FinetuneModel model,
+      Trainer trainer,
+      Evaluation evaluation,
+      List<Prompt> training,
+      List<Prompt> heldOut) {
+
+    Parameters average() {
+      return trainer.average().orElse(null);
+    }
+
+    Denoiser denoiser() {
+      return model.denoiser(average());
+    }
+  }
+
+  /** Both measurements of one model. */
+  private record Measured(Evaluation.Result training, Evaluation.Result heldOut) {
+    EvaluationPoint at(int epoch, double klToBase) {
+      Estimate unseen = heldOut == null ? Evaluation.NOTHING : heldOut.reward();
+      return new EvaluationPoint(epoch, training.reward(), unseen, training.firstWord(), klToBase);
+    }
+  }
+
+  /**
+   * Does everything that is not done yet.
+   *
+   * @return the folder of the model
+   * @throws Interruption.Stopped if asked to stop
+   */
+  public Path run() {
+    boolean icons = config.prompts().source().equals(FinetuneConfig.ICONS);
+    PromptSource prompts = FinetuneParts.prompts(config.prompts());
+    Reward reward = Rewards.of(config.reward());
+    ModelFolder folder = BaseModels.read(config.model(), encoder, device);
+    try (Scope _ = Scope.open("fine-tuning");
+        FinetuneModel model = new FinetuneModel(folder, config, encoder, device);
+        Trainer trainer =
+            new Trainer(
+                model.policy(),
+                FinetuneParts.objective(config),
+                FinetuneParts.advantages(config.advantage()),
+                prompts,
+                reward,
+                FinetuneParts.settings(config))) {
+      Path checkpoint = run.resolve(CHECKPOINT);
+      if (Files.exists(checkpoint)) {
+        trainer.resume(checkpoint);
+        run.log().say("going on after epoch " + trainer.epochs());
+      }
+      Evaluation evaluation =
+          new Evaluation(
+              model.pictures(config.sampling().batchSize()),
+              device,
+              reward,
+              Duration.ofMillis(Math.round(1000 * config.reward().timeoutSeconds())),
+              icons ? new Retrieval(SilkIcons.all()) : null,
+              config.seed());
+      List<Prompt> heldOut =
+          icons ? SilkIcons.heldOut().prompts().stream().map(Prompt::new).toList() : List.of();
+      return go(new Work(model, trainer, evaluation, prompts.all(), heldOut));
+    } finally {
+      if (reward instanceof ProcessReward program) {
+        program.close();
+      }
+    }
+  }
+
+  private Path go(Work work) {
+    int done = work.trainer.epochs();
+    double secondsBefore = secondsOf(Metrics.read(run.path()));
+    Measured after;
+    try (Metrics metrics = run.metrics(done == 0 ? 0 : done + 1)) {
+      if (done == 0) {
+        first(work);
+        Measured before = measureAll(work, "the base model", work.model.baseDenoiser());
+        keep(before, Gallery.BEFORE, work.evaluation);
+        log(metrics, 0, before.at(0, 0).toMetrics(), secondsBefore);
+        say("base model", before);
+      }
+      after = train(work, metrics, secondsBefore);
+    }
+    if (after == null) {
+      after = measureAll(work, "the fine-tuned model", work.denoiser());
+    }
+    keep(after, Gallery.AFTER, work.evaluation);
+    say("fine-tuned", after);
+    Path model = run.resolve(MODEL);
+    work.model.write(model, work.average());
+    finish(work, after, secondsBefore);
+    return model;
+  }
+
+  /** A picture as soon as there can be one. */
+  private void first(Work work) {
+    List<Prompt> prompts = Evaluation.choose(work.training, 12, config.seed());
+    List<String> texts = prompts.stream().map(Prompt::text).toList();
+    Pictures pictures = work.evaluation.pictures();
+    float[] pixels =
+        pictures.draw(work.model.baseDenoiser(), device, texts, config.seed(), _ -> {});
+    var images = Images.fromModel(pixels, pictures.size(), pictures.size());
+    List<PngGrid.Cell> cells = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      cells.add(new PngGrid.Cell(texts.get(i), images.get(i)));
+    }
+    Path file = run.resolve("images/base-model.png");
+    PngGrid.of(cells, 6, SCALE).write(file);
+    run.log().say("first pictures of the base model: " + file);
+  }
+
+  /** Trains what is left and measures at the end, unless nothing was left. */
+  private Measured train(Work work, Metrics metrics, double secondsBefore) {
+    Measured measured = null;
+    int done = work.trainer.epochs();
+    try (Progress progress = Progress.start("fine-tuning", "epochs", config.epochs(), done)) {
+      while (work.trainer.epochs() < config.epochs()) {
+        EpochReport report = work.trainer.epoch();
+        int epoch = work.trainer.epochs();
+        progress.note(String.format(Locale.ROOT, "reward %.4g", report.rewards().mean()));
+        progress.advanceTo(epoch);
+        Map<String, Double> values = new LinkedHashMap<>(report.metrics());
+        values.remove("epoch");
+        boolean last = epoch == config.epochs();
+        if (last || epoch % config.evaluation().every() == 0) {
+          int samples = last ? config.evaluation().samples() : config.evaluation().everySamples();
+          measured = measure(work, work.denoiser(), samples, _ -> {});
+          values.putAll(measured.at(epoch, report.klToBase()).toMetrics());
+        }
+        log(metrics, epoch, values, secondsBefore);
+        boolean stopping = stop.getAsBoolean();
+        if (stopping || last || epoch % config.checkpointEvery() == 0) {
+          metrics.sync();
+          work.trainer.save(run.resolve(CHECKPOINT));
+        }
+        if (stopping && !last) {
+          throw new Interruption.Stopped(
+              "stopped after epoch %d; go on with --resume %s".formatted(epoch, run.path()));
+        }
+      }
+    }
+    return measured;
+  }
+
+  /** With as many pictures as the result is told by. */
+  private Measured measureAll(Work work, String what, Denoiser denoiser) {
+    int samples = config.evaluation().samples();
+    int sets = work.heldOut.isEmpty() ? 1 : 2;
+    try (Progress progress = Progress.start("drawing with " + what, "images", sets * samples)) {
+      return measure(
+          work,
+          denoiser,
+          samples,
+          drawn -> {
+            progress.advanceTo(drawn);
+            stopIfAsked();
+          });
+    }
+  }
+
+  private Measured measure(Work work, Denoiser denoiser, int samples, IntConsumer progress) {
+    Evaluation.Result training = evaluate(work, denoiser, work.training, samples, progress);
+    Evaluation.Result heldOut =
+        work.heldOut.isEmpty()
+            ? null
+            : evaluate(work, denoiser, work.heldOut, samples, n -> progress.accept(samples + n));
+    return new Measured(training, heldOut);
+  }
+
+  private Evaluation.Result evaluate(
+      Work work, Denoiser denoiser, List<Prompt> prompts, int samples, IntConsumer progress) {
+    List<Prompt> chosen = Evaluation.choose(prompts, samples, config.seed());
+    return work.evaluation.of(denoiser, chosen, progress);
+  }
+
+  /** Before the first epoch and after the last nothing is lost by stopping at once. */
+  private void stopIfAsked() {
+    if (stop.getAsBoolean()) {
+      throw new Interruption.Stopped("stopped; go on with --resume " + run.path());
+    }
+  }
+
+  private void log(Metrics metrics, int epoch, Map<String, Double> values, double secondsBefore) {
+    Map<String, Double> all = new LinkedHashMap<>(values);
+    all.put(SECONDS, secondsBefore + seconds());
+    metrics.log(epoch, all);
+  }
+
+  private void keep(Measured measured, String time, Evaluation evaluation) {
+    evaluation.gallery("training" + time, measured.training, SHOWN, this::note).write(run);
+    if (measured.heldOut != null) {
+      evaluation.gallery("heldout" + time, measured.heldOut, SHOWN, this::note).write(run);
+    }
+  }
+
+  private String note(double reward) {
+    return switch (config.reward().name()) {
+      case JPEG_COMPRESSIBILITY -> Math.round(-reward) + " bytes";
+      case JPEG_INCOMPRESSIBILITY -> Math.round(reward) + " bytes";
+      case COMMAND -> String.format(Locale.ROOT, "%.4g", reward);
+    };
+  }
+
+  private void say(String model, Measured measured) {
+    StringBuilder line = new StringBuilder(model).append(": reward ");
+    line.append(shown(measured.training.reward()));
+    if (measured.heldOut != null) {
+      line.append(", on held-out prompts ").append(shown(measured.heldOut.reward()));
+    }
+    if (measured.training.firstWord().n() > 0) {
+      line.append(
+          String.format(
+              Locale.ROOT, ", recognised %.0f %%", 100 * measured.training.firstWord().mean()));
+    }
+    run.log().say(line.toString());
+  }
+
+  private static String shown(Estimate e) {
+    return String.format(Locale.ROOT, "%.4g [%.4g, %.4g]", e.mean(), e.low(), e.high());
+  }
+
+  private void finish(Work work, Measured after, double secondsBefore) {
+    List<Metrics.Line> lines = Metrics.read(run.path());
+    EvaluationPoint before = EvaluationPoint.of(lines.getFirst()).orElseThrow();
+    double deviation =
+        lines.stream()
+            .mapToDouble(line -> line.values().getOrDefault("ratio_self_test_deviation", 0.0))
+            .max()
+            .orElse(0);
+    EvaluationPoint now = after.at(config.epochs(), 0);
+    new Summary(
+            before.reward(),
+            now.reward(),
+            before.heldout(),
+            now.heldout(),
+            before.retrieval(),
+            now.retrieval(),
+            work.trainer.rewardQueries(),
+            secondsBefore + seconds(),
+            Summary.currentPeakRssMb(),
+            deviation)
+        .write(run);
+    beforeAndAfter();
+    String title =
+        "Fine-tuned by %s for %s"
+            .formatted(
+                config.objective().name().toLowerCase(Locale.ROOT),
+                config.reward().name().name().toLowerCase(Locale.ROOT));
+    Path report = RunReport.write(run.path(), title);
+    run.log().say("report: " + report);
+    run.log().say("model: " + run.path().resolve(MODEL));
+  }
+
+  /** One picture of both models, for those who do not open the report. */
+  private void beforeAndAfter() {
+    List<PngGrid.Row> rows = new ArrayList<>();
+    for (String subject : List.of("training", "heldout")) {
+      for (String time : List.of(Gallery.BEFORE, Gallery.AFTER)) {
+        Gallery.read(run.path(), subject + time)
+            .ifPresent(gallery ->
+                rows.add(
+                    new PngGrid.Row(
+                        time.equals(Gallery.BEFORE) ? "base" : "fine-tuned",
+                        gallery.pictures().stream()
+                            .limit(8)
+                            .map(p -> new PngGrid.Cell(p.prompt() + ", " + p.note(), p.image()))
+                            .toList())));
+      }
+    }
+    Path file = run.resolve("images/before-after.png");
+    new PngGrid(rows, SCALE).write(file);
+    run.log().say("before and after: " + file);
+  }
+
+  private double seconds() {
+    return (System.nanoTime() - started) * 1e-9;
+  }
+
+  /** The time that earlier processes of this run took, up to the last line that counts. */
+  private static double secondsOf(List<Metrics.Line> lines) {
+    return lines.isEmpty() ? 0 : lines.getLast().values().getOrDefault(SECONDS, 0.0);
+  }
+}

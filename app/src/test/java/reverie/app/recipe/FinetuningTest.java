@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.app.config.Configuration;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.report.Summary;
+import reverie.app.run.Interruption;
+import reverie.app.run.Metrics;
+import reverie.app.run.RunFolder;
+import reverie.app.text.PromptEncoder;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
+
+/** Whole runs with a model too small to learn anything. */
+class FinetuningTest {
+  private static final PrintWriter NOWHERE = new PrintWriter(Writer.nullWriter());
+  private static final Encoder ENCODER = new Encoder();
+  @TempDir static Path shared;
+  @TempDir Path folder;
+
+  /** Words are random numbers. */
+  private record Encoder() implements PromptEncoder {
+    @Override
+    public String identity() {
+      return "words";
+    }
+
+    @Override
+    public int tokens() {
+      return 2;
+    }
+
+    @Override
+    public int dimensions() {
+      return 8;
+    }
+
+    @Override
+    public float[] encode(String prompt) {
+      float[] states = new float[16];
+      Rng rng = Rng.of(1).fork(prompt);
+      for (int i = 0; i < states.length; i++) {
+        states[i] = (float) rng.uniform(i) * 2 - 1;
+      }
+      return states;
+    }
+  }
+
+  @BeforeAll
+  static void makeAModel() {
+    UNetConfig config =
+        UNetConfig.parse(
+            """
+            {"_class_name": "UNet2DConditionModel", "sample_size": 16, "in_channels": 3, "out_channels": 3,
+             "down_block_types": ["CrossAttnDownBlock2D"], "mid_block_type": "UNetMidBlock2DCrossAttn",
+             "up_block_types": ["CrossAttnUpBlock2D"], "block_out_channels": [4], "layers_per_block": 1,
+             "attention_head_dim": 2, "cross_attention_dim": 8, "norm_num_groups": 2}
+            """);
+    try (UNet unet = UNet.random(config, Device.cpu(), Rng.of(2))) {
+      new ModelFolder(unet, SchedulerConfig.defaults(), ENCODER.identity())
+          .write(shared.resolve("model"));
+    }
+  }
+
+  @Test
+  void anInterruptedRunEndsWithTheSameBits() throws IOException {
+    Path whole = folder.resolve("whole");
+    finetune(whole, false, () -> false);
+    Path cut = folder.resolve("cut");
+    Interruption.Stopped stopped =
+        assertThrows(
+            Interruption.Stopped.class,
+            () -> finetune(cut, false, () -> Files.exists(cut.resolve("images/heldout-before"))));
+    assertTrue(
+        stopped.getMessage().contains("after epoch 1; go on with --resume " + cut),
+        stopped::getMessage);
+    // What a kill -9 would leave as well.
+    Files.writeString(
+        cut.resolve("metrics.jsonl"),
+        Files.readString(cut.resolve("metrics.jsonl")) + "{\"step\":2,\"reward_mean\":0}\n{\"st");
+    finetune(cut, true, () -> false);
+
+    Path weights = Path.of("model/unet/diffusion_pytorch_model.safetensors");
+    assertArrayEquals(
+        Files.readAllBytes(whole.resolve(weights)), Files.readAllBytes(cut.resolve(weights)));
+    assertEquals(rewards(whole), rewards(cut));
+    assertEquals(List.of(0L, 1L, 2L), Metrics.read(cut).stream().map(Metrics.Line::step).toList());
+    Summary summary = Summary.read(cut).orElseThrow();
+    assertEquals(8, summary.rewardQueries());
+    assertEquals(6, summary.heldoutAfter().n());
+    assertTrue(summary.ratioSelfTestMaxDeviation() <= 1e-5);
+    assertTrue(Files.exists(cut.resolve("report.html")));
+    assertTrue(Files.exists(cut.resolve("images/before-after.png")));
+  }
+
+  @Test
+  void adaptersAreAddedToTheModelThatIsSaved() throws IOException {
+    Path run = folder.resolve("lora");
+    finetune(run, false, () -> false, "lora.rank=2", "optimizer.learning_rate=0.1");
+    Path weights = Path.of("unet/diffusion_pytorch_model.safetensors");
+    assertEquals(
+        Files.size(shared.resolve("model").resolve(weights)),
+        Files.size(run.resolve("model").resolve(weights)));
+    assertTrue(
+        Files.mismatch(
+                shared.resolve("model").resolve(weights), run.resolve("model").resolve(weights))
+            > 0);
+  }
+
+  @Test
+  void whatCannotWorkIsSaidAtOnce() throws IOException {
+    assertMessage("eta", "sampling.eta=0");
+    assertMessage("prompts.txt does not exist", "prompts.source=" + folder.resolve("prompts.txt"));
+    Path empty = Files.writeString(folder.resolve("empty.txt"), "\n# nothing\n");
+    assertMessage("has no prompt in it", "prompts.source=" + empty);
+    assertMessage("reward.command is empty", "reward.name=command");
+    assertMessage("adapters are not averaged", "lora.rank=2", "ema.decay=0.9");
+    assertMessage("is no model folder", "model=" + folder.resolve("absent"));
+    assertMessage("cannot be started", "reward.name=command", "reward.command=[/no/such/program]");
+  }
+
+  @Test
+  void anotherTextEncoderIsRefused() throws IOException {
+    Path model = folder.resolve("model");
+    try (UNet unet = UNet.load(shared.resolve("model/unet"), Device.cpu())) {
+      new ModelFolder(unet, SchedulerConfig.defaults(), "another").write(model);
+    }
+    assertMessage("trained with the text encoder 'another'", "model=" + model);
+  }
+
+  private void assertMessage(String part, String... settings) {
+    Path run = folder.resolve("run" + System.nanoTime());
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> finetune(run, false, () -> false, settings));
+    assertTrue(error.getMessage().contains(part), error::getMessage);
+    assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+  }
+
+  private static List<Double> rewards(Path run) {
+    return Metrics.read(run).stream().map(line -> line.values().get("reward_mean")).toList();
+  }
+
+  private static void finetune(
+      Path path, boolean resume, BooleanSupplier stop, String... settings) {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "model=" + shared.resolve("model"),
+                "epochs=2",
+                "prompts.per_epoch=2",
+                "prompts.images_each=2",
+                "sampling.steps=2",
+                "sampling.batch_size=3",
+                "update.batch_size=3",
+                "evaluation.samples=6",
+                "evaluation.every_samples=3",
+                "evaluation.every=1"));
+    all.addAll(List.of(settings));
+    Configuration<FinetuneConfig> config =
+        new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of())
+            .read(null, null, all);
+    try (RunFolder run =
+        resume
+            ? RunFolder.resume(path, config, NOWHERE)
+            : RunFolder.create(path, config, List.of("test"), NOWHERE)) {
+      new Finetuning(config.value(), run, ENCODER, Device.cpu(), stop).run();
+    }
+  }
+}
