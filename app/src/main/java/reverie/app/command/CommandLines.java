@@ -128,7 +128,7 @@ public final class CommandLines implements Runnable {
           "hint: "
               + (suggestions.isEmpty()
                   ? "./" + name + " --help shows what there is"
-                  : "did you mean " + String.join(" or ", suggestions) + "?"));
+                  : "did you mean " + suggestions.getFirst() + "?"));
     }
     if (session.debug()) {
       error.printStackTrace(err);
