@@ -15,6 +15,7 @@ import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.Ema;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.autograd.optim.LearningRate;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.objective.DenoisingObjective;
@@ -252,7 +253,9 @@ public final class Trainer implements AutoCloseable {
   private void update(Diagnostics diagnostics) {
     double norm = gradients.norm();
     double factor = GradientAccumulator.clipFactor(norm, settings.gradientClip());
-    optimiser.step(gradients::gradient, settings.learningRate(), factor);
+    double rate =
+        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates);
+    optimiser.step(gradients::gradient, rate, factor);
     if (ema != null) {
       ema.update();
     }

@@ -25,6 +25,8 @@ import reverie.tensor.ReverieException;
  *     in the units of the policy's log-probability: with means over the D elements of an image and
  *     T decisions the weight of the true KL of the chain is {@code klWeight / (D T)}
  * @param learningRate of AdamW with betas 0.9 and 0.999
+ * @param warmup updates over which the learning rate rises; AdamW's first steps are as long as its
+ *     later ones but know much less of the gradient
  * @param weightDecay of AdamW
  * @param gradientClip largest norm of the gradient
  * @param emaDecay of the average of the weights with warm-up; 0 for no average
@@ -42,6 +44,7 @@ public record TrainerSettings(
     double stepFraction,
     double klWeight,
     double learningRate,
+    int warmup,
     double weightDecay,
     double gradientClip,
     double emaDecay,
@@ -59,6 +62,7 @@ public record TrainerSettings(
     check("stepFraction", stepFraction, stepFraction > 0 && stepFraction <= 1, "in (0, 1]");
     check("klWeight", klWeight, klWeight >= 0 && Double.isFinite(klWeight), "of 0 or more");
     check("learningRate", learningRate, learningRate > 0 && learningRate < 1e3, "above 0");
+    check("warmup", warmup, warmup >= 0, "of 0 or more");
     check("weightDecay", weightDecay, weightDecay >= 0 && weightDecay < 1e3, "of 0 or more");
     check("gradientClip", gradientClip, gradientClip > 0, "above 0");
     check("emaDecay", emaDecay, emaDecay >= 0 && emaDecay < 1, "in [0, 1)");
@@ -98,6 +102,7 @@ public record TrainerSettings(
     draft.stepFraction = stepFraction;
     draft.klWeight = klWeight;
     draft.learningRate = learningRate;
+    draft.warmup = warmup;
     draft.weightDecay = weightDecay;
     draft.gradientClip = gradientClip;
     draft.emaDecay = emaDecay;
@@ -119,6 +124,7 @@ public record TrainerSettings(
     public double stepFraction = 1;
     public double klWeight;
     public double learningRate = 1e-4;
+    public int warmup;
     public double weightDecay = 1e-4;
     public double gradientClip = 1;
     public double emaDecay;
@@ -139,6 +145,7 @@ public record TrainerSettings(
           stepFraction,
           klWeight,
           learningRate,
+          warmup,
           weightDecay,
           gradientClip,
           emaDecay,
