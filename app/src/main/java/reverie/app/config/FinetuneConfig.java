@@ -147,6 +147,7 @@ public record FinetuneConfig(
    * @param stepFraction share of an image's steps that is trained
    * @param clipRange ε of the clipped ratio
    * @param klToBase weight of the KL divergence to the base model
+   * @param warmup optimiser steps over which the learning rate rises
    */
   public record Update(
       @Range(min = 1) int perEpoch,
@@ -154,7 +155,8 @@ public record FinetuneConfig(
       @Range(min = 1) int batchSize,
       @Range(min = 0, above = true, max = 1) double stepFraction,
       @Range(min = 0, above = true) double clipRange,
-      @Range(min = 0) double klToBase) {}
+      @Range(min = 0) double klToBase,
+      @Range(min = 0) int warmup) {}
 
   /**
    * Reward-weighted regression.

@@ -67,6 +67,7 @@ final class FinetuneParts {
           it.stepFraction = config.update().stepFraction();
           it.klWeight = config.update().klToBase();
           it.learningRate = optimizer.learningRate();
+          it.warmup = config.update().warmup();
           it.weightDecay = optimizer.weightDecay();
           it.gradientClip =
               optimizer.clipNorm() == 0 ? Double.POSITIVE_INFINITY : optimizer.clipNorm();
