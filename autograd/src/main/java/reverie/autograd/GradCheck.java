@@ -12,17 +12,17 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * Checks gradients against finite differences in float64 on the {@linkplain Device#reference() reference device}, for any
- * function built of tensor operations:
+ * Checks gradients against finite differences in float64 on the {@linkplain Device#reference()
+ * reference device}, for any function built of tensor operations:
  *
  * <pre>{@code
  * GradCheck.Report report = GradCheck.of(in -> new Tensor[] {in[0].matmul(in[1]).silu()}).check(x, w);
  * report.require(1e-6);
  * }</pre>
  *
- * The derivative is the four-point stencil {@code (f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)) / 12h} of a random weighted sum
- * of all outputs, so that every output counts; its own error is about 1e-11. The function must be smooth within 2h of the
- * inputs.
+ * The derivative is the four-point stencil {@code (f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)) / 12h} of
+ * a random weighted sum of all outputs, so that every output counts; its own error is about 1e-11.
+ * The function must be smooth within 2h of the inputs.
  */
 public final class GradCheck {
   private final Function<Tensor[], Tensor[]> function;
@@ -45,17 +45,24 @@ public final class GradCheck {
     return new GradCheck(function, h, mostElements);
   }
 
-  /** The same with at most this many elements of each input perturbed, drawn at random where there are more. */
+  /**
+   * The same with at most this many elements of each input perturbed, drawn at random where there
+   * are more.
+   */
   public GradCheck mostElements(int most) {
     return new GradCheck(function, stepSize, most);
   }
 
   /** One input's worst element. */
-  public record Row(int input, int element, double analytic, double numeric, double relativeError) {}
+  public record Row(
+      int input, int element, double analytic, double numeric, double relativeError) {}
 
   /** The worst element of every input. */
   public record Report(List<Row> rows) {
-    /** The largest relative error: |analytic − numeric| over the largest gradient of that input, at least 1e-3. */
+    /**
+     * The largest relative error: |analytic − numeric| over the largest gradient of that input, at
+     * least 1e-3.
+     */
     public double worst() {
       return rows.stream().mapToDouble(Row::relativeError).max().orElse(0);
     }
@@ -68,16 +75,25 @@ public final class GradCheck {
     public void require(double tolerance) {
       for (Row row : rows) {
         if (!(row.relativeError <= tolerance)) {
-          throw new ReverieException(String.format(
-              Locale.ROOT,
-              "gradcheck: expected gradients within %.1e, got %.3e at element %d of input %d (analytic %.12g, numeric %.12g)",
-              tolerance, row.relativeError, row.element, row.input, row.analytic, row.numeric));
+          throw new ReverieException(
+              String.format(
+                  Locale.ROOT,
+                  "gradcheck: expected gradients within %.1e, got %.3e at element %d of input %d (analytic %.12g, numeric %.12g)",
+                  tolerance,
+                  row.relativeError,
+                  row.element,
+                  row.input,
+                  row.analytic,
+                  row.numeric));
         }
       }
     }
   }
 
-  /** Checks the gradients with respect to all floating-point inputs, which live on the reference device. */
+  /**
+   * Checks the gradients with respect to all floating-point inputs, which live on the reference
+   * device.
+   */
   public Report check(Tensor... inputs) {
     try (Scope _ = Scope.open("gradcheck")) {
       Tensor[] weights = weights(inputs);
@@ -85,9 +101,10 @@ public final class GradCheck {
       List<Row> rows = new ArrayList<>();
       for (int i = 0; i < inputs.length; i++) {
         if (inputs[i].dtype().isFloating() && inputs[i].size() > 0) {
-          double[] gradient = analytic[i] == null
-              ? new double[Math.toIntExact(inputs[i].size())]
-              : analytic[i].toDoubles();
+          double[] gradient =
+              analytic[i] == null
+                  ? new double[Math.toIntExact(inputs[i].size())]
+                  : analytic[i].toDoubles();
           rows.add(worst(i, inputs, gradient, weights));
         }
       }

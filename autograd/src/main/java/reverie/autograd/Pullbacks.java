@@ -8,9 +8,10 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.*;
 
 /**
- * The table of all gradients: for every operation, from the gradients of its outputs to those of its inputs. Rules ignore
- * broadcasting, which {@link Tape} undoes. An operation without a line here does not compile; a fused operation without a
- * rule of its own is differentiated through its decomposition.
+ * The table of all gradients: for every operation, from the gradients of its outputs to those of
+ * its inputs. Rules ignore broadcasting, which {@link Tape} undoes. An operation without a line
+ * here does not compile; a fused operation without a rule of its own is differentiated through its
+ * decomposition.
  */
 final class Pullbacks {
   private Pullbacks() {}
@@ -49,41 +50,55 @@ final class Pullbacks {
       case Reshape _ -> grads(g[0].reshape(in[0].shape().dims()));
       case Permute p -> grads(Ops.apply(p.inverse(), g[0]));
       case Expand _ -> grads(g[0]);
-      case Slice s -> grads(Ops.apply(new Pad(s.axis(), s.from(), in[0].dim(s.axis()) - s.to()), g[0]));
+      case Slice s ->
+          grads(Ops.apply(new Pad(s.axis(), s.from(), in[0].dim(s.axis()) - s.to()), g[0]));
       case Pad p -> grads(g[0].slice(p.axis(), p.before(), p.before() + in[0].dim(p.axis())));
       case Concat c -> concat(c.axis(), in, g[0], needs);
-      case MatMul _ -> grads(
-          needs[0] ? g[0].matmul(in[1].transpose()) : null, needs[1] ? in[0].transpose().matmul(g[0]) : null);
+      case MatMul _ ->
+          grads(
+              needs[0] ? g[0].matmul(in[1].transpose()) : null,
+              needs[1] ? in[0].transpose().matmul(g[0]) : null);
       case Linear _ -> linear(in, g[0], needs);
       case Conv2d c -> conv2d(c, in, g[0], needs);
-      case Conv2dInputGradient c -> grads(
-          needs[0] ? Ops.conv2d(g[0], in[1], null, c.stride(), c.padding()) : null,
-          needs[1]
-              ? Ops.apply(
-                  new Conv2dWeightGradient(c.stride(), c.padding(), in[1].dim(0), in[1].dim(1)), g[0], in[0])
-              : null);
-      case Conv2dWeightGradient c -> grads(
-          needs[0]
-              ? Ops.apply(new Conv2dInputGradient(c.stride(), c.padding(), in[0].dim(1), in[0].dim(2)), in[1], g[0])
-              : null,
-          needs[1] ? Ops.conv2d(in[0], g[0], null, c.stride(), c.padding()) : null);
+      case Conv2dInputGradient c ->
+          grads(
+              needs[0] ? Ops.conv2d(g[0], in[1], null, c.stride(), c.padding()) : null,
+              needs[1]
+                  ? Ops.apply(
+                      new Conv2dWeightGradient(c.stride(), c.padding(), in[1].dim(0), in[1].dim(1)),
+                      g[0],
+                      in[0])
+                  : null);
+      case Conv2dWeightGradient c ->
+          grads(
+              needs[0]
+                  ? Ops.apply(
+                      new Conv2dInputGradient(c.stride(), c.padding(), in[0].dim(1), in[0].dim(2)),
+                      in[1],
+                      g[0])
+                  : null,
+              needs[1] ? Ops.conv2d(in[0], g[0], null, c.stride(), c.padding()) : null);
       case Embedding _ -> grads(Ops.apply(new ScatterRows(in[0].dim(0)), g[0], in[1]), null);
       case ScatterRows _ -> grads(Ops.embedding(g[0], in[1]), null);
       case Softmax _ -> grads(Ops.apply(new SoftmaxBackward(), out[0], g[0]));
       case Geglu _ -> grads(Ops.apply(new GegluBackward(), in[0], g[0]));
-      case GroupNorm n -> onlyFirst(g)
-          ? Ops.applyAll(new GroupNormBackward(n.groups()), in[0], in[1], out[1], out[2], g[0])
-          : decomposed(n, in, g);
-      case LayerNorm n -> onlyFirst(g)
-          ? Ops.applyAll(new LayerNormBackward(), in[0], in[1], out[1], out[2], g[0])
-          : decomposed(n, in, g);
-      case Attention a -> onlyFirst(g)
-          ? Ops.applyAll(new AttentionBackward(a.scale()), in[0], in[1], in[2], out[0], out[1], g[0])
-          : decomposed(a, in, g);
-      case UpsampleNearest u -> grads(
-          Ops.averagePool(g[0], u.factor()).mul((double) u.factor() * u.factor()));
-      case AveragePool p -> grads(
-          Ops.upsampleNearest(g[0], p.factor()).div((double) p.factor() * p.factor()));
+      case GroupNorm n ->
+          onlyFirst(g)
+              ? Ops.applyAll(new GroupNormBackward(n.groups()), in[0], in[1], out[1], out[2], g[0])
+              : decomposed(n, in, g);
+      case LayerNorm n ->
+          onlyFirst(g)
+              ? Ops.applyAll(new LayerNormBackward(), in[0], in[1], out[1], out[2], g[0])
+              : decomposed(n, in, g);
+      case Attention a ->
+          onlyFirst(g)
+              ? Ops.applyAll(
+                  new AttentionBackward(a.scale()), in[0], in[1], in[2], out[0], out[1], g[0])
+              : decomposed(a, in, g);
+      case UpsampleNearest u ->
+          grads(Ops.averagePool(g[0], u.factor()).mul((double) u.factor() * u.factor()));
+      case AveragePool p ->
+          grads(Ops.upsampleNearest(g[0], p.factor()).div((double) p.factor() * p.factor()));
       case AdamW f -> decomposed(f, in, g);
       case AttentionBackward f -> decomposed(f, in, g);
       case CustomOp f -> decomposed(f, in, g);
@@ -119,7 +134,8 @@ final class Pullbacks {
     };
   }
 
-  private static Tensor[] binary(Binary.Kind kind, Tensor a, Tensor b, Tensor y, Tensor g, boolean[] needs) {
+  private static Tensor[] binary(
+      Binary.Kind kind, Tensor a, Tensor b, Tensor y, Tensor g, boolean[] needs) {
     return switch (kind) {
       case ADD -> grads(g, g);
       case SUB -> grads(g, needs[1] ? g.neg() : null);
@@ -150,7 +166,8 @@ final class Pullbacks {
       case SUM -> g.expand(x.shape().dims());
       case MAX -> {
         Tensor largest = y.greater(x).neg().add(1);
-        int[] reduced = IntStream.range(0, x.shape().rank()).filter(i -> x.dim(i) != y.dim(i)).toArray();
+        int[] reduced =
+            IntStream.range(0, x.shape().rank()).filter(i -> x.dim(i) != y.dim(i)).toArray();
         yield reduced.length == 0 ? g : largest.mul(g.div(largest.sumKeep(reduced)));
       }
     };
@@ -181,12 +198,14 @@ final class Pullbacks {
   private static Tensor[] conv2d(Conv2d c, Tensor[] in, Tensor g, boolean[] needs) {
     Tensor x = in[0];
     Tensor w = in[1];
-    Tensor dx = needs[0]
-        ? Ops.apply(new Conv2dInputGradient(c.stride(), c.padding(), x.dim(1), x.dim(2)), g, w)
-        : null;
-    Tensor dw = needs[1]
-        ? Ops.apply(new Conv2dWeightGradient(c.stride(), c.padding(), w.dim(0), w.dim(1)), x, g)
-        : null;
+    Tensor dx =
+        needs[0]
+            ? Ops.apply(new Conv2dInputGradient(c.stride(), c.padding(), x.dim(1), x.dim(2)), g, w)
+            : null;
+    Tensor dw =
+        needs[1]
+            ? Ops.apply(new Conv2dWeightGradient(c.stride(), c.padding(), w.dim(0), w.dim(1)), x, g)
+            : null;
     return in.length == 2 ? grads(dx, dw) : grads(dx, dw, needs[2] ? g.sum(0, 1, 2) : null);
   }
 

@@ -18,15 +18,16 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 
 /**
- * Reverse-mode differentiation: records the operations that depend on chosen tensors while they are carried out, then
- * walks back through them with the table {@link Pullbacks}.
+ * Reverse-mode differentiation: records the operations that depend on chosen tensors while they are
+ * carried out, then walks back through them with the table {@link Pullbacks}.
  *
  * <pre>{@code
  * Tape.Result r = Tape.run(List.of(w), () -> Ops.mse(x.matmul(w), y));
  * Tensor dw = r.gradient(w);
  * }</pre>
  *
- * Tapes nest: the backward pass of an inner tape is recorded by the outer one, which gives higher derivatives.
+ * Tapes nest: the backward pass of an inner tape is recorded by the outer one, which gives higher
+ * derivatives.
  */
 public final class Tape implements Interpreter {
   /** Marks code whose operations the tapes outside do not record. */
@@ -44,7 +45,10 @@ public final class Tape implements Interpreter {
     tracked.addAll(roots);
   }
 
-  /** What was carried out, and how to get from gradients of its outputs to gradients of what it used. */
+  /**
+   * What was carried out, and how to get from gradients of its outputs to gradients of what it
+   * used.
+   */
   private record Entry(Tensor[] outputs, Function<Tensor[], Map<Tensor, Tensor>> pullback) {}
 
   /** A loss and its gradients; both live in the scope that was open around {@link Tape#run}. */
@@ -63,7 +67,8 @@ public final class Tape implements Interpreter {
     }
 
     /**
-     * The gradient with respect to one of the chosen tensors, of its shape; zeros if the loss does not depend on it.
+     * The gradient with respect to one of the chosen tensors, of its shape; zeros if the loss does
+     * not depend on it.
      *
      * @throws ReverieException if {@code root} was not among the chosen tensors
      */
@@ -79,15 +84,16 @@ public final class Tape implements Interpreter {
   }
 
   /**
-   * Carries out {@code loss}, which returns a tensor of one element, and differentiates it with respect to {@code wrt}.
-   * What it makes on the way lives in the innermost open scope.
+   * Carries out {@code loss}, which returns a tensor of one element, and differentiates it with
+   * respect to {@code wrt}. What it makes on the way lives in the innermost open scope.
    */
   public static Result run(Collection<Tensor> wrt, Supplier<Tensor> loss) {
     Tape tape = new Tape(Interpreter.current(), null, wrt);
     Tensor value = Interpreter.with(tape, loss);
     if (value.size() != 1) {
       throw new ReverieException(
-          "tape: expected a loss of one element, got " + value.type(), "reduce it with mean() or sum()");
+          "tape: expected a loss of one element, got " + value.type(),
+          "reduce it with mean() or sum()");
     }
     Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
     gradients.put(value, value.device().full(1, value.shape().dims()));
@@ -101,8 +107,8 @@ public final class Tape implements Interpreter {
   }
 
   /**
-   * Vector-Jacobian product: the gradients of {@code Σ cotangents·f} with respect to {@code inputs}, null where f does not
-   * depend on one. A null cotangent counts as zero.
+   * Vector-Jacobian product: the gradients of {@code Σ cotangents·f} with respect to {@code
+   * inputs}, null where f does not depend on one. A null cotangent counts as zero.
    */
   public static Tensor[] pullback(Supplier<Tensor[]> f, Tensor[] inputs, Tensor[] cotangents) {
     Tape tape = new Tape(Interpreter.current(), null, List.of(inputs));
@@ -122,9 +128,10 @@ public final class Tape implements Interpreter {
   }
 
   /**
-   * Carries out {@code f} without recording its inside; the backward pass carries it out again (Chen et al. 2016). Trades
-   * a second forward pass for the memory of everything in between. {@code f} must give the same result both times; it
-   * may use any tensor around it, and gradients reach those too.
+   * Carries out {@code f} without recording its inside; the backward pass carries it out again
+   * (Chen et al. 2016). Trades a second forward pass for the memory of everything in between.
+   * {@code f} must give the same result both times; it may use any tensor around it, and gradients
+   * reach those too.
    */
   public static Tensor checkpoint(Supplier<Tensor> f) {
     Tape tape = recording();
@@ -138,15 +145,18 @@ public final class Tape implements Interpreter {
     }
     Tensor[] outputs = {output};
     tape.tracked.add(output);
-    tape.entries.add(new Entry(outputs, cotangents -> {
-      Tape inner = new Tape(tape.next, tape, List.of());
-      Tensor again = Interpreter.with(inner, f);
-      Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
-      gradients.put(again, cotangents[0]);
-      inner.reverse(gradients);
-      gradients.keySet().removeIf(t -> !tape.tracks(t));
-      return gradients;
-    }));
+    tape.entries.add(
+        new Entry(
+            outputs,
+            cotangents -> {
+              Tape inner = new Tape(tape.next, tape, List.of());
+              Tensor again = Interpreter.with(inner, f);
+              Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+              gradients.put(again, cotangents[0]);
+              inner.reverse(gradients);
+              gradients.keySet().removeIf(t -> !tape.tracks(t));
+              return gradients;
+            }));
     return output;
   }
 
@@ -200,14 +210,19 @@ public final class Tape implements Interpreter {
     return tracked.contains(t) || (outer != null && outer.tracks(t));
   }
 
-  /** Walks back; adds to {@code gradients} those of everything tracked. Runs under what this tape wraps. */
+  /**
+   * Walks back; adds to {@code gradients} those of everything tracked. Runs under what this tape
+   * wraps.
+   */
   private void reverse(Map<Tensor, Tensor> gradients) {
-    Interpreter.with(next, () -> {
-      for (int i = entries.size() - 1; i >= 0; i--) {
-        reverse(entries.get(i), gradients);
-      }
-      return null;
-    });
+    Interpreter.with(
+        next,
+        () -> {
+          for (int i = entries.size() - 1; i >= 0; i--) {
+            reverse(entries.get(i), gradients);
+          }
+          return null;
+        });
   }
 
   private static void reverse(Entry entry, Map<Tensor, Tensor> gradients) {
@@ -221,10 +236,13 @@ public final class Tape implements Interpreter {
       return;
     }
     try (Scope scope = Scope.open("pullback")) {
-      entry.pullback.apply(cotangents).forEach((input, gradient) -> {
-        Tensor before = gradients.get(input);
-        gradients.put(input, scope.keep(before == null ? gradient : before.add(gradient)));
-      });
+      entry
+          .pullback
+          .apply(cotangents)
+          .forEach((input, gradient) -> {
+            Tensor before = gradients.get(input);
+            gradients.put(input, scope.keep(before == null ? gradient : before.add(gradient)));
+          });
     }
   }
 
@@ -240,15 +258,19 @@ public final class Tape implements Interpreter {
     return out;
   }
 
-  /** Broadcasting repeats an input; its gradient is the sum over the repetitions. Done here, for all operations. */
+  /**
+   * Broadcasting repeats an input; its gradient is the sum over the repetitions. Done here, for all
+   * operations.
+   */
   private static Tensor unbroadcast(Tensor gradient, Tensor input) {
     if (gradient.shape().equals(input.shape())) {
       return gradient;
     }
     int lead = gradient.shape().rank() - input.shape().rank();
-    int[] repeated = IntStream.range(0, gradient.shape().rank())
-        .filter(i -> i < lead || (input.dim(i - lead) == 1 && gradient.dim(i) != 1))
-        .toArray();
+    int[] repeated =
+        IntStream.range(0, gradient.shape().rank())
+            .filter(i -> i < lead || (input.dim(i - lead) == 1 && gradient.dim(i) != 1))
+            .toArray();
     Tensor sum = repeated.length == 0 ? gradient : gradient.sumKeep(repeated);
     return sum.reshape(input.shape().dims());
   }

@@ -41,7 +41,8 @@ class GradCheckTest {
     try (Scope _ = Scope.open("test")) {
       Tensor x = Rng.of(3).normal(Device.reference(), 2, 5);
       // detach() hides half of the derivative of x².
-      GradCheck.Report report = GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
+      GradCheck.Report report =
+          GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
       assertTrue(report.worst() > 0.1, report.toString());
       assertThrows(ReverieException.class, () -> report.require(1e-6));
     }

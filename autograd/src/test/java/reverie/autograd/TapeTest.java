@@ -74,8 +74,7 @@ class TapeTest {
     Tensor a = DEVICE.tensor(new double[] {2}, 1);
     Tape.Result r =
         Tape.run(
-            List.of(a),
-            () -> a.mul(a.detach()).add(a.mul(Tape.noGradient(() -> a.mul(5)))).sum());
+            List.of(a), () -> a.mul(a.detach()).add(a.mul(Tape.noGradient(() -> a.mul(5)))).sum());
     assertEquals(2 + 10, r.gradient(a).item(), 1e-12);
   }
 

@@ -2,8 +2,8 @@
 package reverie.tensor;
 
 /**
- * Element types. Computation happens in a device's {@link Device#floatType()} with {@link #I32} for indices; the others
- * are storage formats of files.
+ * Element types. Computation happens in a device's {@link Device#floatType()} with {@link #I32} for
+ * indices; the others are storage formats of files.
  */
 public enum DType {
   /** IEEE binary32. */

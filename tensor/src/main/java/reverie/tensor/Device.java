@@ -15,7 +15,10 @@ public final class Device {
 
   private final Backend backend;
 
-  /** A device over a backend of your own; the built-in ones come from {@link #cpu()} and {@link #reference()}. */
+  /**
+   * A device over a backend of your own; the built-in ones come from {@link #cpu()} and {@link
+   * #reference()}.
+   */
   public Device(Backend backend) {
     this.backend = backend;
   }
@@ -30,8 +33,11 @@ public final class Device {
       return CPU.get();
     } catch (NoClassDefFoundError missing) {
       throw new ReverieException(
-          "cpu device: the module jdk.incubator.vector is not available (" + missing.getMessage() + ")",
-          "start java with --add-modules jdk.incubator.vector", missing);
+          "cpu device: the module jdk.incubator.vector is not available ("
+              + missing.getMessage()
+              + ")",
+          "start java with --add-modules jdk.incubator.vector",
+          missing);
     }
   }
 
@@ -83,7 +89,8 @@ public final class Device {
 
   /** An integer tensor of these values in row-major order. */
   public Tensor indices(int[] values, int... dims) {
-    return uploaded(MemorySegment.ofArray(values), DType.I32, sized("indices", values.length, dims));
+    return uploaded(
+        MemorySegment.ofArray(values), DType.I32, sized("indices", values.length, dims));
   }
 
   /** A tensor of zeros. */
@@ -108,7 +115,8 @@ public final class Device {
 
   Tensor allocate(TensorType type) {
     Scope scope = Scope.current();
-    Storage storage = new Storage(backend, backend.allocate(type.shape().size() * type.dtype().bytes()));
+    Storage storage =
+        new Storage(backend, backend.allocate(type.shape().size() * type.dtype().bytes()));
     scope.add(storage);
     return new Tensor(this, storage, type, type.shape().contiguousStrides(), 0);
   }
@@ -123,7 +131,13 @@ public final class Device {
     Shape shape = Shape.of(dims);
     if (shape.size() != values) {
       throw new ReverieException(
-          operation + ": expected " + shape.size() + " values for shape " + shape + ", got " + values);
+          operation
+              + ": expected "
+              + shape.size()
+              + " values for shape "
+              + shape
+              + ", got "
+              + values);
     }
     return shape;
   }
@@ -149,5 +163,4 @@ public final class Device {
       return made;
     }
   }
-
 }

@@ -5,8 +5,9 @@ import java.util.function.Supplier;
 import reverie.tensor.op.Op;
 
 /**
- * Who carries out operations: {@link Direct} computes; others record, guard, measure or compare and pass on to the one
- * they wrap. The current one is bound to the running code, not to a thread or an object:
+ * Who carries out operations: {@link Direct} computes; others record, guard, measure or compare and
+ * pass on to the one they wrap. The current one is bound to the running code, not to a thread or an
+ * object:
  *
  * <pre>{@code
  * Tensor y = Interpreter.with(new NanGuard(Interpreter.current()), () -> model.forward(x));

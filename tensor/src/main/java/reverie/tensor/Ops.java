@@ -15,7 +15,9 @@ import reverie.tensor.op.Op;
 import reverie.tensor.op.Select;
 import reverie.tensor.op.UpsampleNearest;
 
-/** The one seam through which every operation passes, and the operations of several tensors by name. */
+/**
+ * The one seam through which every operation passes, and the operations of several tensors by name.
+ */
 public final class Ops {
   private Ops() {}
 
@@ -72,7 +74,10 @@ public final class Ops {
     return bias == null ? one(op, x, weight) : one(op, x, weight, bias);
   }
 
-  /** Group normalisation of {@code [n, …, c]} over everything but n, in {@code groups} groups of channels. */
+  /**
+   * Group normalisation of {@code [n, …, c]} over everything but n, in {@code groups} groups of
+   * channels.
+   */
   public static Tensor groupNorm(Tensor x, Tensor gamma, Tensor beta, int groups, double epsilon) {
     return one(new GroupNorm(groups, epsilon), x, gamma, beta);
   }
@@ -114,7 +119,8 @@ public final class Ops {
   }
 
   /**
-   * Log-density of {@code x} under N(mean, sigma²), as the mean over the elements of each sample: {@code [n]}.
+   * Log-density of {@code x} under N(mean, sigma²), as the mean over the elements of each sample:
+   * {@code [n]}.
    *
    * @param x {@code [n, …]}
    * @param mean like x

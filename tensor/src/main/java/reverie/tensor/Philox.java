@@ -2,12 +2,13 @@
 package reverie.tensor;
 
 /**
- * Philox4x32-10 (Salmon et al. 2011), the counter-based generator behind every random number: 128 bits of counter and 64
- * of key give four 32-bit words, the same on every device. The key is the seed; the counter is the block's position in
- * the sequence (low 64 bits) and the stream (high 64 bits).
+ * Philox4x32-10 (Salmon et al. 2011), the counter-based generator behind every random number: 128
+ * bits of counter and 64 of key give four 32-bit words, the same on every device. The key is the
+ * seed; the counter is the block's position in the sequence (low 64 bits) and the stream (high 64
+ * bits).
  *
- * <p>Normal number i of a sequence comes from block i/4: with words w, {@code u = (w >>> 9) · 2⁻²³ + 2⁻²⁴}, pair j of the
- * block is {@code √(−2 ln u(w₂ⱼ)) · (cos, sin)(2π·u(w₂ⱼ₊₁))} (Box–Muller).
+ * <p>Normal number i of a sequence comes from block i/4: with words w, {@code u = (w >>> 9) · 2⁻²³
+ * + 2⁻²⁴}, pair j of the block is {@code √(−2 ln u(w₂ⱼ)) · (cos, sin)(2π·u(w₂ⱼ₊₁))} (Box–Muller).
  */
 public final class Philox {
   private static final long M0 = 0xD2511F53L;
@@ -17,7 +18,9 @@ public final class Philox {
 
   private Philox() {}
 
-  /** Fills {@code words[0..3]} with the block at a position of the sequence of a seed and stream. */
+  /**
+   * Fills {@code words[0..3]} with the block at a position of the sequence of a seed and stream.
+   */
   public static void block(long seed, long stream, long position, int[] words) {
     int c0 = (int) position;
     int c1 = (int) (position >>> 32);

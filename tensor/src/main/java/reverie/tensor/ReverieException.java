@@ -2,8 +2,8 @@
 package reverie.tensor;
 
 /**
- * The one family of errors: the message says which operation, what was expected and what came; a second line says what
- * to do about it.
+ * The one family of errors: the message says which operation, what was expected and what came; a
+ * second line says what to do about it.
  */
 public class ReverieException extends RuntimeException {
   private static final long serialVersionUID = 1L;

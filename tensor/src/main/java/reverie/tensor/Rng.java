@@ -6,8 +6,8 @@ import java.util.stream.IntStream;
 import reverie.tensor.op.RandomNormal;
 
 /**
- * A sequence of random numbers as a value: a seed and a stream, no state. The same numbers come out whatever else is
- * drawn, on every device, for any batch split and after any resume.
+ * A sequence of random numbers as a value: a seed and a stream, no state. The same numbers come out
+ * whatever else is drawn, on every device, for any batch split and after any resume.
  *
  * <pre>{@code
  * Rng noise = Rng.of(seed).fork(promptIndex, sampleIndex, step);
@@ -40,7 +40,10 @@ public record Rng(long seed, long stream) {
     return normalRows(device, new Rng[] {this}, Math.toIntExact(size)).reshape(dims);
   }
 
-  /** Standard normal numbers {@code [rows.length, sampleDims…]}, row i from the start of {@code rows[i]}. */
+  /**
+   * Standard normal numbers {@code [rows.length, sampleDims…]}, row i from the start of {@code
+   * rows[i]}.
+   */
   public static Tensor normalRows(Device device, Rng[] rows, int... sampleDims) {
     int[] dims = IntStream.concat(IntStream.of(rows.length), IntStream.of(sampleDims)).toArray();
     long[] seeds = Arrays.stream(rows).mapToLong(Rng::seed).toArray();

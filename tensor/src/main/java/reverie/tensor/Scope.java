@@ -7,7 +7,8 @@ import java.util.Deque;
 import java.util.List;
 
 /**
- * The only lifetime of tensors: what is made while a scope is open dies when it closes, unless kept.
+ * The only lifetime of tensors: what is made while a scope is open dies when it closes, unless
+ * kept.
  *
  * <pre>{@code
  * Tensor kept;
@@ -16,8 +17,8 @@ import java.util.List;
  * }
  * }</pre>
  *
- * Scopes of a thread nest. A {@link #detached} scope stands outside the nest and holds what lives long: parameters,
- * optimiser state.
+ * Scopes of a thread nest. A {@link #detached} scope stands outside the nest and holds what lives
+ * long: parameters, optimiser state.
  */
 public final class Scope implements AutoCloseable {
   private static final ThreadLocal<Deque<Scope>> OPEN = ThreadLocal.withInitial(ArrayDeque::new);
@@ -43,7 +44,10 @@ public final class Scope implements AutoCloseable {
     return scope;
   }
 
-  /** A scope that nothing falls into by itself: it holds what is {@linkplain #adopt adopted}, until closed. */
+  /**
+   * A scope that nothing falls into by itself: it holds what is {@linkplain #adopt adopted}, until
+   * closed.
+   */
   public static Scope detached(String name) {
     return new Scope(name, null, false);
   }
@@ -53,15 +57,16 @@ public final class Scope implements AutoCloseable {
     Scope scope = OPEN.get().peek();
     if (scope == null) {
       throw new ReverieException(
-          "scope: a tensor was made while no scope is open on thread " + Thread.currentThread().getName(),
+          "scope: a tensor was made while no scope is open on thread "
+              + Thread.currentThread().getName(),
           "wrap the work in try (Scope scope = Scope.open(\"step\")) { … }");
     }
     return scope;
   }
 
   /**
-   * Moves a tensor's memory to the enclosing scope, so that it outlives this one. A view of memory that outlives this
-   * scope anyway, say of a parameter, stays where it is.
+   * Moves a tensor's memory to the enclosing scope, so that it outlives this one. A view of memory
+   * that outlives this scope anyway, say of a parameter, stays where it is.
    */
   public Tensor keep(Tensor tensor) {
     if (parent == null) {
@@ -94,7 +99,9 @@ public final class Scope implements AutoCloseable {
     }
   }
 
-  /** Ends every tensor that still belongs to this scope; scopes opened inside must be closed before. */
+  /**
+   * Ends every tensor that still belongs to this scope; scopes opened inside must be closed before.
+   */
   @Override
   public void close() {
     if (closed) {
@@ -104,7 +111,9 @@ public final class Scope implements AutoCloseable {
       Deque<Scope> open = OPEN.get();
       if (open.peek() != this) {
         throw new ReverieException(
-            "scope: \"" + name + "\" was closed while it is not the innermost of thread "
+            "scope: \""
+                + name
+                + "\" was closed while it is not the innermost of thread "
                 + Thread.currentThread().getName(),
             "use try-with-resources");
       }
@@ -124,10 +133,11 @@ public final class Scope implements AutoCloseable {
   }
 
   private static String caller() {
-    return WALKER.walk(frames -> frames
-        .filter(f -> !f.getClassName().equals(Scope.class.getName()))
-        .findFirst()
-        .map(StackWalker.StackFrame::toString)
-        .orElse("an unknown line"));
+    return WALKER.walk(frames ->
+        frames
+            .filter(f -> !f.getClassName().equals(Scope.class.getName()))
+            .findFirst()
+            .map(StackWalker.StackFrame::toString)
+            .orElse("an unknown line"));
   }
 }

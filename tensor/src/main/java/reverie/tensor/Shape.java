@@ -4,7 +4,9 @@ package reverie.tensor;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** The immutable dimensions of a tensor, outermost first. Rank 0 is a scalar; a dimension may be 0. */
+/**
+ * The immutable dimensions of a tensor, outermost first. Rank 0 is a scalar; a dimension may be 0.
+ */
 public final class Shape {
   private final int[] dims;
 
@@ -20,7 +22,8 @@ public final class Shape {
   public static Shape of(int... dims) {
     for (int d : dims) {
       if (d < 0) {
-        throw new ReverieException("shape: expected dimensions of at least 0, got " + Arrays.toString(dims));
+        throw new ReverieException(
+            "shape: expected dimensions of at least 0, got " + Arrays.toString(dims));
       }
     }
     return new Shape(dims.clone());
@@ -114,6 +117,8 @@ public final class Shape {
   /** For instance {@code [2, 16, 16, 3]}. */
   @Override
   public String toString() {
-    return Arrays.stream(dims).mapToObj(Integer::toString).collect(Collectors.joining(", ", "[", "]"));
+    return Arrays.stream(dims)
+        .mapToObj(Integer::toString)
+        .collect(Collectors.joining(", ", "[", "]"));
   }
 }

@@ -21,8 +21,8 @@ import reverie.tensor.op.Unary;
 import reverie.tensor.spi.Buffer;
 
 /**
- * An array of numbers on a device: a strided view of memory that belongs to a {@link Scope}. Every method that computes
- * goes through {@link Ops#apply}. Binary operations broadcast as NumPy does.
+ * An array of numbers on a device: a strided view of memory that belongs to a {@link Scope}. Every
+ * method that computes goes through {@link Ops#apply}. Binary operations broadcast as NumPy does.
  */
 public final class Tensor {
   private final Device device;
@@ -267,7 +267,10 @@ public final class Tensor {
     return one(new Clamp(low, high));
   }
 
-  /** Values rounded to what {@code narrower} can hold, in the same dtype; the gradient passes straight through. */
+  /**
+   * Values rounded to what {@code narrower} can hold, in the same dtype; the gradient passes
+   * straight through.
+   */
   public Tensor roundTo(DType narrower) {
     return one(new RoundTo(narrower));
   }
@@ -351,7 +354,8 @@ public final class Tensor {
   public Tensor[] split(int axis, int parts) {
     int size = dim(axis);
     if (parts <= 0 || size % parts != 0) {
-      throw new ReverieException("split: expected axis " + axis + " of " + type + " to divide into " + parts);
+      throw new ReverieException(
+          "split: expected axis " + axis + " of " + type + " to divide into " + parts);
     }
     Tensor[] out = new Tensor[parts];
     for (int i = 0; i < parts; i++) {
@@ -407,7 +411,8 @@ public final class Tensor {
   /** All values of an index tensor in row-major order. */
   public int[] toInts() {
     if (dtype() != DType.I32) {
-      throw new ReverieException("toInts: expected I32, got " + type, "use toFloats() or toDoubles()");
+      throw new ReverieException(
+          "toInts: expected I32, got " + type, "use toFloats() or toDoubles()");
     }
     int[] out = new int[Math.toIntExact(size())];
     download(MemorySegment.ofArray(out));
@@ -461,10 +466,11 @@ public final class Tensor {
 
   private Tensor dropped(Tensor kept, int... axes) {
     int[] gone = axes(axes);
-    int[] left = IntStream.range(0, shape().rank())
-        .filter(i -> Arrays.binarySearch(gone, i) < 0)
-        .map(this::dim)
-        .toArray();
+    int[] left =
+        IntStream.range(0, shape().rank())
+            .filter(i -> Arrays.binarySearch(gone, i) < 0)
+            .map(this::dim)
+            .toArray();
     return kept.reshape(left);
   }
 
@@ -481,7 +487,8 @@ public final class Tensor {
     }
     if (open >= 0) {
       if (known == 0 || size() % known != 0) {
-        throw new ReverieException("reshape: expected " + Arrays.toString(dims) + " to fit " + type);
+        throw new ReverieException(
+            "reshape: expected " + Arrays.toString(dims) + " to fit " + type);
       }
       out[open] = Math.toIntExact(size() / known);
     }

@@ -6,8 +6,8 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * {@code softmax(scale·q·kᵀ)·v} for {@code q[b, tq, d], k[b, tk, d], v[b, tk, dv]}: outputs {@code y[b, tq, dv]} and
- * {@code log Σ exp(scale·q·kᵀ)[b, tq]} for the backward pass (Dao et al. 2022).
+ * {@code softmax(scale·q·kᵀ)·v} for {@code q[b, tq, d], k[b, tk, d], v[b, tk, dv]}: outputs {@code
+ * y[b, tq, dv]} and {@code log Σ exp(scale·q·kᵀ)[b, tq]} for the backward pass (Dao et al. 2022).
  */
 public record Attention(double scale) implements Fused {
   @Override

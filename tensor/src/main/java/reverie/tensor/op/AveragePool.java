@@ -23,8 +23,12 @@ public record AveragePool(int factor) implements Fused {
     Rule.rank(this, inputs, 0, 4);
     Shape x = inputs.getFirst().shape();
     Rule.require(
-        x.dim(1) % factor == 0 && x.dim(2) % factor == 0, this, "sides that divide by " + factor, inputs);
-    return Rule.one(inputs.getFirst().withShape(x.dim(0), x.dim(1) / factor, x.dim(2) / factor, x.dim(3)));
+        x.dim(1) % factor == 0 && x.dim(2) % factor == 0,
+        this,
+        "sides that divide by " + factor,
+        inputs);
+    return Rule.one(
+        inputs.getFirst().withShape(x.dim(0), x.dim(1) / factor, x.dim(2) / factor, x.dim(3)));
   }
 
   @Override

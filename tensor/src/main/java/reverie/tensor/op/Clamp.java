@@ -5,7 +5,10 @@ import java.util.List;
 import reverie.tensor.ReverieException;
 import reverie.tensor.TensorType;
 
-/** {@code min(max(x, low), high)}; NaN stays NaN; the gradient is 1 where {@code low ≤ x ≤ high}, else 0. */
+/**
+ * {@code min(max(x, low), high)}; NaN stays NaN; the gradient is 1 where {@code low ≤ x ≤ high},
+ * else 0.
+ */
 public record Clamp(double low, double high) implements Op {
   /** Checks the bounds. */
   public Clamp {

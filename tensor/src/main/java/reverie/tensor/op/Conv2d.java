@@ -7,8 +7,8 @@ import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /**
- * Two-dimensional cross-correlation of {@code x[n, h, w, cin]} with {@code weight[kh, kw, cin, cout]}, plus an optional
- * {@code bias[cout]}; zeros all round, the same stride both ways.
+ * Two-dimensional cross-correlation of {@code x[n, h, w, cin]} with {@code weight[kh, kw, cin,
+ * cout]}, plus an optional {@code bias[cout]}; zeros all round, the same stride both ways.
  */
 public record Conv2d(int stride, int padding) implements Op {
   /** Checks the attributes. */
@@ -27,17 +27,30 @@ public record Conv2d(int stride, int padding) implements Op {
     Rule.rank(this, inputs, 1, 4);
     Shape x = inputs.get(0).shape();
     Shape k = inputs.get(1).shape();
-    Rule.require(x.dim(3) == k.dim(2), this, "x[n, h, w, cin] and weight[kh, kw, cin, cout] with the same cin", inputs);
     Rule.require(
-        x.dim(1) + 2 * padding >= k.dim(0) && x.dim(2) + 2 * padding >= k.dim(1) && k.dim(0) > 0 && k.dim(1) > 0,
+        x.dim(3) == k.dim(2),
+        this,
+        "x[n, h, w, cin] and weight[kh, kw, cin, cout] with the same cin",
+        inputs);
+    Rule.require(
+        x.dim(1) + 2 * padding >= k.dim(0)
+            && x.dim(2) + 2 * padding >= k.dim(1)
+            && k.dim(0) > 0
+            && k.dim(1) > 0,
         this,
         "a kernel no larger than the padded image",
         inputs);
     if (inputs.size() == 3) {
       Rule.shape(this, inputs, 2, "bias", k.dim(3));
     }
-    return Rule.one(inputs.get(0).withShape(
-        x.dim(0), outputSize(x.dim(1), k.dim(0)), outputSize(x.dim(2), k.dim(1)), k.dim(3)));
+    return Rule.one(
+        inputs
+            .get(0)
+            .withShape(
+                x.dim(0),
+                outputSize(x.dim(1), k.dim(0)),
+                outputSize(x.dim(2), k.dim(1)),
+                k.dim(3)));
   }
 
   /** Output pixels along a side. */

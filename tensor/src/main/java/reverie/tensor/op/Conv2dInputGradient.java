@@ -6,8 +6,8 @@ import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /**
- * The gradient of {@link Conv2d} with respect to its image: {@code (dy[n, oh, ow, cout], weight[kh, kw, cin, cout]) →
- * dx[n, height, width, cin]}. Also known as transposed convolution.
+ * The gradient of {@link Conv2d} with respect to its image: {@code (dy[n, oh, ow, cout], weight[kh,
+ * kw, cin, cout]) → dx[n, height, width, cin]}. Also known as transposed convolution.
  */
 public record Conv2dInputGradient(int stride, int padding, int height, int width) implements Op {
   @Override

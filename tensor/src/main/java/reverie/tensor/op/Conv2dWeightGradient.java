@@ -6,10 +6,11 @@ import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /**
- * The gradient of {@link Conv2d} with respect to its weight: {@code (x[n, h, w, cin], dy[n, oh, ow, cout]) →
- * dweight[kernelHeight, kernelWidth, cin, cout]}.
+ * The gradient of {@link Conv2d} with respect to its weight: {@code (x[n, h, w, cin], dy[n, oh, ow,
+ * cout]) → dweight[kernelHeight, kernelWidth, cin, cout]}.
  */
-public record Conv2dWeightGradient(int stride, int padding, int kernelHeight, int kernelWidth) implements Op {
+public record Conv2dWeightGradient(int stride, int padding, int kernelHeight, int kernelWidth)
+    implements Op {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

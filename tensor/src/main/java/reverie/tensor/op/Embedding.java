@@ -7,7 +7,10 @@ import reverie.tensor.DType;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
-/** Rows of {@code table[rows, d]} at {@code indices[…]} (I32): {@code […, d]}. An index outside the table gives NaN. */
+/**
+ * Rows of {@code table[rows, d]} at {@code indices[…]} (I32): {@code […, d]}. An index outside the
+ * table gives NaN.
+ */
 public record Embedding() implements Op {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {

@@ -4,8 +4,8 @@ package reverie.tensor.op;
 import reverie.tensor.Tensor;
 
 /**
- * An operation that carries its own definition in simpler ones: the fallback of every backend, the oracle of the tests,
- * and the gradient where no rule is given.
+ * An operation that carries its own definition in simpler ones: the fallback of every backend, the
+ * oracle of the tests, and the gradient where no rule is given.
  */
 public sealed interface Fused extends Op
     permits AdamW,

@@ -6,7 +6,8 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * Log-density under N(mean, sigma²) as the mean over a sample's elements: {@code (x[n, …], mean[n, …], sigma[n]) → [n]}.
+ * Log-density under N(mean, sigma²) as the mean over a sample's elements: {@code (x[n, …], mean[n,
+ * …], sigma[n]) → [n]}.
  *
  * <pre>{@code −(x−mean)²/(2σ²) − log σ − ½·log 2π }</pre>
  */

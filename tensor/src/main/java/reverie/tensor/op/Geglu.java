@@ -5,7 +5,10 @@ import java.util.List;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
-/** {@code x[…, 2c] → a·gelu(b)} with a the first and b the second half of the last axis (Shazeer 2020). */
+/**
+ * {@code x[…, 2c] → a·gelu(b)} with a the first and b the second half of the last axis (Shazeer
+ * 2020).
+ */
 public record Geglu() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {

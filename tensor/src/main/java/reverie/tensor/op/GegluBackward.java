@@ -15,7 +15,10 @@ public record GegluBackward() implements Fused {
     Rule.rankAtLeast(this, inputs, 0, 1);
     TensorType x = inputs.getFirst();
     Rule.require(
-        x.shape().with(-1, x.shape().dim(-1) / 2).equals(inputs.get(1).shape()), this, "x[…, 2c] and dy[…, c]", inputs);
+        x.shape().with(-1, x.shape().dim(-1) / 2).equals(inputs.get(1).shape()),
+        this,
+        "x[…, 2c] and dy[…, c]",
+        inputs);
     return Rule.one(x);
   }
 

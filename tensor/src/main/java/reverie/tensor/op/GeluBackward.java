@@ -5,7 +5,9 @@ import java.util.List;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
-/** {@code (x, dy) → dx = dy·(Φ(x) + x·φ(x))} with the normal distribution function Φ and density φ. */
+/**
+ * {@code (x, dy) → dx = dy·(Φ(x) + x·φ(x))} with the normal distribution function Φ and density φ.
+ */
 public record GeluBackward() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {

@@ -7,8 +7,9 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * Group normalisation (Wu and He 2018) of {@code x[n, …, c]} with {@code gamma[c]} and {@code beta[c]}: outputs y, and
- * {@code mean[n, groups]} and {@code 1/√(variance+ε)[n, groups]} for the backward pass.
+ * Group normalisation (Wu and He 2018) of {@code x[n, …, c]} with {@code gamma[c]} and {@code
+ * beta[c]}: outputs y, and {@code mean[n, groups]} and {@code 1/√(variance+ε)[n, groups]} for the
+ * backward pass.
  */
 public record GroupNorm(int groups, double epsilon) implements Fused {
   /** Checks the attributes. */

@@ -21,7 +21,11 @@ public record GroupNormBackward(int groups) implements Fused {
     Rule.rankAtLeast(this, inputs, 0, 2);
     TensorType x = inputs.get(0);
     int c = x.shape().dim(-1);
-    Rule.require(groups > 0 && c % groups == 0, this, "channels that divide into " + groups + " groups", inputs);
+    Rule.require(
+        groups > 0 && c % groups == 0,
+        this,
+        "channels that divide into " + groups + " groups",
+        inputs);
     Rule.shape(this, inputs, 1, "gamma", c);
     Rule.shape(this, inputs, 2, "mean", x.shape().dim(0), groups);
     Rule.shape(this, inputs, 3, "rstd", x.shape().dim(0), groups);
@@ -37,7 +41,8 @@ public record GroupNormBackward(int groups) implements Fused {
     Tensor rstd = inputs[3].reshape(n, 1, groups, 1);
     Tensor normalised = x.reshape(grouped).sub(inputs[2].reshape(n, 1, groups, 1)).mul(rstd);
     Tensor g = inputs[4].mul(inputs[1]).reshape(grouped);
-    Tensor dx = g.sub(g.meanKeep(1, 3)).sub(normalised.mul(g.mul(normalised).meanKeep(1, 3))).mul(rstd);
+    Tensor dx =
+        g.sub(g.meanKeep(1, 3)).sub(normalised.mul(g.mul(normalised).meanKeep(1, 3))).mul(rstd);
     int[] allButLast = IntStream.range(0, x.shape().rank() - 1).toArray();
     Tensor dgamma = inputs[4].mul(normalised.reshape(x.shape().dims())).sum(allButLast);
     return new Tensor[] {dx.reshape(x.shape().dims()), dgamma, inputs[4].sum(allButLast)};

@@ -7,8 +7,9 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * Layer normalisation (Ba et al. 2016) of {@code x[…, c]} over the last axis with {@code gamma[c]} and {@code beta[c]}:
- * outputs y, and {@code mean[…]} and {@code 1/√(variance+ε)[…]} for the backward pass.
+ * Layer normalisation (Ba et al. 2016) of {@code x[…, c]} over the last axis with {@code gamma[c]}
+ * and {@code beta[c]}: outputs y, and {@code mean[…]} and {@code 1/√(variance+ε)[…]} for the
+ * backward pass.
  */
 public record LayerNorm(double epsilon) implements Fused {
   /** Checks the attribute. */

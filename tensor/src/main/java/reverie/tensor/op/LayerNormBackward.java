@@ -6,7 +6,10 @@ import java.util.stream.IntStream;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
-/** {@code (x, gamma, mean, rstd, dy) → (dx, dgamma, dbeta)} of {@link LayerNorm}; see {@link GroupNormBackward}. */
+/**
+ * {@code (x, gamma, mean, rstd, dy) → (dx, dgamma, dbeta)} of {@link LayerNorm}; see {@link
+ * GroupNormBackward}.
+ */
 public record LayerNormBackward() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {

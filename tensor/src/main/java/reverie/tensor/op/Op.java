@@ -5,9 +5,9 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /**
- * An operation: a value that holds its attributes, knows the types of its outputs and checks its inputs. Sealed, so that
- * every table over operations (gradients, kernels, samples) is a switch that the compiler finds incomplete when an
- * operation is added.
+ * An operation: a value that holds its attributes, knows the types of its outputs and checks its
+ * inputs. Sealed, so that every table over operations (gradients, kernels, samples) is a switch
+ * that the compiler finds incomplete when an operation is added.
  */
 public sealed interface Op
     permits Affine,

@@ -13,7 +13,12 @@ public record Pad(int axis, int before, int after) implements Op {
     Rule.require(
         axis >= 0 && axis < x.shape().rank() && before >= 0 && after >= 0,
         this,
-        "an axis of the input and widths of at least 0 but axis " + axis + ", " + before + " and " + after,
+        "an axis of the input and widths of at least 0 but axis "
+            + axis
+            + ", "
+            + before
+            + " and "
+            + after,
         inputs);
     return Rule.one(x.withShape(x.shape().with(axis, before + x.shape().dim(axis) + after)));
   }

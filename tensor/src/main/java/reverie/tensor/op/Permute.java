@@ -17,8 +17,10 @@ public record Permute(int... axes) implements Op {
         this,
         "every axis once in " + Arrays.toString(axes),
         inputs);
-    return Rule.one(inputs.getFirst().withShape(
-        IntStream.of(axes).map(inputs.getFirst().shape()::dim).toArray()));
+    return Rule.one(
+        inputs
+            .getFirst()
+            .withShape(IntStream.of(axes).map(inputs.getFirst().shape()::dim).toArray()));
   }
 
   /** The permutation that undoes this one. */

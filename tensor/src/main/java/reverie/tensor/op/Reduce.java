@@ -27,7 +27,11 @@ public record Reduce(Kind kind, int... axes) implements Op {
     Rule.floating(this, inputs);
     Shape shape = inputs.getFirst().shape();
     for (int a : axes) {
-      Rule.require(a >= 0 && a < shape.rank(), this, "axes from 0 to " + (shape.rank() - 1) + " but axis " + a, inputs);
+      Rule.require(
+          a >= 0 && a < shape.rank(),
+          this,
+          "axes from 0 to " + (shape.rank() - 1) + " but axis " + a,
+          inputs);
       shape = shape.with(a, 1);
     }
     return Rule.one(inputs.getFirst().withShape(shape));

@@ -11,7 +11,10 @@ public record Reshape(Shape shape) implements Op {
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);
     Rule.require(
-        inputs.getFirst().shape().size() == shape.size(), this, shape.size() + " elements for shape " + shape, inputs);
+        inputs.getFirst().shape().size() == shape.size(),
+        this,
+        shape.size() + " elements for shape " + shape,
+        inputs);
     return Rule.one(inputs.getFirst().withShape(shape));
   }
 }

@@ -6,7 +6,10 @@ import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.TensorType;
 
-/** Values rounded to what a narrower type can hold, without changing the dtype; the gradient passes straight through. */
+/**
+ * Values rounded to what a narrower type can hold, without changing the dtype; the gradient passes
+ * straight through.
+ */
 public record RoundTo(DType narrower) implements Op {
   /** Checks the type. */
   public RoundTo {

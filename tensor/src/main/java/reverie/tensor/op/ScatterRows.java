@@ -6,8 +6,8 @@ import reverie.tensor.DType;
 import reverie.tensor.TensorType;
 
 /**
- * The gradient of {@link Embedding}: rows of {@code dy[…, d]} added up at {@code indices[…]} (I32) in a table of {@code
- * rows} rows, in the order of the indices.
+ * The gradient of {@link Embedding}: rows of {@code dy[…, d]} added up at {@code indices[…]} (I32)
+ * in a table of {@code rows} rows, in the order of the indices.
  */
 public record ScatterRows(int rows) implements Op {
   @Override

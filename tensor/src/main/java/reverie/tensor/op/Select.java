@@ -5,7 +5,10 @@ import java.util.List;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
-/** {@code mask ≠ 0 ? a : b}, element by element; all three broadcast, and no gradient flows into the mask. */
+/**
+ * {@code mask ≠ 0 ? a : b}, element by element; all three broadcast, and no gradient flows into the
+ * mask.
+ */
 public record Select() implements Op {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {

@@ -11,7 +11,11 @@ public record Slice(int axis, int from, int to) implements Op {
     Rule.count(this, inputs, 1, 1);
     TensorType x = inputs.getFirst();
     Rule.require(
-        axis >= 0 && axis < x.shape().rank() && from >= 0 && from <= to && to <= x.shape().dim(axis),
+        axis >= 0
+            && axis < x.shape().rank()
+            && from >= 0
+            && from <= to
+            && to <= x.shape().dim(axis),
         this,
         "elements " + from + " to " + to + " of axis " + axis,
         inputs);

@@ -22,7 +22,8 @@ public record UpsampleNearest(int factor) implements Fused {
     Rule.floating(this, inputs);
     Rule.rank(this, inputs, 0, 4);
     Shape x = inputs.getFirst().shape();
-    return Rule.one(inputs.getFirst().withShape(x.dim(0), x.dim(1) * factor, x.dim(2) * factor, x.dim(3)));
+    return Rule.one(
+        inputs.getFirst().withShape(x.dim(0), x.dim(1) * factor, x.dim(2) * factor, x.dim(3)));
   }
 
   @Override
@@ -33,7 +34,9 @@ public record UpsampleNearest(int factor) implements Fused {
     int w = x.dim(2);
     int c = x.dim(3);
     return new Tensor[] {
-      x.reshape(n, h, 1, w, 1, c).expand(n, h, factor, w, factor, c).reshape(n, h * factor, w * factor, c)
+      x.reshape(n, h, 1, w, 1, c)
+          .expand(n, h, factor, w, factor, c)
+          .reshape(n, h * factor, w * factor, c)
     };
   }
 }

@@ -7,8 +7,9 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 
 /**
- * What a device must be able to do. The core has checked types and shapes, broadcast, made inputs contiguous where the
- * backend asks for it, and supplies outputs and scratch: {@link #run} never validates, allocates or synchronises.
+ * What a device must be able to do. The core has checked types and shapes, broadcast, made inputs
+ * contiguous where the backend asks for it, and supplies outputs and scratch: {@link #run} never
+ * validates, allocates or synchronises.
  */
 public interface Backend {
   /** Short name: {@code cpu}, {@code cuda}, {@code reference}. */
@@ -17,7 +18,10 @@ public interface Backend {
   /** The type in which this backend computes. */
   DType floatType();
 
-  /** Memory of at least this many bytes (0 allowed), contents undefined, aligned for the widest vector. */
+  /**
+   * Memory of at least this many bytes (0 allowed), contents undefined, aligned for the widest
+   * vector.
+   */
   Buffer allocate(long bytes);
 
   /** Gives a buffer back, for reuse. */
@@ -26,7 +30,10 @@ public interface Backend {
   /** Bytes allocated and not released: what leak checks compare. */
   long liveBytes();
 
-  /** Whether {@link #run} knows this operation on these inputs; fused operations are decomposed otherwise. */
+  /**
+   * Whether {@link #run} knows this operation on these inputs; fused operations are decomposed
+   * otherwise.
+   */
   boolean supports(Op op, Tensor[] inputs);
 
   /** Whether {@link #run} reads this input through its strides; it is made contiguous otherwise. */
@@ -36,8 +43,8 @@ public interface Backend {
   long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs);
 
   /**
-   * Computes. Outputs are contiguous and undefined before; for an update in place (see {@code Ops.update}) an output may
-   * be the very tensor that is an input.
+   * Computes. Outputs are contiguous and undefined before; for an update in place (see {@code
+   * Ops.update}) an output may be the very tensor that is an input.
    *
    * @param scratch {@link #scratchBytes} bytes, or null if none were asked for
    */
