@@ -31,7 +31,7 @@ class RunReportTest {
     assertTrue(html.contains("user suit &lt;b&gt;"));
     assertEquals(8, html.split("<svg", -1).length - 1);
     assertTrue(html.contains("reverie finetune --preset quickstart"));
-    assertTrue(html.contains("clip_range: 1.0E-4"));
+    assertTrue(html.contains("clip_range: 0.001"));
     assertFalse(html.contains("NaN"));
   }
 
