@@ -121,8 +121,7 @@ public final class Trainer implements AutoCloseable {
     rewards = new RewardRunner(reward, settings.rewardTimeout());
     gradients = new GradientAccumulator(policy.parameters().trainable());
     optimiser =
-        new AdamW(
-            policy.parameters().trainable(), AdamW.Options.weightDecay(settings.weightDecay()));
+        new AdamW(policy.parameters().trainable(), settings.optimiser());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
   }

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
+import reverie.autograd.optim.AdamW;
 import reverie.tensor.ReverieException;
 
 /**
@@ -24,10 +25,10 @@ import reverie.tensor.ReverieException;
  * @param klWeight weight of the exact Gaussian KL to the reference model, averaged over decisions,
  *     in the units of the policy's log-probability: with means over the D elements of an image and
  *     T decisions the weight of the true KL of the chain is {@code klWeight / (D T)}
- * @param learningRate of AdamW with betas 0.9 and 0.999
+ * @param learningRate of AdamW
  * @param warmup updates over which the learning rate rises; AdamW's first steps are as long as its
  *     later ones but know much less of the gradient
- * @param weightDecay of AdamW
+ * @param optimiser its other options
  * @param gradientClip largest norm of the gradient
  * @param emaDecay of the average of the weights with warm-up; 0 for no average
  * @param rewardTimeout how long the reward may take for one sampling batch
@@ -45,7 +46,7 @@ public record TrainerSettings(
     double klWeight,
     double learningRate,
     int warmup,
-    double weightDecay,
+    AdamW.Options optimiser,
     double gradientClip,
     double emaDecay,
     Duration rewardTimeout,
@@ -63,7 +64,6 @@ public record TrainerSettings(
     check("klWeight", klWeight, klWeight >= 0 && Double.isFinite(klWeight), "of 0 or more");
     check("learningRate", learningRate, learningRate > 0 && learningRate < 1e3, "above 0");
     check("warmup", warmup, warmup >= 0, "of 0 or more");
-    check("weightDecay", weightDecay, weightDecay >= 0 && weightDecay < 1e3, "of 0 or more");
     check("gradientClip", gradientClip, gradientClip > 0, "above 0");
     check("emaDecay", emaDecay, emaDecay >= 0 && emaDecay < 1, "in [0, 1)");
     check("ratioTolerance", ratioTolerance, ratioTolerance >= 0, "of 0 or more");
@@ -103,7 +103,7 @@ public record TrainerSettings(
     draft.klWeight = klWeight;
     draft.learningRate = learningRate;
     draft.warmup = warmup;
-    draft.weightDecay = weightDecay;
+    draft.optimiser = optimiser;
     draft.gradientClip = gradientClip;
     draft.emaDecay = emaDecay;
     draft.rewardTimeout = rewardTimeout;
@@ -125,7 +125,7 @@ public record TrainerSettings(
     public double klWeight;
     public double learningRate = 1e-4;
     public int warmup;
-    public double weightDecay = 1e-4;
+    public AdamW.Options optimiser = AdamW.Options.weightDecay(1e-4);
     public double gradientClip = 1;
     public double emaDecay;
     public Duration rewardTimeout = Duration.ofMinutes(5);
@@ -146,7 +146,7 @@ public record TrainerSettings(
           klWeight,
           learningRate,
           warmup,
-          weightDecay,
+          optimiser,
           gradientClip,
           emaDecay,
           rewardTimeout,

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import reverie.autograd.optim.AdamW;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
@@ -54,7 +55,7 @@ class ClosedFormTest {
               it.passes = passes;
               it.klWeight = KL_WEIGHT;
               it.learningRate = 4e-3;
-              it.weightDecay = 0;
+              it.optimiser = AdamW.Options.weightDecay(0);
               it.gradientClip = 1e9;
               it.emaDecay = 0.97;
             });

@@ -51,14 +51,19 @@ public record Estimate(double mean, double low, double high, int n) {
   /**
    * The form in which summaries are written.
    *
-   * @return mean, ci95_low, ci95_high and n
+   * @return mean, ci95_low, ci95_high and n; null where nothing was measured
    */
   public Map<String, Object> toMap() {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("mean", mean);
-    map.put("ci95_low", low);
-    map.put("ci95_high", high);
+    map.put("mean", finite(mean));
+    map.put("ci95_low", finite(low));
+    map.put("ci95_high", finite(high));
     map.put("n", n);
     return map;
+  }
+
+  /** JSON has no NaN. */
+  private static Double finite(double value) {
+    return Double.isFinite(value) ? value : null;
   }
 }

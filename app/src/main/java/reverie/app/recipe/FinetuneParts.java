@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.SilkIcons;
+import reverie.autograd.optim.AdamW;
 import reverie.rl.TrainerSettings;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.BatchAdvantages;
@@ -68,7 +69,12 @@ final class FinetuneParts {
           it.klWeight = config.update().klToBase();
           it.learningRate = optimizer.learningRate();
           it.warmup = config.update().warmup();
-          it.weightDecay = optimizer.weightDecay();
+          it.optimiser =
+              new AdamW.Options(
+                  optimizer.beta1(),
+                  optimizer.beta2(),
+                  optimizer.epsilon(),
+                  optimizer.weightDecay());
           it.gradientClip =
               optimizer.clipNorm() == 0 ? Double.POSITIVE_INFINITY : optimizer.clipNorm();
           it.emaDecay = config.ema().decay();

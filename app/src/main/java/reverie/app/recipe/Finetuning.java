@@ -112,6 +112,10 @@ public final class Finetuning {
    * @throws Interruption.Stopped if asked to stop
    */
   public Path run() {
+    if (Summary.read(run.path()).isPresent()) {
+      run.log().say("this run is finished; its report: " + run.path().resolve(RunReport.FILE));
+      return run.path().resolve(MODEL);
+    }
     boolean icons = config.prompts().source().equals(FinetuneConfig.ICONS);
     PromptSource prompts = FinetuneParts.prompts(config.prompts());
     Reward reward = Rewards.of(config.reward());

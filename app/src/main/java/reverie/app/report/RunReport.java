@@ -96,6 +96,9 @@ public final class RunReport {
   }
 
   private void change(String name, Estimate before, Estimate after) {
+    if (before.n() == 0) {
+      return;
+    }
     boolean share = name.startsWith("Still");
     String percent =
         share

@@ -58,7 +58,7 @@ public record Summary(
     map.put("retrieval_after", retrievalAfter.toMap());
     map.put("reward_queries", rewardQueries);
     map.put("seconds", seconds);
-    map.put("peak_rss_mb", peakRssMb);
+    map.put("peak_rss_mb", Double.isFinite(peakRssMb) ? peakRssMb : null);
     map.put("ratio_self_test_max_deviation", ratioSelfTestMaxDeviation);
     run.writeJson(FILE, map);
   }
@@ -89,7 +89,7 @@ public record Summary(
               estimate(tree.path("retrieval_after")),
               tree.path("reward_queries").asLong(),
               tree.path("seconds").asDouble(),
-              tree.path("peak_rss_mb").asDouble(),
+              tree.path("peak_rss_mb").asDouble(Double.NaN),
               tree.path("ratio_self_test_max_deviation").asDouble()));
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
@@ -115,9 +115,9 @@ public record Summary(
 
   private static Estimate estimate(JsonNode node) {
     return new Estimate(
-        node.path("mean").asDouble(),
-        node.path("ci95_low").asDouble(),
-        node.path("ci95_high").asDouble(),
+        node.path("mean").asDouble(Double.NaN),
+        node.path("ci95_low").asDouble(Double.NaN),
+        node.path("ci95_high").asDouble(Double.NaN),
         node.path("n").asInt());
   }
 }

@@ -27,6 +27,7 @@ public final class Progress implements AutoCloseable {
   private final long before;
   private long done;
   private long printed;
+  private long shown = -1;
   private String note = "";
 
   Progress(
@@ -105,10 +106,15 @@ public final class Progress implements AutoCloseable {
     }
     long now = nanoTime.getAsLong();
     if (now - printed >= INTERVAL.toNanos()) {
-      printed = now;
-      out.println(line(now));
-      out.flush();
+      print(now);
     }
+  }
+
+  private void print(long now) {
+    printed = now;
+    shown = done;
+    out.println(line(now));
+    out.flush();
   }
 
   /**
@@ -127,9 +133,8 @@ public final class Progress implements AutoCloseable {
   public synchronized void close() {
     if (bar != null) {
       bar.close();
-    } else {
-      out.println(line(nanoTime.getAsLong()));
-      out.flush();
+    } else if (shown != done) {
+      print(nanoTime.getAsLong());
     }
   }
 

@@ -128,6 +128,13 @@ class ConfigurationReaderTest {
   }
 
   @Test
+  void theDocumentationIsItselfAConfiguration() throws IOException {
+    assertEquals(
+        FINETUNE.read(null, null, List.of()).value(),
+        FINETUNE.read(null, write(FINETUNE.documentation()), List.of()).value());
+  }
+
+  @Test
   void missingFilesAndPresetsAreNamed() {
     assertTrue(
         assertThrows(
