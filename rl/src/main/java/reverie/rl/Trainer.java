@@ -120,8 +120,7 @@ public final class Trainer implements AutoCloseable {
     rewardName = reward.name();
     rewards = new RewardRunner(reward, settings.rewardTimeout());
     gradients = new GradientAccumulator(policy.parameters().trainable());
-    optimiser =
-        new AdamW(policy.parameters().trainable(), settings.optimiser());
+    optimiser = new AdamW(policy.parameters().trainable(), settings.optimiser());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
   }

@@ -11,8 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** The README's example is the one that {@link EmbeddingExampleTest} compiles and runs. */
 class ReadmeTest {
-  private static final Path EXAMPLE =
-      Path.of("src/test/java/reverie/rl/EmbeddingExampleTest.java");
+  private static final Path EXAMPLE = Path.of("src/test/java/reverie/rl/EmbeddingExampleTest.java");
 
   @Test
   void theExampleIsTheOneThatIsTested() throws IOException {
