@@ -346,7 +346,8 @@ public final class Finetuning {
             .ifPresent(gallery ->
                 rows.add(
                     new PngGrid.Row(
-                        time.equals(Gallery.BEFORE) ? "base" : "fine-tuned",
+                        (subject.equals("heldout") ? "held out" : subject)
+                            + (time.equals(Gallery.BEFORE) ? ", base" : ", tuned"),
                         gallery.pictures().stream()
                             .limit(8)
                             .map(p -> new PngGrid.Cell(p.prompt() + ", " + p.note(), p.image()))
