@@ -114,6 +114,32 @@ class StepDriverTest {
     });
   }
 
+  @Test
+  void memoryDoesNotDependOnTheNumberOfSteps() {
+    withRollout(rollout -> assertEquals(peak(rollout, 0.2), peak(rollout, 1)));
+  }
+
+  /** Most bytes alive when a loss is taken, with everything that its backward pass will need. */
+  private long peak(Rollout rollout, double stepFraction) {
+    long[] peak = {0};
+    var watching =
+        new StepObjective() {
+          @Override
+          public String name() {
+            return "watching";
+          }
+
+          @Override
+          public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
+            peak[0] = Math.max(peak[0], policy.device().liveBytes());
+            return new DdpoScoreFunction().loss(logProb, oldLogProb, advantage);
+          }
+        };
+    TrainerSettings settings = TrainerSettings.defaults().but(it -> it.stepFraction = stepFraction);
+    stepByStep(rollout, watching, settings, new Diagnostics());
+    return peak[0];
+  }
+
   private void withRollout(Consumer<Rollout> body) {
     List<Prompt> prompts =
         Arrays.stream(ALL).mapToObj(i -> new Prompt("prompt " + i / 2, Map.of())).toList();
