@@ -20,7 +20,7 @@ record Axis(double low, double high, double step) {
     double low = values.stream().mapToDouble(Double::doubleValue).min().orElse(0);
     double high = values.stream().mapToDouble(Double::doubleValue).max().orElse(1);
     double span = high - low;
-    if (span < 1e-9 * Math.max(Math.abs(low), Math.abs(high)) || span == 0) {
+    if (span < 1e-6 * Math.max(Math.abs(low), Math.abs(high)) || span == 0) {
       span = low == 0 ? 1 : Math.abs(low) * 0.1;
       low -= span / 2;
       high += span / 2;

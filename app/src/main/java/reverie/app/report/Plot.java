@@ -200,7 +200,7 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     for (int i = series.size() - 1; i >= 0; i--) {
       svg.append("<g class=\"s").append(i % 6).append("\">");
       text(svg, end, TOP - 10, "label end", series.get(i).label());
-      double start = end - 6.2 * series.get(i).label().length() - 8;
+      double start = end - 6.4 * series.get(i).label().length() - 11;
       svg.append(
           "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"
               .formatted(number(start), number(TOP - 14)));

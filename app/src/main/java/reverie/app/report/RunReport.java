@@ -15,7 +15,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
 import reverie.app.run.AtomicFile;
@@ -36,6 +37,8 @@ public final class RunReport {
   public static final String FILE = "report.html";
 
   private static final int PICTURES_SHOWN = 48;
+  private static final Set<String> COUNTERS = Set.of("updates", "reward_queries", "run_seconds");
+  private static final Pattern PART = Pattern.compile("(.+)_(min|q25|median|mean|q75|max|seconds)");
 
   private final Path folder;
   private final List<Metrics.Line> lines;
@@ -275,12 +278,12 @@ public final class RunReport {
         : "%s <small>%s</small>".formatted(mean(estimate, share), interval(estimate, share));
   }
 
-  /** A small plot for every other number that changes. */
+  /** A plot for every other number; minimum, quartiles and maximum of one thing share theirs. */
   private List<Plot> diagnostics() {
     Set<String> names = new LinkedHashSet<>();
     lines.forEach(line -> names.addAll(line.values().keySet()));
-    names.removeIf(name -> name.startsWith(EvaluationPoint.PREFIX));
-    Map<String, Plot> plots = new LinkedHashMap<>();
+    names.removeIf(name -> name.startsWith(EvaluationPoint.PREFIX) || COUNTERS.contains(name));
+    Map<String, List<Plot.Series>> plots = new LinkedHashMap<>();
     for (String name : names) {
       List<Plot.Point> points =
           lines.stream()
@@ -288,10 +291,20 @@ public final class RunReport {
               .map(line -> Plot.Point.of(line.step(), line.values().get(name)))
               .toList();
       if (points.size() > 1) {
-        plots.put(name, new Plot(name, "step", "", List.of(new Plot.Series(name, points, false))));
+        Matcher part = PART.matcher(name);
+        String title =
+            !part.matches() ? name : name.endsWith("seconds") ? "seconds" : part.group(1);
+        String label =
+            !part.matches() ? name : title.equals("seconds") ? part.group(1) : part.group(2);
+        plots
+            .computeIfAbsent(title, _ -> new ArrayList<>())
+            .add(new Plot.Series(label, points, false));
       }
     }
-    return List.copyOf(new TreeMap<>(plots).values());
+    String axis = evaluations.isEmpty() ? "step" : "epoch";
+    return plots.entrySet().stream()
+        .map(entry -> new Plot(entry.getKey(), axis, "", entry.getValue()))
+        .toList();
   }
 
   private void plots(String heading, List<Plot> plots) {
