@@ -31,7 +31,10 @@ final class SchedulerConfigReader {
       root = JsonMapper.shared().readTree(json);
     } catch (JacksonException e) {
       throw new ReverieException(
-          "scheduler config: " + where + " is not JSON: " + e.getOriginalMessage(),
+          "scheduler config: "
+              + where
+              + " is not JSON: "
+              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
           "is the file complete?",
           e);
     }

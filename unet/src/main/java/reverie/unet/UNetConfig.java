@@ -114,10 +114,14 @@ public record UNetConfig(
       tree = MAPPER.readTree(json);
     } catch (JacksonException e) {
       throw new ReverieException(
-          "unet config: expected JSON, got " + e.getOriginalMessage(), "is the file cut off?", e);
+          "unet config: expected JSON, got "
+              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
+          "is the file cut off?",
+          e);
     }
     if (!(tree instanceof ObjectNode object)) {
-      throw new ReverieException("unet config: expected a JSON object");
+      throw new ReverieException(
+          "unet config: expected a JSON object, got something else", "is it the right file?");
     }
     ConfigReader c = new ConfigReader(object);
     boolean conditioned = c.choice(CLASS, null, List.of(PLAIN, CONDITIONED)).equals(CONDITIONED);

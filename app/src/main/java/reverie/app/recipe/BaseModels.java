@@ -3,7 +3,6 @@ package reverie.app.recipe;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,7 +84,10 @@ public final class BaseModels {
       }
       return folder;
     } catch (IOException e) {
-      throw new UncheckedIOException("model icons: it cannot be copied to the temporary folder", e);
+      throw new ReverieException(
+          "model icons: it cannot be copied to the temporary folder (" + e.getMessage() + ")",
+          "free some space there, or name another folder by JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=FOLDER",
+          e);
     }
   }
 }

@@ -96,7 +96,9 @@ public record ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder) 
           "model: '%s' has no text '%s'".formatted(file, ENCODER), "the file is not complete");
     } catch (JacksonException e) {
       throw new ReverieException(
-          "model: '%s' is not JSON: %s".formatted(file, e.getOriginalMessage()),
+          "model: '%s' is not JSON: %s"
+              .formatted(
+                  file, e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")")),
           "the file is not complete",
           e);
     } catch (IOException e) {

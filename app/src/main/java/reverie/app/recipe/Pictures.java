@@ -13,6 +13,7 @@ import reverie.diffusion.Guidance;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.Sampler;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 
@@ -55,6 +56,7 @@ public record Pictures(
                   device,
                   prompts.subList(first, to),
                   Arrays.copyOfRange(rows, first, to)));
+      requireFinite(drawn, from, each, prompts);
       System.arraycopy(drawn, 0, all, from * each, drawn.length);
       progress.accept(to);
     }
@@ -68,6 +70,18 @@ public record Pictures(
       return new Sampler(policy, device)
           .sample(guided, PromptStates.of(device, encoder, prompts), rows, size, size, 3)
           .toFloats();
+    }
+  }
+
+  private static void requireFinite(float[] drawn, int first, int each, List<String> prompts) {
+    for (int i = 0; i < drawn.length; i++) {
+      if (!Float.isFinite(drawn[i])) {
+        int picture = first + i / each;
+        throw new ReverieException(
+            "pictures: picture %d of %d (prompt \"%s\") has the pixel value %s"
+                .formatted(picture + 1, prompts.size(), prompts.get(picture), drawn[i]),
+            "the model's weights are damaged or its training diverged; use another model");
+      }
     }
   }
 

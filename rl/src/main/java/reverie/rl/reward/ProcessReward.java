@@ -74,21 +74,21 @@ public final class ProcessReward implements Reward, AutoCloseable {
     }
   }
 
-  /** Ends the program. */
+  /** Ends the program and those that it started. */
   @Override
   public synchronized void close() {
     if (running == null) {
       return;
     }
+    running.process().descendants().forEach(ProcessHandle::destroyForcibly);
     running.process().destroyForcibly();
     try (var files = Files.walk(running.folder())) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
+        Files.deleteIfExists(file);
       }
-      Files.delete(running.errors());
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "reward " + name + ": its temporary folder cannot be removed", e);
+      Files.deleteIfExists(running.errors());
+    } catch (IOException | UncheckedIOException e) {
+      // A left-over in the temporary folder must not hide the error that ended the run.
     }
     running = null;
   }

@@ -146,15 +146,16 @@ public final class RewardRunner implements AutoCloseable {
           where, work.batch(), task.get(Math.max(1, timeout.toMillis()), TimeUnit.MILLISECONDS));
     } catch (ExecutionException e) {
       Throwable cause = e.getCause();
+      if (cause instanceof ReverieException known) {
+        throw known; // It names the reward, says what is wrong and what to do.
+      }
       throw new ReverieException(
           where + ": threw " + cause,
-          "the stack trace below is the reward's own; the last checkpoint is untouched",
+          "the mistake is in the reward: its stack trace is this error's cause",
           cause);
     } catch (TimeoutException e) {
-      StackTraceElement[] stack = thread.getStackTrace();
-      String at = stack.length == 0 ? "" : ", it was at " + stack[0];
       throw new ReverieException(
-          where + ": no scores after " + seconds(timeout) + at,
+          where + ": no scores after " + seconds(timeout),
           "raise the timeout if the reward is only slow");
     } catch (InterruptedException e) {
       work.pending()

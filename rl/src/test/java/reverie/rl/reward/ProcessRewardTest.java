@@ -67,6 +67,22 @@ class ProcessRewardTest {
     }
   }
 
+  @Test
+  @Timeout(60)
+  void closingEndsTheProgramAndItsChildren() throws Exception {
+    Path child = folder.resolve("child");
+    String script = "sleep 1000 & echo $! > " + child + "; read line; echo 1; wait";
+    ProcessHandle sleeping;
+    try (var reward = new ProcessReward("parent", List.of("sh", "-c", script))) {
+      assertArrayEquals(new double[] {1}, reward.score(batch("a")));
+      sleeping = ProcessHandle.of(Long.parseLong(Files.readString(child).strip())).orElseThrow();
+      assertTrue(sleeping.isAlive());
+    }
+    while (sleeping.isAlive()) {
+      Thread.sleep(10);
+    }
+  }
+
   private List<String> java(String name, String source) throws IOException {
     Path file = Files.writeString(folder.resolve(name + ".java"), source);
     return List.of(

@@ -73,6 +73,16 @@ class RewardRunnerTest {
   }
 
   @Test
+  void anErrorThatSaysWhatToDoIsPassedOnAsItIs() {
+    var known = new ReverieException("reward bad: no licence", "buy one");
+    assertSame(
+        known,
+        failure(batch -> {
+          throw known;
+        }));
+  }
+
+  @Test
   void aHangingRewardIsInterruptedAndNamed() throws InterruptedException {
     var interrupted = new CountDownLatch(1);
     Reward reward =

@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collections;
@@ -59,6 +60,12 @@ public final class Safetensors implements AutoCloseable {
    * @throws ReverieException if it cannot be read or is not a sound safetensors file
    */
   public static Safetensors open(Path path) {
+    if (!Files.isRegularFile(path)) {
+      throw new ReverieException(
+          "safetensors: %s %s"
+              .formatted(path, Files.isDirectory(path) ? "is a folder" : "does not exist"),
+          "give the path of a safetensors file");
+    }
     Arena arena = Arena.ofShared();
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       return new Safetensors(

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+
+class PicturesTest {
+  @Test
+  void aModelThatAnswersNoNumbersIsAnErrorAndNoPicture() {
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.defaults(), 2, 1);
+    Pictures pictures = new Pictures(process, new LetterEncoder(), 1, 4, 2);
+    try (Scope _ = Scope.open("test")) {
+      ReverieException error =
+          assertThrows(
+              ReverieException.class,
+              () ->
+                  pictures.draw(
+                      (x, _, _) -> x.mul(Double.NaN),
+                      Device.cpu(),
+                      List.of("cat", "dog"),
+                      1,
+                      _ -> {}));
+      assertTrue(error.getMessage().contains("picture 1 of 2 (prompt \"cat\")"), error::getMessage);
+    }
+  }
+}
