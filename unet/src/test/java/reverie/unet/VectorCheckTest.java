@@ -5,7 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -61,5 +65,21 @@ class VectorCheckTest {
     List<VectorCheck.Row> rows =
         List.of(new VectorCheck.Row("a", 1e-3), new VectorCheck.Row("b", Double.NaN));
     assertEquals("b", VectorCheck.worst(rows).name());
+  }
+
+  @Test
+  void anotherShapeIsNoticed(@TempDir Path folder) throws IOException {
+    String name = "/reverie/unet/unet2d_micro.safetensors";
+    byte[] bytes;
+    try (InputStream in = VectorCheckTest.class.getResourceAsStream(name)) {
+      bytes = in.readAllBytes();
+    }
+    String text = new String(bytes, StandardCharsets.ISO_8859_1);
+    int at = text.indexOf("[2, 3, 8, 8]", text.indexOf("\"output.sample\""));
+    System.arraycopy("[2, 8, 3, 8]".getBytes(StandardCharsets.ISO_8859_1), 0, bytes, at, 12);
+    Path file = Files.write(folder.resolve("x.safetensors"), bytes);
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> VectorCheck.check(file, Device.reference()));
+    assertTrue(e.getMessage().contains("[2, 8, 3, 8]"), e.getMessage());
   }
 }
