@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -127,121 +128,98 @@ public record SchedulerConfig(
 
   /** The same with other betas. */
   public SchedulerConfig withBetas(BetaSchedule shape, double start, double end) {
-    return new SchedulerConfig(
-        trainSteps,
-        shape,
-        start,
-        end,
-        List.of(),
-        prediction,
-        spacing,
-        stepsOffset,
-        endsClean,
-        clipSample,
-        clipSampleRange,
-        source);
+    return but(it -> {
+      it.betaSchedule = shape;
+      it.betaStart = start;
+      it.betaEnd = end;
+      it.trainedBetas = List.of();
+    });
   }
 
   /** The same with another number of training timesteps. */
   public SchedulerConfig withTrainSteps(int steps) {
-    return new SchedulerConfig(
-        steps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        List.of(),
-        prediction,
-        spacing,
-        stepsOffset,
-        endsClean,
-        clipSample,
-        clipSampleRange,
-        source);
+    return but(it -> {
+      it.trainSteps = steps;
+      it.trainedBetas = List.of();
+    });
   }
 
   /** The same for a model that predicts something else. */
   public SchedulerConfig withPrediction(Prediction other) {
-    return new SchedulerConfig(
-        trainSteps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        trainedBetas,
-        other,
-        spacing,
-        stepsOffset,
-        endsClean,
-        clipSample,
-        clipSampleRange,
-        source);
+    return but(it -> it.prediction = other);
   }
 
   /** The same with other sampling timesteps. */
   public SchedulerConfig withSpacing(TimestepGrid.Spacing other, int offset) {
-    return new SchedulerConfig(
-        trainSteps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        trainedBetas,
-        prediction,
-        other,
-        offset,
-        endsClean,
-        clipSample,
-        clipSampleRange,
-        source);
+    return but(it -> {
+      it.spacing = other;
+      it.stepsOffset = offset;
+    });
   }
 
   /** The same, ending at ᾱ = 1 or at ᾱ_0. */
   public SchedulerConfig withEndsClean(boolean other) {
-    return new SchedulerConfig(
-        trainSteps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        trainedBetas,
-        prediction,
-        spacing,
-        stepsOffset,
-        other,
-        clipSample,
-        clipSampleRange,
-        source);
+    return but(it -> it.endsClean = other);
   }
 
   /** The same with x̂0 clipped to plus and minus this. */
   public SchedulerConfig withClipping(double range) {
-    return new SchedulerConfig(
-        trainSteps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        trainedBetas,
-        prediction,
-        spacing,
-        stepsOffset,
-        endsClean,
-        true,
-        range,
-        source);
+    return but(it -> {
+      it.clipSample = true;
+      it.clipSampleRange = range;
+    });
   }
 
   /** The same with x̂0 as the model says. */
   public SchedulerConfig withoutClipping() {
+    return but(it -> it.clipSample = false);
+  }
+
+  private SchedulerConfig but(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
     return new SchedulerConfig(
-        trainSteps,
-        betaSchedule,
-        betaStart,
-        betaEnd,
-        trainedBetas,
-        prediction,
-        spacing,
-        stepsOffset,
-        endsClean,
-        false,
-        clipSampleRange,
+        draft.trainSteps,
+        draft.betaSchedule,
+        draft.betaStart,
+        draft.betaEnd,
+        draft.trainedBetas,
+        draft.prediction,
+        draft.spacing,
+        draft.stepsOffset,
+        draft.endsClean,
+        draft.clipSample,
+        draft.clipSampleRange,
         source);
+  }
+
+  /** The components while they are being changed. */
+  private static final class Draft {
+    int trainSteps;
+    BetaSchedule betaSchedule;
+    double betaStart;
+    double betaEnd;
+    List<Double> trainedBetas;
+    Prediction prediction;
+    TimestepGrid.Spacing spacing;
+    int stepsOffset;
+    boolean endsClean;
+    boolean clipSample;
+    double clipSampleRange;
+
+    Draft(SchedulerConfig from) {
+      trainSteps = from.trainSteps;
+      betaSchedule = from.betaSchedule;
+      betaStart = from.betaStart;
+      betaEnd = from.betaEnd;
+      trainedBetas = from.trainedBetas;
+      prediction = from.prediction;
+      spacing = from.spacing;
+      stepsOffset = from.stepsOffset;
+      endsClean = from.endsClean;
+      clipSample = from.clipSample;
+      clipSampleRange = from.clipSampleRange;
+    }
   }
 
   /** The forward process. */
