@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vectors of WIDTH floats, the same source for every width: 16 (AVX-512) and 8 (AVX2).
+//
+// Arithmetic is written with the compiler's vector extension (a + b, a * b); here is only what it
+// cannot say: loads of a few lanes, square roots, comparisons, sums over lanes and functions.
+#ifndef REVERIE_VECTOR_H
+#define REVERIE_VECTOR_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef WIDTH
+#error "WIDTH is 16 or 8"
+#endif
+
+typedef float vec __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t ivec __attribute__((vector_size(4 * WIDTH)));
+typedef float vec_anywhere __attribute__((vector_size(4 * WIDTH), aligned(4)));
+
+#define INLINE static inline __attribute__((always_inline))
+/** What Java may call. */
+#define EXPORT __attribute__((visibility("default")))
+
+INLINE vec load(const float *from) { return *(const vec_anywhere *)from; }
+
+INLINE void store(float *to, vec value) { *(vec_anywhere *)to = value; }
+
+INLINE vec splat(float value) { return value - (vec){0}; }
+
+INLINE long least(long a, long b) { return a < b ? a : b; }
+
+#if WIDTH == 16
+
+/** The first `count` elements, and zeros. */
+INLINE vec load_some(const float *from, long count) {
+  return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+}
+
+INLINE void store_some(float *to, vec value, long count) {
+  _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)value);
+}
+
+INLINE vec square_root(vec x) { return (vec)_mm512_sqrt_ps((__m512)x); }
+// The second operand is returned if one is NaN.
+INLINE vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vec smaller(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE vec fma_(vec a, vec b, vec c) {
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+INLINE vec to_float(ivec x) { return (vec)_mm512_cvtepi32_ps((__m512i)x); }
+
+#elif WIDTH == 8
+
+INLINE __m256i first_lanes(long count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/** The first `count` elements, and zeros. */
+INLINE vec load_some(const float *from, long count) {
+  return (vec)_mm256_maskload_ps(from, first_lanes(count));
+}
+
+INLINE void store_some(float *to, vec value, long count) {
+  _mm256_maskstore_ps(to, first_lanes(count), (__m256)value);
+}
+
+INLINE vec square_root(vec x) { return (vec)_mm256_sqrt_ps((__m256)x); }
+// The second operand is returned if one is NaN.
+INLINE vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vec smaller(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE vec fma_(vec a, vec b, vec c) {
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+INLINE vec to_float(ivec x) { return (vec)_mm256_cvtepi32_ps((__m256i)x); }
+
+#endif
+
+/** a where the mask's lanes are all ones, b where they are zero. */
+INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
+
+/** The sum of all lanes, halves upon each other. */
+INLINE float lane_sum(vec v) {
+  float lanes[WIDTH];
+  store(lanes, v);
+  for (int half = WIDTH / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; i++) {
+      lanes[i] += lanes[i + half];
+    }
+  }
+  return lanes[0];
+}
+
+/** The largest of all lanes. */
+INLINE float lane_max(vec v) {
+  float lanes[WIDTH];
+  store(lanes, v);
+  float most = lanes[0];
+  for (int i = 1; i < WIDTH; i++) {
+    most = lanes[i] > most ? lanes[i] : most;
+  }
+  return most;
+}
+
+/**
+ * e to the x within two units in the last place: Cody-Waite reduction and a polynomial; gradual
+ * underflow, infinity from 88.73 on, NaN for NaN. The same steps as the Java kernels'.
+ */
+INLINE vec exponential(vec given) {
+  vec x = larger(splat(-105), smaller(splat(105), given));
+  const vec round = splat(12582912.0f); // 1.5 * 2^23 leaves the rounded integer in the low bits
+  vec rounded = fma_(x, splat(1.4426950408889634f), round);
+  vec n = rounded - round;
+  vec r = fma_(n, splat(-0.693359375f), x);
+  r = fma_(n, splat(2.1219444005469057e-4f), r);
+  vec q = splat(0.001392637612298131f);
+  q = fma_(q, r, splat(0.008363333530724049f));
+  q = fma_(q, r, splat(0.04166655242443085f));
+  q = fma_(q, r, splat(0.16666576266288757f));
+  q = fma_(q, r, splat(0.5f));
+  vec p = fma_(r * r, q, r) + splat(1);
+  // Two factors, because 2^n alone may be no float.
+  ivec power = (ivec)rounded - (ivec)round;
+  ivec half = power >> 1;
+  vec low = (vec)((half + 127) << 23);
+  vec high = (vec)((power - half + 127) << 23);
+  return p * low * high;
+}
+
+/** 1 / (1 + exp(-x)). */
+INLINE vec sigmoid(vec x) { return splat(1) / (splat(1) + exponential(-x)); }
+
+#endif
