@@ -3,6 +3,7 @@ package reverie.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import reverie.tensor.DType;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Affine;
@@ -59,18 +60,43 @@ import reverie.tensor.spi.Buffer;
 public final class CpuBackend implements Backend {
   private final Pool pool = new Pool();
   private final Parallel parallel;
+  private final KernelSet kernelSet;
+
+  /** Null if the Vector API does everything. */
+  private final NativeKernels kernels;
 
   /**
    * Uses as many threads as the system property {@code reverie.threads} says, or as there are
-   * processors.
+   * processors; the kernels that {@code reverie.kernels} names (avx512, avx2, vector), or the
+   * fastest that work here.
    */
   public CpuBackend() {
-    this(Integer.getInteger("reverie.threads", Runtime.getRuntime().availableProcessors()));
+    this(
+        Integer.getInteger("reverie.threads", Runtime.getRuntime().availableProcessors()),
+        KernelSet.chosen());
   }
 
-  /** Uses this many threads, the calling one included. */
-  public CpuBackend(int threads) {
+  /**
+   * Uses this many threads, the calling one included, and these kernels.
+   *
+   * @throws ReverieException if the kernels are not {@linkplain KernelSet#isAvailable available}
+   */
+  public CpuBackend(int threads, KernelSet kernelSet) {
     parallel = new Parallel(threads);
+    this.kernelSet = kernelSet;
+    kernels = kernelSet.open();
+    if (kernels == null && kernelSet != KernelSet.VECTOR) {
+      throw new ReverieException(
+          "cpu device: expected kernels of set "
+              + kernelSet.label()
+              + ", but they were not built, or this processor lacks the instructions",
+          "install gcc or clang and make and build again, or leave the choice to Reverie");
+    }
+  }
+
+  @Override
+  public String describe() {
+    return "cpu, %d threads, %s kernels".formatted(parallel.threads(), kernelSet.label());
   }
 
   @Override
@@ -129,6 +155,9 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+    if (kernels != null && kernels.run(parallel, op, inputs, outputs)) {
+      return;
+    }
     Tensor y = outputs[0];
     switch (op) {
       case Affine _,

@@ -15,6 +15,11 @@ public interface Backend {
   /** Short name: {@code cpu}, {@code cuda}, {@code reference}. */
   String name();
 
+  /** What computes, for people: the name, and what was chosen. */
+  default String describe() {
+    return name();
+  }
+
   /** The type in which this backend computes. */
   DType floatType();
 

@@ -47,7 +47,7 @@ import reverie.tensor.spi.Backend;
  * <pre>{@code
  * class CpuBackendLawsTest extends BackendLaws {
  *   CpuBackendLawsTest() {
- *     super(new CpuBackend(1), new CpuBackend(2));
+ *     super(new CpuBackend(1, KernelSet.VECTOR), new CpuBackend(2, KernelSet.VECTOR));
  *   }
  * }
  * }</pre>

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import java.util.Arrays;
+import java.util.Locale;
+import reverie.tensor.ReverieException;
+
+/** What the processor's kernels are made of, the fastest first. */
+public enum KernelSet {
+  /** C, with vectors of 16 floats. */
+  AVX512,
+  /** C, with vectors of 8 floats. */
+  AVX2,
+  /** Java's Vector API: any processor, no compiler needed. */
+  VECTOR;
+
+  String label() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * The kernels in C, or null for {@link #VECTOR}, and where they were not built or the processor
+   * lacks the instructions.
+   */
+  NativeKernels open() {
+    if (this == VECTOR || !NativeLibrary.isPacked(label())) {
+      return null;
+    }
+    NativeLibrary library = NativeLibrary.load(label());
+    return library == null ? null : new NativeKernels(library);
+  }
+
+  /** Whether a backend can be made of this set here. */
+  public boolean isAvailable() {
+    return this == VECTOR || open() != null;
+  }
+
+  /** What the system property {@code reverie.kernels} names, or the fastest that works here. */
+  static KernelSet chosen() {
+    String name = System.getProperty("reverie.kernels");
+    if (name == null) {
+      return Arrays.stream(values()).filter(KernelSet::isAvailable).findFirst().orElseThrow();
+    }
+    return Arrays.stream(values())
+        .filter(set -> set.label().equals(name))
+        .findFirst()
+        .orElseThrow(() ->
+            new ReverieException(
+                "cpu device: expected reverie.kernels to be avx512, avx2 or vector, got " + name));
+  }
+}

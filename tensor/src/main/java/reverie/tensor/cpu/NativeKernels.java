@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Lerp;
+import reverie.tensor.op.Op;
+
+/**
+ * The operations that have a kernel in C. Each family is a class that cuts the work into chunks, by
+ * the sizes of the data alone, and calls C for every chunk.
+ */
+final class NativeKernels {
+  private final NativeUpdates updates;
+
+  NativeKernels(NativeLibrary library) {
+    updates = new NativeUpdates(library);
+  }
+
+  /** Carries out an operation; false if it is left to the Vector API. */
+  boolean run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
+    switch (op) {
+      case AdamW adamW -> updates.adamW(parallel, adamW, inputs, outputs);
+      case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
+      default -> {
+        return false;
+      }
+    }
+    return true;
+  }
+}
