@@ -96,17 +96,17 @@ final class Convolution {
       Right right,
       Result result,
       boolean forward) {
-    Scratch scratch = Scratch.mine();
     int pieces = Math.max(1, (channels + Left.DEPTH - 1) / Left.DEPTH);
     int entries = f.taps() * pieces;
     int group = Math.max(1, pieces > 1 ? 1 : Left.MOST_DEPTH / Math.max(1, channels));
-    long zeros = scratch.takeFloats(channels);
-    Memory.zero(zeros, 4L * channels);
     Gemm.blocks(
         parallel,
         result,
         (tile, end, panel, panelEnd, spare) -> {
-          long table = Scratch.mine().take((end - tile) * entries * Tile.ENTRY);
+          Scratch scratch = Scratch.mine();
+          long zeros = scratch.takeFloats(channels);
+          Memory.zero(zeros, 4L * channels);
+          long table = scratch.take((end - tile) * entries * Tile.ENTRY);
           for (int t = tile; t < end; t++) {
             int first = result.firstRow(t);
             for (int r = 0; r < Tile.ROWS; r++) {

@@ -179,13 +179,13 @@ public final class CpuBackend implements Backend {
       case Copy _, Expand _, Permute _, Reshape _, Slice _ ->
           Elementwise.copy(parallel, inputs[0], y);
       case Embedding _ -> Rows.embedding(parallel, inputs[0], inputs[1], y);
-      case Fill fill -> Operand.fill(address(y), (float) fill.value(), Math.toIntExact(y.size()));
+      case Fill fill -> Rows.fill(parallel, (float) fill.value(), y);
       case Linear _ -> Products.linear(parallel, inputs, y);
       case MatMul _ -> Products.matmul(parallel, inputs[0], inputs[1], y);
       case Pad pad -> Rows.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
       case RandomNormal normal -> Randoms.normal(parallel, normal, y);
       case Reduce reduce -> Reductions.run(parallel, reduce, inputs[0], y);
-      case ScatterRows _ -> Rows.scatter(inputs[0], inputs[1], y);
+      case ScatterRows _ -> Rows.scatter(parallel, inputs[0], inputs[1], y);
       case AdamW adamW -> Updates.adamW(parallel, adamW, inputs, outputs);
       case Attention attention -> Fusions.attention(parallel, attention, inputs, outputs);
       case AttentionBackward attention ->

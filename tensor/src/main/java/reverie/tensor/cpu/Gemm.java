@@ -70,12 +70,14 @@ final class Gemm {
           });
     }
     Result result = new Result(c, form.cRow, form.bias, form.m, form.n);
-    Left left = Left.matrix(scratch, a, form.aRow, form.aColumn, form.m, form.k, right.step());
     blocks(
         parallel,
         result,
-        (tile, end, panel, panelEnd, spare) ->
-            result.compute(left, right, tile, end, panel, panelEnd, spare));
+        (tile, end, panel, panelEnd, spare) -> {
+          Left left =
+              Left.matrix(Scratch.mine(), a, form.aRow, form.aColumn, form.m, form.k, right.step());
+          result.compute(left, right, tile, end, panel, panelEnd, spare);
+        });
     scratch.release(mark);
   }
 

@@ -163,16 +163,7 @@ final class GroupNorms {
     // For each image the sums of dy and of dy·x̂ down each channel.
     long sums = shared.takeFloats(2L * f.n * f.c);
     parallel.forEach(f.n, image -> image(f, g, image, sums + 8L * image * f.c));
-    for (int i = 0; i < f.c; i++) {
-      double beta = 0;
-      double gamma = 0;
-      for (int image = 0; image < f.n; image++) {
-        beta += get(sums + 8L * image * f.c + 4L * i);
-        gamma += get(sums + 8L * image * f.c + 4L * (f.c + i));
-      }
-      set(g.dbeta + 4L * i, (float) beta);
-      set(g.dgamma + 4L * i, (float) gamma);
-    }
+    Reductions.pairs(parallel, sums, f.n, f.c, g.dbeta, g.dgamma);
     shared.release(sharedMark);
   }
 

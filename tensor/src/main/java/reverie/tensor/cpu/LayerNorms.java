@@ -103,16 +103,7 @@ final class LayerNorms {
                 to);
           }
         });
-    for (int i = 0; i < c; i++) {
-      double beta = 0;
-      double gamma = 0;
-      for (int chunk = 0; chunk < chunks; chunk++) {
-        beta += get(sums + 8L * chunk * c + 4L * i);
-        gamma += get(sums + 8L * chunk * c + 4L * (c + i));
-      }
-      set(g.dbeta + 4L * i, (float) beta);
-      set(g.dgamma + 4L * i, (float) gamma);
-    }
+    Reductions.pairs(parallel, sums, chunks, c, g.dbeta, g.dgamma);
     shared.release(mark);
   }
 

@@ -142,7 +142,26 @@ final class Reductions {
     double[] parts = new double[chunks];
     parallel.forEach(
         chunks, c -> parts[c] = sum(x + 4L * c * chunk, Math.min(chunk, count - c * chunk)));
-    set(y, (float) Arrays.stream(parts).sum());
+    parallel.forEach(1, _ -> set(y, (float) Arrays.stream(parts).sum()));
+  }
+
+  /** first[c] and second[c]: the sums over rows of [rows, 2, c], in float64. */
+  static void pairs(Parallel parallel, long sums, int rows, int c, long first, long second) {
+    int chunk = 64;
+    parallel.forEach(
+        (c + chunk - 1) / chunk,
+        part -> {
+          for (int i = part * chunk; i < Math.min(c, (part + 1) * chunk); i++) {
+            double a = 0;
+            double b = 0;
+            for (int row = 0; row < rows; row++) {
+              a += get(sums + 8L * row * c + 4L * i);
+              b += get(sums + 8L * row * c + 4L * (c + i));
+            }
+            set(first + 4L * i, (float) a);
+            set(second + 4L * i, (float) b);
+          }
+        });
   }
 
   /** The sum of neighbouring elements. */
@@ -185,8 +204,7 @@ final class Reductions {
   private static void columns(
       Parallel parallel, boolean max, long x, long y, int outer, int count, int inner) {
     int runs = Math.max(1, (count + RUN - 1) / RUN);
-    Scratch scratch = Scratch.mine();
-    long partial = scratch.takeFloats((long) outer * runs * inner);
+    long partial = runs == 1 ? y : Scratch.mine().takeFloats((long) outer * runs * inner);
     int perChunk =
         Math.clamp((1 << 15) / Math.max(1L, (long) inner * Math.min(RUN, count)), 1, RUN);
     int all = outer * runs;
@@ -199,20 +217,28 @@ final class Reductions {
             columnRun(max, from, partial + 4L * i * inner, Math.min(RUN, count - start), inner);
           }
         });
-    for (int o = 0; o < outer; o++) {
-      long from = partial + 4L * o * runs * inner;
-      if (runs == 1) {
-        Operand.copy(from, y + 4L * o * inner, inner);
-        continue;
+    if (runs == 1) {
+      return;
+    }
+    int perJoin = Math.clamp((1 << 13) / Math.max(1L, (long) runs * inner), 1, Math.max(1, outer));
+    parallel.forEach(
+        (outer + perJoin - 1) / perJoin,
+        c -> {
+          for (int o = c * perJoin; o < Math.min(outer, (c + 1) * perJoin); o++) {
+            join(max, partial + 4L * o * runs * inner, y + 4L * o * inner, runs, inner);
+          }
+        });
+  }
+
+  /** to[inner] from the results of all runs. */
+  private static void join(boolean max, long from, long to, int runs, int inner) {
+    for (int i = 0; i < inner; i++) {
+      double total = max ? Double.NEGATIVE_INFINITY : 0;
+      for (int r = 0; r < runs; r++) {
+        float part = get(from + 4L * ((long) r * inner + i));
+        total = max ? Math.max(total, part) : total + part;
       }
-      for (int i = 0; i < inner; i++) {
-        double total = max ? Double.NEGATIVE_INFINITY : 0;
-        for (int r = 0; r < runs; r++) {
-          float part = get(from + 4L * ((long) r * inner + i));
-          total = max ? Math.max(total, part) : total + part;
-        }
-        set(y + 4L * ((long) o * inner + i), (float) total);
-      }
+      set(to + 4L * i, (float) total);
     }
   }
 

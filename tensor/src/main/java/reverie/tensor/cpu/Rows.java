@@ -26,10 +26,23 @@ final class Rows {
     }
   }
 
+  /** One value everywhere. */
+  static void fill(Parallel parallel, float value, Tensor output) {
+    long to = CpuBackend.address(output);
+    long size = output.size();
+    int chunk = 1 << 16;
+    parallel.forEach(
+        Math.toIntExact((size + chunk - 1) / chunk),
+        c -> {
+          long start = (long) c * chunk;
+          Operand.fill(to + 4 * start, value, (int) Math.min(chunk, size - start));
+        });
+  }
+
   /** Zeros before and after along an axis. */
   static void pad(Parallel parallel, int axis, int before, Tensor input, Tensor output) {
     long to = CpuBackend.address(output);
-    Memory.zero(to, 4 * output.size());
+    fill(parallel, 0, output);
     if (input.size() == 0) {
       return;
     }
@@ -63,30 +76,41 @@ final class Rows {
     long at = CpuBackend.address(indices);
     long to = CpuBackend.address(output);
     int count = Math.toIntExact(indices.size());
-    for (int i = 0; i < count; i++) {
-      int index = Memory.getInt(at + 4L * i);
-      if (index >= 0 && index < table.dim(0)) {
-        Operand.copy(from + 4L * index * d, to + 4L * i * d, d);
-      } else {
-        Operand.fill(to + 4L * i * d, Float.NaN, d);
-      }
-    }
+    int rows = table.dim(0);
+    int perChunk = Math.clamp((1 << 15) / Math.max(1, d), 1, Math.max(1, count));
+    parallel.forEach(
+        (count + perChunk - 1) / perChunk,
+        c -> {
+          for (int i = c * perChunk; i < Math.min(count, (c + 1) * perChunk); i++) {
+            int index = Memory.getInt(at + 4L * i);
+            if (index >= 0 && index < rows) {
+              Operand.copy(from + 4L * index * d, to + 4L * i * d, d);
+            } else {
+              Operand.fill(to + 4L * i * d, Float.NaN, d);
+            }
+          }
+        });
   }
 
   /** Adds rows up in a table, in the order of the indices; indices outside it are left out. */
-  static void scatter(Tensor dy, Tensor indices, Tensor output) {
+  static void scatter(Parallel parallel, Tensor dy, Tensor indices, Tensor output) {
     int d = output.dim(1);
     long from = CpuBackend.address(dy);
     long at = CpuBackend.address(indices);
     long to = CpuBackend.address(output);
-    Memory.zero(to, 4 * output.size());
+    int rows = output.dim(0);
     int count = Math.toIntExact(indices.size());
-    for (int i = 0; i < count; i++) {
-      int index = Memory.getInt(at + 4L * i);
-      if (index >= 0 && index < output.dim(0)) {
-        add(from + 4L * i * d, to + 4L * index * d, d);
-      }
-    }
+    parallel.forEach(
+        1,
+        _ -> {
+          Memory.zero(to, 4L * rows * d);
+          for (int i = 0; i < count; i++) {
+            int index = Memory.getInt(at + 4L * i);
+            if (index >= 0 && index < rows) {
+              add(from + 4L * i * d, to + 4L * index * d, d);
+            }
+          }
+        });
   }
 
   private static void add(long from, long to, int count) {

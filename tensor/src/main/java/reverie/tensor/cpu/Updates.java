@@ -27,31 +27,28 @@ final class Updates {
     for (int i = 0; i < 3; i++) {
       out[i] = CpuBackend.address(outputs[i]);
     }
-    float[] control = new float[4];
-    for (int i = 0; i < 4; i++) {
-      control[i] = get(in[4] + 4L * i);
-    }
     int size = Math.toIntExact(inputs[0].size());
     parallel.forEach(
         (size + CHUNK - 1) / CHUNK,
         c -> {
           for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
-            adamW(op, control, in, out, 4L * i, mask(i, size));
+            adamW(op, in, out, 4L * i, mask(i, size));
           }
         });
   }
 
-  private static void adamW(
-      AdamW op, float[] control, long[] in, long[] out, long at, VectorMask<Float> lanes) {
+  private static void adamW(AdamW op, long[] in, long[] out, long at, VectorMask<Float> lanes) {
+    long control = in[4];
     FloatVector p = load(in[0] + at, lanes);
-    FloatVector g = load(in[1] + at, lanes).mul(control[3]);
+    FloatVector g = load(in[1] + at, lanes).mul(get(control + 12));
     FloatVector m =
         load(in[2] + at, lanes).mul((float) op.beta1()).add(g.mul((float) (1 - op.beta1())));
     FloatVector v =
         load(in[3] + at, lanes).mul((float) op.beta2()).add(g.mul(g).mul((float) (1 - op.beta2())));
-    FloatVector denominator = v.div(control[2]).sqrt().add((float) op.epsilon());
-    FloatVector step = m.div(control[1]).div(denominator).add(p.mul((float) op.weightDecay()));
-    store(p.sub(step.mul(control[0])), out[0] + at, lanes);
+    FloatVector denominator = v.div(get(control + 8)).sqrt().add((float) op.epsilon());
+    FloatVector step =
+        m.div(get(control + 4)).div(denominator).add(p.mul((float) op.weightDecay()));
+    store(p.sub(step.mul(get(control))), out[0] + at, lanes);
     store(m, out[1] + at, lanes);
     store(v, out[2] + at, lanes);
   }
@@ -59,16 +56,17 @@ final class Updates {
   static void lerp(Parallel parallel, Tensor[] inputs, Tensor output) {
     long a = CpuBackend.address(inputs[0]);
     long b = CpuBackend.address(inputs[1]);
-    float weight = get(CpuBackend.address(inputs[2]));
+    long weight = CpuBackend.address(inputs[2]);
     long out = CpuBackend.address(output);
     int size = Math.toIntExact(output.size());
     parallel.forEach(
         (size + CHUNK - 1) / CHUNK,
         c -> {
+          float w = get(weight);
           for (int i = c * CHUNK; i < Math.min(size, (c + 1) * CHUNK); i += WIDTH) {
             VectorMask<Float> lanes = mask(i, size);
             FloatVector from = load(a + 4L * i, lanes);
-            store(load(b + 4L * i, lanes).sub(from).mul(weight).add(from), out + 4L * i, lanes);
+            store(load(b + 4L * i, lanes).sub(from).mul(w).add(from), out + 4L * i, lanes);
           }
         });
   }
