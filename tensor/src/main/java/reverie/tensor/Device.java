@@ -108,6 +108,11 @@ public final class Device {
     return full(value);
   }
 
+  /** What computes and how, for people: threads, kernels, the name of a card. */
+  public String describe() {
+    return backend.describe();
+  }
+
   @Override
   public String toString() {
     return backend.name();

@@ -67,7 +67,7 @@ final class CheckCommand implements Callable<Integer> {
 
   private boolean check(Path file) {
     long started = System.nanoTime();
-    VectorFile checked = VectorFile.check(file, reference ? Device.reference() : Device.cpu());
+    VectorFile checked = VectorFile.check(file, reference ? Device.reference() : session.device());
     double seconds = (System.nanoTime() - started) * 1e-9;
     VectorFile.Comparison worst = checked.worst();
     if (all) {

@@ -83,7 +83,7 @@ final class EvaluateCommand implements Callable<Integer> {
     } else {
       sets.put("prompts", PromptSource.fromFile(file).all());
     }
-    Device device = Device.cpu();
+    Device device = session.device();
     Map<String, Object> numbers = new LinkedHashMap<>();
     try (LoadedModel model =
         LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {

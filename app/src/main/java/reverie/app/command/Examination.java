@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
+import reverie.tensor.cpu.KernelSet;
 
 /** The doctor's questions, each answered by a {@link Finding}. */
 final class Examination {
@@ -31,6 +32,7 @@ final class Examination {
     return List.of(
         java(version, g1),
         vectorModule(),
+        kernels(),
         nativeAccess(),
         threads(Runtime.getRuntime().availableProcessors()),
         memory(),
@@ -72,6 +74,19 @@ final class Examination {
         ? Finding.ok("vectors", detail)
         : Finding.warning(
             "vectors", detail, "a processor with AVX2, AVX-512 or SVE is several times faster");
+  }
+
+  private static Finding kernels() {
+    if (!hasVectorModule()) {
+      return Finding.problem("kernels", "none without the vector module", "see above");
+    }
+    KernelSet fastest = KernelSet.fastest();
+    return fastest == KernelSet.VECTOR
+        ? Finding.warning(
+            "kernels",
+            "Vector API",
+            "those in C are several times faster: install gcc and make, and build again")
+        : Finding.ok("kernels", "C, " + fastest.label());
   }
 
   private static Finding nativeAccess() {

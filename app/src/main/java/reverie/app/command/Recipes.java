@@ -10,7 +10,6 @@ import reverie.app.recipe.Finetuning;
 import reverie.app.recipe.Pretraining;
 import reverie.app.run.Interruption;
 import reverie.app.run.RunFolder;
-import reverie.tensor.Device;
 
 /** Runs a recipe in its run folder, with Ctrl-C understood. */
 final class Recipes {
@@ -25,7 +24,8 @@ final class Recipes {
     try (RunFolder run = options.open(session, name, configuration);
         Interruption stop = Interruption.listen(System.err)) {
       Path model =
-          new Finetuning(configuration.value(), run, session.encoder(), Device.cpu(), stop).run();
+          new Finetuning(configuration.value(), run, session.encoder(), session.device(), stop)
+              .run();
       session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
       return ExitCode.OK;
     }
@@ -37,7 +37,8 @@ final class Recipes {
     try (RunFolder run = options.open(session, "pretrain", configuration);
         Interruption stop = Interruption.listen(System.err)) {
       Path model =
-          new Pretraining(configuration.value(), run, session.encoder(), Device.cpu(), stop).run();
+          new Pretraining(configuration.value(), run, session.encoder(), session.device(), stop)
+              .run();
       session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
       return ExitCode.OK;
     }

@@ -78,7 +78,7 @@ final class SampleCommand implements Callable<Integer> {
     }
     List<String> repeated =
         prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
-    Device device = Device.cpu();
+    Device device = session.device();
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
         Progress progress = Progress.start("drawing", "images", repeated.size())) {

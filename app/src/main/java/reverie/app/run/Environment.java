@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import reverie.tensor.cpu.KernelSet;
 
 /**
  * What a run was computed with, so that its numbers can be traced later.
@@ -26,6 +27,7 @@ import java.util.stream.Stream;
  * @param os operating system and architecture
  * @param cpu the processor's name
  * @param threads how many processors the JVM may use
+ * @param kernels what the processor's kernels are made of
  * @param dependencies library to version, from the class path
  */
 public record Environment(
@@ -35,6 +37,7 @@ public record Environment(
     String os,
     String cpu,
     int threads,
+    String kernels,
     Map<String, String> dependencies) {
 
   /** The version of this project. */
@@ -60,6 +63,7 @@ public record Environment(
             + System.getProperty("os.arch"),
         processor(),
         Runtime.getRuntime().availableProcessors(),
+        KernelSet.chosen().label(),
         dependencies(System.getProperty("java.class.path", "")));
   }
 
@@ -76,6 +80,7 @@ public record Environment(
     map.put("os", os);
     map.put("cpu", cpu);
     map.put("threads", threads);
+    map.put("kernels", kernels);
     map.put("dependencies", dependencies);
     return map;
   }

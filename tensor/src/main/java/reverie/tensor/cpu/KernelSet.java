@@ -14,7 +14,8 @@ public enum KernelSet {
   /** Java's Vector API: any processor, no compiler needed. */
   VECTOR;
 
-  String label() {
+  /** As the property {@code reverie.kernels} names it. */
+  public String label() {
     return name().toLowerCase(Locale.ROOT);
   }
 
@@ -35,11 +36,16 @@ public enum KernelSet {
     return this == VECTOR || open() != null;
   }
 
+  /** The fastest that works here. */
+  public static KernelSet fastest() {
+    return Arrays.stream(values()).filter(KernelSet::isAvailable).findFirst().orElseThrow();
+  }
+
   /** What the system property {@code reverie.kernels} names, or the fastest that works here. */
-  static KernelSet chosen() {
+  public static KernelSet chosen() {
     String name = System.getProperty("reverie.kernels");
     if (name == null) {
-      return Arrays.stream(values()).filter(KernelSet::isAvailable).findFirst().orElseThrow();
+      return fastest();
     }
     return Arrays.stream(values())
         .filter(set -> set.label().equals(name))

@@ -48,25 +48,19 @@ final class NativeLibrary {
    */
   static NativeLibrary load(String set) {
     try {
-      byte[] content = read(resource(set));
-      String expected = new String(read(resource(set) + ".sha256")).strip();
-      Path folder = Files.createTempDirectory("reverie-");
-      Path file = folder.resolve(resource(set));
+      Path folder = Files.createTempDirectory("reverie-kernels");
       try {
-        Files.write(file, content);
-        String found =
-            HexFormat.of()
-                .formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file)));
-        if (!found.equals(expected)) {
-          throw new ReverieException(
-              "native kernels: expected digest " + expected + " of " + file + ", got " + found,
-              "build again, or compute without them: -Dreverie.kernels=vector");
+        String expected = new String(read(resource(set) + ".sha256")).strip();
+        Path file = extract(read(resource(set)), expected, folder, resource(set));
+        try {
+          NativeLibrary library =
+              new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
+          return library.isSupported() ? library : null;
+        } finally {
+          Files.delete(file);
         }
-        NativeLibrary library = new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
-        return library.isSupported() ? library : null;
       } finally {
-        Files.deleteIfExists(file);
-        Files.deleteIfExists(folder);
+        Files.delete(folder);
       }
     } catch (IOException | IllegalArgumentException | NoSuchAlgorithmException e) {
       throw new ReverieException(
@@ -75,6 +69,21 @@ final class NativeLibrary {
               + " without native kernels: -Dreverie.kernels=vector",
           e);
     }
+  }
+
+  /** Writes a library to a private folder and makes sure that what lies there is what was built. */
+  static Path extract(byte[] content, String expected, Path folder, String name)
+      throws IOException, NoSuchAlgorithmException {
+    Path file = Files.write(folder.resolve(name), content);
+    byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
+    String found = HexFormat.of().formatHex(digest);
+    if (!found.equals(expected)) {
+      Files.delete(file);
+      throw new ReverieException(
+          "native kernels: expected digest " + expected + " of " + name + ", got " + found,
+          "build again, or compute without them: -Dreverie.kernels=vector");
+    }
+    return file;
   }
 
   private static byte[] read(String name) throws IOException {
