@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "check.h"
+
+void reverie_winograd_filter(const float *, long, long, int, int, int, long, float *);
+void reverie_winograd_tiles(const float *, const float *, const float *, const float *,
+                            const float *, float *, long, long, long, long, long, int, int, long,
+                            long, float *);
+void reverie_winograd_weight_gradient(const float *, const float *, float *, long, long, long, long,
+                                      long, int, int, long, long, long, long, long, long, long,
+                                      float *);
+void reverie_winograd_sum(const float *, long, long, float *, long, long);
+
+typedef struct {
+  long n, h, w, cin, cout, padding, oh, ow;
+} Sizes;
+
+static long rounded(long count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }
+
+static long tiles(Sizes s, int th, int tw) {
+  return s.n * ((s.oh + th - 3) / (th - 2)) * ((s.ow + tw - 3) / (tw - 2));
+}
+
+/** Calls what for every product of an input, a weight and an output. */
+#define EACH_PRODUCT(s, what)                                                             \
+  for (long b = 0; b < s.n; b++)                                                          \
+    for (long oy = 0; oy < s.oh; oy++)                                                    \
+      for (long ox = 0; ox < s.ow; ox++)                                                  \
+        for (long i = 0; i < 3; i++)                                                      \
+          for (long j = 0; j < 3; j++) {                                                  \
+            long iy = oy + i - s.padding, ix = ox + j - s.padding;                        \
+            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;                     \
+            for (long c = 0; c < s.cin; c++)                                              \
+              for (long o = 0; o < s.cout; o++) {                                         \
+                long in = ((b * s.h + iy) * s.w + ix) * s.cin + c;                        \
+                long out = ((b * s.oh + oy) * s.ow + ox) * s.cout + o;                    \
+                long tap = ((i * 3 + j) * s.cin + c) * s.cout + o;                        \
+                what;                                                                     \
+              }                                                                           \
+          }
+
+/** Runs the tiles in chunks; turned: x is the gradient of the output, with cout channels. */
+static void convolve(Sizes s, int turned, int th, int tw, const float *x, const float *weight,
+                     const float *bias, const float *image_bias, const float *residual, float *y) {
+  long in = turned ? s.cout : s.cin, out = turned ? s.cin : s.cout;
+  float *u = floats(th * tw * (in * rounded(out) + WIDTH));
+  for (long panel = 0; panel * 2 * WIDTH < out; panel++) {
+    reverie_winograd_filter(weight, s.cin, s.cout, th, tw, turned, panel, u);
+  }
+  Sizes seen = s;
+  if (turned) {
+    seen.oh = s.h, seen.ow = s.w;
+  }
+  long all = tiles(seen, th, tw), chunk = 1 + (all * 7 + 3) / 16;
+  for (long first = 0; first < all; first += chunk) {
+    long end = first + chunk < all ? first + chunk : all;
+    float *scratch = floats(
+        th * tw * ((end - first) * (rounded(in) + rounded(out)) + 2 * WIDTH) + rounded(in));
+    reverie_winograd_tiles(x, u, bias, image_bias, residual, y, turned ? s.oh : s.h,
+                           turned ? s.ow : s.w, in, out, turned ? 2 - s.padding : s.padding, th,
+                           tw, first, end, scratch);
+    free(scratch);
+  }
+  free(u);
+}
+
+static void one(Sizes s, int th, int tw) {
+  s.oh = s.h + 2 * s.padding - 2, s.ow = s.w + 2 * s.padding - 2;
+  long ins = s.n * s.h * s.w * s.cin, outs = s.n * s.oh * s.ow * s.cout, taps = 9 * s.cin * s.cout;
+  float *x = numbers(ins, 1), *weight = numbers(taps, 2), *dy = numbers(outs, 3);
+  float *bias = numbers(s.cout, 4), *image_bias = numbers(s.n * s.cout, 5);
+  double *y = calloc(outs, 8), *dx = calloc(ins, 8), *dweight = calloc(taps, 8);
+  EACH_PRODUCT(s, y[out] += (double)x[in] * weight[tap]);
+  EACH_PRODUCT(s, dx[in] += (double)dy[out] * weight[tap]);
+  EACH_PRODUCT(s, dweight[tap] += (double)dy[out] * x[in]);
+  // Rounding grows with the sums; elements are of order one, transforms multiply errors by some ten.
+  double tolerance = 3e-6 * sqrt(9.0 * s.cin), back = 3e-6 * sqrt(9.0 * s.cout);
+  double weights = 3e-6 * sqrt((double)s.n * s.oh * s.ow);
+
+  float *got = floats(outs);
+  convolve(s, 0, th, tw, x, weight, NULL, NULL, NULL, got);
+  expect_close("winograd", got, y, outs, tolerance);
+  for (long i = 0; i < outs; i++) {
+    y[i] += (double)bias[i % s.cout] + dy[i] +
+            image_bias[i / (s.oh * s.ow * s.cout) * s.cout + i % s.cout];
+    got[i] = NAN;
+  }
+  convolve(s, 0, th, tw, x, weight, bias, image_bias, dy, got);
+  expect_close("winograd with biases and residual", got, y, outs, tolerance);
+  free(got);
+
+  got = floats(ins);
+  convolve(s, 1, th, tw, dy, weight, NULL, NULL, NULL, got);
+  expect_close("winograd input gradient", got, dx, ins, back);
+  free(got);
+
+  // Blocks of channels, two ranges of tiles.
+  long all = tiles(s, th, tw), part = (all + 1) / 2, parts = (all + part - 1) / part, block = 3;
+  long cb = s.cin > 20 ? 20 : s.cin, ob = s.cout > WIDTH ? WIDTH : s.cout;
+  float *partial = floats(parts * taps);
+  for (long p = 0; p < parts; p++) {
+    for (long c = 0; c < s.cin; c += cb) {
+      for (long o = 0; o < s.cout; o += ob) {
+        long cs = s.cin - c < cb ? s.cin - c : cb, os = s.cout - o < ob ? s.cout - o : ob;
+        long wide = rounded(cs) + rounded(os);
+        float *scratch = floats(th * tw * (cs * rounded(os) + block * wide + 3 * WIDTH) + wide);
+        reverie_winograd_weight_gradient(x, dy, partial + p * taps, s.h, s.w, s.cin, s.cout,
+                                         s.padding, th, tw, p * part,
+                                         (p + 1) * part < all ? (p + 1) * part : all, block, c, cs,
+                                         o, os, scratch);
+        free(scratch);
+      }
+    }
+  }
+  got = floats(taps);
+  reverie_winograd_sum(partial, parts, taps, got, 0, taps / 2);
+  reverie_winograd_sum(partial, parts, taps, got, taps / 2, taps);
+  expect_close("winograd weight gradient", got, dweight, taps, weights);
+  free(got), free(partial), free(x), free(weight), free(dy), free(bias), free(image_bias);
+  free(y), free(dx), free(dweight);
+}
+
+int main(void) {
+  const Sizes sizes[] = {
+      {1, 8, 8, 16, 32, 1, 0, 0},  {2, 7, 5, 19, 37, 1, 0, 0}, {1, 3, 3, 1, 1, 0, 0, 0},
+      {3, 1, 2, 5, 9, 1, 0, 0},    {1, 9, 4, 70, 3, 0, 0, 0},  {2, 6, 13, 8, 48, 1, 0, 0},
+      {1, 4, 17, 33, 16, 1, 0, 0},
+  };
+  for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (int th = 4; th <= 6; th += 2) {
+      for (int tw = 4; tw <= 6; tw += 2) {
+        one(sizes[i], th, tw);
+      }
+    }
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The gradient of a Winograd convolution with respect to its weight:
+// dW = Gᵀ[sum over tiles of (BᵀxB) ⊙ (A dy Aᵀ)]G.
+//
+// A chunk sums a range of tiles for a block of input channels and one of output channels, small
+// enough that the sums of all points stay in the second level cache. Blocks of tiles follow each
+// other through its scratch. Ranges of tiles give partial sums, added in the order of the ranges.
+#include "winograd.h"
+
+INLINE void add_products(const int rows, const int cols, long tiles, const float *v, long vRow,
+                         const float *z, long zRow, float *sum, long sumRow) {
+  vec c[MICRO_ROWS][MICRO_COLS];
+  micro_zero(c, rows, cols);
+  micro_add(c, rows, cols, tiles, v, 1, vRow, z, zRow);
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < cols; j++) {
+      float *to = sum + r * sumRow + j * WIDTH;
+      store(to, load(to) + c[r][j]);
+    }
+  }
+}
+
+/** sum[inputs, outputs] += v[tiles, inputs]ᵀ · z[tiles, outputs] for one point. */
+static void add_point(long tiles, long inputs, long outputs, const float *v, long vRow,
+                      const float *z, long zRow, float *sum) {
+  long blocks = micro_blocks(inputs);
+  for (long o = 0; o < outputs; o += MICRO_PANEL) {
+    int cols = micro_cols(o, outputs);
+    for (long b = 0; b < blocks; b++) {
+      long from = micro_first(b, blocks, inputs);
+      int rows = (int)(micro_first(b + 1, blocks, inputs) - from);
+#define CALL(R, C) \
+  add_products(R, C, tiles, v + from, vRow, z + o, zRow, sum + from * zRow + o, zRow)
+      MICRO_CASES(rows, cols, CALL)
+#undef CALL
+    }
+  }
+}
+
+/** dweight of a block of channels from the sums of its points. */
+INLINE void taps_of_points(const int th, const int tw, const float *sum, long sumRow, long sumStep,
+                           long inputs, long outputs, const Shape *s, float *dweight) {
+  for (long c = 0; c < inputs; c++) {
+    for (long o = 0; o < outputs; o += WIDTH) {
+      vec half[TAPS][MOST_T];
+#pragma GCC unroll 1
+      for (int j = 0; j < tw; j++) {
+        vec p[MOST_T], g[TAPS];
+#pragma GCC unroll 6
+        for (int i = 0; i < th; i++) {
+          p[i] = load(sum + (i * tw + j) * sumStep + c * sumRow + o);
+        }
+        filter_transposed(th, p, g);
+#pragma GCC unroll 3
+        for (int i = 0; i < TAPS; i++) {
+          half[i][j] = g[i];
+        }
+      }
+#pragma GCC unroll 3
+      for (int i = 0; i < TAPS; i++) {
+        vec g[TAPS];
+        filter_transposed(tw, half[i], g);
+#pragma GCC unroll 3
+        for (int j = 0; j < TAPS; j++) {
+          set_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The part of dweight [3, 3, cin, cout] that comes from tiles first to end, for `inputs` channels
+ * from cinFirst and `outputs` channels from coutFirst; other elements stay as they are.
+ *
+ * Tiles are numbered row by row, image by image, and go through scratch `block` at a time. scratch:
+ * th * tw * (inputs * rounded outputs + block * (rounded inputs + rounded outputs) + 3 WIDTH)
+ * floats and the larger of the rounded channels.
+ */
+EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, float *dweight,
+                                             long h, long w, long cin, long cout, long padding,
+                                             int th, int tw, long first, long end, long block,
+                                             long cinFirst, long inputs, long coutFirst,
+                                             long outputs, float *scratch) {
+  const Shape s = shape(h, w, cin, cout, padding, th, tw);
+  const long vRow = rounded(inputs), zRow = rounded(outputs);
+  const long sumStep = point_step(inputs, zRow), vStep = point_step(block, vRow);
+  const long zStep = point_step(block, zRow);
+  float *sum = scratch, *v = sum + th * tw * sumStep, *z = v + th * tw * vStep;
+  float *zeros = z + th * tw * zStep;
+  memset(sum, 0, sizeof(float) * (size_t)(th * tw * sumStep));
+  memset(zeros, 0, sizeof(float) * (size_t)(inputs > outputs ? inputs : outputs));
+  for (long t = first; t < end; t += block) {
+    long stop = least(end, t + block);
+#define CALL(TH, TW)                                                                            \
+  tile_points(TH, TW, 0, &s, x + cinFirst, cin, inputs, t, stop, zeros, v, vStep, WIDTH, vRow); \
+  tile_points(TH, TW, 1, &s, dy + coutFirst, cout, outputs, t, stop, zeros, z, zStep, WIDTH, zRow)
+    TILE_CASES(th, tw, CALL)
+#undef CALL
+    for (int p = 0; p < th * tw; p++) {
+      add_point(stop - t, inputs, outputs, v + p * vStep, vRow, z + p * zStep, zRow,
+                sum + p * sumStep);
+    }
+  }
+#define CALL(TH, TW)                                            \
+  taps_of_points(TH, TW, sum, zRow, sumStep, inputs, outputs, &s, \
+                 dweight + cinFirst * cout + coutFirst)
+  TILE_CASES(th, tw, CALL)
+#undef CALL
+}
+
+/** out[i] = the sum of `count` parts at parts + part * step + i, for i from first to end. */
+EXPORT void reverie_winograd_sum(const float *parts, long count, long step, float *out, long first,
+                                 long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    vec sum = lanes(parts + i, end - i);
+    for (long p = 1; p < count; p++) {
+      sum += lanes(parts + p * step + i, end - i);
+    }
+    set_lanes(out + i, sum, end - i);
+  }
+}
