@@ -69,6 +69,11 @@ final class ProductSamples {
         .rough(op, normal(1, 129), normal(129, 257))
         .within(new Terms(701))
         .rough(op, normal(5, 701), normal(701, 3))
+        // Long enough for several pieces of the sum, tall enough for several blocks of rows.
+        .within(new Terms(2049))
+        .rough(op, normal(40, 2049), normal(2049, 48))
+        .within(new Terms(64))
+        .rough(op, normal(523, 64), normal(64, 160))
         .refuse("expected […, m, k] and […, k, n] with the same k", op, normal(3, 5), normal(3, 5))
         .refuse(
             "expected shapes that broadcast, got [2] and [3]", op, normal(2, 3, 5), normal(3, 5, 3))

@@ -4,6 +4,8 @@ package reverie.tensor.cpu;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Lerp;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 
 /**
@@ -11,9 +13,11 @@ import reverie.tensor.op.Op;
  * the sizes of the data alone, and calls C for every chunk.
  */
 final class NativeKernels {
+  private final NativeProducts products;
   private final NativeUpdates updates;
 
   NativeKernels(NativeLibrary library) {
+    products = new NativeProducts(library);
     updates = new NativeUpdates(library);
   }
 
@@ -22,6 +26,8 @@ final class NativeKernels {
     switch (op) {
       case AdamW adamW -> updates.adamW(parallel, adamW, inputs, outputs);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
+      case Linear _ -> products.linear(parallel, inputs, outputs[0]);
+      case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);
       default -> {
         return false;
       }

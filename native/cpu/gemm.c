@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Products of float matrices of any strides. A chunk is some rows of C, or some part of the sum.
+#include "gemm.h"
+
+/** Adds to a tile of sums and writes it. */
+INLINE void finish(vec (*sum)[MICRO_COLS], const int rows, const int cols, const float *bias,
+                   const float *add, long addRow, float *c, long cRow) {
+  if (bias) {
+#pragma GCC unroll 2
+    for (int j = 0; j < cols; j++) {
+      vec b = load(bias + j * WIDTH);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; r++) {
+        sum[r][j] += b;
+      }
+    }
+  }
+  if (add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+      for (int j = 0; j < cols; j++) {
+        sum[r][j] += load(add + r * addRow + j * WIDTH);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < cols; j++) {
+      store(c + r * cRow + j * WIDTH, sum[r][j]);
+    }
+  }
+}
+
+#define TILE(rows, cols, aRow, aStep)                                        \
+  {                                                                          \
+    vec sum[MICRO_ROWS][MICRO_COLS];                                         \
+    micro_zero(sum, rows, cols);                                             \
+    micro_add(sum, rows, cols, g->k, a, aRow, aStep, b, g->bStep);           \
+    finish(sum, rows, cols, bias, add, addRow, c, cRow);                     \
+  }
+
+/** A tile of C whose rows of A lie one after another. */
+static void tile_rows(const struct gemm *g, long rows, int cols, const float *a, const float *b,
+                      const float *bias, const float *add, long addRow, float *c, long cRow) {
+  const long aRow = g->aRow;
+#define CALL(r, j) TILE(r, j, aRow, 1)
+  MICRO_CASES(rows, cols, CALL)
+#undef CALL
+}
+
+/** A tile of C whose rows of A are neighbours in memory: A transposed. */
+static void tile_columns(const struct gemm *g, long rows, int cols, const float *a,
+                         const float *b, const float *bias, const float *add, long addRow,
+                         float *c, long cRow) {
+  const long aStep = g->aStep;
+#define CALL(r, j) TILE(r, j, 1, aStep)
+  MICRO_CASES(rows, cols, CALL)
+#undef CALL
+}
+
+/** From whole vectors in `spare` to the columns of C that exist. */
+static void finish_edge(const struct gemm *g, const float *spare, long row, long rows,
+                        long column) {
+  for (long from = column; from < g->n; from += WIDTH) {
+    const long count = least(WIDTH, g->n - from);
+    vec bias = g->bias ? load_lanes(g->bias + from, count) : (vec){0};
+    for (long r = 0; r < rows; r++) {
+      vec sum = load(spare + r * MICRO_PANEL + from - column) + bias;
+      if (g->add) {
+        sum += load_lanes(g->add + (row + r) * g->addRow + from, count);
+      }
+      store_lanes(g->c + (row + r) * g->cRow + from, sum, count);
+    }
+  }
+}
+
+void gemm_block(const struct gemm *g, float *spare) {
+  const long blocks = micro_blocks(g->m);
+  for (long block = 0; block < blocks; block++) {
+    const long row = micro_first(block, blocks, g->m);
+    const long rows = micro_first(block + 1, blocks, g->m) - row;
+    const float *a = g->a + row * g->aRow;
+    for (long column = 0; column < g->n; column += MICRO_PANEL) {
+      const int cols = micro_cols(column, g->n);
+      const float *b = g->b + column / MICRO_PANEL * g->bPanel;
+      const int whole = column + cols * WIDTH <= g->n;
+      const float *bias = whole && g->bias ? g->bias + column : 0;
+      const float *add = whole && g->add ? g->add + row * g->addRow + column : 0;
+      float *c = whole ? g->c + row * g->cRow + column : spare;
+      const long cRow = whole ? g->cRow : MICRO_PANEL;
+      if (g->aStep == 1) {
+        tile_rows(g, rows, cols, a, b, bias, add, g->addRow, c, cRow);
+      } else {
+        tile_columns(g, rows, cols, a, b, bias, add, g->addRow, c, cRow);
+      }
+      if (!whole) {
+        finish_edge(g, spare, row, rows, column);
+      }
+    }
+  }
+}
+
+void gemm_deep(const struct gemm *g, float *spare) {
+  struct gemm part = *g;
+  for (long p = 0; p == 0 || p < g->k; p += GEMM_DEPTH) {
+    part.a = g->a + p * g->aStep;
+    part.b = g->b + p * g->bStep;
+    part.k = least(GEMM_DEPTH, g->k - p);
+    gemm_block(&part, spare);
+    part.bias = 0;
+    part.add = g->c;
+    part.addRow = g->cRow;
+  }
+}
+
+void gemm_pack_rows(const float *b, long bRow, long k, long n, float *to) {
+  const long width = gemm_padded(n);
+  for (long p = 0; p < k; p++) {
+    for (long j = 0; j < width; j += WIDTH) {
+      const long count = least(WIDTH, n - j);
+      store(to + p * width + j, count > 0 ? load_lanes(b + p * bRow + j, count) : (vec){0});
+    }
+  }
+}
+
+/** One panel of B, of any strides, columns past n as zeros. */
+static void pack_panel(const float *b, long bRow, long bColumn, long k, long columns, float *to) {
+  if (bColumn == 1) {
+    for (long p = 0; p < k; p++) {
+      for (long j = 0; j < MICRO_PANEL; j += WIDTH) {
+        const long count = columns - j;
+        store(to + p * MICRO_PANEL + j,
+              count > 0 ? load_lanes(b + p * bRow + j, least(WIDTH, count)) : (vec){0});
+      }
+    }
+    return;
+  }
+  for (long p = 0; p < k; p += WIDTH) {
+    const long steps = least(WIDTH, k - p);
+    for (long j = 0; j < MICRO_PANEL; j++) {
+      float *column = to + p * MICRO_PANEL + j;
+      const float *from = b + p * bRow + j * bColumn;
+      for (long i = 0; i < steps; i++) {
+        column[i * MICRO_PANEL] = j < columns ? from[i * bRow] : 0;
+      }
+    }
+  }
+}
+
+/**
+ * Packs columns `first` to `end` of B (k × n), `first` a multiple of 32: column j's panel begins at
+ * to + j * kAll, where kAll rows are to be packed in all.
+ */
+EXPORT void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, long kAll,
+                              long first, long end, float *to) {
+  for (long j = first; j < least(end, n); j += MICRO_PANEL) {
+    pack_panel(b + j * bColumn, bRow, bColumn, k, least(MICRO_PANEL, n - j), to + j * kAll);
+  }
+}
+
+/** Copies a block of A so that its rows, or its columns, lie close together. */
+static void pack_left(const float *a, long aRow, long aStep, long m, long k, float *to, long pitch) {
+  if (aRow == 1) {
+    for (long p = 0; p < k; p++) {
+      for (long r = 0; r < m; r += WIDTH) {
+        store(to + p * pitch + r, load_lanes(a + p * aStep + r, least(WIDTH, m - r)));
+      }
+    }
+    return;
+  }
+  for (long r = 0; r < m; r++) {
+    if (aStep == 1) {
+      for (long p = 0; p < k; p += WIDTH) {
+        store(to + r * pitch + p, load_lanes(a + r * aRow + p, least(WIDTH, k - p)));
+      }
+    } else {
+      for (long p = 0; p < k; p++) {
+        to[r * pitch + p] = a[r * aRow + p * aStep];
+      }
+    }
+  }
+}
+
+/**
+ * C[m, n] = A·B (+ bias[n]) (+ add[m, n], with C's strides).
+ *
+ * bColumn: -1 if b has been packed by reverie_gemm_pack
+ * scratch: (GEMM_DEPTH + 32) * (m + n + 64) floats
+ */
+EXPORT void reverie_gemm(const float *a, long aRow, long aStep, const float *b, long bRow,
+                         long bColumn, float *c, long cRow, long m, long n, long k,
+                         const float *bias, const float *add, float *scratch) {
+  float *right = scratch + GEMM_SPARE;
+  float *left = right + GEMM_DEPTH * gemm_padded(n);
+  // Many rows a page apart would fall into the same few sets of the cache.
+  const int leftInPlace = aStep == 1 ? aRow % 1024 != 0 : aRow == 1 && aStep <= 256;
+  const int rightInPlace = bColumn == 1 && gemm_in_place(bRow, n);
+  for (long p = 0; p == 0 || p < k; p += GEMM_DEPTH) {
+    const long depth = least(GEMM_DEPTH, k - p);
+    struct gemm g = {a + p * aStep, aRow, aStep, 0, 0,    0,
+                     c,             cRow, m,     n, depth, p == 0 ? bias : 0,
+                     p == 0 ? add : c, cRow};
+    if (bColumn < 0) {
+      g.b = b + p * MICRO_PANEL;
+      g.bPanel = k * MICRO_PANEL;
+      g.bStep = MICRO_PANEL;
+    } else if (rightInPlace) {
+      g.b = b + p * bRow;
+      g.bPanel = MICRO_PANEL;
+      g.bStep = bRow;
+    } else {
+      reverie_gemm_pack(b + p * bRow, bRow, bColumn, depth, n, depth, 0, n, right);
+      g.b = right;
+      g.bPanel = depth * MICRO_PANEL;
+      g.bStep = MICRO_PANEL;
+    }
+    if (!leftInPlace) {
+      const int columns = aRow == 1 && aStep != 1;
+      const long pitch = ((columns ? m : depth) + WIDTH - 1) / WIDTH * WIDTH + 16;
+      pack_left(g.a, aRow, aStep, m, depth, left, pitch);
+      g.a = left;
+      g.aRow = columns ? 1 : pitch;
+      g.aStep = columns ? pitch : 1;
+    }
+    gemm_block(&g, scratch);
+  }
+}
+
+/** to[i] = the sum of `count` parts of `size` floats each, for i from `first` to `end`. */
+EXPORT void reverie_gemm_sum(const float *parts, long count, long size, long first, long end,
+                             float *to) {
+  for (long i = first; i < end; i += WIDTH) {
+    const long lanes = least(WIDTH, end - i);
+    vec sum = load_lanes(parts + i, lanes);
+    for (long part = 1; part < count; part++) {
+      sum += load_lanes(parts + part * size + i, lanes);
+    }
+    store_lanes(to + i, sum, lanes);
+  }
+}

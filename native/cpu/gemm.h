@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Matrix products over blocks that are ready for the inner kernel: what gemm.c and gemm_conv.c share.
+#ifndef REVERIE_GEMM_H
+#define REVERIE_GEMM_H
+
+#include "microkernel.h"
+
+/** Steps of k in one pass over C: a panel of B and a few rows of A stay near. */
+#define GEMM_DEPTH 512
+
+/** Floats that gemm_block needs for tiles at the right edge. */
+#define GEMM_SPARE (MICRO_ROWS * MICRO_PANEL)
+
+/**
+ * C = A·B (+ bias) (+ add).
+ *
+ * a: element (r, p) at a + r * aRow + p * aStep; one of both is 1
+ * b: panel q of MICRO_PANEL columns at b + q * bPanel, its row p at + p * bStep, whole vectors
+ * bias: n numbers for every row, or null
+ * add: m rows of n, may be C itself, or null
+ */
+struct gemm {
+  const float *a;
+  long aRow, aStep;
+  const float *b;
+  long bPanel, bStep;
+  float *c;
+  long cRow;
+  long m, n, k;
+  const float *bias;
+  const float *add;
+  long addRow;
+};
+
+/** Multiplies; every element is summed over p in order. */
+void gemm_block(const struct gemm *g, float *spare);
+
+/** The same for any k, in passes of at most GEMM_DEPTH. */
+void gemm_deep(const struct gemm *g, float *spare);
+
+/** Copies k rows of n columns to one row after another, each filled up to whole panels. */
+void gemm_pack_rows(const float *b, long bRow, long k, long n, float *to);
+
+/** Columns of B after filling up to whole panels. */
+INLINE long gemm_padded(long n) { return (n + MICRO_PANEL - 1) / MICRO_PANEL * MICRO_PANEL; }
+
+/** The first `count` elements, or all of a vector if there are more. */
+INLINE vec load_lanes(const float *from, long count) {
+  return count >= WIDTH ? load(from) : load_some(from, count);
+}
+
+INLINE void store_lanes(float *to, vec value, long count) {
+  if (count >= WIDTH) {
+    store(to, value);
+  } else {
+    store_some(to, value, count);
+  }
+}
+
+/** Whether the kernel can read rows of B in place: whole vectors, and few pages. */
+INLINE int gemm_in_place(long bRow, long n) { return n % WIDTH == 0 && bRow <= 256; }
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.CpuBackend.address;
+
+import java.lang.invoke.MethodHandle;
+import reverie.tensor.Tensor;
+
+/**
+ * Matrix products: {@code gemm.c}. Chunks are rows of the result; where these are too few for
+ * several threads the sum over k is cut into pieces as well, which are added in their order.
+ */
+final class NativeProducts {
+  /** Steps of k for which C keeps a copy of its operands: GEMM_DEPTH and what aligns rows. */
+  private static final long DEPTH = 512 + 32;
+
+  /** Columns that are packed together, for every width of vector. */
+  private static final int PANEL = 32;
+
+  /** In place of a stride: columns have been packed. */
+  private static final int PACKED = -1;
+
+  /** What makes a chunk worth handing to another thread: about 20 µs. */
+  private static final long CHUNK_FLOPS = 3_000_000;
+
+  private static final int MOST_CHUNKS = 32;
+  private static final int LEAST_ROWS = 56;
+  private static final int MOST_ROWS = 512;
+  private static final int LEAST_DEPTH = 256;
+
+  private final MethodHandle pack;
+  private final MethodHandle gemm;
+  private final MethodHandle sum;
+
+  NativeProducts(NativeLibrary library) {
+    pack = library.function("gemm_pack", "plllllllp");
+    gemm = library.function("gemm", "pllpllpllllppp");
+    sum = library.function("gemm_sum", "pllllp");
+  }
+
+  /**
+   * C[m, n] = A·B: what lies how far apart, in floats. C's rows follow one another.
+   *
+   * @param aColumn 1, or aRow is, or A is copied element by element
+   */
+  record Form(int m, int n, int k, long aRow, long aColumn, long bRow, long bColumn) {
+    long flops() {
+      return 2L * m * n * k;
+    }
+
+    /** Whether B's rows are read where they lie, by vectors of any width. */
+    boolean rightInPlace() {
+      return bColumn == 1 && n % 16 == 0 && bRow <= 256;
+    }
+
+    long scratch(int rows) {
+      return DEPTH * (rows + n + 64L);
+    }
+  }
+
+  /** Batched products of matrices of any strides; leading axes broadcast. */
+  void matmul(Parallel parallel, Tensor a, Tensor b, Tensor y) {
+    if (y.size() == 0) {
+      return;
+    }
+    int m = y.dim(-2);
+    int n = y.dim(-1);
+    int k = a.dim(-1);
+    int batch = Math.toIntExact(y.size() / ((long) m * n));
+    boolean flat = batch > 1 && b.size() == (long) k * n && a.isContiguous();
+    Form form =
+        flat
+            ? new Form(batch * m, n, k, k, 1, b.stride(-2), b.stride(-1))
+            : new Form(m, n, k, a.stride(-2), a.stride(-1), b.stride(-2), b.stride(-1));
+    if (flat || batch == 1) {
+      multiply(parallel, form, address(a), address(b), address(y), 0, 0);
+    } else {
+      batched(parallel, form, offsets(a, y, batch), offsets(b, y, batch), address(y));
+    }
+  }
+
+  /** x·weightᵀ (+ bias). */
+  void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
+    if (y.size() == 0) {
+      return;
+    }
+    int in = inputs[1].dim(1);
+    int out = inputs[1].dim(0);
+    int rows = Math.toIntExact(y.size() / out);
+    multiply(
+        parallel,
+        new Form(rows, out, in, in, 1, 1, in),
+        address(inputs[0]),
+        address(inputs[1]),
+        address(y),
+        inputs.length > 2 ? address(inputs[2]) : 0,
+        0);
+  }
+
+  /**
+   * One product.
+   *
+   * @param bias address of n numbers added to every row, or 0
+   * @param add address of m·n numbers added to the result, or 0
+   */
+  void multiply(Parallel parallel, Form f, long a, long b, long c, long bias, long add) {
+    long wanted = Math.clamp(f.flops() / CHUNK_FLOPS, 1, MOST_CHUNKS);
+    int rows = Math.clamp((f.m + wanted - 1) / wanted, Math.min(LEAST_ROWS, f.m), MOST_ROWS);
+    int blocks = (f.m + rows - 1) / rows;
+    int pieces = Math.clamp(wanted / blocks, 1, Math.max(1, f.k / LEAST_DEPTH));
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    if (pieces > 1) {
+      pieces(parallel, f, a, b, c, bias, add, blocks, pieces);
+    } else if (blocks > 1 && !f.rightInPlace()) {
+      long panels = scratch.takeFloats((long) f.k * (f.n + PANEL));
+      pack(parallel, f, b, panels);
+      Form packed = new Form(f.m, f.n, f.k, f.aRow, f.aColumn, 0, PACKED);
+      rows(parallel, packed, a, panels, c, bias, add, blocks);
+    } else {
+      rows(parallel, f, a, b, c, bias, add, blocks);
+    }
+    scratch.release(mark);
+  }
+
+  private void rows(
+      Parallel parallel, Form f, long a, long b, long c, long bias, long add, int blocks) {
+    parallel.forEach(
+        blocks,
+        i -> {
+          long first = (long) i * f.m / blocks;
+          int rows = (int) ((long) (i + 1) * f.m / blocks - first);
+          long at = 4 * first * f.n;
+          call(f, a + 4 * first * f.aRow, b, c + at, rows, f.k, bias, add == 0 ? 0 : add + at);
+        });
+  }
+
+  private void pieces(
+      Parallel parallel,
+      Form f,
+      long a,
+      long b,
+      long c,
+      long bias,
+      long add,
+      int blocks,
+      int pieces) {
+    long size = (long) f.m * f.n;
+    long parts = Scratch.mine().takeFloats(size * pieces);
+    parallel.forEach(
+        blocks * pieces,
+        i -> {
+          int piece = i / blocks;
+          int block = i % blocks;
+          long first = (long) block * f.m / blocks;
+          int rows = (int) ((long) (block + 1) * f.m / blocks - first);
+          long from = (long) piece * f.k / pieces;
+          int depth = (int) ((long) (piece + 1) * f.k / pieces - from);
+          long at = 4 * first * f.n;
+          call(
+              f,
+              a + 4 * (first * f.aRow + from * f.aColumn),
+              b + 4 * from * f.bRow,
+              parts + 4 * piece * size + at,
+              rows,
+              depth,
+              piece == 0 ? bias : 0,
+              piece == 0 && add != 0 ? add + at : 0);
+        });
+    sum(parallel, parts, pieces, size, c);
+  }
+
+  /** Adds parts in their order. */
+  private void sum(Parallel parallel, long parts, int count, long size, long to) {
+    long chunk = 1 << 13;
+    parallel.forEach(
+        Math.toIntExact((size + chunk - 1) / chunk),
+        i -> {
+          try {
+            sum.invokeExact(
+                parts, (long) count, size, i * chunk, Math.min(size, (i + 1) * chunk), to);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
+  }
+
+  private void pack(Parallel parallel, Form f, long b, long panels) {
+    int columns = Math.clamp((1 << 16) / Math.max(1L, f.k) / PANEL * PANEL, PANEL, 1 << 16);
+    parallel.forEach(
+        (f.n + columns - 1) / columns,
+        i -> {
+          long first = (long) i * columns;
+          long k = f.k;
+          try {
+            pack.invokeExact(
+                b, f.bRow, f.bColumn, k, (long) f.n, k, first, first + columns, panels);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
+  }
+
+  private void batched(Parallel parallel, Form f, long[] a, long[] b, long c) {
+    int group = Math.toIntExact(Math.clamp(CHUNK_FLOPS / Math.max(1, f.flops()), 1, a.length));
+    parallel.forEach(
+        (a.length + group - 1) / group,
+        chunk -> {
+          for (int i = chunk * group; i < Math.min(a.length, (chunk + 1) * group); i++) {
+            call(f, a[i], b[i], c + 4L * i * f.m * f.n, f.m, f.k, 0, 0);
+          }
+        });
+  }
+
+  private void call(Form f, long a, long b, long c, int rows, int depth, long bias, long add) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long n = f.n;
+    try {
+      gemm.invokeExact(
+          a,
+          f.aRow,
+          f.aColumn,
+          b,
+          f.bRow,
+          f.bColumn,
+          c,
+          n,
+          (long) rows,
+          n,
+          (long) depth,
+          bias,
+          add,
+          scratch.takeFloats(f.scratch(rows)));
+    } catch (Throwable e) {
+      throw NativeLibrary.failure(e);
+    }
+    scratch.release(mark);
+  }
+
+  /** The address of each matrix of x that y's batches need. */
+  private static long[] offsets(Tensor x, Tensor y, int batch) {
+    long[] out = new long[batch];
+    int lead = y.shape().rank() - x.shape().rank();
+    for (int i = 0; i < batch; i++) {
+      long address = address(x);
+      int rest = i;
+      for (int axis = y.shape().rank() - 3; axis >= 0; axis--) {
+        int index = rest % y.dim(axis);
+        rest /= y.dim(axis);
+        if (axis >= lead && x.dim(axis - lead) != 1) {
+          address += 4L * index * x.stride(axis - lead);
+        }
+      }
+      out[i] = address;
+    }
+    return out;
+  }
+}
