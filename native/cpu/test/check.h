@@ -10,6 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+int reverie_supported(void);
+
+/** A processor without the instructions cannot run the test: that is said, and is no failure. */
+__attribute__((constructor)) static void skip_unless_supported(void) {
+  if (!reverie_supported()) {
+    puts("skipped: this processor lacks the instructions");
+    exit(0);
+  }
+}
+
 /** Exactly `count` floats, at an address that is aligned for float only. */
 static inline float *floats(long count) {
   float *p = malloc(sizeof(float) * (size_t)(count > 0 ? count : 1));

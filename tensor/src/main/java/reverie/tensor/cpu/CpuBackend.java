@@ -67,7 +67,7 @@ public final class CpuBackend implements Backend {
 
   /**
    * Uses as many threads as the system property {@code reverie.threads} says, or as there are
-   * processors; the kernels that {@code reverie.kernels} names (avx512, avx2, vector), or the
+   * processors; the kernels that {@code reverie.kernels} names (amx, avx512, avx2, vector), or the
    * fastest that work here.
    */
   public CpuBackend() {

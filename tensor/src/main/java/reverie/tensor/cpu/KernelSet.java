@@ -7,6 +7,8 @@ import reverie.tensor.ReverieException;
 
 /** What the processor's kernels are made of, the fastest first. */
 public enum KernelSet {
+  /** C, with vectors of 16 floats and the tile unit. */
+  AMX,
   /** C, with vectors of 16 floats. */
   AVX512,
   /** C, with vectors of 8 floats. */
@@ -52,6 +54,7 @@ public enum KernelSet {
         .findFirst()
         .orElseThrow(() ->
             new ReverieException(
-                "cpu device: expected reverie.kernels to be avx512, avx2 or vector, got " + name));
+                "cpu device: expected reverie.kernels to be amx, avx512, avx2 or vector, got "
+                    + name));
   }
 }

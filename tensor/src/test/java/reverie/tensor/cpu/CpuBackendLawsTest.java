@@ -9,12 +9,24 @@ import reverie.tensor.laws.BackendLaws;
 class CpuBackendLawsTest {
   private static final String REASON = "no compiler when it was built, or no such instructions";
 
+  static boolean amx() {
+    return KernelSet.AMX.isAvailable();
+  }
+
   static boolean avx512() {
     return KernelSet.AVX512.isAvailable();
   }
 
   static boolean avx2() {
     return KernelSet.AVX2.isAvailable();
+  }
+
+  @Nested
+  @EnabledIf(value = "reverie.tensor.cpu.CpuBackendLawsTest#amx", disabledReason = REASON)
+  class Amx extends BackendLaws {
+    Amx() {
+      super(new CpuBackend(1, KernelSet.AMX), new CpuBackend(2, KernelSet.AMX));
+    }
   }
 
   @Nested
