@@ -63,28 +63,12 @@ public final class Device {
 
   /** A tensor of these values in row-major order. */
   public Tensor tensor(float[] values, int... dims) {
-    Shape shape = sized("tensor", values.length, dims);
-    if (floatType() == DType.F32) {
-      return uploaded(MemorySegment.ofArray(values), DType.F32, shape);
-    }
-    double[] wide = new double[values.length];
-    for (int i = 0; i < wide.length; i++) {
-      wide[i] = values[i];
-    }
-    return uploaded(MemorySegment.ofArray(wide), DType.F64, shape);
+    return uploaded(floats(values), floatType(), sized("tensor", values.length, dims));
   }
 
   /** A tensor of these values in row-major order, rounded to the device's type. */
   public Tensor tensor(double[] values, int... dims) {
-    Shape shape = sized("tensor", values.length, dims);
-    if (floatType() == DType.F64) {
-      return uploaded(MemorySegment.ofArray(values), DType.F64, shape);
-    }
-    float[] narrow = new float[values.length];
-    for (int i = 0; i < narrow.length; i++) {
-      narrow[i] = (float) values[i];
-    }
-    return uploaded(MemorySegment.ofArray(narrow), DType.F32, shape);
+    return uploaded(floats(values), floatType(), sized("tensor", values.length, dims));
   }
 
   /** An integer tensor of these values in row-major order. */
@@ -120,13 +104,41 @@ public final class Device {
 
   Tensor allocate(TensorType type) {
     Scope scope = Scope.current();
-    Storage storage =
-        new Storage(backend, backend.allocate(type.shape().size() * type.dtype().bytes()));
+    return own(scope, type, Storage.allocated(backend, type.bytes()));
+  }
+
+  /** Host values in the type of this device. */
+  MemorySegment floats(float[] values) {
+    if (floatType() == DType.F32) {
+      return MemorySegment.ofArray(values);
+    }
+    double[] wide = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      wide[i] = values[i];
+    }
+    return MemorySegment.ofArray(wide);
+  }
+
+  /** Host values in the type of this device. */
+  MemorySegment floats(double[] values) {
+    if (floatType() == DType.F64) {
+      return MemorySegment.ofArray(values);
+    }
+    float[] narrow = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      narrow[i] = (float) values[i];
+    }
+    return MemorySegment.ofArray(narrow);
+  }
+
+  /** A tensor of this type that fills new memory. */
+  Tensor own(Scope scope, TensorType type, Storage storage) {
     scope.add(storage);
     return new Tensor(this, storage, type, type.shape().contiguousStrides(), 0);
   }
 
   private Tensor uploaded(MemorySegment values, DType dtype, Shape shape) {
+    Trace.refuseUpload("tensor");
     Tensor tensor = allocate(new TensorType(dtype, shape));
     backend.upload(values, tensor.buffer(), 0);
     return tensor;

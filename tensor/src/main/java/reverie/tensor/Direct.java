@@ -30,10 +30,28 @@ import reverie.tensor.spi.Buffer;
  * Computes at once: checks types, makes views without work, hands everything else to the device's
  * backend, and decomposes fused operations that the backend does not know.
  */
-final class Direct implements Interpreter {
+class Direct implements Interpreter {
   static final Direct INSTANCE = new Direct();
 
-  private Direct() {}
+  Direct() {}
+
+  /** Memory for an output. */
+  Tensor allocate(Device device, TensorType type) {
+    return device.allocate(type);
+  }
+
+  /** Has a backend carry out what it supports, on inputs as it accepts them. */
+  void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
+    long bytes = backend.scratchBytes(op, inputs, outputs);
+    Buffer scratch = bytes == 0 ? null : backend.allocate(bytes);
+    try {
+      backend.run(op, inputs, outputs, scratch);
+    } finally {
+      if (scratch != null) {
+        backend.release(scratch);
+      }
+    }
+  }
 
   @Override
   public Tensor[] apply(Op op, Tensor... inputs) {
@@ -64,7 +82,7 @@ final class Direct implements Interpreter {
     }
     Tensor[] outputs = new Tensor[types.size()];
     for (int i = 0; i < outputs.length; i++) {
-      outputs[i] = device.allocate(types.get(i));
+      outputs[i] = allocate(device, types.get(i));
     }
     run(backend, op, inputs, outputs);
     return outputs;
@@ -124,23 +142,7 @@ final class Direct implements Interpreter {
    * place safe.
    */
   private static boolean overwritesInputs(Op op, Tensor[] targets, Tensor[] inputs) {
-    boolean elementWise =
-        switch (op) {
-          case AdamW _,
-              Affine _,
-              Binary _,
-              Clamp _,
-              Copy _,
-              GeluBackward _,
-              Lerp _,
-              Power _,
-              RoundTo _,
-              Select _,
-              SiluBackward _,
-              Unary _ ->
-              true;
-          default -> false;
-        };
+    boolean elementWise = isElementWise(op);
     for (Tensor target : targets) {
       for (Tensor input : inputs) {
         boolean same =
@@ -153,6 +155,26 @@ final class Direct implements Interpreter {
       }
     }
     return false;
+  }
+
+  /** Whether an output may be the very memory of an input. */
+  static boolean isElementWise(Op op) {
+    return switch (op) {
+      case AdamW _,
+          Affine _,
+          Binary _,
+          Clamp _,
+          Copy _,
+          GeluBackward _,
+          Lerp _,
+          Power _,
+          RoundTo _,
+          Select _,
+          SiluBackward _,
+          Unary _ ->
+          true;
+      default -> false;
+    };
   }
 
   private static boolean overlap(Tensor a, Tensor b) {
@@ -171,7 +193,7 @@ final class Direct implements Interpreter {
     return last;
   }
 
-  private static void run(Backend backend, Op op, Tensor[] given, Tensor[] outputs) {
+  private void run(Backend backend, Op op, Tensor[] given, Tensor[] outputs) {
     Tensor[] inputs = given;
     Scope copies = null;
     for (int i = 0; i < given.length; i++) {
@@ -180,26 +202,18 @@ final class Direct implements Interpreter {
           copies = Scope.open("contiguous copies");
           inputs = given.clone();
         }
-        inputs[i] = INSTANCE.apply(new Copy(), given[i])[0];
+        inputs[i] = apply(new Copy(), given[i])[0];
       }
     }
     try (Scope _ = copies) {
       for (Tensor t : inputs) {
-        t.buffer();
+        t.checkLive();
       }
-      long bytes = backend.scratchBytes(op, inputs, outputs);
-      Buffer scratch = bytes == 0 ? null : backend.allocate(bytes);
-      try {
-        backend.run(op, inputs, outputs, scratch);
-      } finally {
-        if (scratch != null) {
-          backend.release(scratch);
-        }
-      }
+      compute(backend, op, inputs, outputs);
     }
   }
 
-  private static Tensor view(Op op, Tensor[] inputs, List<TensorType> types) {
+  private Tensor view(Op op, Tensor[] inputs, List<TensorType> types) {
     return switch (op) {
       case Permute p -> {
         int[] axes = p.axes();
@@ -227,7 +241,7 @@ final class Direct implements Interpreter {
         int[] strides =
             x.isContiguous() ? r.shape().contiguousStrides() : Strides.reshape(x, r.shape());
         if (strides == null) {
-          x = INSTANCE.apply(new Copy(), x)[0];
+          x = apply(new Copy(), x)[0];
           strides = r.shape().contiguousStrides();
         }
         yield x.view(r.shape(), strides, 0);

@@ -37,7 +37,8 @@ public final class Profile implements Interpreter {
   public Tensor[] apply(Op op, Tensor... inputs) {
     long start = System.nanoTime();
     Tensor[] outputs = next.apply(op, inputs);
-    add(op, start, inputs, outputs);
+    outputs[0].device().backend().synchronize();
+    add(op, System.nanoTime() - start, inputs);
     return outputs;
   }
 
@@ -45,12 +46,11 @@ public final class Profile implements Interpreter {
   public void update(Op op, Tensor[] targets, Tensor... inputs) {
     long start = System.nanoTime();
     next.update(op, targets, inputs);
-    add(op, start, inputs, targets);
+    targets[0].device().backend().synchronize();
+    add(op, System.nanoTime() - start, inputs);
   }
 
-  private void add(Op op, long start, Tensor[] inputs, Tensor[] outputs) {
-    outputs[0].device().backend().synchronize();
-    long nanos = System.nanoTime() - start;
+  void add(Op op, long nanos, Tensor[] inputs) {
     double flops = Cost.of(op, Stream.of(inputs).map(Tensor::type).toList()).flops();
     rows.merge(op.name(), new Row(op.name(), 1, nanos, flops), Row::plus);
   }

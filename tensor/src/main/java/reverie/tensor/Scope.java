@@ -87,7 +87,7 @@ public final class Scope implements AutoCloseable {
     if (closed) {
       throw new ReverieException("scope: \"" + name + "\" is closed and can adopt nothing");
     }
-    tensor.buffer();
+    tensor.checkLive();
     add(tensor.storage());
     return tensor;
   }

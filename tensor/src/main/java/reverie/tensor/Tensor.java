@@ -101,12 +101,22 @@ public final class Tensor {
     return storage.live(type);
   }
 
+  /** An error after the owning scope has closed. */
+  void checkLive() {
+    storage.check(type);
+  }
+
   Storage storage() {
     return storage;
   }
 
+  /** The same view of other memory. */
+  Tensor on(Storage other) {
+    return new Tensor(device, other, type, strides, offset);
+  }
+
   Tensor view(Shape shape, int[] viewStrides, long moreOffset) {
-    buffer();
+    checkLive();
     return new Tensor(device, storage, type.withShape(shape), viewStrides, offset + moreOffset);
   }
 
@@ -432,7 +442,42 @@ public final class Tensor {
     Ops.update(new Copy(), new Tensor[] {this}, source);
   }
 
+  /**
+   * Copies values of the host, in row-major order, into this tensor's memory: the way to change
+   * what a {@link Captured} step reads.
+   */
+  public void assign(float[] values) {
+    upload(DType.F32, device.floats(values), values.length);
+  }
+
+  /** Copies values of the host, rounded to the device's type, into this tensor's memory. */
+  public void assign(double[] values) {
+    upload(DType.F64, device.floats(values), values.length);
+  }
+
+  /** Copies indices of the host into this tensor's memory. */
+  public void assign(int[] values) {
+    upload(DType.I32, MemorySegment.ofArray(values), values.length);
+  }
+
+  private void upload(DType given, MemorySegment values, int count) {
+    if (given.isFloating() != dtype().isFloating() || count != size() || !isContiguous()) {
+      throw new ReverieException(
+          "assign: expected values for "
+              + type
+              + (isContiguous() ? "" : ", contiguous")
+              + ", got "
+              + given
+              + "["
+              + count
+              + "]");
+    }
+    Trace.refuseUpload("assign");
+    device.backend().upload(values, buffer(), offset * dtype().bytes());
+  }
+
   private void download(MemorySegment target) {
+    Trace.refuseDownload(type);
     try (Scope _ = Scope.open("download")) {
       Tensor source = contiguous();
       device.backend().download(source.buffer(), source.offset * dtype().bytes(), target);

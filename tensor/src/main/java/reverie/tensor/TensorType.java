@@ -13,6 +13,11 @@ public record TensorType(DType dtype, Shape shape) {
     return new TensorType(dtype, other);
   }
 
+  /** Size of a contiguous tensor of this type. */
+  public long bytes() {
+    return shape.size() * dtype.bytes();
+  }
+
   /** For instance {@code F32[2, 3]}. */
   @Override
   public String toString() {

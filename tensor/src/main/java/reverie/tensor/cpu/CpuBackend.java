@@ -2,6 +2,7 @@
 package reverie.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
@@ -50,6 +51,8 @@ import reverie.tensor.op.Unary;
 import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.Call;
+import reverie.tensor.spi.Replay;
 
 /**
  * The processor: float32, vectorised, on several threads; the same bits for any number of them.
@@ -59,7 +62,7 @@ import reverie.tensor.spi.Buffer;
  */
 public final class CpuBackend implements Backend {
   private final Pool pool = new Pool();
-  private final Parallel parallel;
+  private final Team team;
   private final KernelSet kernelSet;
 
   /** Null if the Vector API does everything. */
@@ -82,7 +85,7 @@ public final class CpuBackend implements Backend {
    * @throws ReverieException if the kernels are not {@linkplain KernelSet#isAvailable available}
    */
   public CpuBackend(int threads, KernelSet kernelSet) {
-    parallel = new Parallel(threads);
+    team = new Team(threads);
     this.kernelSet = kernelSet;
     kernels = kernelSet.open();
     if (kernels == null && kernelSet != KernelSet.VECTOR) {
@@ -96,7 +99,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public String describe() {
-    return "cpu, %d threads, %s kernels".formatted(parallel.threads(), kernelSet.label());
+    return "cpu, %d threads, %s kernels".formatted(team.threads(), kernelSet.label());
   }
 
   @Override
@@ -117,6 +120,11 @@ public final class CpuBackend implements Backend {
   @Override
   public void release(Buffer buffer) {
     pool.release((Pool.Block) buffer);
+  }
+
+  @Override
+  public Buffer part(Buffer whole, long byteOffset, long bytes) {
+    return Pool.part((Pool.Block) whole, byteOffset, bytes);
   }
 
   @Override
@@ -155,6 +163,20 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+    run(team, op, inputs, outputs);
+  }
+
+  @Override
+  public Replay prepare(List<Call> calls) {
+    Recording recording = new Recording(team);
+    for (int i = 0; i < calls.size(); i++) {
+      Call call = calls.get(i);
+      recording.record(i, () -> run(recording, call.op(), call.inputs(), call.outputs()));
+    }
+    return recording.replay();
+  }
+
+  private void run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
     if (kernels != null && kernels.run(parallel, op, inputs, outputs)) {
       return;
     }

@@ -39,6 +39,10 @@ final class Pool {
     live -= block.bytes;
   }
 
+  static Block part(Block whole, long offset, long bytes) {
+    return new Block(whole.address + offset, bytes);
+  }
+
   synchronized long live() {
     return live;
   }

@@ -10,19 +10,34 @@ import java.lang.foreign.Arena;
  * for the life of the thread, so a training step allocates nothing here after the first.
  */
 final class Scratch {
-  private static final ThreadLocal<Scratch> MINE = ThreadLocal.withInitial(Scratch::new);
+  private static final ThreadLocal<Scratch> MINE =
+      ThreadLocal.withInitial(() -> new Scratch(Arena.ofAuto()));
   private static final long BLOCK = 1L << 20;
 
-  private final Arena arena = Arena.ofAuto();
+  private final Arena arena;
   private long[] starts = new long[0];
   private long[] sizes = new long[0];
   private int block = -1;
   private long used;
 
-  private Scratch() {}
+  /** Working memory that lives as long as the arena. */
+  Scratch(Arena arena) {
+    this.arena = arena;
+  }
 
   static Scratch mine() {
     return MINE.get();
+  }
+
+  /** Runs {@code body} with other working memory in place of this thread's. */
+  static void with(Scratch other, Runnable body) {
+    Scratch own = MINE.get();
+    MINE.set(other);
+    try {
+      body.run();
+    } finally {
+      MINE.set(own);
+    }
   }
 
   /** A mark to give back to {@link #release}. */

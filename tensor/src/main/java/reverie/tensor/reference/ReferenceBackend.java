@@ -61,6 +61,11 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public Buffer part(Buffer whole, long byteOffset, long bytes) {
+    return new HeapBuffer(((HeapBuffer) whole).segment().asSlice(byteOffset, bytes), bytes);
+  }
+
+  @Override
   public void release(Buffer buffer) {
     live.addAndGet(-buffer.bytes());
   }

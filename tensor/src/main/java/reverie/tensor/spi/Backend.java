@@ -2,6 +2,7 @@
 package reverie.tensor.spi;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
@@ -32,6 +33,9 @@ public interface Backend {
   /** Gives a buffer back, for reuse. */
   void release(Buffer buffer);
 
+  /** A piece of a buffer: the same memory, not to be released itself. */
+  Buffer part(Buffer whole, long byteOffset, long bytes);
+
   /** Bytes allocated and not released: what leak checks compare. */
   long liveBytes();
 
@@ -54,6 +58,30 @@ public interface Backend {
    * @param scratch {@link #scratchBytes} bytes, or null if none were asked for
    */
   void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch);
+
+  /**
+   * Prepares a list of operations whose memory will never move, to be carried out many times: what
+   * can be decided once is decided here. Values are read and written by {@link Replay#run} alone.
+   */
+  default Replay prepare(List<Call> calls) {
+    return new Replay() {
+      @Override
+      public void run(long[] nanos) {
+        for (int i = 0; i < calls.size(); i++) {
+          Call call = calls.get(i);
+          long start = System.nanoTime();
+          Backend.this.run(call.op(), call.inputs(), call.outputs(), call.scratch());
+          if (nanos != null) {
+            synchronize();
+            nanos[i] += System.nanoTime() - start;
+          }
+        }
+      }
+
+      @Override
+      public void close() {}
+    };
+  }
 
   /** Copies host bytes to a buffer. */
   void upload(MemorySegment source, Buffer target, long targetByteOffset);

@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import reverie.tensor.Captured;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -282,6 +284,66 @@ public abstract class BackendLaws {
       assertTrue(
           message.contains(refusal.message()), message + "\nshould contain: " + refusal.message());
     }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> replaysACapturedStepToTheSameBits() {
+    return forEachSample(sample -> {
+      for (Device on : devices) {
+        for (Layout layout : List.of(Layout.CONTIGUOUS, Layout.TRANSPOSED)) {
+          Tensor[] inputs = sample.inputs(on, layout);
+          try (Captured step = Captured.of(on, () -> run(sample, on, inputs))) {
+            for (int time = 0; time < 2; time++) {
+              step.run();
+              String what = sample + " " + layout + ", replay " + time;
+              checkAll(what, List.of(run(sample, on, inputs)), step.outputs());
+              change(inputs);
+            }
+          }
+        }
+      }
+    });
+  }
+
+  /** Other values in the same memory, still within the domain of every operation. */
+  private static void change(Tensor... inputs) {
+    for (Tensor x : inputs) {
+      if (x.dtype().isFloating() && x.isContiguous()) {
+        x.assign(x.mul(0.75));
+      }
+    }
+  }
+
+  private static void checkAll(String what, List<Tensor> expected, List<Tensor> got) {
+    assertEquals(expected.size(), got.size(), what);
+    for (int i = 0; i < expected.size(); i++) {
+      Agreement.checkBits(what + ": output " + i, expected.get(i), got.get(i));
+    }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> replaysRandomGraphsToTheSameBits() {
+    return IntStream.range(0, 60)
+        .mapToObj(seed ->
+            DynamicTest.dynamicTest(
+                "seed " + seed,
+                () -> {
+                  for (Device on : devices) {
+                    try (Scope _ = Scope.open("law")) {
+                      RandomGraph graph = new RandomGraph(seed);
+                      List<Tensor> all = graph.run(on);
+                      Supplier<Tensor[]> last = () -> new Tensor[] {graph.run(on).getLast()};
+                      try (Captured some = Captured.of(on, last);
+                          Captured every =
+                              Captured.of(on, () -> graph.run(on).toArray(Tensor[]::new))) {
+                        some.run();
+                        checkAll("seed " + seed, List.of(all.getLast()), some.outputs());
+                        every.run();
+                        checkAll("seed " + seed, all, every.outputs());
+                      }
+                    }
+                  }
+                }));
   }
 
   @TestFactory

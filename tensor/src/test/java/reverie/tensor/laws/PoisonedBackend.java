@@ -5,12 +5,15 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.Call;
+import reverie.tensor.spi.Replay;
 
 /**
  * A backend whose fresh memory, outputs and scratch, is full of NaN (−1 for indices), and which
@@ -48,6 +51,16 @@ final class PoisonedBackend implements Backend {
             "byte " + i + " after a buffer of " + bytes + " bytes was overwritten");
       }
     }
+  }
+
+  @Override
+  public Buffer part(Buffer whole, long byteOffset, long bytes) {
+    return inner.part(whole, byteOffset, bytes);
+  }
+
+  @Override
+  public Replay prepare(List<Call> calls) {
+    return inner.prepare(calls);
   }
 
   @Override

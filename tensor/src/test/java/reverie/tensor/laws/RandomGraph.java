@@ -2,7 +2,9 @@
 package reverie.tensor.laws;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
@@ -18,14 +20,19 @@ final class RandomGraph {
   private static final int[] SIZES = {1, 2, 3, 5, 8, 17};
 
   private final Rng rng;
+  private final Map<Long, Tensor> leaves = new HashMap<>();
   private long drawn;
 
   RandomGraph(long seed) {
     rng = Rng.of(seed);
   }
 
-  /** All tensors of the graph in the order in which they were made. */
+  /**
+   * All tensors of the graph in the order in which they were made; a second run on the same device
+   * uses the same leaves.
+   */
   List<Tensor> run(Device device) {
+    drawn = 0;
     List<Tensor> made = new ArrayList<>();
     for (int i = 0; i < 3; i++) {
       int[] dims = IntStream.range(0, 1 + below(4)).map(_ -> SIZES[below(SIZES.length)]).toArray();
@@ -98,13 +105,20 @@ final class RandomGraph {
 
   /** Rounded numbers of the host, so that every device starts from the same. */
   private Tensor normal(Device device, int... dims) {
+    long number = drawn++;
+    Tensor known = leaves.get(number);
+    if (known != null) {
+      return known;
+    }
     int size = IntStream.of(dims).reduce(1, (a, b) -> a * b);
     float[] values = new float[size];
-    Rng own = rng.fork(drawn++);
+    Rng own = rng.fork(number);
     for (int i = 0; i < size; i++) {
       values[i] = (float) (4 * own.uniform(i) - 2);
     }
-    return device.tensor(values, dims);
+    Tensor leaf = device.tensor(values, dims);
+    leaves.put(number, leaf);
+    return leaf;
   }
 
   private int below(int bound) {

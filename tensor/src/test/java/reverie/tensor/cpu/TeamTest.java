@@ -12,11 +12,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class ParallelTest {
+class TeamTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3})
   void runsEveryChunkOnce(int threads) {
-    try (Parallel parallel = new Parallel(threads)) {
+    try (Team parallel = new Team(threads)) {
       for (int chunks : new int[] {0, 1, 2, 7, 1000}) {
         AtomicIntegerArray runs = new AtomicIntegerArray(chunks);
         parallel.forEach(chunks, runs::incrementAndGet);
@@ -31,7 +31,7 @@ class ParallelTest {
 
   @Test
   void runsWorkAskedForFromInside() {
-    try (Parallel parallel = new Parallel(2)) {
+    try (Team parallel = new Team(2)) {
       AtomicInteger runs = new AtomicInteger();
       parallel.forEach(5, _ -> parallel.forEach(7, _ -> runs.incrementAndGet()));
       assertEquals(35, runs.get());
@@ -40,7 +40,7 @@ class ParallelTest {
 
   @Test
   void passesOnFailuresAndGoesOnWorking() {
-    try (Parallel parallel = new Parallel(2)) {
+    try (Team parallel = new Team(2)) {
       for (int failing : new int[] {0, 50, 99}) {
         IllegalStateException error =
             assertThrows(

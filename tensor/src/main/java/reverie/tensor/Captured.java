@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import reverie.tensor.spi.Backend;
+import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.Call;
+import reverie.tensor.spi.Replay;
+
+/**
+ * A function of tensors whose operations were noted once and are carried out again and again, with
+ * all memory planned and nothing allocated: the same bits as the function itself.
+ *
+ * <pre>{@code
+ * Tensor x = device.zeros(16, 8);
+ * try (Captured step = Captured.of(device, () -> new Tensor[] {model(x)})) {
+ *   for (float[] batch : batches) {
+ *     x.assign(batch);
+ *     step.run();
+ *     float[] y = step.outputs().getFirst().toFloats();
+ *   }
+ * }
+ * }</pre>
+ *
+ * The function may be a whole training step, with {@code Tape.run} and updates in place. It is
+ * called once, with shapes alone: nothing is computed and no value can be read in it. What differs
+ * between runs must be a tensor made outside and changed between them; a number in Java, the
+ * parameter of an operation or the choice of a branch stays as it was. Tensors made outside are
+ * read and written where they are and must live as long as the step; of those made inside only the
+ * returned ones have values, from one {@link #run} to the next.
+ *
+ * <p>Under another interpreter, such as {@link NanGuard}, a run passes all its operations through
+ * that interpreter.
+ */
+public final class Captured implements AutoCloseable {
+  private final Scope scope = Scope.detached("captured step");
+  private final Storage memory;
+  private final List<Tensor> outside;
+  private final List<Tensor> outputs;
+  private final List<Call> calls = new ArrayList<>();
+  private final Replay replay;
+  private final long plannedBytes;
+  private final long requestedBytes;
+
+  private Captured(Backend backend, List<Trace.Step> steps, Tensor[] results) {
+    Lifetimes lifetimes = new Lifetimes(steps, results);
+    outside = lifetimes.outside();
+    requestedBytes = lifetimes.requestedBytes();
+    MemoryPlan plan = MemoryPlan.of(lifetimes.blocks());
+    plannedBytes = plan.bytes();
+    memory = Storage.allocated(backend, plannedBytes);
+    scope.add(memory);
+    Buffer whole = memory.live(this);
+    Map<Storage, Storage> parts = new IdentityHashMap<>();
+    lifetimes
+        .places()
+        .forEach((storage, block) ->
+            parts.put(
+                storage,
+                Storage.part(memory, backend.part(whole, plan.offsets()[block], storage.bytes()))));
+    for (int i = 0; i < steps.size(); i++) {
+      Trace.Step step = steps.get(i);
+      int scratch = lifetimes.scratch(i);
+      calls.add(
+          new Call(
+              step.op(),
+              placed(step.inputs(), parts),
+              placed(step.outputs(), parts),
+              scratch < 0
+                  ? null
+                  : backend.part(whole, plan.offsets()[scratch], step.scratchBytes())));
+    }
+    outputs = List.of(placed(results, parts));
+    replay = prepared(backend);
+  }
+
+  private Replay prepared(Backend backend) {
+    try {
+      return backend.prepare(List.copyOf(calls));
+    } catch (RuntimeException | Error e) {
+      scope.close();
+      throw e;
+    }
+  }
+
+  private static Tensor[] placed(Tensor[] tensors, Map<Storage, Storage> parts) {
+    return Stream.of(tensors)
+        .map(t -> t.storage().isImagined() ? t.on(parts.get(t.storage())) : t)
+        .toArray(Tensor[]::new);
+  }
+
+  /**
+   * Captures what {@code step} does, without doing it.
+   *
+   * @param step returns the tensors to read after a run
+   * @throws ReverieException if the step reads values, uploads some, or works on another device
+   */
+  public static Captured of(Device device, Supplier<Tensor[]> step) {
+    try (Scope _ = Scope.open("captured step")) {
+      Trace trace = new Trace(device);
+      Tensor[] results = trace.of(step).clone();
+      Arrays.stream(results).forEach(Tensor::checkLive);
+      return new Captured(device.backend(), trace.steps(), results);
+    }
+  }
+
+  /** Does what the function does, on what the tensors outside hold now. */
+  public void run() {
+    check();
+    Interpreter current = Interpreter.current();
+    if (current == Direct.INSTANCE) {
+      replay.run(null);
+      return;
+    }
+    for (Call call : calls) {
+      current.update(call.op(), call.outputs(), call.inputs());
+    }
+  }
+
+  /** The same, and adds to {@code profile} how long each operation took. */
+  public void run(Profile profile) {
+    check();
+    long[] nanos = new long[calls.size()];
+    replay.run(nanos);
+    for (int i = 0; i < nanos.length; i++) {
+      profile.add(calls.get(i).op(), nanos[i], calls.get(i).inputs());
+    }
+  }
+
+  private void check() {
+    Trace.refuseReplay();
+    memory.check(this);
+    for (int i = 0; i < outside.size(); i++) {
+      outside.get(i).checkLive();
+    }
+  }
+
+  /** What the function returned; the values are those of the last run. */
+  public List<Tensor> outputs() {
+    return outputs;
+  }
+
+  /** Bytes that all tensors made inside share. */
+  public long plannedBytes() {
+    return plannedBytes;
+  }
+
+  /** Bytes that they would need if none shared memory with another. */
+  public long requestedBytes() {
+    return requestedBytes;
+  }
+
+  /** How many operations a run carries out. */
+  public int operations() {
+    return calls.size();
+  }
+
+  /** For instance {@code captured step of 300 operations}. */
+  @Override
+  public String toString() {
+    return "captured step of " + calls.size() + " operations";
+  }
+
+  /** Frees the memory; the outputs end with it. */
+  @Override
+  public void close() {
+    replay.close();
+    scope.close();
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import reverie.tensor.op.Op;
+import reverie.tensor.spi.Backend;
+
+/**
+ * Notes what {@link Direct} would have a backend carry out, with shapes alone: no memory, no
+ * computing.
+ */
+final class Trace extends Direct {
+  private static final ScopedValue<Trace> ACTIVE = ScopedValue.newInstance();
+
+  private final Device device;
+  private final List<Step> steps = new ArrayList<>();
+
+  /** One operation on memory that does not exist yet. */
+  record Step(Op op, Tensor[] inputs, Tensor[] outputs, long scratchBytes) {}
+
+  Trace(Device device) {
+    this.device = device;
+  }
+
+  /** Notes what {@code body} does; its operations come here whatever interpreter runs outside. */
+  Tensor[] of(Supplier<Tensor[]> body) {
+    refuseReplay();
+    return ScopedValue.where(ACTIVE, this).call(() -> Interpreter.with(this, body));
+  }
+
+  List<Step> steps() {
+    return steps;
+  }
+
+  @Override
+  Tensor allocate(Device on, TensorType type) {
+    return on.own(Scope.current(), type, Storage.imagined(type.bytes()));
+  }
+
+  @Override
+  void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
+    if (backend != device.backend()) {
+      throw new ReverieException(
+          "captured step: expected every operation on "
+              + device
+              + ", got "
+              + op.name()
+              + " on "
+              + outputs[0].device());
+    }
+    steps.add(
+        new Step(op, inputs.clone(), outputs.clone(), backend.scratchBytes(op, inputs, outputs)));
+  }
+
+  static void refuseUpload(String operation) {
+    if (ACTIVE.isBound()) {
+      throw new ReverieException(
+          operation + ": values of the host would be the same in every run of a captured step",
+          "make the tensor outside, before; between runs change it with assign");
+    }
+  }
+
+  static void refuseDownload(TensorType type) {
+    if (ACTIVE.isBound()) {
+      throw new ReverieException(
+          "captured step: the values of " + type + " were read, but nothing is computed yet",
+          "let the step return the tensor and read it after run(); decide with Ops.where inside");
+    }
+  }
+
+  static void refuseReplay() {
+    if (ACTIVE.isBound()) {
+      throw new ReverieException(
+          "captured step: expected no captured step inside another",
+          "call the function of the inner step instead");
+    }
+  }
+}
