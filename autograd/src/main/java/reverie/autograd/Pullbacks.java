@@ -93,7 +93,13 @@ final class Pullbacks {
       case Attention a ->
           onlyFirst(g)
               ? Ops.applyAll(
-                  new AttentionBackward(a.scale()), in[0], in[1], in[2], out[0], out[1], g[0])
+                  new AttentionBackward(a.scale(), a.heads()),
+                  in[0],
+                  in[1],
+                  in[2],
+                  out[0],
+                  out[1],
+                  g[0])
               : decomposed(a, in, g);
       case UpsampleNearest u ->
           grads(Ops.averagePool(g[0], u.factor()).mul((double) u.factor() * u.factor()));

@@ -37,8 +37,8 @@ final class Workloads {
     Input coarse = Input.normal(64, 8, 8, 64);
     Input fineKernel = Input.normal(3, 3, 32, 32);
     Input coarseKernel = Input.normal(3, 3, 64, 64);
-    Input heads = Input.normal(512, 64, 8);
-    Input words = Input.normal(512, 16, 8);
+    Input tokens = Input.normal(64, 256, 32);
+    Input words = Input.normal(64, 10, 32);
     Input groups = Input.positive(64, 8);
     Input channels = Input.normal(32);
     Input weights = Input.normal(PARAMETERS);
@@ -52,9 +52,16 @@ final class Workloads {
         workload(new Conv2dWeightGradient(1, 1, 3, 3), coarse, coarse),
         workload(new MatMul(), Input.normal(512, 512), Input.normal(512, 512)),
         workload(new Linear(), Input.normal(4096, 64), Input.normal(512, 64), Input.normal(512)),
-        workload(new Attention(1), heads, heads, heads),
-        workload(new Attention(1), heads, words, words),
-        workload(new AttentionBackward(1), heads, heads, heads, heads),
+        workload(new Attention(1, 4), tokens, tokens, tokens),
+        workload(new Attention(1, 4), tokens, words, words),
+        workload(
+            new AttentionBackward(1, 4),
+            tokens,
+            tokens,
+            tokens,
+            tokens,
+            Input.positive(64, 4, 256),
+            tokens),
         workload(new GroupNorm(8, 1e-5), fine, channels, channels),
         workload(new GroupNormBackward(8), fine, channels, groups, groups, fine),
         workload(new LayerNorm(1e-5), Input.normal(4096, 64), Input.normal(64), Input.normal(64)),

@@ -88,14 +88,15 @@ public final class Ops {
   }
 
   /**
-   * {@code softmax(scale·q·kᵀ)·v}.
+   * {@code softmax(scale·q·kᵀ)·v} in each of several heads.
    *
-   * @param q {@code [b, tq, d]}
-   * @param k {@code [b, tk, d]}
-   * @param v {@code [b, tk, dv]}
+   * @param q {@code [b, tq, heads·d]}
+   * @param k {@code [b, tk, heads·d]}
+   * @param v {@code [b, tk, heads·dv]}
+   * @return {@code [b, tq, heads·dv]}
    */
-  public static Tensor attention(Tensor q, Tensor k, Tensor v, double scale) {
-    return one(new Attention(scale), q, k, v);
+  public static Tensor attention(Tensor q, Tensor k, Tensor v, int heads, double scale) {
+    return one(new Attention(scale, heads), q, k, v);
   }
 
   /** Each pixel of {@code [n, h, w, c]} repeated {@code factor} times in both directions. */

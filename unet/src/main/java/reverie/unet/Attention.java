@@ -39,26 +39,9 @@ final class Attention {
 
   /** From x {@code [n, t, channels]}, looking at the context {@code [n, s, contextChannels]}. */
   Tensor forward(Tensor x, Tensor context) {
-    Tensor q = split(query.forward(x));
-    Tensor k = split(key.forward(context));
-    Tensor v = split(value.forward(context));
-    Tensor y = Ops.attention(q, k, v, 1 / Math.sqrt(headDim));
-    int n = x.dim(0);
-    int t = x.dim(1);
-    Tensor joined =
-        heads == 1
-            ? y
-            : y.reshape(n, heads, t, headDim).permute(0, 2, 1, 3).reshape(n, t, heads * headDim);
-    return out.forward(joined);
-  }
-
-  /** {@code [n, t, heads·d] → [n·heads, t, d]}. */
-  private Tensor split(Tensor x) {
-    if (heads == 1) {
-      return x;
-    }
-    int n = x.dim(0);
-    int t = x.dim(1);
-    return x.reshape(n, t, heads, headDim).permute(0, 2, 1, 3).reshape(n * heads, t, headDim);
+    Tensor q = query.forward(x);
+    Tensor k = key.forward(context);
+    Tensor v = value.forward(context);
+    return out.forward(Ops.attention(q, k, v, heads, 1 / Math.sqrt(headDim)));
   }
 }

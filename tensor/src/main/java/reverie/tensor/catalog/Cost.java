@@ -106,8 +106,8 @@ public record Cost(double flops, double bytes) {
       case Conv2d _ -> convolution(outputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dInputGradient _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dWeightGradient _ -> convolution(inputs.get(1).shape(), outputs.get(0).shape());
-      case Attention _ -> 2 * attention(inputs) + 4 * scores(inputs);
-      case AttentionBackward _ -> 5 * attention(inputs) + 6 * scores(inputs);
+      case Attention a -> 2 * attention(inputs) + 4 * a.heads() * scores(inputs);
+      case AttentionBackward a -> 5 * attention(inputs) + 6 * a.heads() * scores(inputs);
       // Unknown until decomposed.
       case CustomOp _ -> 0;
     };
@@ -117,6 +117,7 @@ public record Cost(double flops, double bytes) {
     return 2.0 * y.dim(0) * y.dim(1) * y.dim(2) * weight.size();
   }
 
+  /** Scores of one head. */
   private static double scores(List<TensorType> inputs) {
     return (double) inputs.get(0).shape().dim(0)
         * inputs.get(0).shape().dim(1)

@@ -79,8 +79,8 @@ public final class OpCatalog {
         List.of(
             new AdamW(0, 0, 0, 0),
             new Affine(1, 0),
-            new Attention(1),
-            new AttentionBackward(1),
+            new Attention(1, 1),
+            new AttentionBackward(1, 1),
             new AveragePool(1),
             new Clamp(0, 0),
             new Concat(0),

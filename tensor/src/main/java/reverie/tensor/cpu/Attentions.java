@@ -25,25 +25,51 @@ final class Attentions {
 
   private Attentions() {}
 
-  /** Sizes: heads (batch included), queries, keys, width of keys and of values. */
-  record Form(int b, int tq, int tk, int d, int dv, float scale) {}
+  /** Sizes: batch, heads, queries, keys, width of keys and of values in a head. */
+  record Form(int b, int heads, int tq, int tk, int d, int dv, float scale) {
+    /** Bytes from the start of a query or key to the next. */
+    long row() {
+      return 4L * heads * d;
+    }
+
+    /** The same for values and results. */
+    long valueRow() {
+      return 4L * heads * dv;
+    }
+
+    /** Bytes from the start to the queries of a head. */
+    long query(int head) {
+      return head / heads * tq * row() + 4L * (head % heads) * d;
+    }
+
+    long result(int head) {
+      return head / heads * tq * valueRow() + 4L * (head % heads) * dv;
+    }
+
+    long key(int head) {
+      return head / heads * tk * row() + 4L * (head % heads) * d;
+    }
+
+    long value(int head) {
+      return head / heads * tk * valueRow() + 4L * (head % heads) * dv;
+    }
+  }
 
   static void forward(Parallel parallel, Form f, long q, long k, long v, long y, long logSumExp) {
     int blocks = (f.tq + QUERIES - 1) / QUERIES;
     parallel.forEach(
-        f.b * blocks,
+        f.b * f.heads * blocks,
         i -> {
           int head = i / blocks;
           int first = i % blocks * QUERIES;
-          long row = (long) head * f.tq + first;
           block(
               f,
               Math.min(QUERIES, f.tq - first),
-              q + 4 * row * f.d,
-              k + 4L * head * f.tk * f.d,
-              v + 4L * head * f.tk * f.dv,
-              y + 4 * row * f.dv,
-              logSumExp + 4 * row);
+              q + f.query(head) + first * f.row(),
+              k + f.key(head),
+              v + f.value(head),
+              y + f.result(head) + first * f.valueRow(),
+              logSumExp + 4 * ((long) head * f.tq + first));
         });
   }
 
@@ -55,17 +81,18 @@ final class Attentions {
     long logs = scratch.takeFloats(lanes);
     long totals = scratch.takeFloats(lanes);
     long result = scratch.takeFloats((long) f.dv * lanes);
-    Right queries = transposed(scratch, q, count, f.d);
-    product(scratch, k, 4L * f.d, 4, queries, f.tk, lanes, f.d, scores);
+    Right queries = transposed(scratch, q, f.row(), count, f.d);
+    product(scratch, k, f.row(), 4, queries, f.tk, lanes, f.d, scores, 4L * lanes);
     for (int i = 0; i < lanes; i += WIDTH) {
       softmax(scores + 4L * i, 4L * lanes, f.tk, f.scale, totals + 4L * i, logs + 4L * i);
     }
     Operand.copy(logs, logSumExp, count);
-    product(scratch, v, 4, 4L * f.dv, Right.inPlace(scores, 4L * lanes), f.dv, lanes, f.tk, result);
+    Right weights = Right.inPlace(scores, 4L * lanes);
+    product(scratch, v, 4, f.valueRow(), weights, f.dv, lanes, f.tk, result, 4L * lanes);
     for (int i = 0; i < lanes; i += WIDTH) {
       divide(result + 4L * i, 4L * lanes, f.dv, totals + 4L * i);
     }
-    transpose(result, lanes, f.dv, count, y);
+    transpose(result, lanes, f.dv, count, y, f.valueRow());
     scratch.release(mark);
   }
 
@@ -101,29 +128,26 @@ final class Attentions {
     }
   }
 
-  /** What the gradient reads and writes, all contiguous. */
+  /** What the gradient reads and writes. */
   record Gradient(
       long q, long k, long v, long y, long logSumExp, long dy, long dq, long dk, long dv) {}
 
   static void backward(Parallel parallel, Form f, Gradient g) {
     parallel.forEach(
-        f.b,
-        head -> {
-          long queries = 4L * head * f.tq;
-          long keys = 4L * head * f.tk;
-          head(
-              f,
-              new Gradient(
-                  g.q + queries * f.d,
-                  g.k + keys * f.d,
-                  g.v + keys * f.dv,
-                  g.y + queries * f.dv,
-                  g.logSumExp + queries,
-                  g.dy + queries * f.dv,
-                  g.dq + queries * f.d,
-                  g.dk + keys * f.d,
-                  g.dv + keys * f.dv));
-        });
+        f.b * f.heads,
+        head ->
+            head(
+                f,
+                new Gradient(
+                    g.q + f.query(head),
+                    g.k + f.key(head),
+                    g.v + f.value(head),
+                    g.y + f.result(head),
+                    g.logSumExp + 4L * head * f.tq,
+                    g.dy + f.result(head),
+                    g.dq + f.query(head),
+                    g.dk + f.key(head),
+                    g.dv + f.value(head))));
   }
 
   private static void head(Form f, Gradient g) {
@@ -132,26 +156,30 @@ final class Attentions {
     int lanes = (f.tq + WIDTH - 1) / WIDTH * WIDTH;
     long p = scratch.takeFloats((long) f.tk * lanes);
     long ds = scratch.takeFloats((long) f.tk * lanes);
-    product(scratch, g.k, 4L * f.d, 4, transposed(scratch, g.q, f.tq, f.d), f.tk, lanes, f.d, p);
-    product(
-        scratch, g.v, 4L * f.dv, 4, transposed(scratch, g.dy, f.tq, f.dv), f.tk, lanes, f.dv, ds);
+    long row = 4L * lanes;
+    Right queries = transposed(scratch, g.q, f.row(), f.tq, f.d);
+    product(scratch, g.k, f.row(), 4, queries, f.tk, lanes, f.d, p, row);
+    Right gradients = transposed(scratch, g.dy, f.valueRow(), f.tq, f.dv);
+    product(scratch, g.v, f.valueRow(), 4, gradients, f.tk, lanes, f.dv, ds, row);
     long logs = scratch.takeFloats(lanes);
     long dots = scratch.takeFloats(lanes);
     Memory.zero(logs, 4L * lanes);
     Memory.zero(dots, 4L * lanes);
     Operand.copy(g.logSumExp, logs, f.tq);
     for (int i = 0; i < f.tq; i++) {
-      set(dots + 4L * i, Softmaxes.dot(g.y + 4L * i * f.dv, g.dy + 4L * i * f.dv, f.dv));
+      set(dots + 4L * i, Softmaxes.dot(g.y + i * f.valueRow(), g.dy + i * f.valueRow(), f.dv));
     }
     for (int i = 0; i < lanes; i += WIDTH) {
       long at = 4L * i;
       scores(p + at, ds + at, 4L * lanes, f.tk, f.scale, logs + at, dots + at);
     }
-    product(scratch, p, 4L * lanes, 4, rows(scratch, g.dy, f.tq, f.dv), f.tk, f.dv, f.tq, g.dv);
-    product(scratch, ds, 4L * lanes, 4, rows(scratch, g.q, f.tq, f.d), f.tk, f.d, f.tq, g.dk);
+    Right dy = rows(scratch, g.dy, f.valueRow(), f.tq, f.dv);
+    product(scratch, p, row, 4, dy, f.tk, f.dv, f.tq, g.dv, f.valueRow());
+    Right q = rows(scratch, g.q, f.row(), f.tq, f.d);
+    product(scratch, ds, row, 4, q, f.tk, f.d, f.tq, g.dk, f.row());
     long dq = scratch.takeFloats((long) f.d * lanes);
-    product(scratch, g.k, 4, 4L * f.d, Right.inPlace(ds, 4L * lanes), f.d, lanes, f.tk, dq);
-    transpose(dq, lanes, f.d, f.tq, g.dq);
+    product(scratch, g.k, 4, f.row(), Right.inPlace(ds, row), f.d, lanes, f.tk, dq, row);
+    transpose(dq, lanes, f.d, f.tq, g.dq, f.row());
     scratch.release(mark);
   }
 
@@ -169,25 +197,34 @@ final class Attentions {
   }
 
   private static void product(
-      Scratch scratch, long a, long aRow, long aStep, Right right, int m, int n, int k, long c) {
+      Scratch scratch,
+      long a,
+      long aRow,
+      long aStep,
+      Right right,
+      int m,
+      int n,
+      int k,
+      long c,
+      long cRow) {
     long mark = scratch.mark();
     Left left = Left.matrix(scratch, a, aRow, aStep, m, k, right.step());
-    Result result = new Result(c, 4L * n, 0, m, n);
+    Result result = new Result(c, cRow, 0, m, n);
     long spare = scratch.take(2 * BYTES * Tile.ROWS);
     result.compute(left, right, 0, result.tiles(), 0, Right.panels(n), spare);
     scratch.release(mark);
   }
 
-  /** A contiguous k × n matrix as B. */
-  private static Right rows(Scratch scratch, long address, int k, int n) {
-    return Right.inPlace(4L * n, 4, n)
-        ? Right.inPlace(address, 4L * n)
-        : packed(scratch, address, 4L * n, 4, k, n);
+  /** A k × n matrix as B. */
+  private static Right rows(Scratch scratch, long address, long rowBytes, int k, int n) {
+    return Right.inPlace(rowBytes, 4, n)
+        ? Right.inPlace(address, rowBytes)
+        : packed(scratch, address, rowBytes, 4, k, n);
   }
 
-  /** The transpose of a contiguous n × k matrix as B. */
-  private static Right transposed(Scratch scratch, long address, int n, int k) {
-    return packed(scratch, address, 4, 4L * k, k, n);
+  /** The transpose of an n × k matrix as B. */
+  private static Right transposed(Scratch scratch, long address, long rowBytes, int n, int k) {
+    return packed(scratch, address, 4, rowBytes, k, n);
   }
 
   private static Right packed(
@@ -199,13 +236,14 @@ final class Attentions {
     return right;
   }
 
-  /** to[columns, rows] from the first columns of a matrix with longer rows. */
-  private static void transpose(long from, int fromRow, int rows, int columns, long to) {
+  /** The transpose of the first columns of a matrix with longer rows. */
+  private static void transpose(
+      long from, int fromRow, int rows, int columns, long to, long toRowBytes) {
     for (int row = 0; row < rows; row++) {
       long source = from + 4L * row * fromRow;
       long target = to + 4L * row;
       for (int column = 0; column < columns; column++) {
-        set(target + 4L * column * rows, get(source + 4L * column));
+        set(target + column * toRowBytes, get(source + 4L * column));
       }
     }
   }

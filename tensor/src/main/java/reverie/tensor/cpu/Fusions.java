@@ -22,7 +22,7 @@ final class Fusions {
   static void attention(Parallel parallel, Attention op, Tensor[] in, Tensor[] out) {
     Attentions.forward(
         parallel,
-        form(in, op.scale()),
+        form(in, op.heads(), op.scale()),
         address(in[0]),
         address(in[1]),
         address(in[2]),
@@ -34,7 +34,7 @@ final class Fusions {
       Parallel parallel, AttentionBackward op, Tensor[] in, Tensor[] out) {
     Attentions.backward(
         parallel,
-        form(in, op.scale()),
+        form(in, op.heads(), op.scale()),
         new Attentions.Gradient(
             address(in[0]),
             address(in[1]),
@@ -47,9 +47,15 @@ final class Fusions {
             address(out[2])));
   }
 
-  private static Attentions.Form form(Tensor[] in, double scale) {
+  private static Attentions.Form form(Tensor[] in, int heads, double scale) {
     return new Attentions.Form(
-        in[0].dim(0), in[0].dim(1), in[1].dim(1), in[0].dim(2), in[2].dim(2), (float) scale);
+        in[0].dim(0),
+        heads,
+        in[0].dim(1),
+        in[1].dim(1),
+        in[0].dim(2) / heads,
+        in[2].dim(2) / heads,
+        (float) scale);
   }
 
   static void groupNorm(Parallel parallel, GroupNorm op, Tensor[] in, Tensor[] out) {

@@ -3,6 +3,8 @@ package reverie.tensor.cpu;
 
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
@@ -14,10 +16,12 @@ import reverie.tensor.op.Op;
  */
 final class NativeKernels {
   private final NativeProducts products;
+  private final NativeAttention attention;
   private final NativeUpdates updates;
 
   NativeKernels(NativeLibrary library) {
     products = new NativeProducts(library);
+    attention = new NativeAttention(library);
     updates = new NativeUpdates(library);
   }
 
@@ -25,6 +29,8 @@ final class NativeKernels {
   boolean run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
     switch (op) {
       case AdamW adamW -> updates.adamW(parallel, adamW, inputs, outputs);
+      case Attention a -> attention.forward(parallel, a, inputs, outputs);
+      case AttentionBackward a -> attention.backward(parallel, a, inputs, outputs);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
       case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);

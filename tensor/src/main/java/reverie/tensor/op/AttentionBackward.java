@@ -12,12 +12,12 @@ import reverie.tensor.TensorType;
  * P = exp(scale·q·kᵀ − logSumExp)    dV = Pᵀ·dy    dS = P·(dy·vᵀ − Σ dy·y)    dq = scale·dS·k    dk = scale·dSᵀ·q
  * }</pre>
  */
-public record AttentionBackward(double scale) implements Fused {
+public record AttentionBackward(double scale, int heads) implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 6, 6);
     Rule.floating(this, inputs);
-    List<TensorType> forward = new Attention(scale).infer(inputs.subList(0, 3));
+    List<TensorType> forward = new Attention(scale, heads).infer(inputs.subList(0, 3));
     Rule.require(
         inputs.get(3).equals(forward.get(0))
             && inputs.get(4).equals(forward.get(1))
@@ -30,14 +30,18 @@ public record AttentionBackward(double scale) implements Fused {
 
   @Override
   public Tensor[] decompose(Tensor... inputs) {
-    Tensor q = inputs[0];
-    Tensor k = inputs[1];
-    Tensor dy = inputs[5];
-    Tensor logSumExp = inputs[4].reshape(q.dim(0), q.dim(1), 1);
+    Tensor q = Attention.split(inputs[0], heads);
+    Tensor k = Attention.split(inputs[1], heads);
+    Tensor v = Attention.split(inputs[2], heads);
+    Tensor y = Attention.split(inputs[3], heads);
+    Tensor dy = Attention.split(inputs[5], heads);
+    Tensor logSumExp = inputs[4].reshape(q.dim(0), heads, q.dim(2), 1);
     Tensor p = q.matmul(k.transpose()).mul(scale).sub(logSumExp).exp();
-    Tensor ds = p.mul(dy.matmul(inputs[2].transpose()).sub(dy.mul(inputs[3]).sumKeep(-1)));
+    Tensor ds = p.mul(dy.matmul(v.transpose()).sub(dy.mul(y).sumKeep(-1)));
     return new Tensor[] {
-      ds.matmul(k).mul(scale), ds.transpose().matmul(q).mul(scale), p.transpose().matmul(dy)
+      Attention.join(ds.matmul(k).mul(scale)),
+      Attention.join(ds.transpose().matmul(q).mul(scale)),
+      Attention.join(p.transpose().matmul(dy))
     };
   }
 }

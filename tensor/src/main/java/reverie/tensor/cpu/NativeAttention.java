@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.CpuBackend.address;
+
+import java.lang.invoke.MethodHandle;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+
+/** Attention and its gradient: {@code attention.c}. */
+final class NativeAttention {
+  /** As in C: queries of a chunk on the way forward. */
+  private static final int QUERIES = 256;
+
+  private final MethodHandle forward;
+  private final MethodHandle backward;
+
+  NativeAttention(NativeLibrary library) {
+    forward = library.function("attention", "ppppplllllflp");
+    backward = library.function("attention_backward", "ppppppppplllllflp");
+  }
+
+  void forward(Parallel parallel, Attention op, Tensor[] inputs, Tensor[] outputs) {
+    long q = address(inputs[0]);
+    long k = address(inputs[1]);
+    long v = address(inputs[2]);
+    long y = address(outputs[0]);
+    long logSumExp = address(outputs[1]);
+    long tq = inputs[0].dim(1);
+    long tk = inputs[1].dim(1);
+    long heads = op.heads();
+    long d = inputs[0].dim(2) / heads;
+    long dv = inputs[2].dim(2) / heads;
+    float scale = (float) op.scale();
+    long blocks = (tq + QUERIES - 1) / QUERIES;
+    parallel.forEach(
+        Math.toIntExact(inputs[0].dim(0) * heads * blocks),
+        chunk -> {
+          Scratch scratch = Scratch.mine();
+          long mark = scratch.mark();
+          try {
+            forward.invokeExact(
+                q,
+                k,
+                v,
+                y,
+                logSumExp,
+                tq,
+                tk,
+                heads,
+                d,
+                dv,
+                scale,
+                (long) chunk,
+                scratch.takeFloats(32 * (d + dv + 64)));
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+          scratch.release(mark);
+        });
+  }
+
+  void backward(Parallel parallel, AttentionBackward op, Tensor[] inputs, Tensor[] outputs) {
+    long q = address(inputs[0]);
+    long k = address(inputs[1]);
+    long v = address(inputs[2]);
+    long y = address(inputs[3]);
+    long logSumExp = address(inputs[4]);
+    long dy = address(inputs[5]);
+    long dq = address(outputs[0]);
+    long dk = address(outputs[1]);
+    long dv = address(outputs[2]);
+    long tq = inputs[0].dim(1);
+    long tk = inputs[1].dim(1);
+    long heads = op.heads();
+    long depth = inputs[0].dim(2) / heads;
+    long valueDepth = inputs[2].dim(2) / heads;
+    float scale = (float) op.scale();
+    parallel.forEach(
+        Math.toIntExact(inputs[0].dim(0) * heads),
+        chunk -> {
+          Scratch scratch = Scratch.mine();
+          long mark = scratch.mark();
+          try {
+            backward.invokeExact(
+                q,
+                k,
+                v,
+                y,
+                logSumExp,
+                dy,
+                dq,
+                dk,
+                dv,
+                tq,
+                tk,
+                heads,
+                depth,
+                valueDepth,
+                scale,
+                (long) chunk,
+                scratch.takeFloats(256 * (2 * depth + valueDepth + 40)));
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+          scratch.release(mark);
+        });
+  }
+}
