@@ -80,7 +80,8 @@ public final class CommandLines implements Runnable {
             new EvaluateCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
-            new DoctorCommand(session))) {
+            new DoctorCommand(session),
+            new BenchCommand(session))) {
       line.addSubcommand(command);
     }
     line.addSubcommand(new AutoComplete.GenerateCompletion());

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Path;
+import java.util.ServiceLoader;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
+import reverie.tensor.ReverieException;
+
+/** Measures operations and whole steps, alone and beside LibTorch. */
+@Command(
+    name = "bench",
+    description = "Measure operations and whole training and sampling steps on this machine.",
+    footer = {
+      "",
+      "With --peers every step also runs on LibTorch, in two builds, from the same weights and",
+      "numbers, in turn; LibTorch (220 MB) is downloaded by Maven the first time. Leave the machine",
+      "alone meanwhile.",
+      "",
+      "Examples:",
+      "  ./reverie bench",
+      "  ./reverie bench --only conv2d",
+      "  ./reverie bench --peers --json results.json"
+    })
+final class BenchCommand implements Callable<Integer> {
+  private final Session session;
+
+  @Option(names = "--peers", description = "Compare whole steps with LibTorch.")
+  private boolean peers;
+
+  @Option(
+      names = "--scaling",
+      description = "Measure how a step's cost grows with batch, resolution, channels and threads.")
+  private boolean scaling;
+
+  @Option(
+      names = "--only",
+      paramLabel = "TEXT",
+      description = "Only what has this in its name: conv2d, icons-ddpo.")
+  private String only = "";
+
+  @Option(
+      names = "--rounds",
+      paramLabel = "N",
+      description = "Pairs of times for each comparison. Default: ${DEFAULT-VALUE}")
+  private int rounds = 15;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the results as JSON.")
+  private Path json;
+
+  @Option(
+      names = "--report",
+      paramLabel = "FOLDER",
+      description = "Write tables and the picture of the roofline.")
+  private Path report;
+
+  BenchCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    if (rounds < 1) {
+      throw new ConfigurationException(
+          "bench: expected 1 round or more, got " + rounds, "15 give a narrow interval");
+    }
+    Benchmarks benchmarks =
+        ServiceLoader.load(Benchmarks.class)
+            .findFirst()
+            .orElseThrow(() ->
+                new ReverieException(
+                    "bench: the benchmarks are not on the class path",
+                    "they are part of a checkout of the source: run ./reverie bench there"));
+    benchmarks.run(
+        new Benchmarks.Request(peers, scaling, only, rounds, json, report), session.out());
+    return ExitCode.OK;
+  }
+}

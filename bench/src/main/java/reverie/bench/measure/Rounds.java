@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.measure;
+
+/**
+ * Times of two things taken in turn.
+ *
+ * @param first milliseconds of each round
+ * @param second milliseconds of each round
+ */
+public record Rounds(double[] first, double[] second) {
+  /** Long enough for the threads of one library to stop waiting busily before the other begins. */
+  private static final int PAUSE_MILLIS = 60;
+
+  private static final int WARM_UP = 3;
+
+  /** Runs both in turn, after a few turns that do not count; who begins changes every round. */
+  public static Rounds of(Runnable first, Runnable second, int rounds) {
+    for (int i = 0; i < WARM_UP; i++) {
+      time(first);
+      time(second);
+    }
+    double[] a = new double[rounds];
+    double[] b = new double[rounds];
+    for (int i = 0; i < rounds; i++) {
+      if (i % 2 == 0) {
+        a[i] = time(first);
+        b[i] = time(second);
+      } else {
+        b[i] = time(second);
+        a[i] = time(first);
+      }
+    }
+    return new Rounds(a, b);
+  }
+
+  /** Milliseconds of one run after a pause. */
+  public static double time(Runnable work) {
+    try {
+      Thread.sleep(PAUSE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    long start = System.nanoTime();
+    work.run();
+    return (System.nanoTime() - start) * 1e-6;
+  }
+}

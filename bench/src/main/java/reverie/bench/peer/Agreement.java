@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.peer;
+
+import java.util.List;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.bench.step.Kind;
+import reverie.bench.step.OurStep;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.unet.UNet;
+
+/** Whether both sides compute the same; without that, times say nothing. */
+final class Agreement {
+  /** Norm-wise, for every tensor on its own: results, gradients, moments. */
+  static final double TOLERANCE = 1e-4;
+
+  /**
+   * A gradient shorter than this share of all is measured against that share: some are exactly
+   * zero, and both sides have noise there.
+   */
+  private static final double FLOOR = 1e-4;
+
+  private Agreement() {}
+
+  /**
+   * Makes one step on both sides, compares everything it computes, and gives the worst relative
+   * difference.
+   *
+   * <p>Of a training step these are the loss, every gradient, every first moment (which is the
+   * clipped gradient, as the optimiser saw it), and all parameters together: AdamW's first step
+   * goes by the sign of a gradient, so that a single one near zero may go either way.
+   *
+   * @throws ReverieException if that is more than {@link #TOLERANCE}
+   */
+  static double require(Kind kind, UNet model, OurStep ours, PeerStep peer) {
+    Worst worst = new Worst();
+    List<Parameter> parameters = model.parameters().all();
+    try (Scope _ = Scope.open("agreement")) {
+      if (!kind.trains()) {
+        worst.see("latents", ours.sample().permute(0, 3, 1, 2).toFloats(), peer.sample(), 0);
+      } else {
+        compareGradients(parameters, ours.differentiate(), peer.differentiate(), worst);
+        ours.run();
+        peer.run();
+        List<float[]> moments = peer.firstMoments();
+        double floor = FLOOR * norm(moments);
+        for (int i = 0; i < parameters.size(); i++) {
+          Parameter p = parameters.get(i);
+          Tensor moment = ours.firstMoment(p);
+          worst.see("moment of " + p.name(), inFile(p, moment), moments.get(i), floor);
+        }
+        List<float[]> updated = parameters.stream().map(p -> inFile(p, p.value())).toList();
+        worst.see("parameters", joined(updated), joined(peer.parameters()), 0);
+      }
+    }
+    if (!(worst.error <= TOLERANCE)) {
+      throw new ReverieException(
+          "bench: expected both libraries to agree to %s, but %s differs by %.1e"
+              .formatted(TOLERANCE, worst.name, worst.error),
+          "times of different computations cannot be compared; please report this");
+    }
+    return worst.error;
+  }
+
+  private static void compareGradients(
+      List<Parameter> parameters, Tape.Result ours, List<float[]> peer, Worst worst) {
+    worst.see("loss", new float[] {(float) ours.loss().item()}, peer.getFirst(), 0);
+    List<float[]> gradients = peer.subList(1, peer.size());
+    double floor = FLOOR * norm(gradients);
+    for (int i = 0; i < parameters.size(); i++) {
+      Parameter p = parameters.get(i);
+      worst.see(
+          "gradient of " + p.name(), inFile(p, ours.gradient(p.value())), gradients.get(i), floor);
+    }
+  }
+
+  static float[] inFile(Parameter p, Tensor value) {
+    return p.layout().toFile(value).toFloats();
+  }
+
+  private static double norm(List<float[]> parts) {
+    return norm(joined(parts));
+  }
+
+  private static double norm(float... values) {
+    double sum = 0;
+    for (float v : values) {
+      sum += (double) v * v;
+    }
+    return Math.sqrt(sum);
+  }
+
+  private static float[] joined(List<float[]> parts) {
+    float[] all = new float[parts.stream().mapToInt(p -> p.length).sum()];
+    int from = 0;
+    for (float[] part : parts) {
+      System.arraycopy(part, 0, all, from, part.length);
+      from += part.length;
+    }
+    return all;
+  }
+
+  /** The largest difference so far. NaN stays once it is seen. */
+  static final class Worst {
+    private String name = "nothing";
+    private double error;
+
+    void see(String what, float[] ours, float[] peer, double floor) {
+      if (ours.length != peer.length) {
+        throw new ReverieException(
+            "bench: %s has %d numbers here and %d there".formatted(what, ours.length, peer.length));
+      }
+      double sum = 0;
+      for (int i = 0; i < ours.length; i++) {
+        double gap = ours[i] - (double) peer[i];
+        sum += gap * gap;
+      }
+      double relative = Math.sqrt(sum) / Math.max(Math.max(norm(peer), floor), Double.MIN_NORMAL);
+      if (!(relative <= error)) {
+        name = what;
+        error = relative;
+      }
+    }
+
+    double error() {
+      return error;
+    }
+  }
+}

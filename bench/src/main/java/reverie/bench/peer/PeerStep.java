@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.peer;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import reverie.bench.step.Batch;
+import reverie.bench.step.Kind;
+import reverie.bench.step.StepSettings;
+import reverie.diffusion.NoiseSchedule;
+import reverie.diffusion.ReversePolicy;
+import reverie.tensor.Scope;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
+
+/** The same step by LibTorch, from the same parameters and numbers. */
+final class PeerStep implements AutoCloseable {
+  private final Kind kind;
+  private final LibTorch torch;
+  private final LibTorch.Values parameters;
+  private final LibTorch.Values first;
+  private final LibTorch.Values second;
+  private final LibTorch.Values counters;
+  private final LibTorch.Values batch;
+
+  PeerStep(Kind kind, UNet model, Batch batch, LibTorch torch) {
+    this(kind, Source.of(kind, model, batch), torch);
+  }
+
+  PeerStep(Kind kind, Source source, LibTorch torch) {
+    this.kind = kind;
+    this.torch = torch;
+    try (LibTorch.Values raw = torch.values(source.parameters())) {
+      parameters = torch.run("prepare", raw);
+    }
+    batch = torch.values(source.inputs());
+    first = kind.trains() ? torch.run("zeros", parameters) : null;
+    second = kind.trains() ? torch.run("zeros", parameters) : null;
+    counters = kind.trains() ? torch.run("counters", parameters) : null;
+  }
+
+  /** Loads a build with the script of a model. */
+  static LibTorch load(
+      LibTorch.Build build,
+      UNetConfig config,
+      StepSettings settings,
+      boolean channelsLast,
+      int threads) {
+    try {
+      Path archive = Files.createTempFile("reverie-peer", ".pt");
+      try {
+        ScriptArchive.write(archive, StepScript.of(config, settings, channelsLast));
+        return build.open(archive, threads);
+      } finally {
+        Files.delete(archive);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Makes one step; training moves the parameters. */
+  void run() {
+    if (kind.trains()) {
+      torch.run(kind.title(), parameters, first, second, counters, batch).close();
+    } else {
+      torch.run(kind.title(), parameters, batch).close();
+    }
+  }
+
+  /** The next latents {@code [n, c, h, w]} of a sampling step. */
+  float[] sample() {
+    return read("sampling").getFirst();
+  }
+
+  /** The loss, then the gradients with the axes of files. */
+  List<float[]> differentiate() {
+    return read(kind.title() + "_gradients");
+  }
+
+  private List<float[]> read(String method) {
+    try (LibTorch.Values result = torch.run(method, parameters, batch)) {
+      return torch.read(result);
+    }
+  }
+
+  /** The parameters with the axes of files. */
+  List<float[]> parameters() {
+    return torch.read(parameters);
+  }
+
+  /** The optimiser's first moments. */
+  List<float[]> firstMoments() {
+    return torch.read(first);
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+    batch.close();
+    if (kind.trains()) {
+      first.close();
+      second.close();
+      counters.close();
+    }
+  }
+
+  /**
+   * Everything that a step is computed from, on its way.
+   *
+   * @param parameters with the axes of files
+   * @param inputs in the order of the script
+   */
+  record Source(List<HostTensor> parameters, List<HostTensor> inputs) {
+    static Source of(Kind kind, UNet model, Batch batch) {
+      try (Scope _ = Scope.open("to the peer")) {
+        return new Source(parameters(model), inputs(kind, batch));
+      }
+    }
+
+    static List<HostTensor> parameters(UNet model) {
+      return model.parameters().all().stream()
+          .map(p -> HostTensor.of(p.layout().toFile(p.value())))
+          .toList();
+    }
+
+    private static List<HostTensor> inputs(Kind kind, Batch b) {
+      HostTensor images = HostTensor.image(b.images());
+      HostTensor context = HostTensor.of(b.context());
+      HostTensor noise = HostTensor.image(b.noise());
+      if (kind == Kind.PRETRAINING) {
+        NoiseSchedule schedule = b.loss().schedule();
+        int[] t = b.timesteps();
+        return List.of(
+            images,
+            HostTensor.row(Arrays.stream(t).asDoubleStream().toArray()),
+            context,
+            noise,
+            HostTensor.column(
+                Arrays.stream(t).mapToDouble(i -> Math.sqrt(schedule.alphaBar(i))).toArray()),
+            HostTensor.column(
+                Arrays.stream(t).mapToDouble(i -> Math.sqrt(schedule.noiseVariance(i))).toArray()));
+      }
+      ReversePolicy policy = b.policy();
+      int[] steps = b.steps();
+      return List.of(
+          images,
+          HostTensor.row(b.chainTimesteps()),
+          context,
+          HostTensor.of(b.unconditional()),
+          HostTensor.column(Arrays.stream(steps).mapToDouble(policy::stateFactor).toArray()),
+          HostTensor.column(Arrays.stream(steps).mapToDouble(policy::outputFactor).toArray()),
+          HostTensor.column(Arrays.stream(steps).mapToDouble(policy::sigma).toArray()),
+          kind == Kind.SAMPLING ? noise : HostTensor.image(b.next()),
+          HostTensor.row(b.oldLogProb()),
+          HostTensor.row(b.advantage()));
+    }
+  }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.step;
+
+import reverie.autograd.optim.AdamW;
+
+/**
+ * The constants of the measured steps, the same on both sides.
+ *
+ * @param guidance the scale of classifier-free guidance
+ * @param clipRange of DDPO_IS
+ * @param advantageLimit of DDPO_IS
+ * @param clipNorm the longest gradient
+ * @param learningRate of AdamW
+ * @param adamW its other constants
+ */
+public record StepSettings(
+    double guidance,
+    double clipRange,
+    double advantageLimit,
+    double clipNorm,
+    double learningRate,
+    AdamW.Options adamW) {
+  /** Those of the authors of DDPO. */
+  public static StepSettings usual() {
+    return new StepSettings(5, 1e-4, 5, 1, 1e-4, AdamW.Options.weightDecay(1e-4));
+  }
+}

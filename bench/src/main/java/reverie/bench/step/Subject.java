@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.step;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import reverie.unet.UNetConfig;
+
+/** The measured models. */
+public enum Subject {
+  /** Like the model that ships with Reverie: 1.3 million parameters, attention on both levels. */
+  ICONS(
+      16,
+      64,
+      Map.of(
+          "block_out_channels",
+          List.of(32, 64),
+          "layers_per_block",
+          1,
+          "norm_num_groups",
+          8,
+          "attention_head_dim",
+          4,
+          "down_block_types",
+          List.of("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+          "up_block_types",
+          List.of("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"))),
+  /** Three levels, 10.8 million parameters. */
+  LARGE(
+      32,
+      16,
+      Map.of(
+          "block_out_channels",
+          List.of(64, 128, 128),
+          "layers_per_block",
+          2,
+          "norm_num_groups",
+          32,
+          "attention_head_dim",
+          8,
+          "down_block_types",
+          List.of("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+          "up_block_types",
+          List.of("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D")));
+
+  /** Tokens of a prompt. */
+  public static final int TOKENS = 10;
+
+  /** Channels of a prompt's tokens. */
+  public static final int CONTEXT = 384;
+
+  private final int side;
+  private final int batch;
+  private final Map<String, Object> shape;
+
+  Subject(int side, int batch, Map<String, Object> shape) {
+    this.side = side;
+    this.batch = batch;
+    this.shape = shape;
+  }
+
+  /** The name in tables. */
+  public String title() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Height and width of the images. */
+  public int side() {
+    return side;
+  }
+
+  /** Number of samples; guidance computes each twice. */
+  public int batch() {
+    return batch;
+  }
+
+  /** The U-Net. */
+  public UNetConfig config() {
+    Map<String, Object> all = new java.util.LinkedHashMap<>(shape);
+    all.put("_class_name", "UNet2DConditionModel");
+    all.put("sample_size", side);
+    all.put("in_channels", 3);
+    all.put("out_channels", 3);
+    all.put("cross_attention_dim", CONTEXT);
+    return UNetConfig.of(all);
+  }
+}
