@@ -100,4 +100,27 @@ INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long
   switch (rows) { MICRO_CASES_6(cols, CALL) }
 #endif
 
+/** The next block of a few row counts that are compiled, when `left` rows are to be done. */
+INLINE int micro_few(long left) {
+  return left >= MICRO_ROWS ? MICRO_ROWS
+         : WIDTH == 16 && left >= 8 ? 8
+         : left >= 4 ? 4
+         : left >= 2 ? 2 : 1;
+}
+
+/** Runs CALL(rows, cols) for what micro_few gave, which takes a third of the code. */
+#if WIDTH == 16
+#define MICRO_FEW_CASES(rows, cols, CALL)                                         \
+  switch (rows) {                                                                 \
+    MICRO_CASE(1, cols, CALL) MICRO_CASE(2, cols, CALL) MICRO_CASE(4, cols, CALL) \
+    MICRO_CASE(8, cols, CALL) MICRO_CASE(14, cols, CALL)                          \
+  }
+#else
+#define MICRO_FEW_CASES(rows, cols, CALL)                                         \
+  switch (rows) {                                                                 \
+    MICRO_CASE(1, cols, CALL) MICRO_CASE(2, cols, CALL) MICRO_CASE(4, cols, CALL) \
+    MICRO_CASE(6, cols, CALL)                                                     \
+  }
+#endif
+
 #endif

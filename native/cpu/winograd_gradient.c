@@ -26,34 +26,32 @@ INLINE void add_products(const int rows, const int cols, long tiles, const float
 /** sum[inputs, outputs] += v[tiles, inputs]ᵀ · z[tiles, outputs] for one point. */
 static void add_point(long tiles, long inputs, long outputs, const float *v, long vRow,
                       const float *z, long zRow, float *sum) {
-  long blocks = micro_blocks(inputs);
   for (long o = 0; o < outputs; o += MICRO_PANEL) {
     int cols = micro_cols(o, outputs);
-    for (long b = 0; b < blocks; b++) {
-      long from = micro_first(b, blocks, inputs);
-      int rows = (int)(micro_first(b + 1, blocks, inputs) - from);
+    for (long from = 0, rows; from < inputs; from += rows) {
+      rows = micro_few(inputs - from);
 #define CALL(R, C) \
   add_products(R, C, tiles, v + from, vRow, z + o, zRow, sum + from * zRow + o, zRow)
-      MICRO_CASES(rows, cols, CALL)
+      MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
     }
   }
 }
 
 /** dweight of a block of channels from the sums of its points. */
-INLINE void taps_of_points(const int th, const int tw, const float *sum, long sumRow, long sumStep,
+INLINE void taps_of_points(const int t, const float *sum, long sumRow, long sumStep,
                            long inputs, long outputs, const Shape *s, float *dweight) {
   for (long c = 0; c < inputs; c++) {
     for (long o = 0; o < outputs; o += WIDTH) {
       vec half[TAPS][MOST_T];
 #pragma GCC unroll 1
-      for (int j = 0; j < tw; j++) {
+      for (int j = 0; j < t; j++) {
         vec p[MOST_T], g[TAPS];
 #pragma GCC unroll 6
-        for (int i = 0; i < th; i++) {
-          p[i] = load(sum + (i * tw + j) * sumStep + c * sumRow + o);
+        for (int i = 0; i < t; i++) {
+          p[i] = load(sum + (i * t + j) * sumStep + c * sumRow + o);
         }
-        filter_transposed(th, p, g);
+        filter_transposed(t, p, g);
 #pragma GCC unroll 3
         for (int i = 0; i < TAPS; i++) {
           half[i][j] = g[i];
@@ -62,7 +60,7 @@ INLINE void taps_of_points(const int th, const int tw, const float *sum, long su
 #pragma GCC unroll 3
       for (int i = 0; i < TAPS; i++) {
         vec g[TAPS];
-        filter_transposed(tw, half[i], g);
+        filter_transposed(t, half[i], g);
 #pragma GCC unroll 3
         for (int j = 0; j < TAPS; j++) {
           set_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
@@ -77,38 +75,38 @@ INLINE void taps_of_points(const int th, const int tw, const float *sum, long su
  * from cinFirst and `outputs` channels from coutFirst; other elements stay as they are.
  *
  * Tiles are numbered row by row, image by image, and go through scratch `block` at a time. scratch:
- * th * tw * (inputs * rounded outputs + block * (rounded inputs + rounded outputs) + 3 WIDTH)
+ * t * t * (inputs * rounded outputs + block * (rounded inputs + rounded outputs) + 3 WIDTH)
  * floats and the larger of the rounded channels.
  */
 EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, float *dweight,
                                              long h, long w, long cin, long cout, long padding,
-                                             int th, int tw, long first, long end, long block,
+                                             int t, long first, long end, long block,
                                              long cinFirst, long inputs, long coutFirst,
                                              long outputs, float *scratch) {
-  const Shape s = shape(h, w, cin, cout, padding, th, tw);
+  const Shape s = shape(h, w, cin, cout, padding, t);
   const long vRow = rounded(inputs), zRow = rounded(outputs);
   const long sumStep = point_step(inputs, zRow), vStep = point_step(block, vRow);
   const long zStep = point_step(block, zRow);
-  float *sum = scratch, *v = sum + th * tw * sumStep, *z = v + th * tw * vStep;
-  float *zeros = z + th * tw * zStep;
-  memset(sum, 0, sizeof(float) * (size_t)(th * tw * sumStep));
+  float *sum = scratch, *v = sum + t * t * sumStep, *z = v + t * t * vStep;
+  float *zeros = z + t * t * zStep;
+  memset(sum, 0, sizeof(float) * (size_t)(t * t * sumStep));
   memset(zeros, 0, sizeof(float) * (size_t)(inputs > outputs ? inputs : outputs));
-  for (long t = first; t < end; t += block) {
-    long stop = least(end, t + block);
-#define CALL(TH, TW)                                                                            \
-  tile_points(TH, TW, 0, &s, x + cinFirst, cin, inputs, t, stop, zeros, v, vStep, WIDTH, vRow); \
-  tile_points(TH, TW, 1, &s, dy + coutFirst, cout, outputs, t, stop, zeros, z, zStep, WIDTH, zRow)
-    TILE_CASES(th, tw, CALL)
+  for (long tile = first; tile < end; tile += block) {
+    long stop = least(end, tile + block);
+#define CALL(T)                                                                            \
+  tile_points(T, 0, &s, x + cinFirst, cin, inputs, tile, stop, zeros, v, vStep, WIDTH, vRow); \
+  tile_points(T, 1, &s, dy + coutFirst, cout, outputs, tile, stop, zeros, z, zStep, WIDTH, zRow)
+    TILE_CASES(t, CALL)
 #undef CALL
-    for (int p = 0; p < th * tw; p++) {
-      add_point(stop - t, inputs, outputs, v + p * vStep, vRow, z + p * zStep, zRow,
+    for (int p = 0; p < t * t; p++) {
+      add_point(stop - tile, inputs, outputs, v + p * vStep, vRow, z + p * zStep, zRow,
                 sum + p * sumStep);
     }
   }
-#define CALL(TH, TW)                                            \
-  taps_of_points(TH, TW, sum, zRow, sumStep, inputs, outputs, &s, \
+#define CALL(T)                                            \
+  taps_of_points(T, sum, zRow, sumStep, inputs, outputs, &s, \
                  dweight + cinFirst * cout + coutFirst)
-  TILE_CASES(th, tw, CALL)
+  TILE_CASES(t, CALL)
 #undef CALL
 }
 

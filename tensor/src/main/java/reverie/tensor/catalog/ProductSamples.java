@@ -37,6 +37,18 @@ final class ProductSamples {
     {{2, 9, 11, 65}, {1, 1, 33}, {1, 0}}
   };
 
+  /**
+   * Large enough for Winograd's algorithm, whose rounding errors follow the largest sums of a tile,
+   * not those of the element.
+   */
+  private static final int[][][] TILED_CONVOLUTIONS = {
+    {{1, 9, 10, 67}, {3, 3, 70}, {1, 0}},
+    {{2, 7, 13, 40}, {3, 3, 24}, {1, 2}},
+    {{5, 8, 8, 64}, {3, 3, 96}, {1, 1}}
+  };
+
+  private static final Tolerance TILED = new Largest(5e-6);
+
   private ProductSamples() {}
 
   static Entry matmul() {
@@ -114,6 +126,10 @@ final class ProductSamples {
       Op op = new Conv2d(c[2][0], c[2][1]);
       entry.within(new Terms(taps(c) + 1)).rough(op, x(c), weight(c), normal(c[1][2]));
     }
+    for (int[][] c : TILED_CONVOLUTIONS) {
+      Op op = new Conv2d(c[2][0], c[2][1]);
+      entry.within(TILED).rough(op, x(c), weight(c), normal(c[1][2]));
+    }
     Op op = new Conv2d(1, 0);
     return entry
         .refuse("with the same cin", op, normal(1, 5, 5, 3), normal(3, 3, 4, 2))
@@ -139,6 +155,10 @@ final class ProductSamples {
       Op op = new Conv2dInputGradient(c[2][0], c[2][1], c[0][1], c[0][2]);
       entry.within(new Terms(c[1][0] * c[1][1] * c[1][2])).rough(op, dy(c), weight(c));
     }
+    for (int[][] c : TILED_CONVOLUTIONS) {
+      Op op = new Conv2dInputGradient(c[2][0], c[2][1], c[0][1], c[0][2]);
+      entry.within(TILED).rough(op, dy(c), weight(c));
+    }
     return entry
         .refuse(
             "expected dy (input 0) of shape [1, 3, 3, 2]",
@@ -161,6 +181,10 @@ final class ProductSamples {
     for (int[][] c : LARGE_CONVOLUTIONS) {
       Op op = new Conv2dWeightGradient(c[2][0], c[2][1], c[1][0], c[1][1]);
       entry.within(new Terms(pixels(c))).rough(op, x(c), dy(c));
+    }
+    for (int[][] c : TILED_CONVOLUTIONS) {
+      Op op = new Conv2dWeightGradient(c[2][0], c[2][1], c[1][0], c[1][1]);
+      entry.within(TILED).rough(op, x(c), dy(c));
     }
     return entry
         .refuse(

@@ -5,6 +5,9 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
@@ -18,11 +21,13 @@ final class NativeKernels {
   private final NativeProducts products;
   private final NativeAttention attention;
   private final NativeUpdates updates;
+  private final NativeWinograd winograd;
 
   NativeKernels(NativeLibrary library) {
     products = new NativeProducts(library);
     attention = new NativeAttention(library);
     updates = new NativeUpdates(library);
+    winograd = new NativeWinograd(library);
   }
 
   /** Carries out an operation; false if it is left to the Vector API. */
@@ -34,6 +39,10 @@ final class NativeKernels {
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
       case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);
+      case Conv2d conv when winograd.forward(parallel, conv, inputs, outputs[0]) -> {}
+      case Conv2dInputGradient g when winograd.inputGradient(parallel, g, inputs, outputs[0]) -> {}
+      case Conv2dWeightGradient g
+          when winograd.weightGradient(parallel, g, inputs, outputs[0]) -> {}
       default -> {
         return false;
       }

@@ -121,8 +121,7 @@ final class Products {
     return inputs.length == 3 ? CpuBackend.address(inputs[2]) : 0;
   }
 
-  private static Convolution.Form form(
-      int stride, int padding, Tensor x, int kh, int kw, Tensor y) {
+  static Convolution.Form form(int stride, int padding, Tensor x, int kh, int kw, Tensor y) {
     return new Convolution.Form(
         x.dim(0), x.dim(1), x.dim(2), x.dim(3), kh, kw, y.dim(1), y.dim(2), y.dim(3), stride,
         padding);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.CpuBackend.address;
+
+import java.lang.invoke.MethodHandle;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+
+/**
+ * Convolution with 3×3 kernels of stride 1 and both its gradients: {@code winograd.c}, {@code
+ * winograd_gradient.c}.
+ *
+ * <p>Tiles of 4×4 outputs take a quarter of a direct convolution's multiplications, tiles of 2×2 a
+ * half; the latter are taken for images where most of the larger tiles would hang over the edge.
+ * One NaN or infinity makes NaN of all outputs of the tiles that it is in.
+ */
+final class NativeWinograd {
+  /** Floats of a vector, or more: rows in scratch are rounded up to it. */
+  private static final int VECTOR = 16;
+
+  /** Input and output channels of a chunk of the filter's transform. */
+  private static final int SIDE = 32;
+
+  /** Floats of a chunk's tiles: they stay in the second level cache, beside the filters. */
+  private static final long NEAR = 300_000;
+
+  private static final int LEAST_TILES = 28;
+
+  /** Chunks that are wanted, so that threads end at about the same time. */
+  private static final int WANTED = 8;
+
+  /** Channels of a block of the weight's gradient; the sums of all its points stay near. */
+  private static final int BLOCK = 64;
+
+  /** Multiply-adds from which the transforms pay. */
+  private static final long LEAST_PRODUCTS = 1 << 20;
+
+  private final MethodHandle filter;
+  private final MethodHandle tiles;
+  private final MethodHandle weightGradient;
+  private final MethodHandle sum;
+
+  NativeWinograd(NativeLibrary library) {
+    filter = library.function("winograd_filter", "pllii" + "llllp");
+    tiles = library.function("winograd_tiles", "pppppp" + "llllli" + "llp");
+    weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
+    sum = library.function("winograd_sum", "pllpll");
+  }
+
+  /** Whether a convolution is of this kind, and large enough. */
+  static boolean fits(Convolution.Form f) {
+    return f.kh() == 3
+        && f.kw() == 3
+        && f.stride() == 1
+        && f.padding() <= 2
+        && (long) f.n() * f.oh() * f.ow() * f.cin() * f.cout() * f.taps() >= LEAST_PRODUCTS;
+  }
+
+  /** Inputs of a tile, one way: those of 4 or of 2 outputs, whatever multiplies less. */
+  private static int side(int h, int w) {
+    long large = 36L * ((h + 3) / 4) * ((w + 3) / 4);
+    long small = 16L * ((h + 1) / 2) * ((w + 1) / 2);
+    return large <= small ? 6 : 4;
+  }
+
+  private static int tiles(int t, int n, int h, int w) {
+    int m = t - 2;
+    return n * ((h + m - 1) / m) * ((w + m - 1) / m);
+  }
+
+  private static int rounded(int channels) {
+    return (channels + VECTOR - 1) / VECTOR * VECTOR;
+  }
+
+  /** Each of the three does nothing and returns false if the convolution does not fit. */
+  boolean forward(Parallel parallel, Conv2d op, Tensor[] inputs, Tensor y) {
+    Tensor weight = inputs[1];
+    Convolution.Form f =
+        Products.form(op.stride(), op.padding(), inputs[0], weight.dim(0), weight.dim(1), y);
+    if (!fits(f)) {
+      return false;
+    }
+    long[] added = new long[3];
+    if (inputs.length > 2) {
+      added[inputs[2].shape().rank() - 1] = address(inputs[2]);
+    }
+    if (inputs.length > 3) {
+      added[2] = address(inputs[3]);
+    }
+    convolve(
+        parallel,
+        new Images(f.n(), f.h(), f.w(), f.cin(), f.cout(), f.padding()),
+        false,
+        address(inputs[0]),
+        address(weight),
+        added,
+        address(y));
+    return true;
+  }
+
+  /** A convolution of dy with the kernel turned by 180 degrees and transposed. */
+  boolean inputGradient(Parallel parallel, Conv2dInputGradient op, Tensor[] inputs, Tensor dx) {
+    Tensor dy = inputs[0];
+    Tensor weight = inputs[1];
+    Convolution.Form f =
+        Products.form(op.stride(), op.padding(), dx, weight.dim(0), weight.dim(1), dy);
+    if (!fits(f)) {
+      return false;
+    }
+    convolve(
+        parallel,
+        new Images(f.n(), f.oh(), f.ow(), f.cout(), f.cin(), 2 - f.padding()),
+        true,
+        address(dy),
+        address(weight),
+        new long[3],
+        address(dx));
+    return true;
+  }
+
+  /** Images that go in, channels that come out. */
+  private record Images(int n, int h, int w, int cin, int cout, int padding) {
+    int oh() {
+      return h + 2 * padding - 2;
+    }
+
+    int ow() {
+      return w + 2 * padding - 2;
+    }
+  }
+
+  /** added: addresses of a bias [cout], a bias [n, cout] and a residual like y, or 0. */
+  private void convolve(
+      Parallel parallel, Images s, boolean turned, long x, long weight, long[] added, long y) {
+    int t = side(s.oh(), s.ow());
+    int points = t * t;
+    int wide = rounded(s.cin) + rounded(s.cout);
+    int all = tiles(t, s.n, s.oh(), s.ow());
+    long near = Math.max(LEAST_TILES, NEAR / points / wide);
+    int chunks = Math.clamp(all / LEAST_TILES, 1, (int) Math.max((all + near - 1) / near, WANTED));
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long u = scratch.takeFloats(points * ((long) s.cin * rounded(s.cout) + VECTOR));
+    int slices = (s.cin + SIDE - 1) / SIDE;
+    int panels = (s.cout + SIDE - 1) / SIDE;
+    long in = turned ? s.cout : s.cin;
+    long out = turned ? s.cin : s.cout;
+    int turn = turned ? 1 : 0;
+    parallel.forEach(
+        slices * panels,
+        i -> {
+          long first = i % slices * SIDE;
+          long end = Math.min(s.cin, first + SIDE);
+          long left = i / slices * SIDE;
+          long right = Math.min(s.cout, left + SIDE);
+          try {
+            filter.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
+    long floats = (all / chunks + 1L) * wide + 2L * VECTOR;
+    parallel.forEach(
+        chunks,
+        i -> {
+          Scratch mine = Scratch.mine();
+          long before = mine.mark();
+          long room = mine.takeFloats(points * floats + rounded(s.cin));
+          long first = (long) all * i / chunks;
+          long end = (long) all * (i + 1) / chunks;
+          try {
+            tiles.invokeExact(
+                x,
+                u,
+                added[0],
+                added[1],
+                added[2],
+                y,
+                (long) s.h,
+                (long) s.w,
+                (long) s.cin,
+                (long) s.cout,
+                (long) s.padding,
+                t,
+                first,
+                end,
+                room);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+          mine.release(before);
+        });
+    scratch.release(mark);
+  }
+
+  /** Blocks of channels and ranges of tiles, whose parts are added in their order. */
+  boolean weightGradient(
+      Parallel parallel, Conv2dWeightGradient op, Tensor[] inputs, Tensor dweight) {
+    Convolution.Form f =
+        Products.form(
+            op.stride(), op.padding(), inputs[0], dweight.dim(0), dweight.dim(1), inputs[1]);
+    if (!fits(f)) {
+      return false;
+    }
+    weightGradient(parallel, f, address(inputs[0]), address(inputs[1]), address(dweight));
+    return true;
+  }
+
+  private void weightGradient(
+      Parallel parallel, Convolution.Form f, long x, long dy, long dweight) {
+    int t = side(f.oh(), f.ow());
+    int points = t * t;
+    int all = tiles(t, f.n(), f.oh(), f.ow());
+    int inBlocks = (f.cin() + BLOCK - 1) / BLOCK;
+    int outBlocks = (f.cout() + BLOCK - 1) / BLOCK;
+    int pairs = inBlocks * outBlocks;
+    int ranges = Math.clamp((WANTED + pairs - 1) / pairs, 1, Math.max(1, all / LEAST_TILES));
+    int wide = rounded(Math.min(BLOCK, f.cin())) + rounded(Math.min(BLOCK, f.cout()));
+    long near = Math.max(LEAST_TILES, NEAR / points / wide);
+    long size = (long) f.taps() * f.cin() * f.cout();
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long parts = ranges == 1 ? dweight : scratch.takeFloats(ranges * size);
+    parallel.forEach(
+        pairs * ranges,
+        i -> {
+          int in = i % inBlocks;
+          int out = i / inBlocks % outBlocks;
+          int range = i / pairs;
+          long cinFirst = (long) f.cin() * in / inBlocks;
+          long coutFirst = (long) f.cout() * out / outBlocks;
+          long inputs = (long) f.cin() * (in + 1) / inBlocks - cinFirst;
+          long outputs = (long) f.cout() * (out + 1) / outBlocks - coutFirst;
+          Scratch mine = Scratch.mine();
+          long before = mine.mark();
+          long room =
+              mine.takeFloats(
+                  points * (inputs * rounded((int) outputs) + near * wide + 3L * VECTOR) + wide);
+          try {
+            weightGradient.invokeExact(
+                x,
+                dy,
+                parts + 4 * range * size,
+                (long) f.h(),
+                (long) f.w(),
+                (long) f.cin(),
+                (long) f.cout(),
+                (long) f.padding(),
+                t,
+                (long) all * range / ranges,
+                (long) all * (range + 1) / ranges,
+                near,
+                cinFirst,
+                inputs,
+                coutFirst,
+                outputs,
+                room);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+          mine.release(before);
+        });
+    if (ranges > 1) {
+      int pieces = Math.clamp(size >> 14, 1, WANTED);
+      parallel.forEach(
+          pieces,
+          i -> {
+            try {
+              sum.invokeExact(
+                  parts, (long) ranges, size, dweight, size * i / pieces, size * (i + 1) / pieces);
+            } catch (Throwable e) {
+              throw NativeLibrary.failure(e);
+            }
+          });
+    }
+    scratch.release(mark);
+  }
+}
