@@ -5,6 +5,10 @@ import reverie.tensor.Tensor;
 
 /**
  * What a diffusion model is to everything in this package: a network that looks at a noised sample.
+ *
+ * <p>It must depend on its arguments and the values of tensors alone, not on a counter or a
+ * generator of its own: it is called once for a whole chain if it can be {@linkplain
+ * reverie.tensor.Captured captured}.
  */
 @FunctionalInterface
 public interface Denoiser {

@@ -53,19 +53,55 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
   }
 
   /**
+   * What a model is asked and what it should say.
+   *
+   * @param x noised samples {@code [n, …]}
+   * @param timesteps {@code [n]}
+   * @param target like x
+   * @param weights {@code [n]} of the samples' losses, or null for the plain loss
+   */
+  public record Question(Tensor x, Tensor timesteps, Tensor target, Tensor weights) {
+    /** The same with these weights {@code [n]}, times those that it had. */
+    public Question weighted(Tensor others) {
+      return new Question(x, timesteps, target, weights == null ? others : weights.mul(others));
+    }
+
+    /** The loss of each sample's answer: {@code [n]}. */
+    public Tensor perSample(Denoiser denoiser, Tensor context) {
+      int n = x.dim(0);
+      Tensor errors = denoiser.predict(x, timesteps, context).sub(target).square();
+      Tensor losses = errors.reshape(n, Math.toIntExact(errors.size() / n)).mean(1);
+      return weights == null ? losses : losses.mul(weights);
+    }
+  }
+
+  /**
+   * Noises samples.
+   *
+   * @param original clean samples {@code [n, …]}
+   */
+  public Question question(Tensor original, Draw draw) {
+    int[] t = draw.timesteps();
+    double[] values = Arrays.stream(t).asDoubleStream().toArray();
+    return new Question(
+        schedule.addNoise(original, draw.noise(), t),
+        original.device().tensor(values, t.length),
+        target(original, draw),
+        Double.isInfinite(snrCap)
+            ? null
+            : original
+                .device()
+                .tensor(Arrays.stream(t).mapToDouble(this::weight).toArray(), t.length));
+  }
+
+  /**
    * The loss of each sample: {@code [n]}.
    *
    * @param original clean samples {@code [n, …]}
    * @param context {@code [n, tokens, dim]} or null
    */
   public Tensor perSample(Denoiser denoiser, Tensor original, Tensor context, Draw draw) {
-    int[] t = draw.timesteps();
-    int n = original.dim(0);
-    Tensor x = schedule.addNoise(original, draw.noise(), t);
-    Tensor timesteps = original.device().tensor(Arrays.stream(t).asDoubleStream().toArray(), n);
-    Tensor errors = denoiser.predict(x, timesteps, context).sub(target(original, draw)).square();
-    Tensor losses = errors.reshape(n, Math.toIntExact(errors.size() / n)).mean(1);
-    return Double.isInfinite(snrCap) ? losses : losses.mul(Rows.column(losses, t, this::weight));
+    return question(original, draw).perSample(denoiser, context);
   }
 
   /** The mean over the samples of {@link #perSample}. */

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
-import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import reverie.diffusion.ChainPosition.Factor;
 import reverie.tensor.DType;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -60,7 +58,7 @@ public final class ReversePolicy {
    *
    * @param mean like x_t
    * @param sigma {@code [n]}
-   * @param steps the step of each sample
+   * @param steps the step of each sample; none if they are not known, see {@link ChainPosition}
    */
   public record Step(Tensor mean, Tensor sigma, int[] steps) {}
 
@@ -241,9 +239,17 @@ public final class ReversePolicy {
    * @param steps one for each sample of x, or one for all
    */
   public Tensor timesteps(Tensor x, int... steps) {
-    int[] each = Rows.perSample("reverse policy", x, steps);
-    return x.device()
-        .tensor(Arrays.stream(each).mapToDouble(grid::timestep).toArray(), each.length);
+    return position(x, steps).timesteps();
+  }
+
+  /**
+   * The numbers of these steps for a batch.
+   *
+   * @param steps one for each sample of x, or one for all
+   */
+  public ChainPosition position(Tensor x, int... steps) {
+    return ChainPosition.of(
+        x.device(), grid, coefficients, Rows.perSample("reverse policy", x, steps));
   }
 
   /**
@@ -254,31 +260,29 @@ public final class ReversePolicy {
    * @param steps one for each sample, or one for all
    */
   public Step step(Tensor x, Tensor output, int... steps) {
-    int[] each = Rows.perSample("reverse policy", x, steps);
-    Tensor mean;
-    if (!clips()) {
-      mean =
-          weighted(x, each, StepCoefficients::x)
-              .add(weighted(output, each, StepCoefficients::output));
-    } else {
-      mean = Rows.times(originalSample(x, output, each), each, s -> coefficients[s].clean());
-      for (Tensor direct : direct(x, output, each)) {
-        mean = mean.add(direct);
-      }
-    }
-    double[] sigma = Arrays.stream(each).mapToDouble(this::sigma).toArray();
-    return new Step(mean, x.device().tensor(sigma, sigma.length), each);
+    return step(x, output, position(x, steps));
   }
 
-  private List<Tensor> direct(Tensor x, Tensor output, int... each) {
-    List<Tensor> parts = new ArrayList<>();
-    if (Arrays.stream(each).anyMatch(s -> coefficients[s].direct() != 0)) {
-      parts.add(weighted(x, each, StepCoefficients::direct));
+  /** The distribution of the next latent, from numbers that are on the device already. */
+  public Step step(Tensor x, Tensor output, ChainPosition at) {
+    Tensor mean;
+    if (!clips()) {
+      mean = at.times(x, Factor.X).add(at.times(output, Factor.OUTPUT));
+    } else {
+      mean = at.times(originalSample(x, output, at), Factor.CLEAN);
+      if (uses(Factor.DIRECT)) {
+        mean = mean.add(at.times(x, Factor.DIRECT));
+      }
+      if (uses(Factor.DIRECT_OUTPUT)) {
+        mean = mean.add(at.times(output, Factor.DIRECT_OUTPUT));
+      }
     }
-    if (Arrays.stream(each).anyMatch(s -> coefficients[s].directOutput() != 0)) {
-      parts.add(weighted(output, each, StepCoefficients::directOutput));
-    }
-    return parts;
+    return new Step(mean, at.sigma(), at.steps());
+  }
+
+  /** Whether a factor is other than 0 anywhere in the chain. */
+  private boolean uses(Factor factor) {
+    return Arrays.stream(coefficients).anyMatch(step -> factor.of(step) != 0);
   }
 
   /**
@@ -287,10 +291,11 @@ public final class ReversePolicy {
    * @param steps one for each sample, or one for all
    */
   public Tensor originalSample(Tensor x, Tensor output, int... steps) {
-    int[] each = Rows.perSample("reverse policy", x, steps);
-    Tensor original =
-        weighted(x, each, StepCoefficients::original)
-            .add(weighted(output, each, StepCoefficients::originalOutput));
+    return originalSample(x, output, position(x, steps));
+  }
+
+  private Tensor originalSample(Tensor x, Tensor output, ChainPosition at) {
+    Tensor original = at.times(x, Factor.ORIGINAL).add(at.times(output, Factor.ORIGINAL_OUTPUT));
     return clips() ? original.clamp(-clipRange, clipRange) : original;
   }
 
@@ -306,8 +311,17 @@ public final class ReversePolicy {
       return stored(mean);
     }
     int[] dims = mean.shape().dims();
-    Tensor noise = Rng.normalRows(mean.device(), rows, Arrays.copyOfRange(dims, 1, dims.length));
-    return stored(mean.add(Rows.times(noise, step.steps(), this::sigma)));
+    return sample(
+        step, Rng.normalRows(mean.device(), rows, Arrays.copyOfRange(dims, 1, dims.length)));
+  }
+
+  /**
+   * The next latents that this noise makes, as they are stored.
+   *
+   * @param noise standard normal, like the mean
+   */
+  public Tensor sample(Step step, Tensor noise) {
+    return stored(step.mean().add(noise.mul(Rows.column(noise, step.sigma()))));
   }
 
   /** Latents rounded to the type in which they are stored. */
@@ -363,9 +377,5 @@ public final class ReversePolicy {
             "ask for decisions() only");
       }
     }
-  }
-
-  private Tensor weighted(Tensor x, int[] steps, ToDoubleFunction<StepCoefficients> weight) {
-    return Rows.times(x, steps, s -> weight.applyAsDouble(coefficients[s]));
   }
 }

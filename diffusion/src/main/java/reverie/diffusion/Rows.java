@@ -19,6 +19,14 @@ final class Rows {
     return batch.device().tensor(values, dims);
   }
 
+  /** A number per sample {@code [n]} as {@code [n, 1, …]}. */
+  static Tensor column(Tensor batch, Tensor values) {
+    int[] dims = new int[batch.shape().rank()];
+    Arrays.fill(dims, 1);
+    dims[0] = values.dim(0);
+    return values.reshape(dims);
+  }
+
   /** Each sample times {@code value(index)}. */
   static Tensor times(Tensor batch, int[] indices, IntToDoubleFunction value) {
     return batch.mul(column(batch, indices, value));

@@ -6,9 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import reverie.tensor.Device;
+import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.Copy;
 
 /**
  * Walks the reverse chain from x_T to x_0. All randomness of a sample comes from one {@link Rng} of
@@ -54,18 +56,21 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
    * @throws CancellationException if the thread is interrupted
    */
   public Trajectory rollout(Denoiser denoiser, Tensor context, Rng[] rows, int... sampleDims) {
+    try (SamplingStep step = new SamplingStep(policy, device, denoiser)) {
+      return rollout(step, context, rows, sampleDims);
+    }
+  }
+
+  /** The same with a step that is kept from batch to batch. */
+  public Trajectory rollout(SamplingStep step, Tensor context, Rng[] rows, int... sampleDims) {
     List<Tensor> latents = new ArrayList<>();
     Tensor[] logProbs = new Tensor[policy.steps()];
-    Tensor x = start(rows, sampleDims);
-    latents.add(x);
+    latents.add(start(rows, sampleDims));
     for (int i = 0; i < policy.steps(); i++) {
       try (Scope scope = Scope.open("sampler step " + i)) {
-        ReversePolicy.Step step = look(denoiser, x, context, i);
-        x = scope.keep(policy.sample(step, noise(rows, i)));
-        latents.add(x);
-        if (policy.isDecision(i)) {
-          logProbs[i] = scope.keep(policy.logProb(x, step));
-        }
+        SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows);
+        latents.add(scope.keep(copy(drawn.latents())));
+        logProbs[i] = drawn.logProb() == null ? null : scope.keep(copy(drawn.logProb()));
       }
       progress.stepped(i + 1, policy.steps());
     }
@@ -74,26 +79,36 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
 
   /** Like {@link #rollout}, but only the finished samples {@code [n, sampleDims…]} are kept. */
   public Tensor sample(Denoiser denoiser, Tensor context, Rng[] rows, int... sampleDims) {
-    try (Scope all = Scope.open("sampler")) {
+    try (Scope all = Scope.open("sampler");
+        SamplingStep step = new SamplingStep(policy, device, denoiser)) {
       Tensor x = start(rows, sampleDims);
       for (int i = 0; i < policy.steps(); i++) {
-        Tensor next;
-        try (Scope scope = Scope.open("sampler step " + i)) {
-          next = scope.keep(policy.sample(look(denoiser, x, context, i), noise(rows, i)));
+        try (Scope _ = Scope.open("sampler step " + i)) {
+          x.assign(draw(step, i, x, context, rows).latents());
         }
-        x = next;
         progress.stepped(i + 1, policy.steps());
       }
       return all.keep(x);
     }
   }
 
-  private ReversePolicy.Step look(Denoiser denoiser, Tensor x, Tensor context, int step) {
+  private SamplingStep.Drawn draw(
+      SamplingStep step, int index, Tensor x, Tensor context, Rng[] rows) {
     if (Thread.currentThread().isInterrupted()) {
       throw new CancellationException(
-          "sampling was interrupted before step " + step + " of " + policy.steps());
+          "sampling was interrupted before step " + index + " of " + policy.steps());
     }
-    return policy.step(x, denoiser.predict(x, policy.timesteps(x, step), context), step);
+    int[] dims = x.shape().dims();
+    Tensor noise =
+        policy.isDecision(index)
+            ? Rng.normalRows(device, noise(rows, index), Arrays.copyOfRange(dims, 1, dims.length))
+            : null;
+    return step.draw(index, x, noise, context);
+  }
+
+  /** Out of the memory of the step, which is used again. */
+  private static Tensor copy(Tensor t) {
+    return Ops.apply(new Copy(), t);
   }
 
   private Tensor start(Rng[] rows, int... sampleDims) {

@@ -45,7 +45,11 @@ class CpuTest {
           Tensor tokens = h.reshape(n, x.dim(1) * x.dim(2), 16);
           Tensor seen =
               Ops.attention(
-                  tokens, Ops.linear(context, key, null), Ops.linear(context, value, null), 0.25);
+                  tokens,
+                  Ops.linear(context, key, null),
+                  Ops.linear(context, value, null),
+                  1,
+                  0.25);
           return Ops.conv2d(h.add(seen.reshape(h.shape().dims())), out, null, 1, 1);
         };
     return new Guidance(plain, 3, weights.fork(5).normal(DEVICE, 1, 5, 12));

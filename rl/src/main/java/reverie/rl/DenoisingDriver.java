@@ -2,12 +2,8 @@
 package reverie.rl;
 
 import java.util.Arrays;
-import java.util.List;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
-import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
-import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.DenoisingLoss;
 import reverie.rl.objective.DenoisingObjective;
 import reverie.tensor.Rng;
@@ -21,6 +17,7 @@ import reverie.tensor.Tensor;
  */
 final class DenoisingDriver implements Driver {
   private final Policy policy;
+  private final DenoisingGradient gradient;
   private final DenoisingLoss loss;
   private final int draws;
   private final double[] weights;
@@ -28,16 +25,17 @@ final class DenoisingDriver implements Driver {
   private final Rollout rollout;
   private final Diagnostics diagnostics;
   private final IntConsumer progress;
-  private final List<Tensor> roots;
 
   DenoisingDriver(
       Policy policy,
       DenoisingObjective objective,
+      DenoisingGradient gradient,
       TrainerSettings settings,
       Rollout rollout,
       Diagnostics diagnostics,
       IntConsumer progress) {
     this.policy = policy;
+    this.gradient = gradient;
     this.rollout = rollout;
     this.diagnostics = diagnostics;
     this.progress = progress;
@@ -48,7 +46,6 @@ final class DenoisingDriver implements Driver {
     batchSize = settings.trainingBatch();
     weights = objective.weights(rollout.texts(), rollout.rewards());
     diagnostics.weighted(weights);
-    roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
   }
 
   @Override
@@ -57,7 +54,7 @@ final class DenoisingDriver implements Driver {
   }
 
   @Override
-  public void accumulate(int[] samples, Rng rng, GradientAccumulator gradients) {
+  public void accumulate(int[] samples, Rng rng) {
     int[] weighted = IntStream.of(samples).filter(sample -> weights[sample] > 0).toArray();
     progress.accept((samples.length - weighted.length) * draws);
     for (int draw = 0; draw < draws; draw++) {
@@ -69,24 +66,19 @@ final class DenoisingDriver implements Driver {
         Rng[] rows =
             IntStream.of(batch).mapToObj(sample -> rng.fork(sample, number)).toArray(Rng[]::new);
         try (Scope _ = Scope.open("denoising")) {
-          differentiate(batch, rows, samples.length * draws, gradients);
+          differentiate(batch, rows, samples.length * draws);
         }
         progress.accept(batch.length);
       }
     }
   }
 
-  private void differentiate(int[] batch, Rng[] rows, int total, GradientAccumulator gradients) {
+  private void differentiate(int[] batch, Rng[] rows, int total) {
     Tensor original = rollout.finished(batch);
-    Tensor contexts = rollout.contexts(batch);
-    DenoisingLoss.Draw draw = loss.draw(original, rows);
     double[] share = IntStream.of(batch).mapToDouble(sample -> weights[sample] / total).toArray();
-    Tensor shares = policy.device().tensor(share, share.length);
-    Tape.Result result =
-        Tape.run(
-            roots,
-            () -> loss.perSample(policy.denoiser(), original, contexts, draw).mul(shares).sum());
-    gradients.add(result);
-    diagnostics.lost(result.loss().item());
+    DenoisingLoss.Question question =
+        loss.question(original, loss.draw(original, rows))
+            .weighted(policy.device().tensor(share, share.length));
+    diagnostics.lost(gradient.add(question, rollout.contexts(batch)).item());
   }
 }

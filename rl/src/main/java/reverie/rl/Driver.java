@@ -2,7 +2,6 @@
 package reverie.rl;
 
 import java.util.concurrent.CancellationException;
-import reverie.autograd.optim.GradientAccumulator;
 import reverie.tensor.Rng;
 
 /**
@@ -16,7 +15,7 @@ interface Driver {
    * @param samples numbers of samples of the rollout
    * @param rng for this update
    */
-  void accumulate(int[] samples, Rng rng, GradientAccumulator gradients);
+  void accumulate(int[] samples, Rng rng);
 
   /** Backward passes' worth of items (decisions or denoising losses) per sample and pass. */
   int itemsPerSample();

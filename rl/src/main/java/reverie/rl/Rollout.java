@@ -10,6 +10,7 @@ import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import reverie.diffusion.Decoding;
 import reverie.diffusion.Sampler;
+import reverie.diffusion.SamplingStep;
 import reverie.diffusion.Trajectory;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.RewardBatch;
@@ -82,13 +83,31 @@ public final class Rollout {
       int batch,
       RewardRunner rewards,
       IntConsumer sampled) {
+    try (SamplingStep step = step(policy)) {
+      return draw(policy, step, prompts, rng, batch, rewards, sampled);
+    }
+  }
+
+  /** A step of the policy's chain, to be kept from epoch to epoch. */
+  static SamplingStep step(Policy policy) {
+    return new SamplingStep(policy.process(), policy.device(), policy.denoiser());
+  }
+
+  static Rollout draw(
+      Policy policy,
+      SamplingStep step,
+      List<Prompt> prompts,
+      Rng rng,
+      int batch,
+      RewardRunner rewards,
+      IntConsumer sampled) {
     Rollout rollout = new Rollout(policy, prompts);
     Rng[] rows = rows(prompts, rng);
     var sampler = new Sampler(policy.process(), policy.device());
     List<RewardRunner.Pending> pending = new ArrayList<>();
     for (int from = 0; from < prompts.size(); from += batch) {
       int to = Math.min(from + batch, prompts.size());
-      pending.add(rewards.submit(rollout.draw(sampler, rows, from, to)));
+      pending.add(rewards.submit(rollout.draw(sampler, step, rows, from, to)));
       sampled.accept(to);
     }
     rollout.rewards =
@@ -103,12 +122,12 @@ public final class Rollout {
         .toArray(Rng[]::new);
   }
 
-  private RewardBatch draw(Sampler sampler, Rng[] rows, int from, int to) {
+  private RewardBatch draw(Sampler sampler, SamplingStep step, Rng[] rows, int from, int to) {
     float[] pictures;
     try (Scope _ = Scope.open("rollout batch")) {
       Trajectory trajectory =
           sampler.rollout(
-              policy.denoiser(),
+              step,
               contexts(IntStream.range(from, to).toArray()),
               Arrays.copyOfRange(rows, from, to),
               policy.height(),
@@ -119,10 +138,10 @@ public final class Rollout {
             .slice(0, row(from, index), row(to, index))
             .assign(trajectory.latents().get(index).reshape(to - from, latents.dim(1)));
       }
-      for (int step : policy.process().decisions()) {
-        double[] values = trajectory.logProb(step).toDoubles();
+      for (int decision : policy.process().decisions()) {
+        double[] values = trajectory.logProb(decision).toDoubles();
         for (int i = from; i < to; i++) {
-          logProbs[i][step] = values[i - from];
+          logProbs[i][decision] = values[i - from];
         }
       }
       pictures = Decoding.unit(trajectory.result()).toFloats();

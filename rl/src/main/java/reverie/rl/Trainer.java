@@ -17,6 +17,7 @@ import reverie.autograd.optim.Ema;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
 import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SamplingStep;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.objective.DenoisingObjective;
 import reverie.rl.objective.Objective;
@@ -26,6 +27,7 @@ import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
+import reverie.tensor.Repeated;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -64,6 +66,10 @@ public final class Trainer implements AutoCloseable {
   private final AdamW optimiser;
   private final Ema ema;
   private final Rng root;
+  private final SamplingStep sampling;
+  private final Repeated optimisation;
+  private StepGradient stepGradient;
+  private DenoisingGradient denoisingGradient;
   private int epoch;
   private long updates;
   private long rewardQueries;
@@ -123,6 +129,13 @@ public final class Trainer implements AutoCloseable {
     optimiser = new AdamW(policy.parameters().trainable(), settings.optimiser());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
+    sampling = Rollout.step(policy);
+    optimisation = new Repeated(policy.device(), _ -> optimise());
+    switch (objective) {
+      case StepObjective steps ->
+          stepGradient = new StepGradient(policy, steps, settings.klWeight(), gradients);
+      case DenoisingObjective _ -> denoisingGradient = new DenoisingGradient(policy, gradients);
+    }
   }
 
   /** Epochs finished so far. */
@@ -203,7 +216,8 @@ public final class Trainer implements AutoCloseable {
           clock.sampled = System.nanoTime();
           listener.sampled(epoch, done, drawn.size());
         };
-    Rollout rollout = Rollout.draw(policy, drawn, rng, settings.samplingBatch(), rewards, sampled);
+    Rollout rollout =
+        Rollout.draw(policy, sampling, drawn, rng, settings.samplingBatch(), rewards, sampled);
     clock.scored = System.nanoTime();
     return rollout;
   }
@@ -227,9 +241,11 @@ public final class Trainer implements AutoCloseable {
     Driver driver =
         switch (objective) {
           case StepObjective steps ->
-              new StepDriver(policy, steps, settings, rollout, advantage, diagnostics, progress);
+              new StepDriver(
+                  policy, steps, stepGradient, settings, rollout, advantage, diagnostics, progress);
           case DenoisingObjective denoising ->
-              new DenoisingDriver(policy, denoising, settings, rollout, diagnostics, progress);
+              new DenoisingDriver(
+                  policy, denoising, denoisingGradient, settings, rollout, diagnostics, progress);
         };
     total[0] = rollout.size() * driver.itemsPerSample() * settings.passes();
     int share = rollout.size() / settings.updatesPerEpoch();
@@ -239,7 +255,7 @@ public final class Trainer implements AutoCloseable {
       for (int from = 0; from < order.length; from += share) {
         int[] samples = Arrays.copyOfRange(order, from, from + share);
         gradients.clear();
-        driver.accumulate(samples, rng.fork(from), gradients);
+        driver.accumulate(samples, rng.fork(from));
         if (pass == 0 && from == 0) {
           requireRatioOne(diagnostics.firstDeviation());
         }
@@ -249,16 +265,38 @@ public final class Trainer implements AutoCloseable {
   }
 
   private void update(Diagnostics diagnostics) {
-    double norm = gradients.norm();
-    double factor = GradientAccumulator.clipFactor(norm, settings.gradientClip());
-    double rate =
-        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates);
-    optimiser.step(gradients::gradient, rate, factor);
+    optimiser.advance(
+        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates));
     if (ema != null) {
-      ema.update();
+      ema.advance();
+    }
+    try (Scope _ = Scope.open("update")) {
+      diagnostics.updated(gradients.requireFinite(optimisation.run().getFirst()));
     }
     updates++;
-    diagnostics.updated(norm);
+  }
+
+  /** Everything of an update that is the same every time; gives the gradient's norm. */
+  private Tensor[] optimise() {
+    Tensor norm = gradients.norm();
+    optimiser.apply(
+        gradients::gradient, GradientAccumulator.clipFactor(norm, settings.gradientClip()));
+    if (ema != null) {
+      ema.apply();
+    }
+    return new Tensor[] {norm};
+  }
+
+  /**
+   * Why a part of the work cannot be {@linkplain reverie.tensor.Captured captured} and runs slower
+   * than it could: a denoiser or an objective that looks at values. Empty if all can, or as long as
+   * nothing ran.
+   */
+  public Optional<String> obstacle() {
+    return sampling
+        .obstacle()
+        .or(() -> stepGradient == null ? Optional.empty() : stepGradient.obstacle())
+        .or(() -> denoisingGradient == null ? Optional.empty() : denoisingGradient.obstacle());
   }
 
   private void requireRatioOne(double deviation) {
@@ -409,6 +447,14 @@ public final class Trainer implements AutoCloseable {
   @Override
   public void close() {
     rewards.close();
+    sampling.close();
+    optimisation.close();
+    if (stepGradient != null) {
+      stepGradient.close();
+    }
+    if (denoisingGradient != null) {
+      denoisingGradient.close();
+    }
     gradients.close();
     optimiser.close();
     if (ema != null) {

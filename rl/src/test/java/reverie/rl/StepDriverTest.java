@@ -94,7 +94,7 @@ class StepDriverTest {
   void aFractionOfTheStepsIsDrawnPerSample() {
     withRollout(rollout -> {
       TrainerSettings some = TrainerSettings.defaults().but(it -> it.stepFraction = 0.6);
-      var driver = driver(rollout, new DdpoScoreFunction(), some, new Diagnostics());
+      var driver = driver(rollout, new DdpoScoreFunction(), null, some, new Diagnostics());
       assertEquals(3, driver.itemsPerSample());
       List<double[]> part = stepByStep(rollout, new DdpoScoreFunction(), some, new Diagnostics());
       List<double[]> all =
@@ -158,15 +158,22 @@ class StepDriverTest {
   }
 
   private StepDriver driver(
-      Rollout rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
-    return new StepDriver(policy, objective, settings, rollout, ADVANTAGES, diagnostics, _ -> {});
+      Rollout rollout,
+      StepObjective objective,
+      StepGradient gradient,
+      TrainerSettings settings,
+      Diagnostics diagnostics) {
+    return new StepDriver(
+        policy, objective, gradient, settings, rollout, ADVANTAGES, diagnostics, _ -> {});
   }
 
   private List<double[]> stepByStep(
       Rollout rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
     List<double[]> gradient = new ArrayList<>();
-    try (var sums = new GradientAccumulator(policy.parameters().trainable())) {
-      driver(rollout, objective, settings, diagnostics).accumulate(ALL, Rng.of(1), sums);
+    try (var sums = new GradientAccumulator(policy.parameters().trainable());
+        var pass = new StepGradient(policy, objective, settings.klWeight(), sums)) {
+      driver(rollout, objective, pass, settings, diagnostics).accumulate(ALL, Rng.of(1));
+      assertTrue(pass.obstacle().isEmpty());
       for (Parameter p : policy.parameters().trainable()) {
         gradient.add(sums.gradient(p).toDoubles());
       }

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.GroupAdvantages;
@@ -29,6 +30,7 @@ import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
 
 class TrainerTest {
@@ -119,14 +121,13 @@ class TrainerTest {
   @Test
   void aModelThatAnswersDifferentlyInTrainingIsRefused() {
     Policy policy = model.policy(1, 2);
-    int[] calls = {0};
     Policy fickle =
         new Policy(
             policy.process(),
             policy.prediction(),
             (x, t, c) -> {
               var output = policy.denoiser().predict(x, t, c);
-              return calls[0]++ < 15 ? output : output.mul(1.01);
+              return Interpreter.current() instanceof Tape ? output.mul(1.01) : output;
             },
             null,
             policy.parameters(),

@@ -71,7 +71,8 @@ class UnbiasednessTest {
     TrainerSettings settings = TrainerSettings.defaults().but(it -> it.trainingBatch = SAMPLES);
     try (Scope _ = Scope.open("batch");
         var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30));
-        var gradients = new GradientAccumulator(gaussian.parameters.trainable())) {
+        var gradients = new GradientAccumulator(gaussian.parameters.trainable());
+        var pass = new StepGradient(gaussian.policy, objective, 0, gradients)) {
       gaussian.bias(old);
       Rollout rollout =
           Rollout.draw(gaussian.policy, prompts, Rng.of(1).fork(batch), SAMPLES, rewards, _ -> {});
@@ -80,10 +81,17 @@ class UnbiasednessTest {
           Arrays.stream(rollout.rewards()).map(r -> r - gaussian.chain.mean(old)).toArray();
       var driver =
           new StepDriver(
-              gaussian.policy, objective, settings, rollout, centred, new Diagnostics(), _ -> {});
+              gaussian.policy,
+              objective,
+              pass,
+              settings,
+              rollout,
+              centred,
+              new Diagnostics(),
+              _ -> {});
       assertEquals(GaussianPolicy.STEPS, driver.itemsPerSample());
       int[] all = java.util.stream.IntStream.range(0, SAMPLES).toArray();
-      driver.accumulate(all, Rng.of(2), gradients);
+      driver.accumulate(all, Rng.of(2));
       return Arrays.stream(gradients.gradient(gaussian.biases).toDoubles())
           .map(g -> -g * GaussianPolicy.STEPS)
           .toArray();

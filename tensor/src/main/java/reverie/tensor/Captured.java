@@ -39,6 +39,15 @@ import reverie.tensor.spi.Replay;
  * that interpreter.
  */
 public final class Captured implements AutoCloseable {
+  /** Why a function cannot be captured: it needs values before there are any. */
+  public static final class Refusal extends ReverieException {
+    private static final long serialVersionUID = 1;
+
+    Refusal(String message, String hint) {
+      super(message, hint);
+    }
+  }
+
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
   private final List<Tensor> outside;
@@ -99,7 +108,7 @@ public final class Captured implements AutoCloseable {
    * Captures what {@code step} does, without doing it.
    *
    * @param step returns the tensors to read after a run
-   * @throws ReverieException if the step reads values, uploads some, or works on another device
+   * @throws Refusal if the step reads values, uploads or draws some, or works on another device
    */
   public static Captured of(Device device, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {

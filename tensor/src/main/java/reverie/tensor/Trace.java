@@ -42,39 +42,46 @@ final class Trace extends Direct {
   @Override
   void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
     if (backend != device.backend()) {
-      throw new ReverieException(
+      throw new Captured.Refusal(
           "captured step: expected every operation on "
               + device
               + ", got "
               + op.name()
               + " on "
-              + outputs[0].device());
+              + outputs[0].device(),
+          "move the tensors to one device, or capture each device's part");
     }
     steps.add(
         new Step(op, inputs.clone(), outputs.clone(), backend.scratchBytes(op, inputs, outputs)));
   }
 
   static void refuseUpload(String operation) {
-    if (ACTIVE.isBound()) {
-      throw new ReverieException(
-          operation + ": values of the host would be the same in every run of a captured step",
-          "make the tensor outside, before; between runs change it with assign");
-    }
+    refuse(
+        operation + ": values of the host would be the same in every run of a captured step",
+        "make the tensor outside, before; between runs change it with assign");
   }
 
   static void refuseDownload(TensorType type) {
-    if (ACTIVE.isBound()) {
-      throw new ReverieException(
-          "captured step: the values of " + type + " were read, but nothing is computed yet",
-          "let the step return the tensor and read it after run(); decide with Ops.where inside");
-    }
+    refuse(
+        "captured step: the values of " + type + " were read, but nothing is computed yet",
+        "let the step return the tensor and read it after run(); decide with Ops.where inside");
+  }
+
+  static void refuseRandom() {
+    refuse(
+        "rng: random numbers would be the same in every run of a captured step",
+        "draw them outside, before, and change them with assign between runs");
   }
 
   static void refuseReplay() {
+    refuse(
+        "captured step: expected no captured step inside another",
+        "call the function of the inner step instead");
+  }
+
+  private static void refuse(String what, String hint) {
     if (ACTIVE.isBound()) {
-      throw new ReverieException(
-          "captured step: expected no captured step inside another",
-          "call the function of the inner step instead");
+      throw new Captured.Refusal(what, hint);
     }
   }
 }

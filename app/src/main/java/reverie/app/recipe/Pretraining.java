@@ -26,6 +26,7 @@ import reverie.autograd.optim.LearningRate;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
+import reverie.tensor.Repeated;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -53,7 +54,7 @@ public final class Pretraining {
   private final Rng rng;
 
   /** What is trained: the model on its weights, their average and the optimiser. */
-  private record Trained(UNet model, TrainingCheckpoint state, GradientAccumulator gradients) {}
+  private record Trained(TrainingCheckpoint state, GradientAccumulator gradients, Repeated step) {}
 
   /**
    * Prepares a run.
@@ -104,10 +105,11 @@ public final class Pretraining {
                   .formatted(parameters.count(), training.size(), heldOut.size()));
       try (Ema ema = new Ema(parameters, config.emaDecay(), true);
           AdamW optimizer = new AdamW(parameters.trainable(), options);
-          GradientAccumulator gradients = new GradientAccumulator(parameters.trainable())) {
+          GradientAccumulator gradients = new GradientAccumulator(parameters.trainable());
+          Repeated step = step(model, ema, optimizer, gradients)) {
         UNet average = new UNet(shape, ema.parameters());
         TrainingCheckpoint state = new TrainingCheckpoint(parameters, ema, optimizer);
-        train(new Trained(model, state, gradients), training, average, results);
+        train(new Trained(state, gradients, step), training, average, results);
         Path folder = run.resolve(MODEL);
         new ModelFolder(average, scheduler, encoder.identity()).write(folder);
         results.finish(average::forward, scheduler);
@@ -161,36 +163,41 @@ public final class Pretraining {
 
   private record Step(double loss, double norm, double rate) {}
 
+  /** All of a step that is the same every time; it gives the loss and the gradient's norm. */
+  private Repeated step(UNet model, Ema ema, AdamW optimizer, GradientAccumulator gradients) {
+    List<Tensor> weights = model.parameters().trainable().stream().map(Parameter::value).toList();
+    double largest = config.optimizer().clipNorm();
+    return new Repeated(
+        device,
+        in -> {
+          var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
+          Tape.Result result =
+              Tape.run(weights, () -> question.perSample(model::forward, in[4]).mean());
+          gradients.clear();
+          gradients.add(result);
+          Tensor norm = gradients.norm();
+          optimizer.apply(
+              gradients::gradient,
+              largest == 0 ? device.scalar(1) : GradientAccumulator.clipFactor(norm, largest));
+          ema.apply();
+          return new Tensor[] {result.loss(), norm};
+        });
+  }
+
   /** One optimiser step, the one that follows {@code done} others. */
   private Step step(Trained trained, DenoisingBatches batches, long done) {
-    GradientAccumulator gradients = trained.gradients;
-    List<Tensor> weights =
-        trained.state.parameters().trainable().stream().map(Parameter::value).toList();
     double rate =
         LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())
             .warmedUp(config.warmup())
             .at(done);
     try (Scope _ = Scope.open("training step")) {
       DenoisingBatches.Batch batch = batches.at(done, scheduler.trainSteps(), device);
-      DenoisingLoss loss = DenoisingLoss.of(scheduler);
-      Tape.Result result =
-          Tape.run(
-              weights,
-              () ->
-                  loss.mean(trained.model::forward, batch.images(), batch.context(), batch.draw()));
-      gradients.clear();
-      gradients.add(result);
-      double norm = gradients.norm();
-      double largest = config.optimizer().clipNorm();
-      trained
-          .state
-          .optimizer()
-          .step(
-              gradients::gradient,
-              rate,
-              largest == 0 ? 1 : GradientAccumulator.clipFactor(norm, largest));
-      trained.state.ema().update();
-      return new Step(result.loss().item(), norm, rate);
+      DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.images(), batch.draw());
+      trained.state.optimizer().advance(rate);
+      trained.state.ema().advance();
+      List<Tensor> out =
+          trained.step.run(q.x(), q.timesteps(), q.target(), q.weights(), batch.context());
+      return new Step(out.getFirst().item(), trained.gradients.requireFinite(out.getLast()), rate);
     }
   }
 }

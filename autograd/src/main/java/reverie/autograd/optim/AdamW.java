@@ -54,6 +54,8 @@ public final class AdamW implements AutoCloseable {
   private final Scope scope = Scope.detached("adamw");
   private final Map<Parameter, Moments> moments = new LinkedHashMap<>();
   private final Tensor control;
+  private final Tensor rates;
+  private final Tensor factor;
   private long steps;
 
   /** Moments of zero for each of these parameters. */
@@ -70,6 +72,8 @@ public final class AdamW implements AutoCloseable {
         moments.put(p, new Moments(zeros(p), zeros(p)));
       }
       control = scope.adopt(parameters.iterator().next().value().device().zeros(4));
+      rates = control.slice(0, 0, 3);
+      factor = control.slice(0, 3, 4);
     }
   }
 
@@ -85,24 +89,36 @@ public final class AdamW implements AutoCloseable {
    */
   public void step(
       Function<Parameter, Tensor> gradient, double learningRate, double gradientFactor) {
-    steps++;
     try (Scope _ = Scope.open("adamw step")) {
-      control.assign(
-          control
-              .device()
-              .tensor(
-                  new double[] {
-                    learningRate,
-                    1 - Math.pow(options.beta1, steps),
-                    1 - Math.pow(options.beta2, steps),
-                    gradientFactor
-                  },
-                  4));
-      moments.forEach((p, m) -> {
-        Tensor[] state = {p.value(), m.first, m.second};
-        Ops.update(op, state, p.value(), gradient.apply(p), m.first, m.second, control);
-      });
+      advance(learningRate);
+      apply(gradient, control.device().scalar(gradientFactor));
     }
+  }
+
+  /**
+   * Begins a step: sets the numbers that differ from step to step. With {@link #apply} it is {@link
+   * #step} in two halves, of which the other can be captured.
+   */
+  public void advance(double learningRate) {
+    steps++;
+    rates.assign(
+        new double[] {
+          learningRate, 1 - Math.pow(options.beta1, steps), 1 - Math.pow(options.beta2, steps)
+        });
+  }
+
+  /**
+   * Changes every parameter by the step that was begun.
+   *
+   * @param gradient of a parameter, of its shape
+   * @param gradientFactor a scalar that multiplies all gradients
+   */
+  public void apply(Function<Parameter, Tensor> gradient, Tensor gradientFactor) {
+    factor.assign(gradientFactor.reshape(1));
+    moments.forEach((p, m) -> {
+      Tensor[] state = {p.value(), m.first, m.second};
+      Ops.update(op, state, p.value(), gradient.apply(p), m.first, m.second, control);
+    });
   }
 
   /** How many steps have been made. */

@@ -19,6 +19,8 @@ public final class Ema implements AutoCloseable {
   private final Parameters average;
   private final double decay;
   private final boolean warmUp;
+  private final Scope scope = Scope.detached("ema");
+  private final Tensor weight;
   private long updates;
 
   /** Starts at the present values. */
@@ -30,21 +32,35 @@ public final class Ema implements AutoCloseable {
     this.average = source.frozenCopy();
     this.decay = decay;
     this.warmUp = warmUp;
+    try (Scope _ = Scope.open("ema")) {
+      weight = scope.adopt(source.device().zeros(1));
+    }
   }
 
   /** Moves the average of what is trained towards the present values. */
   public void update() {
+    advance();
+    apply();
+  }
+
+  /**
+   * Begins an update: sets the weight that differs from update to update. With {@link #apply} it is
+   * {@link #update} in two halves, of which the other can be captured.
+   */
+  public void advance() {
     double d = warmUp ? Math.min(decay, (1.0 + updates) / (10.0 + updates)) : decay;
     updates++;
-    try (Scope _ = Scope.open("ema")) {
-      Tensor weight = source.device().full(1 - d, 1);
-      List<Parameter> now = source.all();
-      List<Parameter> averaged = average.all();
-      for (int i = 0; i < now.size(); i++) {
-        if (now.get(i).trainable()) {
-          Tensor a = averaged.get(i).value();
-          Ops.update(new Lerp(), new Tensor[] {a}, a, now.get(i).value(), weight);
-        }
+    weight.assign(new double[] {1 - d});
+  }
+
+  /** Moves the average by the update that was begun. */
+  public void apply() {
+    List<Parameter> now = source.all();
+    List<Parameter> averaged = average.all();
+    for (int i = 0; i < now.size(); i++) {
+      if (now.get(i).trainable()) {
+        Tensor a = averaged.get(i).value();
+        Ops.update(new Lerp(), new Tensor[] {a}, a, now.get(i).value(), weight);
       }
     }
   }
@@ -69,5 +85,6 @@ public final class Ema implements AutoCloseable {
   @Override
   public void close() {
     average.close();
+    scope.close();
   }
 }

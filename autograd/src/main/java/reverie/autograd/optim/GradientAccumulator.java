@@ -52,36 +52,43 @@ public final class GradientAccumulator implements AutoCloseable {
     return parts.get(parameter);
   }
 
+  /** The Euclidean norm of all gradients together, a scalar. */
+  public Tensor norm() {
+    return norm(all);
+  }
+
   /**
-   * The Euclidean norm of all gradients together.
+   * The norm as a number.
    *
+   * @param norm what {@link #norm} gave
    * @throws ReverieException if it is infinite or not a number, with the first parameter whose
    *     gradient is
    */
-  public double norm() {
-    double norm = norm(all);
-    if (Double.isFinite(norm)) {
-      return norm;
+  public double requireFinite(Tensor norm) {
+    double value = norm.item();
+    if (Double.isFinite(value)) {
+      return value;
     }
     String culprit = "";
     for (Map.Entry<Parameter, Tensor> part : parts.entrySet()) {
-      double own = norm(part.getValue());
+      double own = length(part.getValue());
       if (!Double.isFinite(own)) {
         culprit = ", first for " + part.getKey().name() + " (" + own + ")";
         break;
       }
     }
     throw new ReverieException(
-        "gradients: expected a finite norm, got " + norm + culprit,
+        "gradients: expected a finite norm, got " + value + culprit,
         "lower the learning rate or clip tighter, and look for NaN in inputs and rewards");
   }
 
   /**
-   * The factor that shortens a gradient of this norm to {@code largest}: 1 if it is no longer than
-   * that.
+   * The factor that shortens a gradient of this norm to {@code largest}, a scalar: 1 if it is no
+   * longer than that.
    */
-  public static double clipFactor(double norm, double largest) {
-    return norm <= largest ? 1 : largest / norm;
+  public static Tensor clipFactor(Tensor norm, double largest) {
+    Tensor most = norm.device().scalar(largest);
+    return most.div(norm.maximum(most));
   }
 
   /** Starts again from zero. */
@@ -89,9 +96,13 @@ public final class GradientAccumulator implements AutoCloseable {
     Ops.update(new Fill(all.device(), 0, all.shape()), new Tensor[] {all});
   }
 
-  private static double norm(Tensor t) {
+  private static Tensor norm(Tensor t) {
+    return t.square().sum().sqrt();
+  }
+
+  private static double length(Tensor t) {
     try (Scope _ = Scope.open("norm")) {
-      return Math.sqrt(t.square().sum().item());
+      return norm(t).item();
     }
   }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -18,6 +19,9 @@ import reverie.autograd.nn.Layout;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
+import reverie.tensor.Profile;
+import reverie.tensor.Repeated;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -123,9 +127,9 @@ class OptimTest {
       assertArrayEquals(new double[] {4, -8}, sum.gradient(p).toDoubles());
       assertArrayEquals(new double[] {2, 2, 2}, sum.gradient(q).toDoubles());
       assertEquals(q.shape(), sum.gradient(q).shape());
-      assertEquals(Math.sqrt(16 + 64 + 12), sum.norm(), 1e-12);
+      assertEquals(Math.sqrt(16 + 64 + 12), sum.norm().item(), 1e-12);
       sum.clear();
-      assertEquals(0, sum.norm());
+      assertEquals(0, sum.norm().item());
     }
   }
 
@@ -136,15 +140,67 @@ class OptimTest {
       sum.add(
           Tape.run(
               List.of(p.value(), q.value()), () -> p.value().log().sum().add(q.value().sum())));
-      ReverieException e = assertThrows(ReverieException.class, sum::norm);
+      ReverieException e =
+          assertThrows(ReverieException.class, () -> sum.requireFinite(sum.norm()));
       assertTrue(e.getMessage().contains("first for p (Infinity)"), e.getMessage());
     }
   }
 
   @Test
+  void aCapturedStepIsTheStepItself() {
+    Tensor x = Rng.of(7).normal(device, 4, 2);
+    Parameters twin = parameters.copy();
+    List<double[]> eager = train(parameters, x, false);
+    List<double[]> captured = train(twin, x, true);
+    for (int i = 0; i < eager.size(); i++) {
+      assertArrayEquals(eager.get(i), captured.get(i));
+    }
+    twin.close();
+  }
+
+  /** Three steps with clipping and an average: all numbers that come out. */
+  private List<double[]> train(Parameters trained, Tensor x, boolean capture) {
+    Tensor w = trained.get("p").value();
+    Tensor b = trained.get("q").value();
+    List<double[]> seen = new ArrayList<>();
+    try (AdamW adam = new AdamW(trained.all(), AdamW.Options.weightDecay(0.1));
+        Ema ema = new Ema(trained, 0.9, true);
+        GradientAccumulator sum = new GradientAccumulator(trained.all());
+        Repeated step =
+            new Repeated(
+                device,
+                in -> {
+                  sum.clear();
+                  Tape.Result result =
+                      Tape.run(
+                          List.of(w, b),
+                          () -> in[0].mul(w).tanh().sum(1).sub(b.sum()).square().mean());
+                  sum.add(result);
+                  Tensor norm = sum.norm();
+                  adam.apply(sum::gradient, GradientAccumulator.clipFactor(norm, 0.5));
+                  ema.apply();
+                  return new Tensor[] {result.loss(), norm};
+                })) {
+      for (int i = 0; i < 3; i++) {
+        adam.advance(0.1 / (i + 1));
+        ema.advance();
+        Interpreter how = capture ? Interpreter.current() : new Profile(Interpreter.current());
+        Tensor input = x.mul(i + 1);
+        List<Tensor> out = Interpreter.with(how, () -> step.run(input));
+        out.forEach(t -> seen.add(t.toDoubles()));
+        assertEquals(capture, step.captured().isPresent());
+      }
+      ema.parameters().all().forEach(p -> seen.add(p.value().toDoubles()));
+      adam.state().values().forEach(m -> seen.add(m.toDoubles()));
+    }
+    seen.add(w.toDoubles());
+    return seen;
+  }
+
+  @Test
   void clippingShortensOnlyWhatIsTooLong() {
-    assertEquals(1, GradientAccumulator.clipFactor(0.5, 1));
-    assertEquals(0.25, GradientAccumulator.clipFactor(4, 1));
+    assertEquals(1, GradientAccumulator.clipFactor(device.scalar(0.3), 0.7).item());
+    assertEquals(0.25, GradientAccumulator.clipFactor(device.scalar(4), 1).item());
   }
 
   @Test

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.List;
+import java.util.Optional;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.DenoisingLoss;
+import reverie.tensor.Repeated;
+import reverie.tensor.Tensor;
+
+/**
+ * The backward pass of one micro-batch of denoising losses, captured at its first use: the gradient
+ * of their weighted sum is added up.
+ */
+final class DenoisingGradient implements AutoCloseable {
+  private final Repeated pass;
+
+  DenoisingGradient(Policy policy, GradientAccumulator gradients) {
+    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
+    pass =
+        new Repeated(
+            policy.device(),
+            in -> {
+              var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
+              Tape.Result result =
+                  Tape.run(roots, () -> question.perSample(policy.denoiser(), in[4]).sum());
+              gradients.add(result);
+              return new Tensor[] {result.loss()};
+            });
+  }
+
+  /**
+   * Adds to the gradient.
+   *
+   * @param contexts may be null
+   * @return the weighted sum of the losses, to be read before the next pass
+   */
+  Tensor add(DenoisingLoss.Question q, Tensor contexts) {
+    return pass.run(q.x(), q.timesteps(), q.target(), q.weights(), contexts).getFirst();
+  }
+
+  /** Why the pass cannot be captured; empty if it can, or was not made yet. */
+  Optional<String> obstacle() {
+    return pass.obstacle();
+  }
+
+  @Override
+  public void close() {
+    pass.close();
+  }
+}

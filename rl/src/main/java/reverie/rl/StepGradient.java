@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.List;
+import java.util.Optional;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.ChainPosition;
+import reverie.diffusion.ReversePolicy;
+import reverie.rl.objective.StepObjective;
+import reverie.tensor.Repeated;
+import reverie.tensor.Tensor;
+
+/**
+ * The backward pass of one micro-batch of decisions, captured at its first use: the gradient of the
+ * share that they have in the objective is added up.
+ */
+final class StepGradient implements AutoCloseable {
+  private final Repeated pass;
+
+  /**
+   * Decisions to differentiate, all with the batch as their first axis.
+   *
+   * @param before x_t
+   * @param after x_t'
+   * @param at their steps
+   * @param contexts may be null
+   */
+  record Decisions(
+      Tensor before,
+      Tensor after,
+      ChainPosition at,
+      Tensor contexts,
+      Tensor oldLogProb,
+      Tensor advantage) {}
+
+  /**
+   * What came out, to be read before the next pass.
+   *
+   * @param loss the share
+   * @param logProb of each decision now
+   * @param divergence of each decision from the reference, or null
+   */
+  record Outcome(Tensor loss, Tensor logProb, Tensor divergence) {}
+
+  StepGradient(
+      Policy policy, StepObjective objective, double klWeight, GradientAccumulator gradients) {
+    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
+    pass =
+        new Repeated(
+            policy.device(),
+            in -> {
+              Decisions decisions =
+                  new Decisions(in[0], in[1], ChainPosition.of(in[2]), in[3], in[4], in[5]);
+              return differentiate(policy, objective, klWeight, roots, gradients, decisions, in[6]);
+            });
+  }
+
+  /**
+   * Adds to the gradient.
+   *
+   * @param factor of the sum of the losses
+   */
+  Outcome add(Decisions d, double factor) {
+    List<Tensor> out =
+        pass.run(
+            d.before,
+            d.after,
+            d.at.numbers(),
+            d.contexts,
+            d.oldLogProb,
+            d.advantage,
+            d.before.device().scalar(factor));
+    return new Outcome(out.get(0), out.get(1), out.size() == 3 ? out.get(2) : null);
+  }
+
+  private static Tensor[] differentiate(
+      Policy policy,
+      StepObjective objective,
+      double klWeight,
+      List<Tensor> roots,
+      GradientAccumulator gradients,
+      Decisions d,
+      Tensor factor) {
+    ReversePolicy process = policy.process();
+    Tensor timesteps = d.at.timesteps();
+    boolean anchored = klWeight > 0;
+    ReversePolicy.Step reference =
+        anchored
+            ? process.step(
+                d.before, policy.reference().predict(d.before, timesteps, d.contexts), d.at)
+            : null;
+    Tensor[] seen = new Tensor[anchored ? 3 : 2];
+    Tape.Result result =
+        Tape.run(
+            roots,
+            () -> {
+              Tensor output = policy.denoiser().predict(d.before, timesteps, d.contexts);
+              ReversePolicy.Step step = process.step(d.before, output, d.at);
+              seen[1] = process.logProb(d.after, step);
+              Tensor loss = objective.loss(seen[1], d.oldLogProb, d.advantage);
+              if (anchored) {
+                seen[2] = process.divergence(step, reference);
+                loss = loss.add(seen[2].mul(klWeight));
+              }
+              return loss.sum().mul(factor);
+            });
+    gradients.add(result);
+    seen[0] = result.loss();
+    return seen;
+  }
+
+  /** Why the pass cannot be captured; empty if it can, or was not made yet. */
+  Optional<String> obstacle() {
+    return pass.obstacle();
+  }
+
+  @Override
+  public void close() {
+    pass.close();
+  }
+}

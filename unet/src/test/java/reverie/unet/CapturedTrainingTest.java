@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.unet;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
+import reverie.tensor.Captured;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.laws.LeakCheck;
+
+/** The backward pass of a whole U-Net, captured and as it is: the same bits. */
+@ExtendWith(LeakCheck.class)
+class CapturedTrainingTest {
+  private final Device device = Device.cpu();
+
+  @Test
+  void givesTheSameGradients() {
+    try (Scope _ = Scope.open("test");
+        UNet model = UNet.random(UNetConfig.of(Configs.conditioned()), device, Rng.of(3))) {
+      List<Tensor> weights = model.parameters().all().stream().map(Parameter::value).toList();
+      Tensor x = Rng.of(4).normal(device, 3, 8, 8, 4);
+      Tensor target = Rng.of(5).normal(device, 3, 8, 8, 4);
+      Tensor context = Rng.of(6).normal(device, 3, 5, 12);
+      Tensor timesteps = device.tensor(new double[] {3, 500, 999}, 3);
+      try (Captured step =
+          Captured.of(device, () -> differentiate(model, weights, x, timesteps, context, target))) {
+        assertTrue(step.plannedBytes() < step.requestedBytes() / 2);
+        long live = device.liveBytes();
+        for (int time = 0; time < 3; time++) {
+          step.run();
+          try (Scope _ = Scope.open("eager")) {
+            Tensor[] expected = differentiate(model, weights, x, timesteps, context, target);
+            assertTrue(step.plannedBytes() < device.liveBytes() - live);
+            for (int i = 0; i < expected.length; i++) {
+              assertArrayEquals(
+                  expected[i].toFloats(), step.outputs().get(i).toFloats(), "output " + i);
+            }
+          }
+          x.assign(x.mul(0.5));
+          timesteps.assign(new double[] {7 * time, 20, 800 - time});
+        }
+      }
+    }
+  }
+
+  private static Tensor[] differentiate(
+      UNet model, List<Tensor> weights, Tensor x, Tensor timesteps, Tensor context, Tensor y) {
+    Tape.Result result = Tape.run(weights, () -> Ops.mse(model.forward(x, timesteps, context), y));
+    List<Tensor> all = new ArrayList<>(List.of(result.loss()));
+    weights.forEach(w -> all.add(result.gradient(w)));
+    return all.toArray(Tensor[]::new);
+  }
+}
