@@ -6,10 +6,14 @@ import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
+import reverie.tensor.Profile;
+import reverie.tensor.Repeated;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
@@ -30,6 +34,7 @@ public final class OurStep implements AutoCloseable {
   private final Tensor advantage;
   private final AdamW optimizer;
   private final GradientAccumulator gradients;
+  private final Repeated step;
 
   /** A step of a model, which training steps change. */
   public OurStep(Kind kind, UNet model, Batch batch, StepSettings settings) {
@@ -47,31 +52,70 @@ public final class OurStep implements AutoCloseable {
     }
     optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
     gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
+    step = new Repeated(device, this::make);
   }
 
   /** Makes one step; training moves the parameters. */
   public void run() {
     try (Scope _ = Scope.open("step")) {
       if (kind.trains()) {
-        train(differentiate());
-      } else {
-        sample();
+        optimizer.advance(settings.learningRate());
       }
+      step.run(inputs());
     }
+  }
+
+  /** Where the time of one step goes; it has been run before. */
+  public Profile profile() {
+    Profile profile = new Profile(Interpreter.current());
+    step.captured().orElseThrow().run(profile);
+    return profile;
   }
 
   /** The next latents of a sampling step, in the open scope. */
   public Tensor sample() {
-    ReversePolicy.Step step = look();
-    Tensor sigma = step.sigma().reshape(step.sigma().dim(0), 1, 1, 1);
-    return step.mean().add(batch.noise().mul(sigma));
+    return sample(inputs());
   }
 
   /** The loss and its gradients, in the open scope. */
   public Tape.Result differentiate() {
+    return differentiate(inputs());
+  }
+
+  /** All that differs from step to step, as the trainers make it for each. */
+  private Tensor[] inputs() {
+    Tensor x = batch.images();
+    if (kind == Kind.PRETRAINING) {
+      DenoisingLoss.Question question =
+          batch.loss().question(x, new DenoisingLoss.Draw(batch.timesteps(), batch.noise()));
+      return new Tensor[] {question.x(), question.timesteps(), question.target(), context};
+    }
+    Tensor numbers = batch.policy().position(x, batch.steps()).numbers();
+    return kind == Kind.SAMPLING
+        ? new Tensor[] {x, numbers, context, batch.noise()}
+        : new Tensor[] {x, numbers, context, batch.next(), oldLogProb, advantage};
+  }
+
+  private Tensor[] make(Tensor... in) {
+    if (!kind.trains()) {
+      return new Tensor[] {sample(in)};
+    }
+    Tape.Result result = differentiate(in);
+    gradients.clear();
+    gradients.add(result);
+    Tensor norm = gradients.norm();
+    optimizer.apply(gradients::gradient, GradientAccumulator.clipFactor(norm, settings.clipNorm()));
+    return new Tensor[] {result.loss(), norm};
+  }
+
+  private Tensor sample(Tensor... in) {
+    return batch.policy().sample(look(in), in[3]);
+  }
+
+  private Tape.Result differentiate(Tensor... in) {
     return switch (kind) {
-      case DDPO -> Tape.run(roots, this::ddpoLoss);
-      case PRETRAINING -> Tape.run(roots, this::pretrainingLoss);
+      case DDPO -> Tape.run(roots, () -> ddpoLoss(in));
+      case PRETRAINING -> Tape.run(roots, () -> pretrainingLoss(in));
       case SAMPLING -> throw new IllegalStateException("a sampling step has no gradients");
     };
   }
@@ -81,36 +125,29 @@ public final class OurStep implements AutoCloseable {
     return optimizer.state().get("first_moment." + parameter.name());
   }
 
-  private void train(Tape.Result result) {
-    gradients.clear();
-    gradients.add(result);
-    double factor = GradientAccumulator.clipFactor(gradients.norm(), settings.clipNorm());
-    optimizer.step(gradients::gradient, settings.learningRate(), factor);
+  private ReversePolicy.Step look(Tensor... in) {
+    ChainPosition at = ChainPosition.of(in[1]);
+    Tensor output = batch.guidance(model).predict(in[0], at.timesteps(), in[2]);
+    return batch.policy().step(in[0], output, at);
   }
 
-  private ReversePolicy.Step look() {
-    ReversePolicy policy = batch.policy();
-    Tensor x = batch.images();
-    int[] steps = batch.steps();
-    Tensor output = batch.guidance(model).predict(x, policy.timesteps(x, steps), context);
-    return policy.step(x, output, steps);
-  }
-
-  private Tensor ddpoLoss() {
-    Tensor logProb = batch.policy().logProb(batch.next(), look());
+  private Tensor ddpoLoss(Tensor... in) {
+    Tensor logProb = batch.policy().logProb(in[3], look(in));
     DdpoImportanceSampled objective =
         new DdpoImportanceSampled(settings.clipRange(), settings.advantageLimit());
-    return objective.loss(logProb, oldLogProb, advantage).mean();
+    return objective.loss(logProb, in[4], in[5]).mean();
   }
 
-  private Tensor pretrainingLoss() {
-    DenoisingLoss.Draw draw = new DenoisingLoss.Draw(batch.timesteps(), batch.noise());
-    return batch.loss().mean(model::forward, batch.images(), context, draw);
+  private Tensor pretrainingLoss(Tensor... in) {
+    return new DenoisingLoss.Question(in[0], in[1], in[2], null)
+        .perSample(model::forward, in[3])
+        .mean();
   }
 
   /** Frees everything but the model and the batch. */
   @Override
   public void close() {
+    step.close();
     if (kind.trains()) {
       optimizer.close();
       gradients.close();
