@@ -5,12 +5,17 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 import reverie.app.command.Benchmarks;
 import reverie.app.run.Environment;
+import reverie.bench.measure.Roofline;
 import reverie.bench.peer.PeerBenchmark;
+import reverie.bench.report.OperationRow;
 import reverie.bench.report.PeerResults;
+import reverie.bench.report.Profiled;
+import reverie.bench.report.Report;
+import reverie.bench.report.Results;
+import reverie.bench.report.ScalingRow;
 import reverie.bench.report.Tables;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -24,31 +29,95 @@ public final class Bench implements Benchmarks {
 
   @Override
   public void run(Request request, PrintWriter out) {
+    requireFolder(request.json());
     Environment machine = Environment.current();
-    Map<String, Object> results = new LinkedHashMap<>();
-    results.put("machine", machine.toMap());
-    results.put("device", Device.cpu().toString());
-    if (request.peers()) {
-      PeerResults peers =
-          new PeerBenchmark(request.only(), request.rounds(), machine.threads(), machine.cpu(), out)
-              .run();
-      out.println(Tables.peers(peers));
-      results.put("rows", peers.rows());
-      results.put("all", peers.all());
-      results.put("accuracy", peers.accuracy());
-    }
+    out.println(machine.cpu() + "; " + Device.cpu().backend().describe());
+    // A report shows everything; else the comparison and the scaling are asked for on their own.
+    boolean own = request.report() != null || !request.peers() && !request.scaling();
+    Roofline roofline = own ? Roofline.measure(machine.threads()) : null;
+    PeerResults peers =
+        request.peers()
+            ? new PeerBenchmark(
+                    request.only(), request.rounds(), machine.threads(), machine.cpu(), out)
+                .run()
+            : null;
+    List<Profiled> profiles = own ? profiles(request.only(), roofline, out) : null;
+    List<OperationRow> operations = own ? operations(request.only(), roofline, out) : null;
+    List<ScalingRow> scaling = request.scaling() ? scaling(out) : null;
+    Results results =
+        new Results(
+            request.command(),
+            machine.toMap(),
+            Device.cpu().backend().describe(),
+            roofline,
+            peers,
+            operations,
+            profiles,
+            scaling);
     if (request.json() != null) {
       write(request.json(), results);
     }
+    if (request.report() != null) {
+      Report.write(request.report(), results);
+    }
+    if (peers != null) {
+      out.println();
+      out.println(Tables.steps(peers.rows()));
+      out.println(Tables.memory(peers.rows()));
+      out.println(Tables.accuracy(peers.accuracy()));
+    }
   }
 
-  private static void write(Path file, Map<String, Object> results) {
+  private static List<Profiled> profiles(String only, Roofline roofline, PrintWriter out) {
+    return Steps.profiles(
+        only,
+        roofline,
+        p -> {
+          out.println(String.format("%n%s: %.1f ms", p.name(), p.millis()));
+          out.println(Tables.profile(p));
+        });
+  }
+
+  private static List<OperationRow> operations(String only, Roofline roofline, PrintWriter out) {
+    List<OperationRow> rows =
+        Operation.measure(
+            only,
+            roofline,
+            r -> out.println(String.format("%10.1f µs  %s", r.micros(), r.label())));
+    if (!rows.isEmpty()) {
+      out.println();
+      out.println(Tables.operations(rows));
+    }
+    return rows;
+  }
+
+  private static List<ScalingRow> scaling(PrintWriter out) {
+    List<ScalingRow> rows =
+        Steps.scaling(r ->
+            out.println(
+                String.format(
+                    "%-10s %-8s %-16s %8.1f ms", r.what(), r.value(), r.step(), r.millis())));
+    out.println();
+    out.println(Tables.scaling(rows));
+    return rows;
+  }
+
+  /** Better now than after some minutes. */
+  private static void requireFolder(Path file) {
+    if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+      throw new ReverieException(
+          "bench: " + file + " cannot be written: its folder does not exist",
+          "make the folder, or name another file");
+    }
+  }
+
+  private static void write(Path file, Results results) {
     JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
     try {
       Files.writeString(file, json.writeValueAsString(results) + "\n");
     } catch (IOException e) {
       throw new ReverieException(
-          "bench: " + file + " cannot be written: " + e, "does its folder exist?", e);
+          "bench: " + file + " cannot be written: " + e, "check permissions and free space", e);
     }
   }
 }

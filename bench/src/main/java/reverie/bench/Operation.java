@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -22,9 +24,12 @@ import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
+import reverie.bench.measure.Roofline;
+import reverie.bench.report.OperationRow;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
@@ -78,29 +83,33 @@ public class Operation {
   }
 
   /**
-   * Prints a row for each workload; given a word, for each workload and sample of the catalogue
-   * whose label contains it.
+   * Measures workloads; given a word, the workloads and samples of the catalogue whose label
+   * contains it.
+   *
+   * @param word empty for all workloads
+   * @param progress is told each row
    */
-  public static void main(String[] arguments) throws RunnerException {
+  static List<OperationRow> measure(
+      String word, Roofline roofline, Consumer<OperationRow> progress) {
     List<Sample> chosen =
-        arguments.length == 0 || arguments[0].isBlank()
-            ? Workloads.all()
-            : all().filter(s -> s.label().contains(arguments[0])).toList();
-    if (chosen.isEmpty()) {
-      throw new IllegalArgumentException("no operation's label contains '" + arguments[0] + "'");
-    }
-    System.out.printf("%12s %8s %9s %8s  %s%n", "µs", "±", "GFLOP/s", "GB/s", "operation");
+        word.isBlank() ? Workloads.all() : all().filter(s -> s.label().contains(word)).toList();
+    List<OperationRow> rows = new ArrayList<>();
     for (Sample sample : chosen) {
-      Result<?> time = new Runner(options(sample.label())).runSingle().getPrimaryResult();
-      Cost cost = cost(sample);
-      System.out.printf(
-          "%12.2f %8.2f %9.2f %8.2f  %s%n",
-          time.getScore() / 1e3,
-          time.getScoreError() / 1e3,
-          cost.flops() / time.getScore(),
-          cost.bytes() / time.getScore(),
-          sample.label());
+      try {
+        Result<?> time = new Runner(options(sample.label())).runSingle().getPrimaryResult();
+        OperationRow row =
+            OperationRow.of(
+                sample.label(), 1, time.getScore(), time.getScoreError(), cost(sample), roofline);
+        progress.accept(row);
+        rows.add(row);
+      } catch (RunnerException e) {
+        throw new ReverieException(
+            "bench: " + sample.label() + " cannot be measured: " + e.getMessage(),
+            "JMH runs each operation in a process of its own",
+            e);
+      }
     }
+    return rows;
   }
 
   private static Stream<Sample> all() {

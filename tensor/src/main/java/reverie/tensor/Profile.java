@@ -21,10 +21,16 @@ public final class Profile implements Interpreter {
    * What operations of one name took together.
    *
    * @param flops as counted by {@link Cost}
+   * @param bytes likewise
    */
-  public record Row(String operation, long count, long nanos, double flops) {
+  public record Row(String operation, long count, long nanos, double flops, double bytes) {
     private Row plus(Row other) {
-      return new Row(operation, count + other.count, nanos + other.nanos, flops + other.flops);
+      return new Row(
+          operation,
+          count + other.count,
+          nanos + other.nanos,
+          flops + other.flops,
+          bytes + other.bytes);
     }
   }
 
@@ -51,8 +57,8 @@ public final class Profile implements Interpreter {
   }
 
   void add(Op op, long nanos, Tensor[] inputs) {
-    double flops = Cost.of(op, Stream.of(inputs).map(Tensor::type).toList()).flops();
-    rows.merge(op.name(), new Row(op.name(), 1, nanos, flops), Row::plus);
+    Cost cost = Cost.of(op, Stream.of(inputs).map(Tensor::type).toList());
+    rows.merge(op.name(), new Row(op.name(), 1, nanos, cost.flops(), cost.bytes()), Row::plus);
   }
 
   /** One row for each operation, the longest first. */

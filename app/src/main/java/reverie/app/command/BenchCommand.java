@@ -22,7 +22,9 @@ import reverie.tensor.ReverieException;
       "Examples:",
       "  ./reverie bench",
       "  ./reverie bench --only conv2d",
-      "  ./reverie bench --peers --json results.json"
+      "  ./reverie bench --peers --json results.json",
+      "  ./reverie bench --peers --scaling --json docs/benchmarks/results.json \\",
+      "      --report docs/benchmarks"
     })
 final class BenchCommand implements Callable<Integer> {
   private final Session session;
@@ -74,7 +76,9 @@ final class BenchCommand implements Callable<Integer> {
                     "bench: the benchmarks are not on the class path",
                     "they are part of a checkout of the source: run ./reverie bench there"));
     benchmarks.run(
-        new Benchmarks.Request(peers, scaling, only, rounds, json, report), session.out());
+        new Benchmarks.Request(
+            String.join(" ", session.command()), peers, scaling, only, rounds, json, report),
+        session.out());
     return ExitCode.OK;
   }
 }

@@ -12,6 +12,7 @@ public interface Benchmarks {
   /**
    * What to measure.
    *
+   * @param command the command line, for the report
    * @param peers whether to compare whole steps with LibTorch
    * @param scaling whether to measure how the cost of a step grows
    * @param only measure what has this in its name; empty for everything
@@ -19,7 +20,14 @@ public interface Benchmarks {
    * @param json where to write the results as JSON, or null
    * @param report the folder for tables and pictures, or null
    */
-  record Request(boolean peers, boolean scaling, String only, int rounds, Path json, Path report) {}
+  record Request(
+      String command,
+      boolean peers,
+      boolean scaling,
+      String only,
+      int rounds,
+      Path json,
+      Path report) {}
 
   /**
    * Measures and prints.

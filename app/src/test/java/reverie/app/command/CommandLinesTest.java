@@ -54,6 +54,14 @@ class CommandLinesTest {
   }
 
   @Test
+  void benchmarksAreNoPartOfTheApplication() {
+    assertEquals(ExitCode.BAD_INPUT, run("bench"));
+    assertMessage("the benchmarks are not on the class path", "./reverie bench");
+    assertEquals(ExitCode.USAGE, run("bench", "--rounds", "0"));
+    assertMessage("expected 1 round or more, got 0", "15 give");
+  }
+
+  @Test
   void checksGradients() {
     assertEquals(0, run("gradcheck", "softmax", "silu"));
     assertTrue(out.toString().contains("2 operations, 12 checks, 0 failed"), out::toString);

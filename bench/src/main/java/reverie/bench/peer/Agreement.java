@@ -118,7 +118,7 @@ final class Agreement {
         sum += gap * gap;
       }
       double relative = Math.sqrt(sum) / Math.max(Math.max(norm(peer), floor), Double.MIN_NORMAL);
-      if (!(relative <= error)) {
+      if (!Double.isNaN(error) && !(relative <= error)) {
         name = what;
         error = relative;
       }

@@ -59,7 +59,7 @@ final class Child {
   }
 
   private Batch batch() {
-    return new Batch(task.subject(), task.subject().batch(), device, settings, Rng.of(2));
+    return new Batch(task.subject().side(), task.subject().batch(), device, settings, Rng.of(2));
   }
 
   private List<Task.Trial> trials() {

@@ -58,7 +58,10 @@ final class Children {
         Files.delete(log);
       }
     } catch (IOException e) {
-      throw new ReverieException("bench: a child process cannot be started: " + e, null, e);
+      throw new ReverieException(
+          "bench: a child process cannot be started: " + e,
+          "are there memory and room for temporary files?",
+          e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new ReverieException("bench: interrupted");

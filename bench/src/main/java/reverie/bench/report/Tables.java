@@ -4,42 +4,109 @@ package reverie.bench.report;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Results as tables in Markdown, which are also what the terminal shows. */
 public final class Tables {
+  /** What takes less of a step is not shown. */
+  private static final double LEAST_SHARE = 0.005;
+
   private Tables() {}
 
-  /** The comparison with LibTorch: steps, memory, accuracy. */
-  public static String peers(PeerResults results) {
-    return String.join(
-        "\n",
-        table(
-            List.of("step", "ours", "LibTorch", "ratio", "95 %", "memory", "LibTorch", "peer"),
-            results.rows().stream().map(Tables::cells).toList()),
-        table(
-            List.of("model", "library", "output: ours", "its", "gradient: ours", "its"),
-            results.accuracy().stream()
-                .map(a ->
-                    List.of(
-                        a.model(),
-                        a.peer(),
-                        text("%.1e", a.oursForward()),
-                        text("%.1e", a.peerForward()),
-                        text("%.1e", a.oursGradient()),
-                        text("%.1e", a.peerGradient())))
-                .toList()));
+  /** Steps beside LibTorch. */
+  public static String steps(List<PeerResults.Row> rows) {
+    return table(
+        List.of("step", "ours", "LibTorch", "ratio", "95 %", "LibTorch's build and fastest way"),
+        rows.stream()
+            .map(row ->
+                List.of(
+                    row.name(),
+                    text("%.1f ms", row.oursMs()),
+                    text("%.1f ms", row.peerMs()),
+                    text("%.2f×", row.ratio()),
+                    text("%.2f–%.2f", row.ratioLow(), row.ratioHigh()),
+                    row.peer() + ", " + row.variant()))
+            .toList());
   }
 
-  private static List<String> cells(PeerResults.Row row) {
-    return List.of(
-        row.name(),
-        text("%.1f ms", row.oursMs()),
-        text("%.1f ms", row.peerMs()),
-        text("%.2f×", row.ratio()),
-        text("%.2f–%.2f", row.ratioLow(), row.ratioHigh()),
-        text("%.0f MB", row.oursPeakMb()),
-        text("%.0f MB", row.peerPeakMb()),
-        row.peer() + ", " + row.variant());
+  /** Peak memory of steps beside LibTorch. */
+  public static String memory(List<PeerResults.Row> rows) {
+    return table(
+        List.of("step", "ours", "LibTorch", "ours / LibTorch"),
+        rows.stream()
+            .map(row ->
+                List.of(
+                    row.name(),
+                    text("%.0f MB", row.oursPeakMb()),
+                    text("%.0f MB", row.peerPeakMb()),
+                    text("%.2f", row.oursPeakMb() / row.peerPeakMb())))
+            .toList());
+  }
+
+  /** Errors against float64. */
+  public static String accuracy(List<PeerResults.Accuracy> rows) {
+    return table(
+        List.of("model", "output: ours", "LibTorch", "gradient: ours", "LibTorch", "build"),
+        rows.stream()
+            .map(a ->
+                List.of(
+                    a.model(),
+                    text("%.1e", a.oursForward()),
+                    text("%.1e", a.peerForward()),
+                    text("%.1e", a.oursGradient()),
+                    text("%.1e", a.peerGradient()),
+                    a.peer()))
+            .toList());
+  }
+
+  /** Single operations. */
+  public static String operations(List<OperationRow> rows) {
+    return table(
+        List.of("operation", "µs", "±", "GFLOP/s", "GB/s", "share of the limit"),
+        rows.stream()
+            .map(r ->
+                List.of(
+                    r.label(),
+                    text("%.1f", r.micros()),
+                    text("%.1f", r.error()),
+                    text("%.1f", r.gflops()),
+                    text("%.1f", r.gigabytes()),
+                    text("%.0f %%", 100 * r.share())))
+            .toList());
+  }
+
+  /** Where the time of a step goes. */
+  public static String profile(Profiled profiled) {
+    double total = profiled.operations().stream().mapToDouble(OperationRow::micros).sum();
+    return table(
+        List.of("operation", "count", "ms", "of the step", "GFLOP/s", "GB/s", "share of the limit"),
+        profiled.operations().stream()
+            .filter(r -> r.micros() > LEAST_SHARE * total)
+            .map(r ->
+                List.of(
+                    r.label(),
+                    r.count() + "",
+                    text("%.2f", r.micros() / 1e3),
+                    text("%.1f %%", 100 * r.micros() / total),
+                    text("%.1f", r.gflops()),
+                    text("%.1f", r.gigabytes()),
+                    text("%.0f %%", 100 * r.share())))
+            .toList());
+  }
+
+  /** How steps grow. */
+  public static String scaling(List<ScalingRow> rows) {
+    return table(
+        List.of("changed", "to", "step", "ms", "ms a sample"),
+        rows.stream()
+            .map(r ->
+                List.of(
+                    r.what(),
+                    r.value(),
+                    r.step(),
+                    text("%.1f", r.millis()),
+                    text("%.2f", r.perSample())))
+            .toList());
   }
 
   /** A table; columns are as wide as their widest cell. */
@@ -65,7 +132,7 @@ public final class Tables {
   }
 
   private static String line(List<String> cells, int... widths) {
-    return java.util.stream.IntStream.range(0, widths.length)
+    return IntStream.range(0, widths.length)
         .mapToObj(i -> cells.get(i) + " ".repeat(widths[i] - cells.get(i).length()))
         .collect(Collectors.joining(" | ", "| ", " |\n"));
   }

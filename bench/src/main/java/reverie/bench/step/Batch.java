@@ -40,11 +40,12 @@ public final class Batch implements AutoCloseable {
   /**
    * Draws everything for n samples; latents after the step are any, with any probability.
    *
+   * @param side height and width
    * @param n number of samples
    */
-  public Batch(Subject subject, int n, Device device, StepSettings settings, Rng rng) {
+  public Batch(int side, int n, Device device, StepSettings settings, Rng rng) {
     this.settings = settings;
-    int[] dims = {n, subject.side(), subject.side(), 3};
+    int[] dims = {n, side, side, 3};
     // The last step of the chain has no noise and is no decision.
     steps = IntStream.range(0, n).map(i -> i * (CHAIN - 1) / n).toArray();
     timesteps = IntStream.range(0, n).map(i -> i * scheduler.trainSteps() / n).toArray();
@@ -83,6 +84,11 @@ public final class Batch implements AutoCloseable {
   /** The reverse process. */
   public ReversePolicy policy() {
     return policy;
+  }
+
+  /** The reverse process in this many steps. */
+  public ReversePolicy policy(int chain) {
+    return ReversePolicy.ddim(scheduler, chain, 1);
   }
 
   /** The loss of pretraining. */

@@ -11,9 +11,9 @@ import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.tensor.Device;
-import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
 import reverie.tensor.Repeated;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
@@ -65,16 +65,19 @@ public final class OurStep implements AutoCloseable {
     }
   }
 
-  /** Where the time of one step goes; it has been run before. */
-  public Profile profile() {
-    Profile profile = new Profile(Interpreter.current());
-    step.captured().orElseThrow().run(profile);
-    return profile;
+  /** Makes one step, which must not be the first, and adds to the profile where its time goes. */
+  public void profile(Profile profile) {
+    step.captured()
+        .orElseThrow(() ->
+            new ReverieException(
+                "bench: the step cannot be captured: " + step.obstacle().orElse("it was not run"),
+                "please report this"))
+        .run(profile);
   }
 
   /** The next latents of a sampling step, in the open scope. */
   public Tensor sample() {
-    return sample(inputs());
+    return step.run(inputs()).getFirst();
   }
 
   /** The loss and its gradients, in the open scope. */

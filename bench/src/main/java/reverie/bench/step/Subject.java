@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -76,12 +77,18 @@ public enum Subject {
 
   /** The U-Net. */
   public UNetConfig config() {
-    Map<String, Object> all = new java.util.LinkedHashMap<>(shape);
+    return config(side, Map.of());
+  }
+
+  /** The U-Net for other images, or with other values in its configuration. */
+  public UNetConfig config(int otherSide, Map<String, Object> changes) {
+    Map<String, Object> all = new LinkedHashMap<>(shape);
     all.put("_class_name", "UNet2DConditionModel");
-    all.put("sample_size", side);
+    all.put("sample_size", otherSide);
     all.put("in_channels", 3);
     all.put("out_channels", 3);
     all.put("cross_attention_dim", CONTEXT);
+    all.putAll(changes);
     return UNetConfig.of(all);
   }
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.report;
+
+import java.util.List;
+import reverie.bench.measure.Roofline;
+
+/**
+ * Operations under the roof of the machine: arithmetic a second against arithmetic per byte, both
+ * on logarithmic axes. What lies at the roof cannot be faster without needing less arithmetic,
+ * which is how convolutions by Winograd's algorithm come to lie above it.
+ */
+final class RooflinePicture {
+  private static final int WIDTH = 760;
+  private static final int HEIGHT = 460;
+  private static final double LEFT = 60;
+  private static final double RIGHT = WIDTH - 20;
+  private static final double TOP = 44;
+  private static final double BOTTOM = HEIGHT - 46;
+  private static final double LEAST_INTENSITY = 0.05;
+  private static final double MOST_INTENSITY = 1000;
+  private static final double LEAST_GFLOPS = 0.5;
+  private static final double MOST_GFLOPS = 2000;
+  private static final String INK = "#333333";
+  private static final String FAINT = "#dddddd";
+  private static final String ROOF = "#b03030";
+  private static final String DOT = "#2060b0";
+
+  private RooflinePicture() {}
+
+  static Canvas draw(List<OperationRow> operations, Roofline roofline) {
+    Canvas canvas = new Canvas(WIDTH, HEIGHT);
+    canvas.word(LEFT, 20, 15, INK, false, "Operations under the roofline");
+    for (double tick = 0.1; tick <= MOST_INTENSITY; tick *= 10) {
+      canvas.line(x(tick), TOP, x(tick), BOTTOM, FAINT, 1);
+      canvas.word(x(tick), BOTTOM + 16, 11, INK, false, number(tick));
+    }
+    for (double tick = 1; tick <= MOST_GFLOPS; tick *= 10) {
+      canvas.line(LEFT, y(tick), RIGHT, y(tick), FAINT, 1);
+      canvas.word(LEFT - 6, y(tick) + 4, 11, INK, true, number(tick));
+    }
+    canvas.word(LEFT, TOP - 8, 11, INK, false, "GFLOP/s");
+    canvas.word(RIGHT, HEIGHT - 10, 11, INK, true, "floating-point operations per byte");
+    double ridge = roofline.gflops() / roofline.gigabytes();
+    double begin = Math.max(LEAST_INTENSITY, LEAST_GFLOPS / roofline.gigabytes());
+    canvas.line(x(begin), y(begin * roofline.gigabytes()), x(ridge), y(roofline.gflops()), ROOF, 2);
+    canvas.line(x(ridge), y(roofline.gflops()), RIGHT, y(roofline.gflops()), ROOF, 2);
+    canvas.word(
+        RIGHT,
+        y(roofline.gflops()) - 6,
+        11,
+        ROOF,
+        true,
+        "%.0f GFLOP/s with %d threads".formatted(roofline.gflops(), roofline.threads()));
+    canvas.word(
+        x(begin) + 8,
+        y(begin * roofline.gigabytes()) - 22,
+        11,
+        ROOF,
+        false,
+        "%.1f GB/s".formatted(roofline.gigabytes()));
+    for (OperationRow row : operations) {
+      if (row.intensity() > 0 && row.gflops() > 0) {
+        double x = x(Math.clamp(row.intensity(), LEAST_INTENSITY, MOST_INTENSITY));
+        double y = y(Math.clamp(row.gflops(), LEAST_GFLOPS, MOST_GFLOPS));
+        canvas.dot(x, y, 3.5, DOT, row.label());
+        canvas.word(x + 5, y + 3, 8, INK, false, row.label().replaceFirst("[\\[(].*", ""));
+      }
+    }
+    return canvas;
+  }
+
+  private static double x(double intensity) {
+    return LEFT
+        + (RIGHT - LEFT)
+            * Math.log(intensity / LEAST_INTENSITY)
+            / Math.log(MOST_INTENSITY / LEAST_INTENSITY);
+  }
+
+  private static double y(double gflops) {
+    return BOTTOM
+        - (BOTTOM - TOP) * Math.log(gflops / LEAST_GFLOPS) / Math.log(MOST_GFLOPS / LEAST_GFLOPS);
+  }
+
+  private static String number(double tick) {
+    return tick < 0.5 ? "0.1" : Long.toString(Math.round(tick));
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench;
+
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ServiceLoader;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.app.command.Benchmarks;
+import reverie.bench.step.Batch;
+import reverie.bench.step.Kind;
+import reverie.bench.step.OurStep;
+import reverie.bench.step.StepSettings;
+import reverie.bench.step.Subject;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.unet.UNet;
+
+class BenchTest {
+  private final PrintWriter out = new PrintWriter(new StringWriter());
+
+  @Test
+  void theCommandFindsTheBenchmarks() {
+    assertInstanceOf(Bench.class, ServiceLoader.load(Benchmarks.class).findFirst().orElseThrow());
+  }
+
+  @Test
+  void saysAtOnceThatAFileCannotBeWritten(@TempDir Path folder) {
+    Path file = folder.resolve("none").resolve("r.json");
+    ReverieException e =
+        assertThrows(
+            ReverieException.class,
+            () -> new Bench().run(new Benchmarks.Request("", true, false, "", 1, file, null), out));
+    assertTrue(e.getMessage().contains("folder does not exist"), e.getMessage());
+  }
+
+  @Test
+  void saysHowToGetThePeers() {
+    ReverieException e =
+        assertThrows(
+            ReverieException.class,
+            () -> new Bench().run(new Benchmarks.Request("", true, false, "", 1, null, null), out));
+    assertTrue(e.getMessage().contains("./reverie bench --peers"), e.getMessage());
+  }
+
+  @Test
+  void trainingMovesTheParametersAndAgreesWithItsGradient() {
+    Device device = Device.cpu();
+    try (UNet model = UNet.random(Subject.ICONS.config(), device, Rng.of(1));
+        Batch batch = new Batch(16, 2, device, StepSettings.usual(), Rng.of(2))) {
+      batch.draw(model);
+      for (Kind kind : Kind.values()) {
+        try (OurStep step = new OurStep(kind, model, batch, StepSettings.usual())) {
+          float before = model.parameters().get("conv_in.bias").value().toFloats()[0];
+          step.run();
+          float after = model.parameters().get("conv_in.bias").value().toFloats()[0];
+          assertTrue((before != after) == kind.trains(), kind + " " + before + " " + after);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.peer;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import reverie.autograd.nn.Parameters;
+import reverie.bench.step.StepSettings;
+import reverie.bench.step.Subject;
+import reverie.tensor.ReverieException;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
+
+class UNetScriptTest {
+  @ParameterizedTest
+  @EnumSource
+  void everyParameterIsUsedOnce(Subject subject) {
+    List<Integer> used =
+        Pattern.compile("p\\[(\\d+)\\]")
+            .matcher(UNetScript.of(subject.config()))
+            .results()
+            .map(m -> Integer.valueOf(m.group(1)))
+            .sorted()
+            .toList();
+    try (Parameters shapes = Parameters.shapesOnly()) {
+      int count = new UNet(subject.config(), shapes).parameters().all().size();
+      assertEquals(IntStream.range(0, count).boxed().toList(), used);
+    }
+  }
+
+  @Test
+  void theModelsAreThoseOfTheTables() {
+    assertEquals(1_302_275, count(Subject.ICONS));
+    assertEquals(10_789_763, count(Subject.LARGE));
+  }
+
+  private static long count(Subject subject) {
+    try (Parameters shapes = Parameters.shapesOnly()) {
+      return new UNet(subject.config(), shapes).parameters().count();
+    }
+  }
+
+  @Test
+  void refusesBlocksThatItDoesNotKnow() {
+    UNetConfig config =
+        Subject.ICONS.config(
+            16, Map.of("down_block_types", List.of("AttnDownBlock2D", "CrossAttnDownBlock2D")));
+    ReverieException e = assertThrows(ReverieException.class, () -> UNetScript.of(config));
+    assertTrue(e.getMessage().contains("got AttnDownBlock2D"), e.getMessage());
+  }
+
+  @Test
+  void theStepsHaveTheirConstants() {
+    String text = StepScript.of(Subject.ICONS.config(), StepSettings.usual(), true);
+    assertTrue(text.contains("memory_format=2"), text);
+    assertTrue(text.contains("eps=1.0000000000000000e-08"), text);
+    assertFalse(Pattern.compile("\\b[A-Z][A-Z0-9_]{2,}\\b").matcher(text).find(), text);
+    assertTrue(
+        StepScript.of(Subject.ICONS.config(), StepSettings.usual(), false)
+            .contains("memory_format=0"));
+  }
+
+  @Test
+  void theArchiveHoldsTheModule(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("m.pt");
+    ScriptArchive.write(file, "def twice(self, x: Tensor) -> Tensor:\n  return x + x\n");
+    try (ZipFile zip = new ZipFile(file.toFile())) {
+      assertEquals(ZipEntry.STORED, zip.getEntry("UNet/data.pkl").getMethod());
+      ZipEntry code = zip.getEntry("UNet/code/__torch__.py");
+      assertEquals(
+          """
+          class UNet(Module):
+            __parameters__ = []
+            __buffers__ = []
+            def twice(self, x: Tensor) -> Tensor:
+              return x + x
+          """,
+          new String(zip.getInputStream(code).readAllBytes(), StandardCharsets.UTF_8));
+    }
+  }
+
+  @Test
+  void theLargestDifferenceIsSeenAndNaNIsOne() {
+    Agreement.Worst worst = new Agreement.Worst();
+    worst.see("same", new float[] {1, 2}, new float[] {1, 2}, 0);
+    assertEquals(0, worst.error());
+    worst.see("half", new float[] {3, 0}, new float[] {2, 0}, 0);
+    assertEquals(0.5, worst.error());
+    worst.see("small beside the floor", new float[] {1, 0}, new float[] {0, 0}, 10);
+    assertEquals(0.5, worst.error());
+    worst.see("not a number", new float[] {Float.NaN}, new float[] {1}, 0);
+    worst.see("same", new float[] {1}, new float[] {1}, 0);
+    assertTrue(Double.isNaN(worst.error()));
+  }
+
+  @Test
+  void everyBuildIsTriedInSomeSetting() {
+    for (LibTorch.Build build : LibTorch.Build.values()) {
+      assertTrue(Setting.of(build).contains(Setting.PASSIVE));
+    }
+    assertFalse(Setting.of(LibTorch.Build.OFFICIAL).contains(Setting.ONE_BLAS));
+  }
+}
