@@ -116,16 +116,6 @@ void gemm_deep(const struct gemm *g, float *spare) {
   }
 }
 
-void gemm_pack_rows(const float *b, long bRow, long k, long n, float *to) {
-  const long width = gemm_padded(n);
-  for (long p = 0; p < k; p++) {
-    for (long j = 0; j < width; j += WIDTH) {
-      const long count = least(WIDTH, n - j);
-      store(to + p * width + j, count > 0 ? load_lanes(b + p * bRow + j, count) : (vec){0});
-    }
-  }
-}
-
 /** One panel of B, of any strides, columns past n as zeros. */
 static void pack_panel(const float *b, long bRow, long bColumn, long k, long columns, float *to) {
   if (bColumn == 1) {
@@ -150,14 +140,11 @@ static void pack_panel(const float *b, long bRow, long bColumn, long k, long col
   }
 }
 
-/**
- * Packs columns `first` to `end` of B (k × n), `first` a multiple of 32: column j's panel begins at
- * to + j * kAll, where kAll rows are to be packed in all.
- */
-EXPORT void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, long kAll,
-                              long first, long end, float *to) {
+EXPORT void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, long row,
+                              long kAll, long first, long end, float *to) {
   for (long j = first; j < least(end, n); j += MICRO_PANEL) {
-    pack_panel(b + j * bColumn, bRow, bColumn, k, least(MICRO_PANEL, n - j), to + j * kAll);
+    pack_panel(b + j * bColumn, bRow, bColumn, k, least(MICRO_PANEL, n - j),
+               to + j * kAll + row * MICRO_PANEL);
   }
 }
 
@@ -198,8 +185,10 @@ EXPORT void reverie_gemm(const float *a, long aRow, long aStep, const float *b, 
   // Many rows a page apart would fall into the same few sets of the cache.
   const int leftInPlace = aStep == 1 ? aRow % 1024 != 0 : aRow == 1 && aStep <= 256;
   const int rightInPlace = bColumn == 1 && gemm_in_place(bRow, n);
-  for (long p = 0; p == 0 || p < k; p += GEMM_DEPTH) {
-    const long depth = least(GEMM_DEPTH, k - p);
+  // Columns of A take a line of the cache for every step.
+  const long pass = aStep == 1 ? GEMM_DEPTH : GEMM_DEPTH / 2;
+  for (long p = 0; p == 0 || p < k; p += pass) {
+    const long depth = least(pass, k - p);
     struct gemm g = {a + p * aStep, aRow, aStep, 0, 0,    0,
                      c,             cRow, m,     n, depth, p == 0 ? bias : 0,
                      p == 0 ? add : c, cRow};
@@ -212,7 +201,7 @@ EXPORT void reverie_gemm(const float *a, long aRow, long aStep, const float *b, 
       g.bPanel = MICRO_PANEL;
       g.bStep = bRow;
     } else {
-      reverie_gemm_pack(b + p * bRow, bRow, bColumn, depth, n, depth, 0, n, right);
+      reverie_gemm_pack(b + p * bRow, bRow, bColumn, depth, n, 0, depth, 0, n, right);
       g.b = right;
       g.bPanel = depth * MICRO_PANEL;
       g.bStep = MICRO_PANEL;

@@ -36,11 +36,15 @@ struct gemm {
 /** Multiplies; every element is summed over p in order. */
 void gemm_block(const struct gemm *g, float *spare);
 
-/** The same for any k, in passes of at most GEMM_DEPTH. */
+/** The same for any k, in passes of GEMM_DEPTH. */
 void gemm_deep(const struct gemm *g, float *spare);
 
-/** Copies k rows of n columns to one row after another, each filled up to whole panels. */
-void gemm_pack_rows(const float *b, long bRow, long k, long n, float *to);
+/**
+ * Packs columns `first` to `end` of k rows of B, `first` a multiple of 32, into panels of kAll rows:
+ * column j's begins at to + j * kAll. `row` is the first row's place there.
+ */
+void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, long row, long kAll,
+                       long first, long end, float *to);
 
 /** Columns of B after filling up to whole panels. */
 INLINE long gemm_padded(long n) { return (n + MICRO_PANEL - 1) / MICRO_PANEL * MICRO_PANEL; }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
-void reverie_gemm_pack(const float *, long, long, long, long, long, long, long, float *);
+void reverie_gemm_pack(const float *, long, long, long, long, long, long, long, long,
+                       float *);
 void reverie_gemm(const float *, long, long, const float *, long, long, float *, long, long, long,
                   long, const float *, const float *, float *);
 void reverie_gemm_sum(const float *, long, long, long, long, float *);
@@ -25,7 +26,7 @@ static void product(long m, long n, long k, int transposeA, int transposeB, int 
   float *panels = floats(k * ((n + 31) / 32 * 32));
   if (packed) {
     for (long j = 0; j < n; j += 32) {
-      reverie_gemm_pack(b, bRow, bColumn, k, n, k, j, j + 32, panels);
+      reverie_gemm_pack(b, bRow, bColumn, k, n, 0, k, j, j + 32, panels);
     }
   }
   reverie_gemm(a, aRow, aStep, packed ? panels : b, bRow, packed ? -1 : bColumn, c, cRow, m, n, k,

@@ -18,6 +18,7 @@ import reverie.tensor.op.Op;
  * the sizes of the data alone, and calls C for every chunk.
  */
 final class NativeKernels {
+  private final NativePatches patches;
   private final NativeProducts products;
   private final NativeAttention attention;
   private final NativeUpdates updates;
@@ -26,6 +27,7 @@ final class NativeKernels {
   NativeKernels(NativeLibrary library) {
     products = new NativeProducts(library);
     attention = new NativeAttention(library);
+    patches = new NativePatches(library, products);
     updates = new NativeUpdates(library);
     winograd = new NativeWinograd(library);
   }
@@ -36,13 +38,18 @@ final class NativeKernels {
       case AdamW adamW -> updates.adamW(parallel, adamW, inputs, outputs);
       case Attention a -> attention.forward(parallel, a, inputs, outputs);
       case AttentionBackward a -> attention.backward(parallel, a, inputs, outputs);
+      case Conv2d conv when winograd.forward(parallel, conv, inputs, outputs[0]) -> {}
+      case Conv2d conv -> patches.conv2d(parallel, conv, inputs, outputs[0]);
+      case Conv2dInputGradient g when winograd.inputGradient(parallel, g, inputs, outputs[0]) -> {}
+      case Conv2dInputGradient g ->
+          patches.inputGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
+      case Conv2dWeightGradient g
+          when winograd.weightGradient(parallel, g, inputs, outputs[0]) -> {}
+      case Conv2dWeightGradient g ->
+          patches.weightGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
       case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);
-      case Conv2d conv when winograd.forward(parallel, conv, inputs, outputs[0]) -> {}
-      case Conv2dInputGradient g when winograd.inputGradient(parallel, g, inputs, outputs[0]) -> {}
-      case Conv2dWeightGradient g
-          when winograd.weightGradient(parallel, g, inputs, outputs[0]) -> {}
       default -> {
         return false;
       }

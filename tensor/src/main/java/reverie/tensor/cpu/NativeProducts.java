@@ -33,7 +33,7 @@ final class NativeProducts {
   private final MethodHandle sum;
 
   NativeProducts(NativeLibrary library) {
-    pack = library.function("gemm_pack", "plllllllp");
+    pack = library.function("gemm_pack", "pllllllllp");
     gemm = library.function("gemm", "pllpllpllllppp");
     sum = library.function("gemm_sum", "pllllp");
   }
@@ -48,14 +48,18 @@ final class NativeProducts {
       return 2L * m * n * k;
     }
 
-    /** Whether B's rows are read where they lie, by vectors of any width. */
     boolean rightInPlace() {
-      return bColumn == 1 && n % 16 == 0 && bRow <= 256;
+      return bColumn == 1 && inPlace(bRow, n);
     }
 
     long scratch(int rows) {
       return DEPTH * (rows + n + 64L);
     }
+  }
+
+  /** Whether rows of n columns of B are read where they lie, by vectors of any width. */
+  static boolean inPlace(long bRow, int n) {
+    return n % 16 == 0 && bRow <= 256;
   }
 
   /** Batched products of matrices of any strides; leading axes broadcast. */
@@ -79,7 +83,7 @@ final class NativeProducts {
     }
   }
 
-  /** x·weightᵀ (+ bias). */
+  /** x·weightᵀ (+ bias) (+ residual). */
   void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
     if (y.size() == 0) {
       return;
@@ -94,7 +98,7 @@ final class NativeProducts {
         address(inputs[1]),
         address(y),
         inputs.length > 2 ? address(inputs[2]) : 0,
-        0);
+        inputs.length > 3 ? address(inputs[3]) : 0);
   }
 
   /**
@@ -171,7 +175,7 @@ final class NativeProducts {
   }
 
   /** Adds parts in their order. */
-  private void sum(Parallel parallel, long parts, int count, long size, long to) {
+  void sum(Parallel parallel, long parts, int count, long size, long to) {
     long chunk = 1 << 13;
     parallel.forEach(
         Math.toIntExact((size + chunk - 1) / chunk),
@@ -186,19 +190,34 @@ final class NativeProducts {
   }
 
   private void pack(Parallel parallel, Form f, long b, long panels) {
-    int columns = Math.clamp((1 << 16) / Math.max(1L, f.k) / PANEL * PANEL, PANEL, 1 << 16);
+    int columns = columns(f.k);
     parallel.forEach(
         (f.n + columns - 1) / columns,
-        i -> {
-          long first = (long) i * columns;
-          long k = f.k;
-          try {
-            pack.invokeExact(
-                b, f.bRow, f.bColumn, k, (long) f.n, k, first, first + columns, panels);
-          } catch (Throwable e) {
-            throw NativeLibrary.failure(e);
-          }
-        });
+        i -> pack(b, f.bRow, f.bColumn, f.k, f.n, 0, f.k, i * columns, columns, panels));
+  }
+
+  /** Columns of k rows that are worth a chunk of packing. */
+  static int columns(long k) {
+    return Math.clamp((1 << 16) / Math.max(1, k) / PANEL * PANEL, PANEL, 1 << 16);
+  }
+
+  /** Packs some columns of k rows that begin at a row of kAll. */
+  void pack(
+      long b,
+      long bRow,
+      long bColumn,
+      long k,
+      long n,
+      long row,
+      long kAll,
+      long first,
+      long columns,
+      long panels) {
+    try {
+      pack.invokeExact(b, bRow, bColumn, k, n, row, kAll, first, first + columns, panels);
+    } catch (Throwable e) {
+      throw NativeLibrary.failure(e);
+    }
   }
 
   private void batched(Parallel parallel, Form f, long[] a, long[] b, long c) {
