@@ -2,6 +2,7 @@
 package reverie.autograd;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
@@ -198,7 +199,7 @@ final class Pullbacks {
     Tensor rows = g.reshape(count, g.dim(-1));
     Tensor dx = needs[0] ? rows.matmul(in[1]).reshape(in[0].shape().dims()) : null;
     Tensor dw = needs[1] ? rows.transpose().matmul(in[0].reshape(count, in[0].dim(-1))) : null;
-    return in.length == 2 ? grads(dx, dw) : grads(dx, dw, needs[2] ? rows.sum(0) : null);
+    return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
   }
 
   private static Tensor[] conv2d(Conv2d c, Tensor[] in, Tensor g, boolean[] needs) {
@@ -212,7 +213,15 @@ final class Pullbacks {
         needs[1]
             ? Ops.apply(new Conv2dWeightGradient(c.stride(), c.padding(), w.dim(0), w.dim(1)), x, g)
             : null;
-    return in.length == 2 ? grads(dx, dw) : grads(dx, dw, needs[2] ? g.sum(0, 1, 2) : null);
+    return withBias(
+        in, dx, dw, needs, () -> in[2].shape().rank() == 1 ? g.sum(0, 1, 2) : g.sum(1, 2), g);
+  }
+
+  /** Gradients of as many inputs as there are; the residual's is the result's own. */
+  private static Tensor[] withBias(
+      Tensor[] in, Tensor dx, Tensor dw, boolean[] needs, Supplier<Tensor> bias, Tensor g) {
+    Tensor[] all = {dx, dw, in.length > 2 && needs[2] ? bias.get() : null, g};
+    return Arrays.copyOf(all, in.length);
   }
 
   private static boolean onlyFirst(Tensor[] g) {

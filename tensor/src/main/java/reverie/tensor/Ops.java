@@ -62,16 +62,35 @@ public final class Ops {
   }
 
   /**
+   * {@code x·weightᵀ + bias + residual}.
+   *
+   * @param residual {@code […, out]}
+   */
+  public static Tensor linear(Tensor x, Tensor weight, Tensor bias, Tensor residual) {
+    return one(new Linear(), x, weight, bias, residual);
+  }
+
+  /**
    * Two-dimensional cross-correlation.
    *
    * @param x {@code [n, h, w, cin]}
    * @param weight {@code [kh, kw, cin, cout]}
-   * @param bias {@code [cout]} or null
+   * @param bias {@code [cout]}, or {@code [n, cout]} to tell each image something else, or null
    * @param padding zeros on every side
    */
   public static Tensor conv2d(Tensor x, Tensor weight, Tensor bias, int stride, int padding) {
     Conv2d op = new Conv2d(stride, padding);
     return bias == null ? one(op, x, weight) : one(op, x, weight, bias);
+  }
+
+  /**
+   * Two-dimensional cross-correlation, added to something.
+   *
+   * @param residual {@code [n, oh, ow, cout]}
+   */
+  public static Tensor conv2d(
+      Tensor x, Tensor weight, Tensor bias, Tensor residual, int stride, int padding) {
+    return one(new Conv2d(stride, padding), x, weight, bias, residual);
   }
 
   /**

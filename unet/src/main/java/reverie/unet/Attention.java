@@ -37,11 +37,14 @@ final class Attention {
     out = new Linear(p.at("to_out.0"), inner, channels, true);
   }
 
-  /** From x {@code [n, t, channels]}, looking at the context {@code [n, s, contextChannels]}. */
-  Tensor forward(Tensor x, Tensor context) {
+  /**
+   * From x {@code [n, t, channels]}, looking at the context {@code [n, s, contextChannels]}, added
+   * to a residual of x's shape.
+   */
+  Tensor forward(Tensor x, Tensor context, Tensor residual) {
     Tensor q = query.forward(x);
     Tensor k = key.forward(context);
     Tensor v = value.forward(context);
-    return out.forward(Ops.attention(q, k, v, heads, 1 / Math.sqrt(headDim)));
+    return out.forward(Ops.attention(q, k, v, heads, 1 / Math.sqrt(headDim)), residual);
   }
 }

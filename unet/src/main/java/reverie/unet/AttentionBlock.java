@@ -21,9 +21,9 @@ final class AttentionBlock implements SpatialLayer {
 
   @Override
   public Tensor forward(Tensor x, Tensor context) {
-    Tensor normed = norm == null ? x : norm.forward(x);
-    Tensor tokens = normed.reshape(x.dim(0), x.dim(1) * x.dim(2), x.dim(3));
-    Tensor y = attention.forward(tokens, tokens).reshape(x.shape().dims()).add(x);
+    int[] sequence = {x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
+    Tensor tokens = (norm == null ? x : norm.forward(x)).reshape(sequence);
+    Tensor y = attention.forward(tokens, tokens, x.reshape(sequence)).reshape(x.shape().dims());
     return scale == 1 ? y : y.div(scale);
   }
 }

@@ -57,18 +57,17 @@ final class ResnetBlock {
    */
   Tensor forward(Tensor x, Tensor embedding) {
     UnaryOperator<Tensor> activation = UNet.activation(config);
-    Tensor y = conv1.forward(resample.apply(activation.apply(norm1.forward(x))));
+    Tensor y = resample.apply(activation.apply(norm1.forward(x)));
     Tensor told = time.forward(embedding);
-    told = told.reshape(told.dim(0), 1, 1, told.dim(1));
     if (config.scaleShift()) {
-      Tensor[] scaleAndShift = told.split(3, 2);
-      y = norm2.forward(y).mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]);
+      Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
+      y = norm2.forward(conv1.forward(y)).mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]);
     } else {
-      y = norm2.forward(y.add(told));
+      y = norm2.forward(conv1.forwardTold(y, told));
     }
-    y = conv2.forward(activation.apply(y));
     Tensor kept = resample.apply(x);
-    y = y.add(shortcut == null ? kept : shortcut.forward(kept));
+    kept = shortcut == null ? kept : shortcut.forward(kept);
+    y = conv2.forward(activation.apply(y), kept);
     return scale == 1 ? y : y.div(scale);
   }
 }

@@ -3,6 +3,7 @@ package reverie.unet;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BinaryOperator;
 import java.util.function.UnaryOperator;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
@@ -17,7 +18,7 @@ final class Transformer2D implements SpatialLayer {
   private final GroupNorm norm;
   private final UnaryOperator<Tensor> in;
   private final List<TransformerBlock> blocks = new ArrayList<>();
-  private final UnaryOperator<Tensor> out;
+  private final BinaryOperator<Tensor> out;
 
   Transformer2D(
       Parameters p,
@@ -30,19 +31,21 @@ final class Transformer2D implements SpatialLayer {
       boolean linear) {
     norm = new GroupNorm(p.at("norm"), groups, channels, EPSILON);
     int inner = channels / heads * heads;
-    in = projection(p.at("proj_in"), channels, inner, linear);
+    // The same arithmetic either way; the files differ in the weight's shape.
+    if (linear) {
+      in = new Linear(p.at("proj_in"), channels, inner, true)::forward;
+    } else {
+      in = new Conv2d(p.at("proj_in"), channels, inner, 1, 1, 0)::forward;
+    }
     for (int i = 0; i < layers; i++) {
       Parameters at = p.at("transformer_blocks", i);
       blocks.add(new TransformerBlock(at, inner, heads, contextChannels, onlyCross));
     }
-    out = projection(p.at("proj_out"), inner, channels, linear);
-  }
-
-  /** The same arithmetic either way; the files differ in the weight's shape. */
-  private static UnaryOperator<Tensor> projection(Parameters p, int in, int out, boolean linear) {
-    return linear
-        ? new Linear(p, in, out, true)::forward
-        : new Conv2d(p, in, out, 1, 1, 0)::forward;
+    if (linear) {
+      out = new Linear(p.at("proj_out"), inner, channels, true)::forward;
+    } else {
+      out = new Conv2d(p.at("proj_out"), inner, channels, 1, 1, 0)::forward;
+    }
   }
 
   @Override
@@ -52,6 +55,6 @@ final class Transformer2D implements SpatialLayer {
     for (TransformerBlock block : blocks) {
       tokens = block.forward(tokens, context);
     }
-    return out.apply(tokens.reshape(y.shape().dims())).add(x);
+    return out.apply(tokens.reshape(y.shape().dims()), x);
   }
 }

@@ -35,8 +35,8 @@ final class TransformerBlock {
 
   Tensor forward(Tensor x, Tensor context) {
     Tensor normed = norm1.forward(x);
-    Tensor y = attention1.forward(normed, onlyCross ? context : normed).add(x);
-    y = attention2.forward(norm2.forward(y), context).add(y);
-    return down.forward(Ops.geglu(up.forward(norm3.forward(y)))).add(y);
+    Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
+    y = attention2.forward(norm2.forward(y), context, y);
+    return down.forward(Ops.geglu(up.forward(norm3.forward(y))), y);
   }
 }

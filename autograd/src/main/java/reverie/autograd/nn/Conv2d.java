@@ -24,4 +24,14 @@ public final class Conv2d {
   public Tensor forward(Tensor x) {
     return Ops.conv2d(x, weight.effective(), bias.effective(), stride, padding);
   }
+
+  /** The same, added to a residual {@code [n, h', w', out]}. */
+  public Tensor forward(Tensor x, Tensor residual) {
+    return Ops.conv2d(x, weight.effective(), bias.effective(), residual, stride, padding);
+  }
+
+  /** The same, with {@code told [n, out]} added to every pixel of its image. */
+  public Tensor forwardTold(Tensor x, Tensor told) {
+    return Ops.conv2d(x, weight.effective(), bias.effective().add(told), stride, padding);
+  }
 }

@@ -19,4 +19,11 @@ public final class Linear {
   public Tensor forward(Tensor x) {
     return Ops.linear(x, weight.effective(), bias == null ? null : bias.effective());
   }
+
+  /** The same, added to a residual {@code […, out]}. */
+  public Tensor forward(Tensor x, Tensor residual) {
+    return bias == null
+        ? forward(x).add(residual)
+        : Ops.linear(x, weight.effective(), bias.effective(), residual);
+  }
 }

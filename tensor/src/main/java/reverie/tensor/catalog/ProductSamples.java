@@ -101,15 +101,26 @@ final class ProductSamples {
       entry
           .smooth(op, normal(dims), normal(7, 5), normal(7))
           .smooth(op, normal(dims), normal(1, 5));
+      int[] y = dims.clone();
+      y[y.length - 1] = 7;
+      entry.smooth(op, normal(dims), normal(7, 5), normal(7), normal(y));
     }
     return entry
         .smooth(op, normal(3, 0), normal(2, 0), normal(2))
         .within(new Terms(131))
         .rough(op, normal(37, 131), normal(129, 131), normal(129))
         .rough(op, normal(2, 61, 131), normal(33, 131))
+        .rough(op, normal(259, 130), normal(96, 130), normal(96), normal(259, 96))
         .refuse("expected weight (input 1) of shape [2, 5]", op, normal(3, 5), normal(2, 4))
         .refuse("expected bias (input 2) of shape [2]", op, normal(3, 5), normal(2, 5), normal(3))
-        .refuse("expected 2 to 3 inputs", op, normal(3, 5))
+        .refuse("expected 2 to 4 inputs", op, normal(3, 5))
+        .refuse(
+            "expected residual (input 3) of shape [3, 2]",
+            op,
+            normal(3, 5),
+            normal(2, 5),
+            normal(2),
+            normal(3, 5))
         .refuse("expected input 1 of rank 2", op, normal(3, 5), normal(5));
   }
 
@@ -120,11 +131,13 @@ final class ProductSamples {
       entry
           .within(new Terms(taps(c) + 1))
           .smooth(op, x(c), weight(c), normal(c[1][2]))
+          .smooth(op, x(c), weight(c), normal(c[0][0], c[1][2]), dy(c))
           .smooth(op, x(c), weight(c));
     }
     for (int[][] c : LARGE_CONVOLUTIONS) {
       Op op = new Conv2d(c[2][0], c[2][1]);
       entry.within(new Terms(taps(c) + 1)).rough(op, x(c), weight(c), normal(c[1][2]));
+      entry.rough(op, x(c), weight(c), normal(c[0][0], c[1][2]), dy(c));
     }
     for (int[][] c : TILED_CONVOLUTIONS) {
       Op op = new Conv2d(c[2][0], c[2][1]);
@@ -141,6 +154,19 @@ final class ProductSamples {
             normal(1, 5, 5, 3),
             normal(3, 3, 3, 2),
             normal(3))
+        .refuse(
+            "expected bias (input 2) of shape [1, 2]",
+            op,
+            normal(1, 5, 5, 3),
+            normal(3, 3, 3, 2),
+            normal(2, 2))
+        .refuse(
+            "expected residual (input 3) of shape [1, 3, 3, 2]",
+            op,
+            normal(1, 5, 5, 3),
+            normal(3, 3, 3, 2),
+            normal(2),
+            normal(1, 5, 5, 2))
         .refuse("expected input 0 of rank 4", op, normal(5, 5, 3), normal(3, 3, 3, 2))
         .refuseMaking("expected stride ≥ 1 and padding ≥ 0, got 0 and 1", _ -> new Conv2d(0, 1));
   }

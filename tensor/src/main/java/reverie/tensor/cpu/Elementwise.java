@@ -4,6 +4,7 @@ package reverie.tensor.cpu;
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.WIDTH;
 
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
@@ -37,6 +38,22 @@ final class Elementwise {
     for (int i = 0; i < inputs.length; i++) {
       operands[i] = operand(inputs[i], output);
     }
+    run(parallel, op, operands, output);
+  }
+
+  /** output += what lies at this address in row-major order, broadcast. */
+  static void add(Parallel parallel, Tensor output, long address, int... dims) {
+    int[] strides = new int[dims.length];
+    for (int axis = dims.length - 1, stride = 1; axis >= 0; stride *= dims[axis--]) {
+      strides[axis] = stride;
+    }
+    Operand[] operands = {
+      operand(output, output), Operand.of(address, Shape.of(dims), strides, output.shape())
+    };
+    run(parallel, new Binary(Binary.Kind.ADD), operands, output);
+  }
+
+  private static void run(Parallel parallel, Op op, Operand[] operands, Tensor output) {
     long out = CpuBackend.address(output);
     long size = output.size();
     int chunks = Math.toIntExact((size + CHUNK - 1) / CHUNK);

@@ -71,7 +71,7 @@ final class Products {
     return out;
   }
 
-  /** x·weightᵀ + bias. */
+  /** x·weightᵀ + bias + residual. */
   static void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
     int in = inputs[1].dim(1);
     int out = inputs[1].dim(0);
@@ -85,6 +85,13 @@ final class Products {
         new long[] {CpuBackend.address(inputs[0])},
         new long[] {CpuBackend.address(inputs[1])},
         new long[] {CpuBackend.address(y)});
+    addResidual(parallel, inputs, y);
+  }
+
+  private static void addResidual(Parallel parallel, Tensor[] inputs, Tensor y) {
+    if (inputs.length > 3) {
+      Elementwise.add(parallel, y, CpuBackend.address(inputs[3]), y.shape().dims());
+    }
   }
 
   static void conv2d(Parallel parallel, Conv2d op, Tensor[] inputs, Tensor y) {
@@ -95,6 +102,10 @@ final class Products {
         CpuBackend.address(inputs[1]),
         bias(inputs),
         CpuBackend.address(y));
+    if (inputs.length > 2 && inputs[2].shape().rank() == 2) {
+      Elementwise.add(parallel, y, CpuBackend.address(inputs[2]), y.dim(0), 1, 1, y.dim(3));
+    }
+    addResidual(parallel, inputs, y);
   }
 
   static void inputGradient(
@@ -118,7 +129,7 @@ final class Products {
   }
 
   private static long bias(Tensor[] inputs) {
-    return inputs.length == 3 ? CpuBackend.address(inputs[2]) : 0;
+    return inputs.length > 2 && inputs[2].shape().rank() == 1 ? CpuBackend.address(inputs[2]) : 0;
   }
 
   static Convolution.Form form(int stride, int padding, Tensor x, int kh, int kw, Tensor y) {

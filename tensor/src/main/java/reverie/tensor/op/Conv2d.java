@@ -8,7 +8,9 @@ import reverie.tensor.TensorType;
 
 /**
  * Two-dimensional cross-correlation of {@code x[n, h, w, cin]} with {@code weight[kh, kw, cin,
- * cout]}, plus an optional {@code bias[cout]}; zeros all round, the same stride both ways.
+ * cout]}; zeros all round, the same stride both ways. A third input is added to every pixel, {@code
+ * bias[cout]} or, of one's own for every image, {@code bias[n, cout]}; a fourth, {@code residual[n,
+ * oh, ow, cout]}, to the result.
  */
 public record Conv2d(int stride, int padding) implements Op {
   /** Checks the attributes. */
@@ -21,7 +23,7 @@ public record Conv2d(int stride, int padding) implements Op {
 
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
-    Rule.count(this, inputs, 2, 3);
+    Rule.count(this, inputs, 2, 4);
     Rule.floating(this, inputs);
     Rule.rank(this, inputs, 0, 4);
     Rule.rank(this, inputs, 1, 4);
@@ -40,17 +42,18 @@ public record Conv2d(int stride, int padding) implements Op {
         this,
         "a kernel no larger than the padded image",
         inputs);
-    if (inputs.size() == 3) {
-      Rule.shape(this, inputs, 2, "bias", k.dim(3));
+    Shape y =
+        Shape.of(
+            x.dim(0), outputSize(x.dim(1), k.dim(0)), outputSize(x.dim(2), k.dim(1)), k.dim(3));
+    if (inputs.size() > 2) {
+      boolean oneForAll = inputs.get(2).shape().rank() == 1;
+      int[] bias = oneForAll ? new int[] {y.dim(3)} : new int[] {y.dim(0), y.dim(3)};
+      Rule.shape(this, inputs, 2, "bias", bias);
     }
-    return Rule.one(
-        inputs
-            .get(0)
-            .withShape(
-                x.dim(0),
-                outputSize(x.dim(1), k.dim(0)),
-                outputSize(x.dim(2), k.dim(1)),
-                k.dim(3)));
+    if (inputs.size() > 3) {
+      Rule.shape(this, inputs, 3, "residual", y.dims());
+    }
+    return Rule.one(inputs.getFirst().withShape(y));
   }
 
   /** Output pixels along a side. */

@@ -2,24 +2,32 @@
 package reverie.tensor.op;
 
 import java.util.List;
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
-/** {@code x[…, in] · weight[out, in]ᵀ (+ bias[out])}: the third input is optional. */
+/**
+ * {@code x[…, in] · weight[out, in]ᵀ (+ bias[out] (+ residual[…, out]))}: the last two inputs are
+ * optional.
+ */
 public record Linear() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
-    Rule.count(this, inputs, 2, 3);
+    Rule.count(this, inputs, 2, 4);
     Rule.floating(this, inputs);
     Rule.rankAtLeast(this, inputs, 0, 1);
     Rule.rank(this, inputs, 1, 2);
     TensorType x = inputs.get(0);
     int out = inputs.get(1).shape().dim(0);
     Rule.shape(this, inputs, 1, "weight", out, x.shape().dim(-1));
-    if (inputs.size() == 3) {
+    if (inputs.size() > 2) {
       Rule.shape(this, inputs, 2, "bias", out);
     }
-    return Rule.one(x.withShape(x.shape().with(-1, out)));
+    Shape y = x.shape().with(-1, out);
+    if (inputs.size() > 3) {
+      Rule.shape(this, inputs, 3, "residual", y.dims());
+    }
+    return Rule.one(x.withShape(y));
   }
 
   @Override
@@ -30,9 +38,10 @@ public record Linear() implements Fused {
       rows *= x.dim(i);
     }
     Tensor y = x.reshape(rows, x.dim(-1)).matmul(inputs[1].transpose());
-    if (inputs.length == 3) {
+    if (inputs.length > 2) {
       y = y.add(inputs[2]);
     }
-    return new Tensor[] {y.reshape(x.shape().with(-1, inputs[1].dim(0)).dims())};
+    y = y.reshape(x.shape().with(-1, inputs[1].dim(0)).dims());
+    return new Tensor[] {inputs.length > 3 ? y.add(inputs[3]) : y};
   }
 }

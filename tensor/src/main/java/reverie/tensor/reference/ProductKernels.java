@@ -43,11 +43,14 @@ final class ProductKernels {
   static void conv2d(Conv2d op, Array[] in, Array y) {
     Array x = in[0];
     Array weight = in[1];
-    for (int cout = 0; cout < y.dim(3); cout++) {
-      double bias = in.length == 3 ? in[2].get(cout) : 0;
-      for (long pixel = 0; pixel < y.size() / y.dim(3); pixel++) {
-        y.set(pixel * y.dim(3) + cout, bias);
+    int cout = y.dim(3);
+    long image = (long) y.dim(1) * y.dim(2) * cout;
+    for (long i = 0; i < y.size(); i++) {
+      double bias = 0;
+      if (in.length > 2) {
+        bias = in[2].get(in[2].shape().rank() == 1 ? i % cout : i / image * cout + i % cout);
       }
+      y.set(i, in.length > 3 ? bias + in[3].get(i) : bias);
     }
     eachTap(
         op,
