@@ -10,6 +10,7 @@ import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
+import reverie.tensor.Captured;
 import reverie.tensor.Device;
 import reverie.tensor.Profile;
 import reverie.tensor.Repeated;
@@ -67,12 +68,26 @@ public final class OurStep implements AutoCloseable {
 
   /** Makes one step, which must not be the first, and adds to the profile where its time goes. */
   public void profile(Profile profile) {
-    step.captured()
+    captured().run(profile);
+  }
+
+  /** The step as it was captured when it was first run. */
+  public Captured captured() {
+    return step.captured()
         .orElseThrow(() ->
             new ReverieException(
                 "bench: the step cannot be captured: " + step.obstacle().orElse("it was not run"),
-                "please report this"))
-        .run(profile);
+                "please report this"));
+  }
+
+  /** Makes one step operation by operation. */
+  public void runEagerly() {
+    try (Scope _ = Scope.open("step")) {
+      if (kind.trains()) {
+        optimizer.advance(settings.learningRate());
+      }
+      make(inputs());
+    }
   }
 
   /** The next latents of a sampling step, in the open scope. */

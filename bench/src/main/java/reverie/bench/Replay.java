@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench;
+
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import reverie.bench.step.Batch;
+import reverie.bench.step.Kind;
+import reverie.bench.step.OurStep;
+import reverie.bench.step.StepSettings;
+import reverie.bench.step.Subject;
+import reverie.tensor.Captured;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.unet.UNet;
+
+/** Whole steps as captured and as they are written: time and memory allocated by each. */
+@State(org.openjdk.jmh.annotations.Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MILLISECONDS)
+@Fork(1)
+@Warmup(iterations = 4, time = 2)
+@Measurement(iterations = 5, time = 2)
+public class Replay {
+  /** The model. */
+  @Param("ICONS")
+  public Subject subject;
+
+  /** The step. */
+  @Param({"DDPO", "SAMPLING", "PRETRAINING"})
+  public Kind kind;
+
+  /** Samples of a step. */
+  @Param("16")
+  public int batch;
+
+  private UNet model;
+  private Batch data;
+  private OurStep step;
+  private Captured captured;
+
+  /** Makes the first step, at which it is captured. */
+  @Setup(Level.Trial)
+  public void open() {
+    Device device = Device.cpu();
+    StepSettings settings = StepSettings.usual();
+    model = UNet.random(subject.config(), device, Rng.of(1));
+    data = new Batch(subject.side(), batch, device, settings, Rng.of(2));
+    data.draw(model);
+    step = new OurStep(kind, model, data, settings);
+    step.run();
+    captured = step.captured();
+    System.out.printf(
+        "%n# %s: %.1f MB planned, %.1f MB if nothing shared memory%n",
+        captured, captured.plannedBytes() / 1e6, captured.requestedBytes() / 1e6);
+  }
+
+  /** Frees everything. */
+  @TearDown(Level.Trial)
+  public void close() {
+    step.close();
+    data.close();
+    model.close();
+  }
+
+  /** Replayed: nothing is allocated. */
+  @Benchmark
+  public void captured() {
+    captured.run();
+  }
+
+  /** Operation by operation. */
+  @Benchmark
+  public void eager() {
+    step.runEagerly();
+  }
+
+  /** Runs all, with what each step allocates. */
+  public static void main(String[] arguments) throws RunnerException {
+    new Runner(
+            new OptionsBuilder()
+                .include(Replay.class.getName())
+                .addProfiler(GCProfiler.class)
+                .build())
+        .run();
+  }
+}
