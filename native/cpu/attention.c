@@ -10,8 +10,6 @@
 
 #include "functions.h"
 
-#define UNROLLED _Pragma("GCC unroll 16") for
-
 enum {
   /** Queries of a chunk of the forward pass, and of a pass over all keys on the way back. */
   MANY_QUERIES = 256,
@@ -202,21 +200,6 @@ EXPORT void reverie_attention(const float *q, const float *k, const float *v, fl
   default:
     forward_chunk(&f, q, k, v, y, log_sum_exp, count, d, dv, scratch);
   }
-}
-
-/** Lane i of the result is the sum of all lanes of v[i]. */
-INLINE vec lane_sums(vec v[WIDTH]) {
-  ivec lane;
-  UNROLLED(int i = 0; i < WIDTH; i++) { lane[i] = i; }
-  UNROLLED(int half = WIDTH / 2; half > 0; half /= 2) {
-    ivec second = (lane & half) != 0;
-    ivec straight = lane + (second & WIDTH), crossed = (lane ^ half) + (second & WIDTH);
-    UNROLLED(int i = 0; i < half; i++) {
-      v[i] = __builtin_shuffle(v[i], v[i + half], straight)
-             + __builtin_shuffle(v[i], v[i + half], crossed);
-    }
-  }
-  return v[0];
 }
 
 /**

@@ -8,6 +8,8 @@
 
 #include "vector.h"
 
+#define UNROLLED _Pragma("GCC unroll 16") for
+
 /**
  * 2 to the x within two units in the last place; infinity from 128 on, NaN for NaN. The polynomial
  * is minimax for the relative error, 9.2e-8. AVX2 has no gradual underflow: 2^-126 is the least.
@@ -55,6 +57,69 @@ INLINE vec logarithm(vec x) {
   vec low = fma_(f * f, q, n * -2.1219444005469057e-4f);
   vec y = fma_(n, splat(0.693359375f), f + low);
   return choose(x < splat(INFINITY), y, x);
+}
+
+/**
+ * The error function, to 2e-7, where bell = exp(-x^2) is at hand: an odd polynomial up to 1, beyond
+ * it 1 - bell * polynomial. The same steps as the Java kernels'.
+ */
+INLINE vec error_function(vec x, vec bell) {
+  vec size = larger(x, -x), u = x * x;
+  vec near = splat(7.875874871388078e-05f);
+  near = fma_(near, u, splat(-0.000801686430349946f));
+  near = fma_(near, u, splat(0.005189087241888046f));
+  near = fma_(near, u, splat(-0.02685421146452427f));
+  near = fma_(near, u, splat(0.11283594369888306f));
+  near = fma_(near, u, splat(-0.3761262595653534f));
+  near = fma_(near, u, splat(1.1283791065216064f)) * x;
+  vec t = smaller(splat(4), size) - splat(2);
+  vec tail = splat(1.6118907524287351e-06f);
+  tail = fma_(tail, t, splat(-1.4437316167459358e-05f));
+  tail = fma_(tail, t, splat(6.152370769996196e-05f));
+  tail = fma_(tail, t, splat(-0.0001939646463142708f));
+  tail = fma_(tail, t, splat(0.0005909596220590174f));
+  tail = fma_(tail, t, splat(-0.0018231581198051572f));
+  tail = fma_(tail, t, splat(0.005439292173832655f));
+  tail = fma_(tail, t, splat(-0.015463408082723618f));
+  tail = fma_(tail, t, splat(0.041803304105997086f));
+  tail = fma_(tail, t, splat(-0.10679621249437332f));
+  tail = fma_(tail, t, splat(0.25539565086364746f));
+  vec far = splat(1) - tail * bell;
+  return choose(size <= splat(1), near, choose(x < splat(0), -far, far));
+}
+
+/** The derivative of x * sigmoid(x). */
+INLINE vec silu_slope(vec x) {
+  vec s = sigmoid(x);
+  return s * fma_(x, splat(1) - s, splat(1));
+}
+
+/** Lanes from `from` on, as many as there are. */
+INLINE vec load_up_to(const float *from, long count) {
+  return count >= WIDTH ? load(from) : load_some(from, count);
+}
+
+INLINE void store_up_to(float *to, vec value, long count) {
+  if (count >= WIDTH) {
+    store(to, value);
+  } else {
+    store_some(to, value, count);
+  }
+}
+
+/** Lane i of the result is the sum of all lanes of v[i]. */
+INLINE vec lane_sums(vec v[WIDTH]) {
+  ivec lane;
+  UNROLLED(int i = 0; i < WIDTH; i++) { lane[i] = i; }
+  UNROLLED(int half = WIDTH / 2; half > 0; half /= 2) {
+    ivec second = (lane & half) != 0;
+    ivec straight = lane + (second & WIDTH), crossed = (lane ^ half) + (second & WIDTH);
+    UNROLLED(int i = 0; i < half; i++) {
+      v[i] = __builtin_shuffle(v[i], v[i + half], straight)
+             + __builtin_shuffle(v[i], v[i + half], crossed);
+    }
+  }
+  return v[0];
 }
 
 #endif

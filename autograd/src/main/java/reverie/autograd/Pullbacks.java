@@ -85,7 +85,14 @@ final class Pullbacks {
       case Geglu _ -> grads(Ops.apply(new GegluBackward(), in[0], g[0]));
       case GroupNorm n ->
           onlyFirst(g)
-              ? Ops.applyAll(new GroupNormBackward(n.groups()), in[0], in[1], out[1], out[2], g[0])
+              ? Ops.applyAll(
+                  new GroupNormBackward(n.groups(), n.activation()),
+                  in[0],
+                  in[1],
+                  in[2],
+                  out[1],
+                  out[2],
+                  g[0])
               : decomposed(n, in, g);
       case LayerNorm n ->
           onlyFirst(g)

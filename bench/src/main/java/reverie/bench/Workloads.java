@@ -63,7 +63,7 @@ final class Workloads {
             Input.positive(64, 4, 256),
             tokens),
         workload(new GroupNorm(8, 1e-5), fine, channels, channels),
-        workload(new GroupNormBackward(8), fine, channels, groups, groups, fine),
+        workload(new GroupNormBackward(8), fine, channels, channels, groups, groups, fine),
         workload(new LayerNorm(1e-5), Input.normal(4096, 64), Input.normal(64), Input.normal(64)),
         workload(new Geglu(), Input.normal(4096, 512)),
         workload(new Softmax(), Input.normal(4096, 512)),

@@ -101,6 +101,12 @@ public final class Ops {
     return one(new GroupNorm(groups, epsilon), x, gamma, beta);
   }
 
+  /** {@link #groupNorm}, then {@code x·sigmoid(x)}. */
+  public static Tensor groupNormSilu(
+      Tensor x, Tensor gamma, Tensor beta, int groups, double epsilon) {
+    return one(new GroupNorm(groups, epsilon, GroupNorm.Activation.SILU), x, gamma, beta);
+  }
+
   /** Layer normalisation over the last axis. */
   public static Tensor layerNorm(Tensor x, Tensor gamma, Tensor beta, double epsilon) {
     return one(new LayerNorm(epsilon), x, gamma, beta);

@@ -56,18 +56,18 @@ final class ResnetBlock {
    * @param embedding of the time, after the activation: {@code [n, timeEmbeddingDim]}
    */
   Tensor forward(Tensor x, Tensor embedding) {
-    UnaryOperator<Tensor> activation = UNet.activation(config);
-    Tensor y = resample.apply(activation.apply(norm1.forward(x)));
+    Tensor y = resample.apply(UNet.activated(config, norm1, x));
     Tensor told = time.forward(embedding);
     if (config.scaleShift()) {
       Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
       y = norm2.forward(conv1.forward(y)).mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]);
+      y = UNet.activation(config).apply(y);
     } else {
-      y = norm2.forward(conv1.forwardTold(y, told));
+      y = UNet.activated(config, norm2, conv1.forwardTold(y, told));
     }
     Tensor kept = resample.apply(x);
     kept = shortcut == null ? kept : shortcut.forward(kept);
-    y = conv2.forward(activation.apply(y), kept);
+    y = conv2.forward(y, kept);
     return scale == 1 ? y : y.div(scale);
   }
 }

@@ -163,7 +163,8 @@ public final class UNet implements AutoCloseable {
     for (UpBlock block : up) {
       x = block.forward(x, embedding, context, skips, checkpointing);
     }
-    return convOut.forward(outerActivation(config).apply(normOut.forward(x)));
+    return convOut.forward(
+        config.conditioned() ? activated(config, normOut, x) : normOut.forwardSilu(x));
   }
 
   private void check(Tensor sample, Tensor timesteps, Tensor context) {
@@ -198,6 +199,15 @@ public final class UNet implements AutoCloseable {
       case "gelu" -> Tensor::gelu;
       case "relu" -> Tensor::relu;
       default -> Tensor::silu;
+    };
+  }
+
+  /** The activation of what is normalised. */
+  static Tensor activated(UNetConfig config, GroupNorm norm, Tensor x) {
+    return switch (config.actFn()) {
+      case "gelu" -> norm.forward(x).gelu();
+      case "relu" -> norm.forward(x).relu();
+      default -> norm.forwardSilu(x);
     };
   }
 

@@ -32,4 +32,9 @@ public final class GroupNorm {
   public Tensor forward(Tensor x) {
     return Ops.groupNorm(x, weight.effective(), bias.effective(), groups, epsilon);
   }
+
+  /** Of {@code [n, …, channels]}, then SiLU, in one step. */
+  public Tensor forwardSilu(Tensor x) {
+    return Ops.groupNormSilu(x, weight.effective(), bias.effective(), groups, epsilon);
+  }
 }

@@ -12,6 +12,7 @@ import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GegluBackward;
 import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNorm.Activation;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
@@ -31,6 +32,9 @@ final class LayerSamples {
     }
     return entry
         .smooth(new GroupNorm(1, 1e-3), normal(1, 3), normal(3), normal(3))
+        .smooth(new GroupNorm(2, 1e-5, Activation.SILU), normal(2, 3, 5, 6), normal(6), normal(6))
+        .rough(
+            new GroupNorm(32, 1e-5, Activation.SILU), normal(2, 17, 19, 64), normal(64), normal(64))
         .smooth(new GroupNorm(3, 0.1), normal(2, 1, 1, 3), normal(3), normal(3))
         .smooth(new GroupNorm(2, 1e-5), normal(0, 3, 5, 6), normal(6), normal(6))
         .rough(new GroupNorm(8, 1e-5), normal(3, 13, 11, 40), normal(40), normal(40))
@@ -73,9 +77,10 @@ final class LayerSamples {
     groupNormBackward(entry, true, 2, 0, 3, 5, 6);
     groupNormBackward(entry, false, 8, 3, 13, 11, 40);
     return entry.refuse(
-        "expected mean (input 2) of shape [1, 2]",
+        "expected mean (input 3) of shape [1, 2]",
         new GroupNormBackward(2),
         normal(1, 5, 6),
+        normal(6),
         normal(6),
         normal(2),
         normal(1, 2),
@@ -85,11 +90,15 @@ final class LayerSamples {
   private static void groupNormBackward(Entry entry, boolean smooth, int groups, int... dims) {
     Input x = normal(dims);
     Input gamma = normal(dims[dims.length - 1]);
-    Op op = new GroupNormBackward(groups);
-    if (smooth) {
-      entry.smooth(op, x, gamma, normal(dims[0], groups), positive(dims[0], groups), x);
-    } else {
-      entry.rough(op, x, gamma, normal(dims[0], groups), positive(dims[0], groups), x);
+    for (Activation activation : Activation.values()) {
+      Op op = new GroupNormBackward(groups, activation);
+      Input mean = normal(dims[0], groups);
+      Input rstd = positive(dims[0], groups);
+      if (smooth) {
+        entry.smooth(op, x, gamma, gamma, mean, rstd, x);
+      } else {
+        entry.rough(op, x, gamma, gamma, mean, rstd, x);
+      }
     }
   }
 

@@ -134,7 +134,14 @@ public final class CpuBackend implements Backend {
 
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
-    return !(op instanceof CustomOp);
+    return switch (op) {
+      case CustomOp _ -> false;
+      // The Vector API has the parts: normalisation and activation.
+      case GroupNorm norm -> kernels != null || norm.activation() == GroupNorm.Activation.NONE;
+      case GroupNormBackward norm ->
+          kernels != null || norm.activation() == GroupNorm.Activation.NONE;
+      default -> true;
+    };
   }
 
   @Override

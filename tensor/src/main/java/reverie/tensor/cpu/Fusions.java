@@ -79,15 +79,15 @@ final class Fusions {
         new GroupNorms.Gradient(
             address(in[0]),
             address(in[1]),
-            address(in[2]),
             address(in[3]),
             address(in[4]),
+            address(in[5]),
             address(out[0]),
             address(out[1]),
             address(out[2])));
   }
 
-  private static GroupNorms.Form form(Tensor x, int groups) {
+  static GroupNorms.Form form(Tensor x, int groups) {
     int pixels = 1;
     for (int axis = 1; axis < x.shape().rank() - 1; axis++) {
       pixels *= x.dim(axis);

@@ -5,13 +5,23 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.Binary;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Unary;
 
 /**
  * The operations that have a kernel in C. Each family is a class that cuts the work into chunks, by
@@ -21,6 +31,8 @@ final class NativeKernels {
   private final NativePatches patches;
   private final NativeProducts products;
   private final NativeAttention attention;
+  private final NativeElements elements;
+  private final NativeNorms norms;
   private final NativeUpdates updates;
   private final NativeWinograd winograd;
 
@@ -28,6 +40,8 @@ final class NativeKernels {
     products = new NativeProducts(library);
     attention = new NativeAttention(library);
     patches = new NativePatches(library, products);
+    elements = new NativeElements(library);
+    norms = new NativeNorms(library);
     updates = new NativeUpdates(library);
     winograd = new NativeWinograd(library);
   }
@@ -50,6 +64,24 @@ final class NativeKernels {
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
       case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);
+      case Binary binary -> {
+        return elements.binary(parallel, binary, inputs, outputs[0]);
+      }
+      case Geglu _ -> elements.geglu(parallel, inputs[0], outputs[0]);
+      case GegluBackward _ -> elements.gegluBackward(parallel, inputs, outputs[0]);
+      case GroupNorm norm -> norms.groupNorm(parallel, norm, inputs, outputs);
+      case GroupNormBackward norm -> norms.groupNormBackward(parallel, norm, inputs, outputs);
+      case LayerNorm norm -> norms.layerNorm(parallel, norm, inputs, outputs);
+      case LayerNormBackward _ -> norms.layerNormBackward(parallel, inputs, outputs);
+      case Reduce reduce -> {
+        return elements.reduce(parallel, reduce, inputs[0], outputs[0]);
+      }
+      case SiluBackward _ -> {
+        return elements.siluBackward(parallel, inputs, outputs[0]);
+      }
+      case Unary unary -> {
+        return elements.unary(parallel, unary, inputs[0], outputs[0]);
+      }
       default -> {
         return false;
       }

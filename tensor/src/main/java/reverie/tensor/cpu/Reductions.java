@@ -231,7 +231,7 @@ final class Reductions {
   }
 
   /** to[inner] from the results of all runs. */
-  private static void join(boolean max, long from, long to, int runs, int inner) {
+  static void join(boolean max, long from, long to, int runs, int inner) {
     for (int i = 0; i < inner; i++) {
       double total = max ? Double.NEGATIVE_INFINITY : 0;
       for (int r = 0; r < runs; r++) {

@@ -2,22 +2,36 @@
 package reverie.tensor.op;
 
 import java.util.List;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
  * Group normalisation (Wu and He 2018) of {@code x[n, …, c]} with {@code gamma[c]} and {@code
- * beta[c]}: outputs y, and {@code mean[n, groups]} and {@code 1/√(variance+ε)[n, groups]} for the
- * backward pass.
+ * beta[c]}, and an activation of the result: outputs y, and {@code mean[n, groups]} and {@code
+ * 1/√(variance+ε)[n, groups]} for the backward pass.
  */
-public record GroupNorm(int groups, double epsilon) implements Fused {
+public record GroupNorm(int groups, double epsilon, Activation activation) implements Fused {
+  /** What is applied to the normalised numbers. */
+  public enum Activation {
+    /** Nothing. */
+    NONE,
+    /** {@code x·sigmoid(x)}. */
+    SILU
+  }
+
   /** Checks the attributes. */
   public GroupNorm {
     if (groups < 1 || !(epsilon > 0)) {
       throw new ReverieException(
           "group_norm: expected groups ≥ 1 and epsilon > 0, got " + groups + " and " + epsilon);
     }
+  }
+
+  /** Without activation. */
+  public GroupNorm(int groups, double epsilon) {
+    this(groups, epsilon, Activation.NONE);
   }
 
   @Override
@@ -36,6 +50,10 @@ public record GroupNorm(int groups, double epsilon) implements Fused {
 
   @Override
   public Tensor[] decompose(Tensor... inputs) {
+    if (activation == Activation.SILU) {
+      Tensor[] plain = Ops.applyAll(new GroupNorm(groups, epsilon), inputs);
+      return new Tensor[] {plain[0].silu(), plain[1], plain[2]};
+    }
     Tensor x = inputs[0];
     int n = x.dim(0);
     Tensor grouped = x.reshape(n, pixels(x), groups, x.dim(-1) / groups);

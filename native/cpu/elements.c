@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Activations, sums and products element by element, and sums down columns.
+#include <stdbool.h>
+
+#include "functions.h"
+
+static const float SQRT_HALF = 0.70710678118654752f, DENSITY_AT_ZERO = 0.3989422804014327f;
+
+/** y = a * gelu(b) for rows of x = [a, b], each half c long (Shazeer 2020). */
+EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c) {
+  for (long row = first; row < end; row++) {
+    const float *a = x + row * 2 * c, *b = a + c;
+    for (long i = 0; i < c; i += WIDTH) {
+      vec at = load_up_to(b + i, c - i), u = at * SQRT_HALF;
+      vec gelu = 0.5f * at * (splat(1) + error_function(u, exponential(-u * u)));
+      store_up_to(y + row * c + i, load_up_to(a + i, c - i) * gelu, c - i);
+    }
+  }
+}
+
+/** The gradient of reverie_geglu. */
+EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, long first, long end,
+                                   long c) {
+  for (long row = first; row < end; row++) {
+    const float *a = x + row * 2 * c, *b = a + c;
+    float *da = dx + row * 2 * c, *db = da + c;
+    for (long i = 0; i < c; i += WIDTH) {
+      vec at = load_up_to(b + i, c - i), d = load_up_to(dy + row * c + i, c - i);
+      vec bell = exponential(at * at * -0.5f);
+      vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF, bell));
+      store_up_to(da + i, d * at * distribution, c - i);
+      vec slope = fma_(at, bell * DENSITY_AT_ZERO, distribution);
+      store_up_to(db + i, d * load_up_to(a + i, c - i) * slope, c - i);
+    }
+  }
+}
+
+/** y = x * sigmoid(x). */
+EXPORT void reverie_silu(const float *x, float *y, long first, long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    vec at = load_up_to(x + i, end - i);
+    store_up_to(y + i, at * sigmoid(at), end - i);
+  }
+}
+
+/** dx = dy * silu'(x). */
+EXPORT void reverie_silu_backward(const float *x, const float *dy, float *dx, long first,
+                                  long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    vec at = load_up_to(x + i, end - i);
+    store_up_to(dx + i, load_up_to(dy + i, end - i) * silu_slope(at), end - i);
+  }
+}
+
+/** y = a + b * factor. */
+EXPORT void reverie_add(const float *a, const float *b, float *y, float factor, long first,
+                        long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    vec sum = fma_(load_up_to(b + i, end - i), splat(factor), load_up_to(a + i, end - i));
+    store_up_to(y + i, sum, end - i);
+  }
+}
+
+/** y = a * b. */
+EXPORT void reverie_multiply(const float *a, const float *b, float *y, long first, long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    store_up_to(y + i, load_up_to(a + i, end - i) * load_up_to(b + i, end - i), end - i);
+  }
+}
+
+/** y[row] = x[row] + b for rows of c elements. */
+EXPORT void reverie_add_row(const float *x, const float *b, float *y, long first, long end,
+                            long c) {
+  for (long row = first; row < end; row++) {
+    for (long i = 0; i < c; i += WIDTH) {
+      vec sum = load_up_to(x + row * c + i, c - i) + load_up_to(b + i, c - i);
+      store_up_to(y + row * c + i, sum, c - i);
+    }
+  }
+}
+
+/** The sums of `vectors` vectors of columns from column i on. */
+INLINE void columns(const float *x, float *to, long rows, long c, long i, long vectors) {
+  vec sums[4];
+  UNROLLED(long n = 0; n < vectors; n++) { sums[n] = splat(0); }
+  for (long row = 0; row < rows; row++) {
+    UNROLLED(long n = 0; n < vectors; n++) {
+      long at = i + n * WIDTH;
+      sums[n] += vectors > 1 ? load(x + row * c + at) : load_up_to(x + row * c + at, c - at);
+    }
+  }
+  UNROLLED(long n = 0; n < vectors; n++) { store_up_to(to + i + n * WIDTH, sums[n], c - i); }
+}
+
+/** to[i] = sum over rows of x[row][i]. */
+EXPORT void reverie_sum_rows(const float *x, float *to, long rows, long c) {
+  long i = 0;
+  for (; i + 4 * WIDTH <= c; i += 4 * WIDTH) {
+    columns(x, to, rows, c, i, 4);
+  }
+  for (; i + 2 * WIDTH <= c; i += 2 * WIDTH) {
+    columns(x, to, rows, c, i, 2);
+  }
+  for (; i < c; i += WIDTH) {
+    columns(x, to, rows, c, i, 1);
+  }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+import static reverie.tensor.cpu.CpuBackend.address;
+
+import java.lang.invoke.MethodHandle;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Unary;
+
+/** Activations, sums, products and sums down columns: {@code elements.c}. */
+final class NativeElements {
+  /** Elements of a piece of work. */
+  private static final long CHUNK = 1 << 14;
+
+  /** Rows that are summed in float32. */
+  private static final int RUN = 256;
+
+  private final MethodHandle geglu;
+  private final MethodHandle gegluBackward;
+  private final MethodHandle silu;
+  private final MethodHandle siluBackward;
+  private final MethodHandle add;
+  private final MethodHandle multiply;
+  private final MethodHandle addRow;
+  private final MethodHandle sumRows;
+
+  NativeElements(NativeLibrary library) {
+    geglu = library.function("geglu", "pplll");
+    gegluBackward = library.function("geglu_backward", "ppplll");
+    silu = library.function("silu", "ppll");
+    siluBackward = library.function("silu_backward", "pppll");
+    add = library.function("add", "pppfll");
+    multiply = library.function("multiply", "pppll");
+    addRow = library.function("add_row", "ppplll");
+    sumRows = library.function("sum_rows", "ppll");
+  }
+
+  /** What is done with the elements, or rows, from one to another. */
+  private interface Piece {
+    void run(long first, long end) throws Throwable;
+  }
+
+  private static void share(Parallel parallel, long count, long perChunk, Piece piece) {
+    parallel.forEach(
+        Math.toIntExact((count + perChunk - 1) / perChunk),
+        chunk -> {
+          try {
+            piece.run(chunk * perChunk, Math.min(count, (chunk + 1) * perChunk));
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
+  }
+
+  void geglu(Parallel parallel, Tensor x, Tensor y) {
+    long from = address(x);
+    long to = address(y);
+    long c = y.dim(-1);
+    share(
+        parallel,
+        Fusions.rows(y),
+        Math.max(1, CHUNK / Math.max(1, c)),
+        (first, end) -> {
+          geglu.invokeExact(from, to, first, end, c);
+        });
+  }
+
+  void gegluBackward(Parallel parallel, Tensor[] inputs, Tensor output) {
+    long x = address(inputs[0]);
+    long dy = address(inputs[1]);
+    long dx = address(output);
+    long c = inputs[1].dim(-1);
+    share(
+        parallel,
+        Fusions.rows(inputs[1]),
+        Math.max(1, CHUNK / Math.max(1, c)),
+        (first, end) -> {
+          gegluBackward.invokeExact(x, dy, dx, first, end, c);
+        });
+  }
+
+  /** False for what is left to the Vector API. */
+  boolean unary(Parallel parallel, Unary op, Tensor x, Tensor y) {
+    if (op.kind() != Unary.Kind.SILU || !x.isContiguous()) {
+      return false;
+    }
+    long from = address(x);
+    long to = address(y);
+    share(
+        parallel,
+        y.size(),
+        CHUNK,
+        (first, end) -> {
+          silu.invokeExact(from, to, first, end);
+        });
+    return true;
+  }
+
+  /** False for what is left to the Vector API. */
+  boolean siluBackward(Parallel parallel, Tensor[] inputs, Tensor output) {
+    if (!alike(inputs, output)) {
+      return false;
+    }
+    long x = address(inputs[0]);
+    long dy = address(inputs[1]);
+    long dx = address(output);
+    share(
+        parallel,
+        output.size(),
+        CHUNK,
+        (first, end) -> {
+          siluBackward.invokeExact(x, dy, dx, first, end);
+        });
+    return true;
+  }
+
+  /** False for what is left to the Vector API. */
+  boolean binary(Parallel parallel, Binary op, Tensor[] inputs, Tensor output) {
+    long a = address(inputs[0]);
+    long b = address(inputs[1]);
+    long y = address(output);
+    if (!alike(inputs, output)) {
+      return op.kind() == Binary.Kind.ADD && addRow(parallel, inputs, output);
+    }
+    switch (op.kind()) {
+      case ADD ->
+          share(parallel, output.size(), CHUNK, (first, end) -> add(a, b, y, 1, first, end));
+      case SUB ->
+          share(parallel, output.size(), CHUNK, (first, end) -> add(a, b, y, -1, first, end));
+      case MUL ->
+          share(
+              parallel,
+              output.size(),
+              CHUNK,
+              (first, end) -> {
+                multiply.invokeExact(a, b, y, first, end);
+              });
+      default -> {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private void add(long a, long b, long y, float factor, long first, long end) throws Throwable {
+    add.invokeExact(a, b, y, factor, first, end);
+  }
+
+  private boolean addRow(Parallel parallel, Tensor[] inputs, Tensor output) {
+    Tensor x = inputs[0];
+    Tensor row = inputs[1];
+    if (output.shape().rank() == 0
+        || !x.shape().equals(output.shape())
+        || !x.isContiguous()
+        || !row.isContiguous()
+        || row.size() != output.dim(-1)
+        || row.shape().rank() == 0
+        || row.dim(-1) != output.dim(-1)) {
+      return false;
+    }
+    long from = address(x);
+    long b = address(row);
+    long y = address(output);
+    long c = output.dim(-1);
+    share(
+        parallel,
+        Fusions.rows(output),
+        Math.max(1, CHUNK / Math.max(1, c)),
+        (first, end) -> {
+          addRow.invokeExact(from, b, y, first, end, c);
+        });
+    return true;
+  }
+
+  /** Whether both inputs lie in memory as the output does. */
+  private static boolean alike(Tensor[] inputs, Tensor output) {
+    return inputs[0].isContiguous()
+        && inputs[1].isContiguous()
+        && inputs[0].shape().equals(output.shape())
+        && inputs[1].shape().equals(output.shape());
+  }
+
+  /** Sums over leading axes; false for what is left to the Vector API. */
+  boolean reduce(Parallel parallel, Reduce op, Tensor x, Tensor y) {
+    if (op.kind() != Reduce.Kind.SUM || !x.isContiguous() || x.size() == 0) {
+      return false;
+    }
+    int leading = op.axes().length;
+    for (int i = 0; i < leading; i++) {
+      if (op.axes()[i] != i) {
+        return false;
+      }
+    }
+    long c = y.size();
+    if (leading == 0 || c == 1) {
+      return false;
+    }
+    long from = address(x);
+    long to = address(y);
+    long rows = x.size() / c;
+    int runs = Math.toIntExact((rows + RUN - 1) / RUN);
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long partial = runs == 1 ? to : scratch.takeFloats(runs * c);
+    share(
+        parallel,
+        rows,
+        RUN,
+        (first, end) -> {
+          sumRows.invokeExact(from + 4 * first * c, partial + 4 * first / RUN * c, end - first, c);
+        });
+    if (runs > 1) {
+      parallel.forEach(1, _ -> Reductions.join(false, partial, to, runs, (int) c));
+    }
+    scratch.release(mark);
+    return true;
+  }
+}
