@@ -14,95 +14,6 @@ enum {
   CHAIN = 32,
 };
 
-/** Turns WIDTH vectors of WIDTH floats about their diagonal. */
-INLINE void transpose(vec *v) {
-#pragma GCC unroll 4
-  for (int s = 1; s < WIDTH; s *= 2) {
-    ivec low, high;
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      low[i] = i & s ? WIDTH + i - s : i;
-      high[i] = i & s ? WIDTH + i : i + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      if (!(i & s)) {
-        vec a = v[i], b = v[i + s];
-        v[i] = __builtin_shuffle(a, b, low);
-        v[i + s] = __builtin_shuffle(a, b, high);
-      }
-    }
-  }
-}
-
-/** Transforms one vector of filters, taps `step` vectors apart, and stores its points. */
-INLINE void filter_points(const int t, const vec *taps, long step, float *u,
-                          long uStep) {
-  vec half[MOST_T][TAPS];
-#pragma GCC unroll 3
-  for (int j = 0; j < TAPS; j++) {
-    vec g[TAPS], column[MOST_T];
-#pragma GCC unroll 3
-    for (int i = 0; i < TAPS; i++) {
-      g[i] = taps[(i * TAPS + j) * step];
-    }
-    filter_transform(t, g, column);
-#pragma GCC unroll 6
-    for (int i = 0; i < t; i++) {
-      half[i][j] = column[i];
-    }
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < t; i++) {
-    vec row[MOST_T];
-    filter_transform(t, half[i], row);
-#pragma GCC unroll 6
-    for (int j = 0; j < t; j++) {
-      store(u + (i * t + j) * uStep, row[j]);
-    }
-  }
-}
-
-INLINE void filter_panel(const int t, const float *weight, long cin, long cout, long left,
-                         long first, long end, float *u) {
-  int cols = micro_cols(left, cout);
-  u += left * cin;
-  for (long k = first; k < end; k++) {
-    for (int v = 0; v < cols; v++) {
-      long o = left + v * WIDTH;
-      vec taps[TAPS * TAPS];
-      for (int i = 0; i < TAPS * TAPS; i++) {
-        taps[i] = lanes(weight + (i * cin + k) * cout + o, cout - o);
-      }
-      filter_points(t, taps, 1, u + (k * cols + v) * WIDTH,
-                    point_step(cin, rounded(cout)));
-    }
-  }
-}
-
-INLINE void turned_panel(const int t, const float *weight, long cin, long cout, long left,
-                         long first, long end, float *u) {
-  int cols = micro_cols(left, cin);
-  u += left * cout;
-  for (int v = 0; v < cols; v++) {
-    long c = left + v * WIDTH, count = least(WIDTH, cin - c);
-    for (long k = first; k < end; k += WIDTH) {
-      vec taps[TAPS * TAPS][WIDTH];
-      for (int i = 0; i < TAPS * TAPS; i++) {
-        const float *from = weight + ((TAPS * TAPS - 1 - i) * cin + c) * cout + k;
-        for (int r = 0; r < WIDTH; r++) {
-          taps[i][r] = r < count ? lanes(from + r * cout, end - k) : (vec){0};
-        }
-        transpose(taps[i]);
-      }
-      for (long r = 0; r < least(WIDTH, end - k); r++) {
-        filter_points(t, &taps[0][r], WIDTH, u + ((k + r) * cols + v) * WIDTH,
-                      point_step(cout, rounded(cin)));
-      }
-    }
-  }
-}
-
 /**
  * Transforms a block of a weight [3, 3, cin, cout]: inputs first to end, outputs left to right,
  * which are multiples of 32 but at the end. turned: the filters of the gradient with respect to the
@@ -112,15 +23,20 @@ INLINE void turned_panel(const int t, const float *weight, long cin, long cout, 
  */
 EXPORT void reverie_winograd_filter(const float *weight, long cin, long cout, int t, int turned,
                                     long first, long end, long left, long right, float *u) {
-  for (long o = left; o < right; o += MICRO_PANEL) {
-#define CALL(T)                                                \
-  if (turned) {                                                \
-    turned_panel(T, weight, cin, cout, o, first, end, u);      \
-  } else {                                                     \
-    filter_panel(T, weight, cin, cout, o, first, end, u);      \
-  }
-    TILE_CASES(t, CALL)
+  const long inputs = turned ? cout : cin, outputs = turned ? cin : cout;
+  const long step = point_step(inputs, rounded(outputs));
+  for (long o = left; o < right; o += WIDTH) {
+    const long panel = o / MICRO_PANEL * MICRO_PANEL, row = micro_cols(panel, outputs) * WIDTH;
+    for (long k = first; k < end; k += WIDTH) {
+      vec taps[TAPS * TAPS][WIDTH];
+      filter_taps(turned, weight, cin, cout, k, least(WIDTH, end - k), o, taps);
+      for (long r = 0; r < least(WIDTH, end - k); r++) {
+        float *to = u + panel * inputs + (k + r) * row + o - panel;
+#define CALL(T) filter_points(T, &taps[0][r], WIDTH, to, step)
+        TILE_CASES(t, CALL)
 #undef CALL
+      }
+    }
   }
 }
 
@@ -156,62 +72,6 @@ static void multiply(long tiles, int cols, long cin, const float *v, const float
   }
 }
 
-typedef struct {
-  const float *bias, *image_bias, *residual;
-} Added;
-
-INLINE void transform_outputs(const int t, const Shape *s, const Added *added,
-                              long first, long end, const float *m, long mRow, long mStep,
-                              float *y) {
-  for (long tile = first; tile < end; tile++) {
-    long left = tile % s->across * (t - 2), top = tile / s->across % s->down * (t - 2);
-    long image = tile / (s->across * s->down);
-    int rows = (int)least(t - 2, s->oh - top), columns = (int)least(t - 2, s->ow - left);
-    for (long o = 0; o < s->cout; o += WIDTH) {
-      const float *from = m + (tile - first) * mRow + o;
-      long count = s->cout - o;
-      vec half[MOST_T - 2][MOST_T];
-#pragma GCC unroll 1
-      for (int j = 0; j < t; j++) {
-        vec p[MOST_T], q[MOST_T - 2];
-#pragma GCC unroll 6
-        for (int i = 0; i < t; i++) {
-          p[i] = load(from + (i * t + j) * mStep);
-        }
-        output_transform(t, p, q);
-#pragma GCC unroll 4
-        for (int i = 0; i < t - 2; i++) {
-          half[i][j] = q[i];
-        }
-      }
-      vec constant = {0};
-      if (added->bias) {
-        constant = lanes(added->bias + o, count);
-      }
-      if (added->image_bias) {
-        constant += lanes(added->image_bias + image * s->cout + o, count);
-      }
-#pragma GCC unroll 1
-      for (int i = 0; i < rows; i++) {
-        vec q[MOST_T - 2];
-        output_transform(t, half[i], q);
-        long at = ((image * s->oh + top + i) * s->ow + left) * s->cout + o;
-#pragma GCC unroll 4
-        for (int j = 0; j < t - 2; j++) {
-          if (j < columns) {
-            vec value = q[j] + constant;
-            if (added->residual) {
-              value += lanes(added->residual + at, count);
-            }
-            set_lanes(y + at, value, count);
-            at += s->cout;
-          }
-        }
-      }
-    }
-  }
-}
-
 /**
  * Tiles first to end of y = x * weight (+ bias) (+ image_bias of the tile's image) (+ residual).
  *
@@ -231,7 +91,7 @@ EXPORT void reverie_winograd_tiles(const float *x, const float *u, const float *
   float *v = scratch, *m = v + t * t * vStep, *zeros = m + t * t * mStep;
   memset(zeros, 0, sizeof(float) * (size_t)cin);
 #define CALL(T)                                                                       \
-  tile_points(T, 0, &s, x, cin, cin, first, end, zeros, v, vStep, tiles * WIDTH, WIDTH)
+  all_points(T, 0, &s, x, cin, cin, first, end, zeros, v, vStep, tiles * WIDTH, WIDTH)
   TILE_CASES(t, CALL)
 #undef CALL
   for (int p = 0; p < t * t; p++) {

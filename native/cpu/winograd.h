@@ -148,65 +148,244 @@ INLINE Shape shape(long h, long w, long cin, long cout, long padding, int t) {
   return (Shape){h, w, cin, oh, ow, cout, padding, (oh + t - 3) / (t - 2), (ow + t - 3) / (t - 2)};
 }
 
+/** Addresses of the pixels of a tile, row by row; those outside the image are read at `zeros`. */
+typedef struct {
+  const float *at[MOST_T * MOST_T];
+} Pixels;
+
 /**
- * Transforms channels of images (from the first one's first pixel, `channels` floats a pixel) to
- * t * t points, for tiles first to end.
+ * The pixels of one tile. outputs 0: its t * t inputs; 1: its outputs, (t - 2) * (t - 2).
  *
- * outputs 0: inputs of the convolution by BᵀxB; 1: gradients of outputs by A dy Aᵀ. Point p of
- * vector k of a tile is stored at p * pointStep + k * vectorStep + (tile - first) * tileStep.
- * `zeros` is what is read outside the images: as many zeros as there are channels.
+ * images: the first image's first pixel, pixels are `channels` floats apart
  */
-INLINE void tile_points(const int t, const int outputs, const Shape *s,
-                        const float *images, long channels, long count, long first, long end,
-                        const float *zeros, float *points, long pointStep, long vectorStep,
-                        long tileStep) {
-  const int mh = outputs ? t - 2 : t, mw = outputs ? t - 2 : t;
+INLINE void tile_pixels(const int t, const int outputs, const Shape *s, const float *images,
+                        long channels, long tile, const float *zeros, Pixels *pixels) {
+  const int m = outputs ? t - 2 : t;
   const long h = outputs ? s->oh : s->h, w = outputs ? s->ow : s->w;
+  const long border = outputs ? 0 : s->padding;
+  const long left = tile % s->across * (t - 2) - border;
+  const long top = tile / s->across % s->down * (t - 2) - border;
+  const float *image = images + tile / (s->across * s->down) * h * w * channels;
+  for (int i = 0; i < m; i++) {
+    for (int j = 0; j < m; j++) {
+      long y = top + i, x = left + j;
+      int inside = y >= 0 && y < h && x >= 0 && x < w;
+      pixels->at[i * m + j] = inside ? image + (y * w + x) * channels : zeros;
+    }
+  }
+}
+
+/**
+ * The t * t points of `count` channels from channel c on, at most WIDTH, stored `step` apart:
+ * inputs of the convolution by BᵀxB, gradients of its outputs by A dy Aᵀ.
+ */
+INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, long c, long count,
+                        float *points, long step) {
+  const int m = outputs ? t - 2 : t;
+  vec half[MOST_T][MOST_T];
+#pragma GCC unroll 1
+  for (int j = 0; j < m; j++) {
+    vec d[MOST_T], p[MOST_T];
+#pragma GCC unroll 6
+    for (int i = 0; i < m; i++) {
+      d[i] = lanes(pixels->at[i * m + j] + c, count);
+    }
+    if (outputs) {
+      output_transposed(t, d, p);
+    } else {
+      input_transform(t, d, p);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < t; i++) {
+      half[i][j] = p[i];
+    }
+  }
+#pragma GCC unroll 1
+  for (int i = 0; i < t; i++) {
+    vec p[MOST_T];
+    if (outputs) {
+      output_transposed(t, half[i], p);
+    } else {
+      input_transform(t, half[i], p);
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < t; j++) {
+      store(points + (i * t + j) * step, p[j]);
+    }
+  }
+}
+
+/**
+ * Points of tiles first to end, for `count` channels. Point p of vector k of a tile lies at
+ * p * pointStep + k * vectorStep + (tile - first) * tileStep.
+ */
+INLINE void all_points(const int t, const int outputs, const Shape *s, const float *images,
+                       long channels, long count, long first, long end, const float *zeros,
+                       float *points, long pointStep, long vectorStep, long tileStep) {
+  for (long tile = first; tile < end; tile++) {
+    Pixels pixels;
+    tile_pixels(t, outputs, s, images, channels, tile, zeros, &pixels);
+    for (long c = 0; c < count; c += WIDTH) {
+      tile_points(t, outputs, &pixels, c, count - c,
+                  points + c / WIDTH * vectorStep + (tile - first) * tileStep, pointStep);
+    }
+  }
+}
+
+/** Turns WIDTH vectors of WIDTH floats about their diagonal. */
+INLINE void transpose(vec *v) {
+#pragma GCC unroll 4
+  for (int s = 1; s < WIDTH; s *= 2) {
+    ivec low, high;
+#pragma GCC unroll 16
+    for (int i = 0; i < WIDTH; i++) {
+      low[i] = i & s ? WIDTH + i - s : i;
+      high[i] = i & s ? WIDTH + i : i + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < WIDTH; i++) {
+      if (!(i & s)) {
+        vec a = v[i], b = v[i + s];
+        v[i] = __builtin_shuffle(a, b, low);
+        v[i + s] = __builtin_shuffle(a, b, high);
+      }
+    }
+  }
+}
+
+/**
+ * The filters from inputs k on, `depth` at most WIDTH, to WIDTH outputs from o on, of a weight
+ * [3, 3, cin, cout]; zeros where there are none. turned: of the gradient with respect to the input.
+ */
+INLINE void filter_taps(int turned, const float *weight, long cin, long cout, long k, long depth,
+                        long o, vec (*taps)[WIDTH]) {
+  for (int i = 0; i < TAPS * TAPS; i++) {
+    if (turned) {
+      const float *from = weight + ((TAPS * TAPS - 1 - i) * cin + o) * cout + k;
+      for (int r = 0; r < WIDTH; r++) {
+        taps[i][r] = depth > 0 && o + r < cin ? lanes(from + r * cout, depth) : (vec){0};
+      }
+      transpose(taps[i]);
+    } else {
+      const float *from = weight + (i * cin + k) * cout + o;
+      for (int r = 0; r < WIDTH; r++) {
+        taps[i][r] = r < depth ? lanes(from + r * cout, cout - o) : (vec){0};
+      }
+    }
+  }
+}
+
+/** Transforms one vector of filters, taps `step` vectors apart, and stores its points. */
+INLINE void filter_points(const int t, const vec *taps, long step, float *u,
+                          long uStep) {
+  vec half[MOST_T][TAPS];
+#pragma GCC unroll 3
+  for (int j = 0; j < TAPS; j++) {
+    vec g[TAPS], column[MOST_T];
+#pragma GCC unroll 3
+    for (int i = 0; i < TAPS; i++) {
+      g[i] = taps[(i * TAPS + j) * step];
+    }
+    filter_transform(t, g, column);
+#pragma GCC unroll 6
+    for (int i = 0; i < t; i++) {
+      half[i][j] = column[i];
+    }
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < t; i++) {
+    vec row[MOST_T];
+    filter_transform(t, half[i], row);
+#pragma GCC unroll 6
+    for (int j = 0; j < t; j++) {
+      store(u + (i * t + j) * uStep, row[j]);
+    }
+  }
+}
+
+/** What is added to an output; null: nothing. */
+typedef struct {
+  const float *bias, *image_bias, *residual;
+} Added;
+
+INLINE void transform_outputs(const int t, const Shape *s, const Added *added,
+                              long first, long end, const float *m, long mRow, long mStep,
+                              float *y) {
   for (long tile = first; tile < end; tile++) {
     long left = tile % s->across * (t - 2), top = tile / s->across % s->down * (t - 2);
-    if (!outputs) {
-      left -= s->padding, top -= s->padding;
-    }
-    const float *image = images + tile / (s->across * s->down) * h * w * channels;
-    const float *pixels[MOST_T * MOST_T];
-    for (int i = 0; i < mh; i++) {
-      for (int j = 0; j < mw; j++) {
-        long y = top + i, x = left + j;
-        int inside = y >= 0 && y < h && x >= 0 && x < w;
-        pixels[i * mw + j] = inside ? image + (y * w + x) * channels : zeros;
-      }
-    }
-    for (long c = 0; c < count; c += WIDTH) {
-      vec half[MOST_T][MOST_T];
+    long image = tile / (s->across * s->down);
+    int rows = (int)least(t - 2, s->oh - top), columns = (int)least(t - 2, s->ow - left);
+    for (long o = 0; o < s->cout; o += WIDTH) {
+      const float *from = m + (tile - first) * mRow + o;
+      long count = s->cout - o;
+      vec half[MOST_T - 2][MOST_T];
 #pragma GCC unroll 1
-      for (int j = 0; j < mw; j++) {
-        vec d[MOST_T], p[MOST_T];
-#pragma GCC unroll 6
-        for (int i = 0; i < mh; i++) {
-          d[i] = lanes(pixels[i * mw + j] + c, count - c);
-        }
-        if (outputs) {
-          output_transposed(t, d, p);
-        } else {
-          input_transform(t, d, p);
-        }
+      for (int j = 0; j < t; j++) {
+        vec p[MOST_T], q[MOST_T - 2];
 #pragma GCC unroll 6
         for (int i = 0; i < t; i++) {
-          half[i][j] = p[i];
+          p[i] = load(from + (i * t + j) * mStep);
+        }
+        output_transform(t, p, q);
+#pragma GCC unroll 4
+        for (int i = 0; i < t - 2; i++) {
+          half[i][j] = q[i];
         }
       }
-      float *to = points + c / WIDTH * vectorStep + (tile - first) * tileStep;
+      vec constant = {0};
+      if (added->bias) {
+        constant = lanes(added->bias + o, count);
+      }
+      if (added->image_bias) {
+        constant += lanes(added->image_bias + image * s->cout + o, count);
+      }
 #pragma GCC unroll 1
-      for (int i = 0; i < t; i++) {
-        vec p[MOST_T];
-        if (outputs) {
-          output_transposed(t, half[i], p);
-        } else {
-          input_transform(t, half[i], p);
+      for (int i = 0; i < rows; i++) {
+        vec q[MOST_T - 2];
+        output_transform(t, half[i], q);
+        long at = ((image * s->oh + top + i) * s->ow + left) * s->cout + o;
+#pragma GCC unroll 4
+        for (int j = 0; j < t - 2; j++) {
+          if (j < columns) {
+            vec value = q[j] + constant;
+            if (added->residual) {
+              value += lanes(added->residual + at, count);
+            }
+            set_lanes(y + at, value, count);
+            at += s->cout;
+          }
         }
+      }
+    }
+  }
+}
+
+/** dweight of a block of channels from the sums of its points. */
+INLINE void taps_of_points(const int t, const float *sum, long sumRow, long sumStep,
+                           long inputs, long outputs, const Shape *s, float *dweight) {
+  for (long c = 0; c < inputs; c++) {
+    for (long o = 0; o < outputs; o += WIDTH) {
+      vec half[TAPS][MOST_T];
+#pragma GCC unroll 1
+      for (int j = 0; j < t; j++) {
+        vec p[MOST_T], g[TAPS];
 #pragma GCC unroll 6
-        for (int j = 0; j < t; j++) {
-          store(to + (i * t + j) * pointStep, p[j]);
+        for (int i = 0; i < t; i++) {
+          p[i] = load(sum + (i * t + j) * sumStep + c * sumRow + o);
+        }
+        filter_transposed(t, p, g);
+#pragma GCC unroll 3
+        for (int i = 0; i < TAPS; i++) {
+          half[i][j] = g[i];
+        }
+      }
+#pragma GCC unroll 3
+      for (int i = 0; i < TAPS; i++) {
+        vec g[TAPS];
+        filter_transposed(t, half[i], g);
+#pragma GCC unroll 3
+        for (int j = 0; j < TAPS; j++) {
+          set_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
         }
       }
     }

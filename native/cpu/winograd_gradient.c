@@ -38,38 +38,6 @@ static void add_point(long tiles, long inputs, long outputs, const float *v, lon
   }
 }
 
-/** dweight of a block of channels from the sums of its points. */
-INLINE void taps_of_points(const int t, const float *sum, long sumRow, long sumStep,
-                           long inputs, long outputs, const Shape *s, float *dweight) {
-  for (long c = 0; c < inputs; c++) {
-    for (long o = 0; o < outputs; o += WIDTH) {
-      vec half[TAPS][MOST_T];
-#pragma GCC unroll 1
-      for (int j = 0; j < t; j++) {
-        vec p[MOST_T], g[TAPS];
-#pragma GCC unroll 6
-        for (int i = 0; i < t; i++) {
-          p[i] = load(sum + (i * t + j) * sumStep + c * sumRow + o);
-        }
-        filter_transposed(t, p, g);
-#pragma GCC unroll 3
-        for (int i = 0; i < TAPS; i++) {
-          half[i][j] = g[i];
-        }
-      }
-#pragma GCC unroll 3
-      for (int i = 0; i < TAPS; i++) {
-        vec g[TAPS];
-        filter_transposed(t, half[i], g);
-#pragma GCC unroll 3
-        for (int j = 0; j < TAPS; j++) {
-          set_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
-        }
-      }
-    }
-  }
-}
-
 /**
  * The part of dweight [3, 3, cin, cout] that comes from tiles first to end, for `inputs` channels
  * from cinFirst and `outputs` channels from coutFirst; other elements stay as they are.
@@ -94,8 +62,8 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
   for (long tile = first; tile < end; tile += block) {
     long stop = least(end, tile + block);
 #define CALL(T)                                                                            \
-  tile_points(T, 0, &s, x + cinFirst, cin, inputs, tile, stop, zeros, v, vStep, WIDTH, vRow); \
-  tile_points(T, 1, &s, dy + coutFirst, cout, outputs, tile, stop, zeros, z, zStep, WIDTH, zRow)
+  all_points(T, 0, &s, x + cinFirst, cin, inputs, tile, stop, zeros, v, vStep, WIDTH, vRow); \
+  all_points(T, 1, &s, dy + coutFirst, cout, outputs, tile, stop, zeros, z, zStep, WIDTH, zRow)
     TILE_CASES(t, CALL)
 #undef CALL
     for (int p = 0; p < t * t; p++) {

@@ -108,6 +108,11 @@ final class NativeLibrary {
     }
   }
 
+  /** Whether there is a function of this name: some need instructions beyond vectors. */
+  boolean has(String name) {
+    return symbols.find("reverie_" + name).isPresent();
+  }
+
   /**
    * A function that returns nothing.
    *

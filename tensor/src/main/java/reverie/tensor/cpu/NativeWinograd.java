@@ -13,9 +13,9 @@ import reverie.tensor.op.Conv2dWeightGradient;
  * Convolution with 3×3 kernels of stride 1 and both its gradients: {@code winograd.c}, {@code
  * winograd_gradient.c}.
  *
- * <p>Tiles of 4×4 outputs take a quarter of a direct convolution's multiplications, tiles of 2×2 a
- * half; the latter are taken for images where most of the larger tiles would hang over the edge.
- * One NaN or infinity makes NaN of all outputs of the tiles that it is in.
+ * <p>Tiles of 4×4 outputs take a quarter of a direct convolution's multiplications, tiles of 2×2
+ * four ninths; the latter are taken for images where the larger tiles would hang over the edge. One
+ * NaN or infinity makes NaN of all outputs of the tiles that it is in.
  */
 final class NativeWinograd {
   /** Floats of a vector, or more: rows in scratch are rounded up to it. */
@@ -25,7 +25,7 @@ final class NativeWinograd {
   private static final int SIDE = 32;
 
   /** Floats of a chunk's tiles: they stay in the second level cache, beside the filters. */
-  private static final long NEAR = 300_000;
+  private static final long NEAR = 150_000;
 
   private static final int LEAST_TILES = 28;
 
@@ -41,12 +41,20 @@ final class NativeWinograd {
   private final MethodHandle filter;
   private final MethodHandle tiles;
   private final MethodHandle weightGradient;
+
+  /** The filter's and the tiles' steps for gradients on the tile unit, or null. */
+  private final MethodHandle amxFilter;
+
+  private final MethodHandle amxTiles;
   private final MethodHandle sum;
 
   NativeWinograd(NativeLibrary library) {
     filter = library.function("winograd_filter", "pllii" + "llllp");
     tiles = library.function("winograd_tiles", "pppppp" + "llllli" + "llp");
     weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
+    boolean amx = library.has("winograd_amx_tiles");
+    amxFilter = amx ? library.function("winograd_amx_filter", "pllii" + "llllp") : null;
+    amxTiles = amx ? library.function("winograd_amx_tiles", "ppp" + "llllli" + "llp") : null;
     sum = library.function("winograd_sum", "pllpll");
   }
 
@@ -141,11 +149,13 @@ final class NativeWinograd {
     int all = tiles(t, s.n, s.oh(), s.ow());
     long near = Math.max(LEAST_TILES, NEAR / points / wide);
     int chunks = Math.clamp(all / LEAST_TILES, 1, (int) Math.max((all + near - 1) / near, WANTED));
+    boolean amx = turned && amxTiles != null && s.cin >= VECTOR && s.cout >= VECTOR;
+    MethodHandle transform = amx ? amxFilter : filter;
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
-    long u = scratch.takeFloats(points * ((long) s.cin * rounded(s.cout) + VECTOR));
     int slices = (s.cin + SIDE - 1) / SIDE;
     int panels = (s.cout + SIDE - 1) / SIDE;
+    long u = scratch.takeFloats(points * ((long) slices * panels * SIDE * SIDE + VECTOR));
     long in = turned ? s.cout : s.cin;
     long out = turned ? s.cin : s.cout;
     int turn = turned ? 1 : 0;
@@ -157,37 +167,55 @@ final class NativeWinograd {
           long left = i / slices * SIDE;
           long right = Math.min(s.cout, left + SIDE);
           try {
-            filter.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
+            transform.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
         });
-    long floats = (all / chunks + 1L) * wide + 2L * VECTOR;
+    // Rows in tiles of 16, channels of inputs in slices of 32.
+    long rows = all / chunks + 1 + VECTOR;
+    long floats = points * (rows * (slices * SIDE + rounded(s.cout)) + SIDE) + rounded(s.cin);
     parallel.forEach(
         chunks,
         i -> {
           Scratch mine = Scratch.mine();
           long before = mine.mark();
-          long room = mine.takeFloats(points * floats + rounded(s.cin));
+          long room = mine.takeFloats(floats);
           long first = (long) all * i / chunks;
           long end = (long) all * (i + 1) / chunks;
           try {
-            tiles.invokeExact(
-                x,
-                u,
-                added[0],
-                added[1],
-                added[2],
-                y,
-                (long) s.h,
-                (long) s.w,
-                (long) s.cin,
-                (long) s.cout,
-                (long) s.padding,
-                t,
-                first,
-                end,
-                room);
+            if (amx) {
+              amxTiles.invokeExact(
+                  x,
+                  u,
+                  y,
+                  (long) s.h,
+                  (long) s.w,
+                  (long) s.cin,
+                  (long) s.cout,
+                  (long) s.padding,
+                  t,
+                  first,
+                  end,
+                  room);
+            } else {
+              tiles.invokeExact(
+                  x,
+                  u,
+                  added[0],
+                  added[1],
+                  added[2],
+                  y,
+                  (long) s.h,
+                  (long) s.w,
+                  (long) s.cin,
+                  (long) s.cout,
+                  (long) s.padding,
+                  t,
+                  first,
+                  end,
+                  room);
+            }
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
