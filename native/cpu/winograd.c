@@ -4,7 +4,7 @@
 //
 // A chunk takes a range of tiles through all its steps in scratch of the size of the second level
 // cache: inputs to t * t points, a matrix product over the channels for each point, products to
-// outputs with everything that is added to them. The filters are transformed before, panel by panel.
+// outputs with everything that is added to them. The filters are transformed before.
 // The gradient with respect to the input is the same, with filters turned by 180 degrees and
 // transposed.
 #include "winograd.h"
@@ -66,7 +66,8 @@ static void multiply(long tiles, int cols, long cin, const float *v, const float
                      long mRow) {
   for (long from = 0, rows; from < tiles; from += rows) {
     rows = micro_few(tiles - from);
-#define CALL(R, C) multiply_block(R, C, cin, v + from * WIDTH, tiles * WIDTH, u, m + from * mRow, mRow)
+#define CALL(R, C) \
+  multiply_block(R, C, cin, v + from * WIDTH, tiles * WIDTH, u, m + from * mRow, mRow)
     MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
   }

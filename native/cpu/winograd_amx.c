@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Winograd convolution whose products run on the tile unit: winograd.c with transformed inputs and
-// filters cut into two bfloat16 planes (amx.h). Its rms error is 2e-5, so it is for gradients: with
-// the third plane that forward convolutions would need it is no faster than winograd.c.
+// filters cut into two bfloat16 planes (amx.h), all four products of which count, for the transforms
+// magnify errors. The rms error is 2e-5, so it is for gradients; with the third plane that forward
+// convolutions would need it is no faster than winograd.c.
 #ifdef AMX
 #include "amx.h"
 #include "winograd.h"
@@ -17,7 +18,9 @@ typedef struct {
 INLINE long row_tiles(long rows) { return (rows + AMX_SIDE - 1) / AMX_SIDE; }
 
 /** bf16 of one point of the inputs: tiles of 16 rows, slices of k, planes. */
-INLINE long left_step(long rows, long k) { return row_tiles(rows) * amx_slices(k) * TILE + AMX_DEPTH; }
+INLINE long left_step(long rows, long k) {
+  return row_tiles(rows) * amx_slices(k) * TILE + AMX_DEPTH;
+}
 
 /** bf16 of one point of the filters: blocks of 32 columns, slices of k, 2 tiles, planes. */
 INLINE long right_step(long columns, long k) {
@@ -78,27 +81,50 @@ INLINE void left_inputs(const int t, const Shape *s, const float *x, long first,
   }
 }
 
+/** c = a · b for `down` tiles of rows and `across` tiles of columns, 1 or 2; a_tile between rows. */
+INLINE void multiply_block(const int down, const int across, long slices, const bf16 *a,
+                           long a_tile, const bf16 *b, float *c, long c_row) {
+  const long b_tile = TILE;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (; slices > 0; slices--, a += TILE, b += 2 * TILE) {
+    AMX_LEFT(1) AMX_RIGHT(1) AMX_PRODUCTS
+    AMX_RIGHT(0) AMX_PRODUCTS
+    AMX_LEFT(0) AMX_PRODUCTS
+    AMX_RIGHT(1) AMX_PRODUCTS
+  }
+  _tile_stored(0, c, 4 * c_row);
+  if (across == 2) {
+    _tile_stored(1, c + AMX_SIDE, 4 * c_row);
+  }
+  if (down == 2) {
+    _tile_stored(2, c + AMX_SIDE * c_row, 4 * c_row);
+    if (across == 2) {
+      _tile_stored(3, c + AMX_SIDE * c_row + AMX_SIDE, 4 * c_row);
+    }
+  }
+}
+
 /** c = a · b for one point; c has whole tiles of rows and columns. */
 static void multiply(long rows, long columns, long k, const bf16 *a, const bf16 *b, float *c,
                      long c_row) {
   const long slices = amx_slices(k);
   for (long j = 0; j < columns; j += AMX_BLOCK) {
+    const bf16 *right = b + j / AMX_SIDE * slices * TILE;
     for (long r = 0; r < rows; r += AMX_BLOCK) {
-#define BLOCK(down, across)                                                                  \
-  amx_multiply(PLANES, down, across, slices, a + r / AMX_SIDE * slices * TILE, slices * TILE, \
-               TILE, b + j / AMX_SIDE * slices * TILE, TILE, 2 * TILE, c + r * c_row + j, c_row)
-      if (rows - r > AMX_SIDE) {
-        if (columns - j > AMX_SIDE) {
-          BLOCK(2, 2);
-        } else {
-          BLOCK(2, 1);
-        }
+      const bf16 *left = a + r / AMX_SIDE * slices * TILE;
+      float *to = c + r * c_row + j;
+      if (rows - r > AMX_SIDE && columns - j > AMX_SIDE) {
+        multiply_block(2, 2, slices, left, slices * TILE, right, to, c_row);
+      } else if (rows - r > AMX_SIDE) {
+        multiply_block(2, 1, slices, left, slices * TILE, right, to, c_row);
       } else if (columns - j > AMX_SIDE) {
-        BLOCK(1, 2);
+        multiply_block(1, 2, slices, left, slices * TILE, right, to, c_row);
       } else {
-        BLOCK(1, 1);
+        multiply_block(1, 1, slices, left, slices * TILE, right, to, c_row);
       }
-#undef BLOCK
     }
   }
 }

@@ -69,7 +69,8 @@ static void convolve(Sizes s, int turned, int t, const float *x, const float *we
     float *scratch = floats(
         t * t * ((end - first) * (rounded(in) + rounded(out)) + 2 * WIDTH) + rounded(in));
     reverie_winograd_tiles(x, u, bias, image_bias, residual, y, turned ? s.oh : s.h,
-                           turned ? s.ow : s.w, in, out, turned ? 2 - s.padding : s.padding, t, first, end, scratch);
+                           turned ? s.ow : s.w, in, out, turned ? 2 - s.padding : s.padding, t, first, end,
+                           scratch);
     free(scratch);
   }
   free(u);
