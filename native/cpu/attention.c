@@ -3,9 +3,9 @@
 // Attention and its gradient, a head at a time, without a matrix of all scores (Dao et al. 2022).
 //
 // Queries run across the lanes: a query's numbers are turned into columns once, and every score of
-// WIDTH queries with one key is d multiplications by single numbers of the key, which lies in memory
-// as it came. So narrow heads fill whole vectors, softmax needs no sums within a vector, and keys
-// need no padding. Exponentials are powers of two: queries are multiplied by log2(e) beforehand.
+// WIDTH queries with one key is d multiplications by single numbers of the key, which lies in
+// memory as it came. So narrow heads fill whole vectors, softmax needs no sums within a vector, and
+// keys need no padding. Exponentials are powers of two: queries are multiplied by log2(e) before.
 #include <stdbool.h>
 
 #include "functions.h"
@@ -147,7 +147,8 @@ INLINE void forward(const struct form *f, const float *q, const float *k, const 
     store(factors + i * WIDTH, splat(1) / total[i]);
     long lanes = least(WIDTH, count - i * WIDTH);
     if (lanes > 0) {
-      store_some(log_sum_exp + i * WIDTH, fma_(largest[i], splat(LN_2), logarithm(total[i])), lanes);
+      vec value = fma_(largest[i], splat(LN_2), logarithm(total[i]));
+      store_some(log_sum_exp + i * WIDTH, value, lanes);
     }
   }
   for (long i = 0; i < count; i++) {
@@ -157,7 +158,7 @@ INLINE void forward(const struct form *f, const float *q, const float *k, const 
   }
 }
 
-/** What a forward or backward chunk gets, for one choice of d and dv. */
+/** All queries of a chunk, for one choice of d and dv. */
 INLINE void forward_chunk(const struct form *f, const float *q, const float *k, const float *v,
                           float *y, float *log_sum_exp, long count, long d, long dv,
                           float *scratch) {
@@ -203,8 +204,8 @@ EXPORT void reverie_attention(const float *q, const float *k, const float *v, fl
 }
 
 /**
- * to[key][j] = factor * sum over i of tile[key][i] * columns[j][i], or adds that. The tile has whole
- * groups of WIDTH / 4 rows, the columns whole groups of 4.
+ * to[key][j] = factor * sum over i of tile[key][i] * columns[j][i], or adds that. The tile has
+ * whole groups of WIDTH / 4 rows, the columns whole groups of 4.
  */
 INLINE void sum_queries(const float *tile, long keys, const float *columns, long width, long d,
                         float factor, float *to, long to_row, bool adds) {
@@ -282,7 +283,7 @@ INLINE void backward_keys(const struct form *f, const struct columns *c, const f
   }
 }
 
-/** Queries as columns, the rows of zeros that sum_queries wants, and what is known of each query. */
+/** Queries as columns, the rows of zeros that sum_queries wants, and what is known of queries. */
 INLINE void prepare(const struct form *f, const struct columns *c, const float *q, const float *y,
                     const float *log_sum_exp, const float *dy, long count, long d, long dv) {
   for (long j = d & -4; j < d + 3; j++) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Activations, sums and products element by element, and sums down columns.
-#include <stdbool.h>
-
 #include "functions.h"
 
 static const float SQRT_HALF = 0.70710678118654752f, DENSITY_AT_ZERO = 0.3989422804014327f;

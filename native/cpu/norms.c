@@ -68,8 +68,8 @@ EXPORT void reverie_layer_norm(const float *x, const float *gamma, const float *
 }
 
 /**
- * The gradient of reverie_layer_norm: dx of rows from `first` to `end`, and in sums[2][c] what these
- * rows give to the gradients of beta and gamma.
+ * The gradient of reverie_layer_norm: dx of rows from `first` to `end`, and in sums[2][c] what
+ * these rows give to the gradients of beta and gamma.
  */
 EXPORT void reverie_layer_norm_backward(const float *x, const float *gamma, const float *mean,
                                         const float *rstd, const float *dy, float *dx, float *sums,
@@ -150,8 +150,8 @@ INLINE float group_mean(const double *sums, long width, long pixels) {
 }
 
 /**
- * Group normalisation (Wu and He 2018) of one image [pixels, c], then SiLU if asked: y, and mean and
- * 1 / deviation of every group. scratch: 4 * c floats.
+ * Group normalisation (Wu and He 2018) of one image [pixels, c], then SiLU if asked: y, and mean
+ * and 1 / deviation of every group. scratch: 4 * c floats.
  */
 EXPORT void reverie_group_norm(const float *x, const float *gamma, const float *beta, float *y,
                                float *mean, float *rstd, long image, long pixels, long c,
