@@ -23,14 +23,15 @@ public enum KernelSet {
 
   /**
    * The kernels in C, or null for {@link #VECTOR}, and where they were not built or the processor
-   * lacks the instructions.
+   * lacks the instructions. The system property {@code reverie.exact=true} asks for kernels that
+   * prefer accuracy to speed.
    */
   NativeKernels open() {
     if (this == VECTOR || !NativeLibrary.isPacked(label())) {
       return null;
     }
     NativeLibrary library = NativeLibrary.load(label());
-    return library == null ? null : new NativeKernels(library);
+    return library == null ? null : new NativeKernels(library, Boolean.getBoolean("reverie.exact"));
   }
 
   /** Whether a backend can be made of this set here. */

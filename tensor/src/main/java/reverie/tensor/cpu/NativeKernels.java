@@ -36,14 +36,19 @@ final class NativeKernels {
   private final NativeUpdates updates;
   private final NativeWinograd winograd;
 
-  NativeKernels(NativeLibrary library) {
+  /**
+   * Takes its kernels from a library.
+   *
+   * @param exact whether to prefer accuracy to speed where kernels can choose
+   */
+  NativeKernels(NativeLibrary library, boolean exact) {
     products = new NativeProducts(library);
     attention = new NativeAttention(library);
     patches = new NativePatches(library, products);
     elements = new NativeElements(library);
     norms = new NativeNorms(library);
     updates = new NativeUpdates(library);
-    winograd = new NativeWinograd(library);
+    winograd = new NativeWinograd(library, exact);
   }
 
   /** Carries out an operation; false if it is left to the Vector API. */

@@ -48,11 +48,21 @@ final class NativeWinograd {
   private final MethodHandle amxTiles;
   private final MethodHandle sum;
 
-  NativeWinograd(NativeLibrary library) {
+  /** Inputs of the largest tile, one way. */
+  private final int mostSide;
+
+  /**
+   * Takes its functions from a library.
+   *
+   * @param exact whether to do without what costs accuracy: tiles of 4×4 outputs, and products of
+   *     bfloat16 numbers in gradients
+   */
+  NativeWinograd(NativeLibrary library, boolean exact) {
+    mostSide = exact ? 4 : 6;
     filter = library.function("winograd_filter", "pllii" + "llllp");
     tiles = library.function("winograd_tiles", "pppppp" + "llllli" + "llp");
     weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
-    boolean amx = library.has("winograd_amx_tiles");
+    boolean amx = !exact && library.has("winograd_amx_tiles");
     amxFilter = amx ? library.function("winograd_amx_filter", "pllii" + "llllp") : null;
     amxTiles = amx ? library.function("winograd_amx_tiles", "ppp" + "llllli" + "llp") : null;
     sum = library.function("winograd_sum", "pllpll");
@@ -68,10 +78,10 @@ final class NativeWinograd {
   }
 
   /** Inputs of a tile, one way: those of 4 or of 2 outputs, whatever multiplies less. */
-  private static int side(int h, int w) {
+  private int side(int h, int w) {
     long large = 36L * ((h + 3) / 4) * ((w + 3) / 4);
     long small = 16L * ((h + 1) / 2) * ((w + 1) / 2);
-    return large <= small ? 6 : 4;
+    return large <= small ? mostSide : 4;
   }
 
   private static int tiles(int t, int n, int h, int w) {
