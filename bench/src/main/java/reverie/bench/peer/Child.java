@@ -20,7 +20,7 @@ import tools.jackson.databind.json.JsonMapper;
  * its first argument and writes the {@link Task.Answer} to the file of the second.
  */
 final class Child {
-  private static final int TRIES = 3;
+  private static final int TRIES = 2;
   private static final int MEMORY_STEPS = 3;
 
   private final Task task;

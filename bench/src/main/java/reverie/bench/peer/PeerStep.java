@@ -64,27 +64,22 @@ final class PeerStep implements AutoCloseable {
 
   /** Makes one step; training moves the parameters. */
   void run() {
-    if (kind.trains()) {
-      torch.run(kind.title(), parameters, first, second, counters, batch).close();
-    } else {
-      torch.run(kind.title(), parameters, batch).close();
+    step().close();
+  }
+
+  /**
+   * Makes one step and gives the loss, or of a sampling step the next latents {@code [n, c, h, w]}.
+   */
+  float[] make() {
+    try (LibTorch.Values result = step()) {
+      return torch.read(result).getFirst();
     }
   }
 
-  /** The next latents {@code [n, c, h, w]} of a sampling step. */
-  float[] sample() {
-    return read("sampling").getFirst();
-  }
-
-  /** The loss, then the gradients with the axes of files. */
-  List<float[]> differentiate() {
-    return read(kind.title() + "_gradients");
-  }
-
-  private List<float[]> read(String method) {
-    try (LibTorch.Values result = torch.run(method, parameters, batch)) {
-      return torch.read(result);
-    }
+  private LibTorch.Values step() {
+    return kind.trains()
+        ? torch.run(kind.title(), parameters, first, second, counters, batch)
+        : torch.run(kind.title(), parameters, batch);
   }
 
   /** The parameters with the axes of files. */

@@ -126,8 +126,8 @@ public final class Report {
     LibTorch runs in the same process, on the same weights and numbers, eagerly, with
     `scaled_dot_product_attention` and the fused AdamW. It is tried in two builds, contiguous and
     channels-last, with several settings of its threads, and compared in its fastest way. The first
-    step's results (latents; loss, every gradient and first moment, parameters) must agree to 1e-4
-    before anything is timed. Times are taken in turn with pauses between; the ratio is the median
+    step's results (latents; loss, every first moment, that is every clipped gradient, and the
+    parameters) must agree to 1e-4 before anything is timed. Times are taken in turn with pauses between; the ratio is the median
     over the rounds with its 95 % bootstrap interval.
 
     """

@@ -53,17 +53,24 @@ public final class OurStep implements AutoCloseable {
     }
     optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
     gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
-    step = new Repeated(device, this::make);
+    step = new Repeated(device, this::record);
   }
 
   /** Makes one step; training moves the parameters. */
   public void run() {
     try (Scope _ = Scope.open("step")) {
-      if (kind.trains()) {
-        optimizer.advance(settings.learningRate());
-      }
-      step.run(inputs());
+      make();
     }
+  }
+
+  /**
+   * Makes one step and gives the loss, or of a sampling step the next latents, in the open scope.
+   */
+  public Tensor make() {
+    if (kind.trains()) {
+      optimizer.advance(settings.learningRate());
+    }
+    return step.run(inputs()).getFirst();
   }
 
   /** Makes one step, which must not be the first, and adds to the profile where its time goes. */
@@ -90,16 +97,6 @@ public final class OurStep implements AutoCloseable {
     }
   }
 
-  /** The next latents of a sampling step, in the open scope. */
-  public Tensor sample() {
-    return step.run(inputs()).getFirst();
-  }
-
-  /** The loss and its gradients, in the open scope. */
-  public Tape.Result differentiate() {
-    return differentiate(inputs());
-  }
-
   /** All that differs from step to step, as the trainers make it for each. */
   private Tensor[] inputs() {
     Tensor x = batch.images();
@@ -114,7 +111,7 @@ public final class OurStep implements AutoCloseable {
         : new Tensor[] {x, numbers, context, batch.next(), oldLogProb, advantage};
   }
 
-  private Tensor[] make(Tensor... in) {
+  private Tensor[] record(Tensor... in) {
     if (!kind.trains()) {
       return new Tensor[] {sample(in)};
     }
