@@ -93,7 +93,7 @@ public final class OurStep implements AutoCloseable {
       if (kind.trains()) {
         optimizer.advance(settings.learningRate());
       }
-      make(inputs());
+      record(inputs());
     }
   }
 
