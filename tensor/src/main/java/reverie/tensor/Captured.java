@@ -115,7 +115,7 @@ public final class Captured implements AutoCloseable {
       Trace trace = new Trace(device);
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
-      return new Captured(device.backend(), trace.steps(), results);
+      return new Captured(device.backend(), Recomputation.of(trace.steps(), results), results);
     }
   }
 

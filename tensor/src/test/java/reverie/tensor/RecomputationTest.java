@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import reverie.tensor.laws.LeakCheck;
+
+@ExtendWith(LeakCheck.class)
+class RecomputationTest {
+  private static final int DEPTH = 6;
+  private final Device device = Device.cpu();
+
+  /** Like a training step: every activation is needed again after all of them were made. */
+  private static Tensor[] thereAndBack(Tensor x, Tensor... weights) {
+    Tensor[] inputs = new Tensor[DEPTH];
+    Tensor[] activations = new Tensor[DEPTH];
+    Tensor y = x;
+    for (int i = 0; i < DEPTH; i++) {
+      inputs[i] = y.matmul(weights[i]);
+      activations[i] = inputs[i].silu();
+      y = activations[i];
+    }
+    for (int i = DEPTH - 1; i >= 0; i--) {
+      y = y.mul(activations[i]).sub(inputs[i]);
+    }
+    return new Tensor[] {y};
+  }
+
+  @Test
+  void needsLessMemoryForTheSameBits() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(1).normal(device, 256, 128);
+      Tensor[] weights = new Tensor[DEPTH];
+      for (int i = 0; i < DEPTH; i++) {
+        weights[i] = Rng.of(2).fork(i).normal(device, 128, 128).mul(0.1);
+      }
+      try (Captured step = Captured.of(device, () -> thereAndBack(x, weights))) {
+        assertEquals(4 * DEPTH + DEPTH - 1, step.operations());
+        assertTrue(
+            step.plannedBytes() <= (DEPTH + 3) * 4 * x.size(), step.plannedBytes() + " bytes");
+        for (int time = 0; time < 2; time++) {
+          step.run();
+          assertArrayEquals(
+              thereAndBack(x, weights)[0].toFloats(), step.outputs().getFirst().toFloats());
+          x.assign(x.mul(0.5));
+        }
+      }
+    }
+  }
+
+  @Test
+  void whatWasChangedInBetweenIsKept() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(1).normal(device, 256, 128);
+      try (Captured step =
+          Captured.of(
+              device,
+              () -> {
+                Tensor early = x.silu();
+                Tensor large = Ops.concat(0, early, early, early).tanh();
+                x.assign(x.add(1));
+                return new Tensor[] {large.sum().add(early.sum())};
+              })) {
+        double expected;
+        try (Scope _ = Scope.open("eager")) {
+          Tensor early = x.silu();
+          expected = Ops.concat(0, early, early, early).tanh().sum().add(early.sum()).item();
+        }
+        step.run();
+        assertEquals(expected, step.outputs().getFirst().item());
+      }
+    }
+  }
+}
