@@ -204,9 +204,13 @@ final class Pullbacks {
       count *= g.dim(i);
     }
     Tensor rows = g.reshape(count, g.dim(-1));
-    Tensor dx = needs[0] ? rows.matmul(in[1]).reshape(in[0].shape().dims()) : null;
-    Tensor dw = needs[1] ? rows.transpose().matmul(in[0].reshape(count, in[0].dim(-1))) : null;
+    Tensor dx = needs[0] ? product(rows, in[1]).reshape(in[0].shape().dims()) : null;
+    Tensor dw = needs[1] ? product(rows.transpose(), in[0].reshape(count, in[0].dim(-1))) : null;
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
+  }
+
+  private static Tensor product(Tensor a, Tensor b) {
+    return Ops.apply(new MatMul(true), a, b);
   }
 
   private static Tensor[] conv2d(Conv2d c, Tensor[] in, Tensor g, boolean[] needs) {

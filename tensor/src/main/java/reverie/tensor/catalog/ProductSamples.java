@@ -89,6 +89,9 @@ final class ProductSamples {
         .rough(op, normal(40, 2049), normal(2049, 48))
         .within(new Terms(64))
         .rough(op, normal(523, 64), normal(64, 160))
+        .within(new Largest(5e-5))
+        .rough(new MatMul(true), normal(517, 131), normal(131, 161))
+        .rough(new MatMul(true), normal(150, 1100), normal(1100, 130))
         .refuse("expected […, m, k] and […, k, n] with the same k", op, normal(3, 5), normal(3, 5))
         .refuse(
             "expected shapes that broadcast, got [2] and [3]", op, normal(2, 3, 5), normal(3, 5, 3))

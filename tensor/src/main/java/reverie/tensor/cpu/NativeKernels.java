@@ -68,7 +68,7 @@ final class NativeKernels {
           patches.weightGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
-      case MatMul _ -> products.matmul(parallel, inputs[0], inputs[1], outputs[0]);
+      case MatMul product -> products.matmul(parallel, product, inputs[0], inputs[1], outputs[0]);
       case Binary binary -> {
         return elements.binary(parallel, binary, inputs, outputs[0]);
       }

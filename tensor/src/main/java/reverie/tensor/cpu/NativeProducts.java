@@ -5,6 +5,7 @@ import static reverie.tensor.cpu.CpuBackend.address;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.MatMul;
 
 /**
  * Matrix products: {@code gemm.c}. Chunks are rows of the result; where these are too few for
@@ -32,10 +33,14 @@ final class NativeProducts {
   private final MethodHandle gemm;
   private final MethodHandle sum;
 
+  /** Null without a tile unit. */
+  private final NativeTiles tiles;
+
   NativeProducts(NativeLibrary library) {
     pack = library.function("gemm_pack", "pllllllllp");
     gemm = library.function("gemm", "pllpllpllllppp");
     sum = library.function("gemm_sum", "pllllp");
+    tiles = library.has("amx_gemm") ? new NativeTiles(library, this) : null;
   }
 
   /**
@@ -63,7 +68,7 @@ final class NativeProducts {
   }
 
   /** Batched products of matrices of any strides; leading axes broadcast. */
-  void matmul(Parallel parallel, Tensor a, Tensor b, Tensor y) {
+  void matmul(Parallel parallel, MatMul op, Tensor a, Tensor b, Tensor y) {
     if (y.size() == 0) {
       return;
     }
@@ -76,7 +81,9 @@ final class NativeProducts {
         flat
             ? new Form(batch * m, n, k, k, 1, b.stride(-2), b.stride(-1))
             : new Form(m, n, k, a.stride(-2), a.stride(-1), b.stride(-2), b.stride(-1));
-    if (flat || batch == 1) {
+    if ((flat || batch == 1) && op.gradient() && tiles != null && tiles.fits(form)) {
+      tiles.multiply(parallel, form, address(a), address(b), address(y));
+    } else if (flat || batch == 1) {
       multiply(parallel, form, address(a), address(b), address(y), 0, 0);
     } else {
       batched(parallel, form, offsets(a, y, batch), offsets(b, y, batch), address(y));

@@ -6,8 +6,17 @@ import java.util.List;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
-/** Matrix product {@code […, m, k] × […, k, n] → […, m, n]}; leading dimensions broadcast. */
-public record MatMul() implements Op {
+/**
+ * Matrix product {@code […, m, k] × […, k, n] → […, m, n]}; leading dimensions broadcast.
+ *
+ * @param gradient the result is a gradient: factors of 16 bits are exact enough
+ */
+public record MatMul(boolean gradient) implements Op {
+  /** An exact one. */
+  public MatMul() {
+    this(false);
+  }
+
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);
