@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Winograd convolution whose products run on the tile unit: winograd.c with transformed inputs and
-// filters cut into two bfloat16 planes (amx.h), all four products of which count, for the transforms
-// magnify errors. The rms error is 2e-5, so it is for gradients; with the third plane that forward
-// convolutions would need it is no faster than winograd.c.
+// filters cut into two bfloat16 planes (amx.h), all four products of which count, because the
+// transforms magnify errors. The rms error is 2e-5, so it is for gradients; with the third plane
+// that forward convolutions would need it is no faster than winograd.c.
 #ifdef AMX
 #include "amx.h"
 #include "winograd.h"
@@ -81,7 +81,7 @@ INLINE void left_inputs(const int t, const Shape *s, const float *x, long first,
   }
 }
 
-/** c = a · b for `down` tiles of rows and `across` tiles of columns, 1 or 2; a_tile between rows. */
+/** c = a · b for `down` tiles of rows, a_tile apart, and `across` of columns, 1 or 2. */
 INLINE void multiply_block(const int down, const int across, long slices, const bf16 *a,
                            long a_tile, const bf16 *b, float *c, long c_row) {
   const long b_tile = TILE;

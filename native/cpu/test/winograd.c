@@ -69,8 +69,8 @@ static void convolve(Sizes s, int turned, int t, const float *x, const float *we
     float *scratch = floats(
         t * t * ((end - first) * (rounded(in) + rounded(out)) + 2 * WIDTH) + rounded(in));
     reverie_winograd_tiles(x, u, bias, image_bias, residual, y, turned ? s.oh : s.h,
-                           turned ? s.ow : s.w, in, out, turned ? 2 - s.padding : s.padding, t, first, end,
-                           scratch);
+                           turned ? s.ow : s.w, in, out, turned ? 2 - s.padding : s.padding, t,
+                           first, end, scratch);
     free(scratch);
   }
   free(u);
@@ -116,7 +116,7 @@ static void one(Sizes s, int t) {
   EACH_PRODUCT(s, y[out] += (double)x[in] * weight[tap]);
   EACH_PRODUCT(s, dx[in] += (double)dy[out] * weight[tap]);
   EACH_PRODUCT(s, dweight[tap] += (double)dy[out] * x[in]);
-  // Rounding grows with the sums; elements are of order one, transforms multiply errors by some ten.
+  // Rounding grows with the sums; elements are of order one, transforms magnify errors.
   double tolerance = 3e-6 * sqrt(9.0 * s.cin), back = 3e-6 * sqrt(9.0 * s.cout);
   double weights = 3e-6 * sqrt((double)s.n * s.oh * s.ow);
 
