@@ -13,13 +13,6 @@ void reverie_winograd_weight_gradient(const float *, const float *, float *, lon
                                       float *);
 void reverie_winograd_sum(const float *, long, long, float *, long, long);
 
-#ifdef AMX
-void reverie_winograd_amx_filter(const float *, long, long, int, int, long, long, long, long,
-                                 void *);
-void reverie_winograd_amx_tiles(const float *, const void *, float *, long, long, long, long, long,
-                                int, long, long, float *);
-#endif
-
 typedef struct {
   long n, h, w, cin, cout, padding, oh, ow;
 } Sizes;
@@ -76,37 +69,6 @@ static void convolve(Sizes s, int turned, int t, const float *x, const float *we
   free(u);
 }
 
-#ifdef AMX
-static long up(long count, long unit) { return (count + unit - 1) / unit * unit; }
-
-/** The same on the tile unit, with nothing added. */
-static void convolve_amx(Sizes s, int turned, int t, const float *x, const float *weight,
-                         float *y) {
-  long in = turned ? s.cout : s.cin, out = turned ? s.cin : s.cout;
-  float *u = floats(t * t * (up(in, 32) * up(out, 32) + 16));
-  for (long o = 0; o < out; o += 32) {
-    for (long k = 0; k < in; k += 32) {
-      reverie_winograd_amx_filter(weight, s.cin, s.cout, t, turned, k, k + 32 < in ? k + 32 : in,
-                                  o, o + 32 < out ? o + 32 : out, u);
-    }
-  }
-  Sizes seen = s;
-  if (turned) {
-    seen.oh = s.h, seen.ow = s.w;
-  }
-  long all = tiles(seen, t), chunk = 1 + (all * 7 + 3) / 16;
-  for (long first = 0; first < all; first += chunk) {
-    long end = first + chunk < all ? first + chunk : all;
-    float *scratch =
-        floats(t * t * (up(end - first, 16) * (up(in, 32) + up(out, 16)) + 32) + in);
-    reverie_winograd_amx_tiles(x, u, y, turned ? s.oh : s.h, turned ? s.ow : s.w, in, out,
-                               turned ? 2 - s.padding : s.padding, t, first, end, scratch);
-    free(scratch);
-  }
-  free(u);
-}
-#endif
-
 static void one(Sizes s, int t) {
   s.oh = s.h + 2 * s.padding - 2, s.ow = s.w + 2 * s.padding - 2;
   long ins = s.n * s.h * s.w * s.cin, outs = s.n * s.oh * s.ow * s.cout, taps = 9 * s.cin * s.cout;
@@ -136,21 +98,6 @@ static void one(Sizes s, int t) {
   convolve(s, 1, t, dy, weight, NULL, NULL, NULL, got);
   expect_close("winograd input gradient", got, dx, ins, back);
   free(got);
-
-#ifdef AMX
-  got = floats(outs);
-  for (long i = 0; i < outs; i++) {
-    y[i] -= (double)bias[i % s.cout] + dy[i] +
-            image_bias[i / (s.oh * s.ow * s.cout) * s.cout + i % s.cout];
-  }
-  convolve_amx(s, 0, t, x, weight, got);
-  expect_close("winograd on the tile unit", got, y, outs, 30 * tolerance);
-  free(got);
-  got = floats(ins);
-  convolve_amx(s, 1, t, dy, weight, got);
-  expect_close("winograd input gradient on the tile unit", got, dx, ins, 30 * back);
-  free(got);
-#endif
 
   // Blocks of channels, two ranges of tiles.
   long all = tiles(s, t), part = (all + 1) / 2, parts = (all + part - 1) / part, block = 3;

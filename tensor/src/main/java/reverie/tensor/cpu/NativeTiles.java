@@ -21,6 +21,7 @@ final class NativeTiles {
 
   private static final int MOST_ROWS = 256;
   private static final int MOST_CHUNKS = 16;
+
   /** Fewer columns, or steps of k, are not worth the cutting. */
   private static final int LEAST = 128;
 

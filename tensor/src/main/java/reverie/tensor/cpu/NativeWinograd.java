@@ -41,11 +41,6 @@ final class NativeWinograd {
   private final MethodHandle filter;
   private final MethodHandle tiles;
   private final MethodHandle weightGradient;
-
-  /** The filter's and the tiles' steps for gradients on the tile unit, or null. */
-  private final MethodHandle amxFilter;
-
-  private final MethodHandle amxTiles;
   private final MethodHandle sum;
 
   /** Inputs of the largest tile, one way. */
@@ -54,17 +49,13 @@ final class NativeWinograd {
   /**
    * Takes its functions from a library.
    *
-   * @param exact whether to do without what costs accuracy: tiles of 4×4 outputs, and products of
-   *     bfloat16 numbers in gradients
+   * @param exact whether to do without what costs accuracy: tiles of 4×4 outputs
    */
   NativeWinograd(NativeLibrary library, boolean exact) {
     mostSide = exact ? 4 : 6;
     filter = library.function("winograd_filter", "pllii" + "llllp");
     tiles = library.function("winograd_tiles", "pppppp" + "llllli" + "llp");
     weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
-    boolean amx = !exact && library.has("winograd_amx_tiles");
-    amxFilter = amx ? library.function("winograd_amx_filter", "pllii" + "llllp") : null;
-    amxTiles = amx ? library.function("winograd_amx_tiles", "ppp" + "llllli" + "llp") : null;
     sum = library.function("winograd_sum", "pllpll");
   }
 
@@ -159,8 +150,6 @@ final class NativeWinograd {
     int all = tiles(t, s.n, s.oh(), s.ow());
     long near = Math.max(LEAST_TILES, NEAR / points / wide);
     int chunks = Math.clamp(all / LEAST_TILES, 1, (int) Math.max((all + near - 1) / near, WANTED));
-    boolean amx = turned && amxTiles != null && s.cin >= VECTOR && s.cout >= VECTOR;
-    MethodHandle transform = amx ? amxFilter : filter;
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     int slices = (s.cin + SIDE - 1) / SIDE;
@@ -177,14 +166,13 @@ final class NativeWinograd {
           long left = i / slices * SIDE;
           long right = Math.min(s.cout, left + SIDE);
           try {
-            transform.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
+            filter.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
         });
-    // Rows in tiles of 16, channels of inputs in slices of 32.
-    long rows = all / chunks + 1 + VECTOR;
-    long floats = points * (rows * (slices * SIDE + rounded(s.cout)) + SIDE) + rounded(s.cin);
+    long rows = all / chunks + 1;
+    long floats = points * (rows * wide + SIDE) + rounded(s.cin);
     parallel.forEach(
         chunks,
         i -> {
@@ -194,38 +182,22 @@ final class NativeWinograd {
           long first = (long) all * i / chunks;
           long end = (long) all * (i + 1) / chunks;
           try {
-            if (amx) {
-              amxTiles.invokeExact(
-                  x,
-                  u,
-                  y,
-                  (long) s.h,
-                  (long) s.w,
-                  (long) s.cin,
-                  (long) s.cout,
-                  (long) s.padding,
-                  t,
-                  first,
-                  end,
-                  room);
-            } else {
-              tiles.invokeExact(
-                  x,
-                  u,
-                  added[0],
-                  added[1],
-                  added[2],
-                  y,
-                  (long) s.h,
-                  (long) s.w,
-                  (long) s.cin,
-                  (long) s.cout,
-                  (long) s.padding,
-                  t,
-                  first,
-                  end,
-                  room);
-            }
+            tiles.invokeExact(
+                x,
+                u,
+                added[0],
+                added[1],
+                added[2],
+                y,
+                (long) s.h,
+                (long) s.w,
+                (long) s.cin,
+                (long) s.cout,
+                (long) s.padding,
+                t,
+                first,
+                end,
+                room);
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
