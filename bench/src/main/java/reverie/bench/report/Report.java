@@ -19,7 +19,7 @@ public final class Report {
   public static void write(Path folder, Results results) {
     try {
       Files.createDirectories(folder);
-      if (results.operations() != null) {
+      if (results.operations() != null && !results.operations().isEmpty()) {
         Canvas canvas = RooflinePicture.draw(results.operations(), results.roofline());
         Files.writeString(folder.resolve(PICTURE + ".svg"), canvas.svg());
         ImageIO.write(canvas.pixels(), "png", folder.resolve(PICTURE + ".png").toFile());
@@ -57,7 +57,7 @@ public final class Report {
     if (results.peers() != null) {
       page.append(peers(results.peers()));
     }
-    if (results.profiles() != null) {
+    if (results.profiles() != null && !results.profiles().isEmpty()) {
       page.append(
           """
 
@@ -85,7 +85,7 @@ public final class Report {
           """);
       page.append(Tables.scaling(results.scaling()));
     }
-    if (results.operations() != null) {
+    if (results.operations() != null && !results.operations().isEmpty()) {
       page.append(
           """
 
@@ -152,7 +152,7 @@ public final class Report {
         ### Accuracy
 
         Relative error, in the norm, against float64 on the same weights; the gradient is that of a mean
-        squared error with respect to all parameters.
+        squared error with respect to all parameters. [How exact convolutions are](winograd.md).
 
         """
         + Tables.accuracy(peers.accuracy());

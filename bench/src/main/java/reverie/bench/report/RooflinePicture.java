@@ -30,7 +30,7 @@ final class RooflinePicture {
   static Canvas draw(List<OperationRow> operations, Roofline roofline) {
     Canvas canvas = new Canvas(WIDTH, HEIGHT);
     canvas.word(LEFT, 20, 15, INK, false, "Operations under the roofline");
-    for (double tick = 0.1; tick <= MOST_INTENSITY; tick *= 10) {
+    for (double tick = 0.1; tick < MOST_INTENSITY; tick *= 10) {
       canvas.line(x(tick), TOP, x(tick), BOTTOM, FAINT, 1);
       canvas.word(x(tick), BOTTOM + 16, 11, INK, false, number(tick));
     }
@@ -52,11 +52,11 @@ final class RooflinePicture {
         true,
         "%.0f GFLOP/s with %d threads".formatted(roofline.gflops(), roofline.threads()));
     canvas.word(
-        x(begin) + 8,
-        y(begin * roofline.gigabytes()) - 22,
+        x(1) - 8,
+        y(roofline.gigabytes()) - 6,
         11,
         ROOF,
-        false,
+        true,
         "%.1f GB/s".formatted(roofline.gigabytes()));
     for (OperationRow row : operations) {
       if (row.intensity() > 0 && row.gflops() > 0) {
