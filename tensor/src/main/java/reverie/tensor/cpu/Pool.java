@@ -18,6 +18,7 @@ final class Pool {
   private static final long SLAB = 8L << 20;
 
   private final Arena arena = Arena.ofAuto();
+  private final Pages pages = new Pages();
   private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
   private long slab;
   private long slabLeft;
@@ -49,10 +50,10 @@ final class Pool {
 
   private long fresh(long size) {
     if (size > SLAB / 8) {
-      return arena.allocate(size, 64).address();
+      return pages.allocate(arena, size);
     }
     if (size > slabLeft) {
-      slab = arena.allocate(SLAB, 64).address();
+      slab = pages.allocate(arena, SLAB);
       slabLeft = SLAB;
     }
     long address = slab;
