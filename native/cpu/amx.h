@@ -45,27 +45,6 @@ INLINE void amx_begin(void) {
 
 INLINE void amx_end(void) { _tile_release(); }
 
-/** Turns 16 vectors of 16 pairs about their diagonal. */
-INLINE void amx_transpose(ivec *v) {
-#pragma GCC unroll 4
-  for (int s = 1; s < WIDTH; s *= 2) {
-    ivec low, high;
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      low[i] = i & s ? WIDTH + i - s : i;
-      high[i] = i & s ? WIDTH + i : i + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      if (!(i & s)) {
-        ivec a = v[i], b = v[i + s];
-        v[i] = __builtin_shuffle(a, b, low);
-        v[i + s] = __builtin_shuffle(a, b, high);
-      }
-    }
-  }
-}
-
 /** The next plane of 32 numbers; takes it off them. */
 INLINE ivec amx_plane(vec *low, vec *high) {
   __m512i plane = (__m512i)_mm512_cvtne2ps_pbh((__m512)*high, (__m512)*low);
@@ -127,9 +106,9 @@ INLINE void amx_pack_some(const float *from, long row, long step, long rows, lon
     amx_pack_pairs(from, step, rows, depth, planes, first, first_step);
   }
   for (int p = 0; turned && p < planes; p++) {
-    ivec pairs[WIDTH];
+    vec pairs[WIDTH]; // only moved, never computed with
     memcpy(pairs, other + p * AMX_TILE, sizeof pairs);
-    amx_transpose(pairs);
+    transpose(pairs);
     memcpy(to + p * plane_step, pairs, sizeof pairs);
   }
 }

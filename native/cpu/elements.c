@@ -16,9 +16,9 @@ EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c
   for (long row = first; row < end; row++) {
     const float *a = x + row * 2 * c, *b = a + c;
     for (long i = 0; i < c; i += WIDTH) {
-      vec at = load_up_to(b + i, c - i), u = at * SQRT_HALF;
+      vec at = load_lanes(b + i, c - i), u = at * SQRT_HALF;
       vec gelu = 0.5f * at * (splat(1) + error_function(u, bell_of(-u * u)));
-      store_up_to(y + row * c + i, load_up_to(a + i, c - i) * gelu, c - i);
+      store_lanes(y + row * c + i, load_lanes(a + i, c - i) * gelu, c - i);
     }
   }
 }
@@ -30,12 +30,12 @@ EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, l
     const float *a = x + row * 2 * c, *b = a + c;
     float *da = dx + row * 2 * c, *db = da + c;
     for (long i = 0; i < c; i += WIDTH) {
-      vec at = load_up_to(b + i, c - i), d = load_up_to(dy + row * c + i, c - i);
+      vec at = load_lanes(b + i, c - i), d = load_lanes(dy + row * c + i, c - i);
       vec bell = bell_of(at * at * -0.5f);
       vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF, bell));
-      store_up_to(da + i, d * at * distribution, c - i);
+      store_lanes(da + i, d * at * distribution, c - i);
       vec slope = fma_(at, bell * DENSITY_AT_ZERO, distribution);
-      store_up_to(db + i, d * load_up_to(a + i, c - i) * slope, c - i);
+      store_lanes(db + i, d * load_lanes(a + i, c - i) * slope, c - i);
     }
   }
 }
@@ -43,8 +43,8 @@ EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, l
 /** y = x * sigmoid(x). */
 EXPORT void reverie_silu(const float *x, float *y, long first, long end) {
   for (long i = first; i < end; i += WIDTH) {
-    vec at = load_up_to(x + i, end - i);
-    store_up_to(y + i, at * sigmoid(at), end - i);
+    vec at = load_lanes(x + i, end - i);
+    store_lanes(y + i, at * sigmoid(at), end - i);
   }
 }
 
@@ -52,8 +52,8 @@ EXPORT void reverie_silu(const float *x, float *y, long first, long end) {
 EXPORT void reverie_silu_backward(const float *x, const float *dy, float *dx, long first,
                                   long end) {
   for (long i = first; i < end; i += WIDTH) {
-    vec at = load_up_to(x + i, end - i);
-    store_up_to(dx + i, load_up_to(dy + i, end - i) * silu_slope(at), end - i);
+    vec at = load_lanes(x + i, end - i);
+    store_lanes(dx + i, load_lanes(dy + i, end - i) * silu_slope(at), end - i);
   }
 }
 
@@ -61,15 +61,15 @@ EXPORT void reverie_silu_backward(const float *x, const float *dy, float *dx, lo
 EXPORT void reverie_add(const float *a, const float *b, float *y, float factor, long first,
                         long end) {
   for (long i = first; i < end; i += WIDTH) {
-    vec sum = fma_(load_up_to(b + i, end - i), splat(factor), load_up_to(a + i, end - i));
-    store_up_to(y + i, sum, end - i);
+    vec sum = fma_(load_lanes(b + i, end - i), splat(factor), load_lanes(a + i, end - i));
+    store_lanes(y + i, sum, end - i);
   }
 }
 
 /** y = a * b. */
 EXPORT void reverie_multiply(const float *a, const float *b, float *y, long first, long end) {
   for (long i = first; i < end; i += WIDTH) {
-    store_up_to(y + i, load_up_to(a + i, end - i) * load_up_to(b + i, end - i), end - i);
+    store_lanes(y + i, load_lanes(a + i, end - i) * load_lanes(b + i, end - i), end - i);
   }
 }
 
@@ -78,8 +78,8 @@ EXPORT void reverie_add_row(const float *x, const float *b, float *y, long first
                             long c) {
   for (long row = first; row < end; row++) {
     for (long i = 0; i < c; i += WIDTH) {
-      vec sum = load_up_to(x + row * c + i, c - i) + load_up_to(b + i, c - i);
-      store_up_to(y + row * c + i, sum, c - i);
+      vec sum = load_lanes(x + row * c + i, c - i) + load_lanes(b + i, c - i);
+      store_lanes(y + row * c + i, sum, c - i);
     }
   }
 }
@@ -91,10 +91,10 @@ INLINE void columns(const float *x, float *to, long rows, long c, long i, long v
   for (long row = 0; row < rows; row++) {
     UNROLLED(long n = 0; n < vectors; n++) {
       long at = i + n * WIDTH;
-      sums[n] += vectors > 1 ? load(x + row * c + at) : load_up_to(x + row * c + at, c - at);
+      sums[n] += vectors > 1 ? load(x + row * c + at) : load_lanes(x + row * c + at, c - at);
     }
   }
-  UNROLLED(long n = 0; n < vectors; n++) { store_up_to(to + i + n * WIDTH, sums[n], c - i); }
+  UNROLLED(long n = 0; n < vectors; n++) { store_lanes(to + i + n * WIDTH, sums[n], c - i); }
 }
 
 /** to[i] = sum over rows of x[row][i]. */

@@ -94,19 +94,6 @@ INLINE vec silu_slope(vec x) {
   return s * fma_(x, splat(1) - s, splat(1));
 }
 
-/** Lanes from `from` on, as many as there are. */
-INLINE vec load_up_to(const float *from, long count) {
-  return count >= WIDTH ? load(from) : load_some(from, count);
-}
-
-INLINE void store_up_to(float *to, vec value, long count) {
-  if (count >= WIDTH) {
-    store(to, value);
-  } else {
-    store_some(to, value, count);
-  }
-}
-
 /** Lane i of the result is the sum of all lanes of v[i]. */
 INLINE vec lane_sums(vec v[WIDTH]) {
   ivec lane;

@@ -49,19 +49,6 @@ void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, 
 /** Columns of B after filling up to whole panels. */
 INLINE long gemm_padded(long n) { return (n + MICRO_PANEL - 1) / MICRO_PANEL * MICRO_PANEL; }
 
-/** The first `count` elements, or all of a vector if there are more. */
-INLINE vec load_lanes(const float *from, long count) {
-  return count >= WIDTH ? load(from) : load_some(from, count);
-}
-
-INLINE void store_lanes(float *to, vec value, long count) {
-  if (count >= WIDTH) {
-    store(to, value);
-  } else {
-    store_some(to, value, count);
-  }
-}
-
 /** Whether the kernel can read rows of B in place: whole vectors, and few pages. */
 INLINE int gemm_in_place(long bRow, long n) { return n % WIDTH == 0 && bRow <= 256; }
 

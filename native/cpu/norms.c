@@ -33,12 +33,12 @@ EXPORT void reverie_layer_norm(const float *x, const float *gamma, const float *
       const float *from = x + (first + least(r, rows - 1)) * c;
       sums[r] = splat(0);
       for (long i = 0; i < c; i += WIDTH) {
-        sums[r] += load_up_to(from + i, c - i);
+        sums[r] += load_lanes(from + i, c - i);
       }
     }
     vec value = lane_sums(sums) / (float)c;
     store(means, value);
-    store_up_to(mean + first, value, rows);
+    store_lanes(mean + first, value, rows);
     for (long r = 0; r < ROWS; r++) {
       const float *from = x + (first + least(r, rows - 1)) * c;
       vec centre = splat(means[r]);
@@ -55,13 +55,13 @@ EXPORT void reverie_layer_norm(const float *x, const float *gamma, const float *
     }
     value = splat(1) / square_root(lane_sums(sums) / (float)c + epsilon);
     store(rstds, value);
-    store_up_to(rstd + first, value, rows);
+    store_lanes(rstd + first, value, rows);
     for (long r = 0; r < rows; r++) {
       const float *from = x + (first + r) * c;
       for (long i = 0; i < c; i += WIDTH) {
-        vec normalised = (load_up_to(from + i, c - i) - means[r]) * rstds[r];
-        vec out = fma_(normalised, load_up_to(gamma + i, c - i), load_up_to(beta + i, c - i));
-        store_up_to(y + (first + r) * c + i, out, c - i);
+        vec normalised = (load_lanes(from + i, c - i) - means[r]) * rstds[r];
+        vec out = fma_(normalised, load_lanes(gamma + i, c - i), load_lanes(beta + i, c - i));
+        store_lanes(y + (first + r) * c + i, out, c - i);
       }
     }
   }
@@ -86,13 +86,13 @@ EXPORT void reverie_layer_norm_backward(const float *x, const float *gamma, cons
       }
       long at = (first + r) * c;
       for (long i = 0; i < c; i += WIDTH) {
-        vec d = load_up_to(dy + at + i, c - i), g = d * load_up_to(gamma + i, c - i);
-        vec normalised = (load_up_to(x + at + i, c - i) - mean[first + r]) * rstd[first + r];
+        vec d = load_lanes(dy + at + i, c - i), g = d * load_lanes(gamma + i, c - i);
+        vec normalised = (load_lanes(x + at + i, c - i) - mean[first + r]) * rstd[first + r];
         all[r] += g;
         along[r] = fma_(g, normalised, along[r]);
-        store_up_to(sums + i, load_up_to(sums + i, c - i) + d, c - i);
-        vec slope = fma_(d, normalised, load_up_to(sums + c + i, c - i));
-        store_up_to(sums + c + i, slope, c - i);
+        store_lanes(sums + i, load_lanes(sums + i, c - i) + d, c - i);
+        vec slope = fma_(d, normalised, load_lanes(sums + c + i, c - i));
+        store_lanes(sums + c + i, slope, c - i);
       }
     }
     store(mean_g, lane_sums(all) / (float)c);
@@ -100,10 +100,10 @@ EXPORT void reverie_layer_norm_backward(const float *x, const float *gamma, cons
     for (long r = 0; r < rows; r++) {
       long at = (first + r) * c;
       for (long i = 0; i < c; i += WIDTH) {
-        vec g = load_up_to(dy + at + i, c - i) * load_up_to(gamma + i, c - i);
-        vec normalised = (load_up_to(x + at + i, c - i) - mean[first + r]) * rstd[first + r];
+        vec g = load_lanes(dy + at + i, c - i) * load_lanes(gamma + i, c - i);
+        vec normalised = (load_lanes(x + at + i, c - i) - mean[first + r]) * rstd[first + r];
         vec out = (g - mean_g[r] - normalised * mean_gx[r]) * rstd[first + r];
-        store_up_to(dx + at + i, out, c - i);
+        store_lanes(dx + at + i, out, c - i);
       }
     }
   }
@@ -118,17 +118,17 @@ INLINE void add_columns(const float *x, long pixels, long c, const float *centre
   for (long start = 0; start < pixels; start += RUN) {
     long end = least(pixels, start + RUN);
     for (long i = 0; i < c; i += WIDTH) {
-      vec about = centre ? load_up_to(centre + i, c - i) : splat(0), even = splat(0),
+      vec about = centre ? load_lanes(centre + i, c - i) : splat(0), even = splat(0),
           odd = splat(0);
       long p = start;
       for (; p + 2 <= end; p += 2) {
-        vec a = load_up_to(x + p * c + i, c - i) - about;
-        vec b = load_up_to(x + (p + 1) * c + i, c - i) - about;
+        vec a = load_lanes(x + p * c + i, c - i) - about;
+        vec b = load_lanes(x + (p + 1) * c + i, c - i) - about;
         even = squares ? fma_(a, a, even) : even + a;
         odd = squares ? fma_(b, b, odd) : odd + b;
       }
       if (p < end) {
-        vec a = load_up_to(x + p * c + i, c - i) - about;
+        vec a = load_lanes(x + p * c + i, c - i) - about;
         even = squares ? fma_(a, a, even) : even + a;
       }
       float sums[WIDTH];
@@ -178,11 +178,11 @@ EXPORT void reverie_group_norm(const float *x, const float *gamma, const float *
     }
   }
   for (long i = 0; i < c; i += WIDTH) {
-    vec about = load_up_to(centre + i, c - i), scale = load_up_to(factor + i, c - i);
-    vec shift = load_up_to(beta + i, c - i);
+    vec about = load_lanes(centre + i, c - i), scale = load_lanes(factor + i, c - i);
+    vec shift = load_lanes(beta + i, c - i);
     for (long p = 0; p < pixels; p++) {
-      vec z = fma_(load_up_to(x + p * c + i, c - i) - about, scale, shift);
-      store_up_to(y + p * c + i, silu ? z * sigmoid(z) : z, c - i);
+      vec z = fma_(load_lanes(x + p * c + i, c - i) - about, scale, shift);
+      store_lanes(y + p * c + i, silu ? z * sigmoid(z) : z, c - i);
     }
   }
 }
@@ -208,16 +208,16 @@ EXPORT void reverie_group_norm_backward(const float *x, const float *gamma, cons
   for (long start = 0; start < pixels; start += RUN) {
     long end = least(pixels, start + RUN);
     for (long i = 0; i < c; i += WIDTH) {
-      vec about = load_up_to(centre + i, c - i), deviation = load_up_to(scale + i, c - i);
-      vec weight = load_up_to(gamma + i, c - i), shift = load_up_to(beta + i, c - i);
+      vec about = load_lanes(centre + i, c - i), deviation = load_lanes(scale + i, c - i);
+      vec weight = load_lanes(gamma + i, c - i), shift = load_lanes(beta + i, c - i);
       vec sum = splat(0), along = splat(0);
       for (long p = start; p < end; p++) {
-        vec d = load_up_to(dy + p * c + i, c - i);
-        vec normalised = (load_up_to(x + p * c + i, c - i) - about) * deviation;
+        vec d = load_lanes(dy + p * c + i, c - i);
+        vec normalised = (load_lanes(x + p * c + i, c - i) - about) * deviation;
         if (silu) {
           // Kept for the second pass.
           d *= silu_slope(fma_(normalised, weight, shift));
-          store_up_to(dx + p * c + i, d, c - i);
+          store_lanes(dx + p * c + i, d, c - i);
         }
         sum += d;
         along = fma_(normalised, d, along);
@@ -248,12 +248,12 @@ EXPORT void reverie_group_norm_backward(const float *x, const float *gamma, cons
   }
   const float *from = silu ? dx : dy;
   for (long i = 0; i < c; i += WIDTH) {
-    vec about = load_up_to(centre + i, c - i), a = load_up_to(scale + i, c - i);
-    vec b = load_up_to(from_x + i, c - i), rest = load_up_to(constant + i, c - i);
+    vec about = load_lanes(centre + i, c - i), a = load_lanes(scale + i, c - i);
+    vec b = load_lanes(from_x + i, c - i), rest = load_lanes(constant + i, c - i);
     for (long p = 0; p < pixels; p++) {
-      vec sum = fma_(load_up_to(from + p * c + i, c - i), a, rest);
-      store_up_to(dx + p * c + i,
-                  fma_(load_up_to(x + p * c + i, c - i) - about, b, sum), c - i);
+      vec sum = fma_(load_lanes(from + p * c + i, c - i), a, rest);
+      store_lanes(dx + p * c + i,
+                  fma_(load_lanes(x + p * c + i, c - i) - about, b, sum), c - i);
     }
   }
 }

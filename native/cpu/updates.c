@@ -3,19 +3,6 @@
 // Steps of optimisers and moving averages, element by element and usually in place.
 #include "vector.h"
 
-/** Loads `count` lanes, all of them by the shorter way. */
-INLINE vec lanes(const float *from, long count) {
-  return count >= WIDTH ? load(from) : load_some(from, count);
-}
-
-INLINE void set_lanes(float *to, vec value, long count) {
-  if (count >= WIDTH) {
-    store(to, value);
-  } else {
-    store_some(to, value, count);
-  }
-}
-
 /**
  * AdamW (Loshchilov and Hutter 2019, algorithm 2) on elements from `first` to `end`.
  *
@@ -29,15 +16,15 @@ EXPORT void reverie_adamw(const float *p, const float *g, const float *m, const 
   const float correction1 = control[1], correction2 = control[2];
   for (long i = first; i < end; i += WIDTH) {
     long n = end - i;
-    vec p0 = lanes(p + i, n);
-    vec g0 = lanes(g + i, n) * factor;
-    vec m1 = lanes(m + i, n) * beta1 + g0 * one_minus_beta1;
-    vec v1 = lanes(v + i, n) * beta2 + g0 * g0 * one_minus_beta2;
+    vec p0 = load_lanes(p + i, n);
+    vec g0 = load_lanes(g + i, n) * factor;
+    vec m1 = load_lanes(m + i, n) * beta1 + g0 * one_minus_beta1;
+    vec v1 = load_lanes(v + i, n) * beta2 + g0 * g0 * one_minus_beta2;
     vec denominator = square_root(v1 / correction2) + epsilon;
     vec step = m1 / correction1 / denominator + p0 * weight_decay;
-    set_lanes(p_out + i, p0 - step * rate, n);
-    set_lanes(m_out + i, m1, n);
-    set_lanes(v_out + i, v1, n);
+    store_lanes(p_out + i, p0 - step * rate, n);
+    store_lanes(m_out + i, m1, n);
+    store_lanes(v_out + i, v1, n);
   }
 }
 
@@ -47,7 +34,7 @@ EXPORT void reverie_lerp(const float *a, const float *b, const float *weight, fl
   const float w = weight[0];
   for (long i = first; i < end; i += WIDTH) {
     long n = end - i;
-    vec from = lanes(a + i, n);
-    set_lanes(out + i, (lanes(b + i, n) - from) * w + from, n);
+    vec from = load_lanes(a + i, n);
+    store_lanes(out + i, (load_lanes(b + i, n) - from) * w + from, n);
   }
 }

@@ -77,6 +77,40 @@ INLINE vec to_float(ivec x) { return (vec)_mm256_cvtepi32_ps((__m256i)x); }
 
 #endif
 
+/** The first `count` elements, or all of a vector if there are more. */
+INLINE vec load_lanes(const float *from, long count) {
+  return count >= WIDTH ? load(from) : load_some(from, count);
+}
+
+INLINE void store_lanes(float *to, vec value, long count) {
+  if (count >= WIDTH) {
+    store(to, value);
+  } else {
+    store_some(to, value, count);
+  }
+}
+
+/** Turns WIDTH vectors about their diagonal. */
+INLINE void transpose(vec *v) {
+#pragma GCC unroll 4
+  for (int s = 1; s < WIDTH; s *= 2) {
+    ivec low, high;
+#pragma GCC unroll 16
+    for (int i = 0; i < WIDTH; i++) {
+      low[i] = i & s ? WIDTH + i - s : i;
+      high[i] = i & s ? WIDTH + i : i + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < WIDTH; i++) {
+      if (!(i & s)) {
+        vec a = v[i], b = v[i + s];
+        v[i] = __builtin_shuffle(a, b, low);
+        v[i + s] = __builtin_shuffle(a, b, high);
+      }
+    }
+  }
+}
+
 /** a where the mask's lanes are all ones, b where they are zero. */
 INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 

@@ -120,19 +120,6 @@ INLINE void filter_transposed(const int t, const vec *u, vec *g) {
     CALL(4);                \
   }
 
-/** Loads `count` lanes, all of them by the shorter way. */
-INLINE vec lanes(const float *from, long count) {
-  return count >= WIDTH ? load(from) : load_some(from, count);
-}
-
-INLINE void set_lanes(float *to, vec value, long count) {
-  if (count >= WIDTH) {
-    store(to, value);
-  } else {
-    store_some(to, value, count);
-  }
-}
-
 INLINE long rounded(long count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }
 
 /** Floats between the matrices of one point and the next: not a power of two, for the caches. */
@@ -188,7 +175,7 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
     vec d[MOST_T], p[MOST_T];
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
-      d[i] = lanes(pixels->at[i * m + j] + c, count);
+      d[i] = load_lanes(pixels->at[i * m + j] + c, count);
     }
     if (outputs) {
       output_transposed(t, d, p);
@@ -232,27 +219,6 @@ INLINE void all_points(const int t, const int outputs, const Shape *s, const flo
   }
 }
 
-/** Turns WIDTH vectors of WIDTH floats about their diagonal. */
-INLINE void transpose(vec *v) {
-#pragma GCC unroll 4
-  for (int s = 1; s < WIDTH; s *= 2) {
-    ivec low, high;
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      low[i] = i & s ? WIDTH + i - s : i;
-      high[i] = i & s ? WIDTH + i : i + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      if (!(i & s)) {
-        vec a = v[i], b = v[i + s];
-        v[i] = __builtin_shuffle(a, b, low);
-        v[i + s] = __builtin_shuffle(a, b, high);
-      }
-    }
-  }
-}
-
 /**
  * The filters from inputs k on, `depth` at most WIDTH, to WIDTH outputs from o on, of a weight
  * [3, 3, cin, cout]; zeros where there are none. turned: of the gradient with respect to the input.
@@ -263,13 +229,13 @@ INLINE void filter_taps(int turned, const float *weight, long cin, long cout, lo
     if (turned) {
       const float *from = weight + ((TAPS * TAPS - 1 - i) * cin + o) * cout + k;
       for (int r = 0; r < WIDTH; r++) {
-        taps[i][r] = depth > 0 && o + r < cin ? lanes(from + r * cout, depth) : (vec){0};
+        taps[i][r] = depth > 0 && o + r < cin ? load_lanes(from + r * cout, depth) : (vec){0};
       }
       transpose(taps[i]);
     } else {
       const float *from = weight + (i * cin + k) * cout + o;
       for (int r = 0; r < WIDTH; r++) {
-        taps[i][r] = r < depth ? lanes(from + r * cout, cout - o) : (vec){0};
+        taps[i][r] = r < depth ? load_lanes(from + r * cout, cout - o) : (vec){0};
       }
     }
   }
@@ -334,10 +300,10 @@ INLINE void transform_outputs(const int t, const Shape *s, const Added *added,
       }
       vec constant = {0};
       if (added->bias) {
-        constant = lanes(added->bias + o, count);
+        constant = load_lanes(added->bias + o, count);
       }
       if (added->image_bias) {
-        constant += lanes(added->image_bias + image * s->cout + o, count);
+        constant += load_lanes(added->image_bias + image * s->cout + o, count);
       }
 #pragma GCC unroll 1
       for (int i = 0; i < rows; i++) {
@@ -349,9 +315,9 @@ INLINE void transform_outputs(const int t, const Shape *s, const Added *added,
           if (j < columns) {
             vec value = q[j] + constant;
             if (added->residual) {
-              value += lanes(added->residual + at, count);
+              value += load_lanes(added->residual + at, count);
             }
-            set_lanes(y + at, value, count);
+            store_lanes(y + at, value, count);
             at += s->cout;
           }
         }
@@ -385,7 +351,7 @@ INLINE void taps_of_points(const int t, const float *sum, long sumRow, long sumS
         filter_transposed(t, half[i], g);
 #pragma GCC unroll 3
         for (int j = 0; j < TAPS; j++) {
-          set_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
+          store_lanes(dweight + ((i * TAPS + j) * s->cin + c) * s->cout + o, g[j], outputs - o);
         }
       }
     }

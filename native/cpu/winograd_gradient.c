@@ -82,10 +82,10 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
 EXPORT void reverie_winograd_sum(const float *parts, long count, long step, float *out, long first,
                                  long end) {
   for (long i = first; i < end; i += WIDTH) {
-    vec sum = lanes(parts + i, end - i);
+    vec sum = load_lanes(parts + i, end - i);
     for (long p = 1; p < count; p++) {
-      sum += lanes(parts + p * step + i, end - i);
+      sum += load_lanes(parts + p * step + i, end - i);
     }
-    set_lanes(out + i, sum, end - i);
+    store_lanes(out + i, sum, end - i);
   }
 }
