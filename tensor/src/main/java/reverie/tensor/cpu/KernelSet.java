@@ -27,16 +27,17 @@ public enum KernelSet {
    * prefer accuracy to speed.
    */
   NativeKernels open() {
-    if (this == VECTOR || !NativeLibrary.isPacked(label())) {
-      return null;
-    }
-    NativeLibrary library = NativeLibrary.load(label());
+    NativeLibrary library = library();
     return library == null ? null : new NativeKernels(library, Boolean.getBoolean("reverie.exact"));
+  }
+
+  private NativeLibrary library() {
+    return this == VECTOR || !NativeLibrary.isPacked(label()) ? null : NativeLibrary.load(label());
   }
 
   /** Whether a backend can be made of this set here. */
   public boolean isAvailable() {
-    return this == VECTOR || open() != null;
+    return this == VECTOR || library() != null;
   }
 
   /** The fastest that works here. */
