@@ -13,6 +13,7 @@ import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.rl.objective.StepObjective;
 import reverie.rl.prompt.PromptSource;
+import reverie.rl.prove.GaussianPolicy;
 import reverie.tensor.Device;
 
 /** Training with a KL penalty against the optimum that can be written down for a Gaussian chain. */
@@ -62,7 +63,7 @@ class ClosedFormTest {
     try (var gaussian = new GaussianPolicy(Device.reference());
         Trainer trainer =
             new Trainer(
-                gaussian.policy,
+                gaussian.policy(),
                 objective,
                 new Centred(),
                 PromptSource.of("x"),
@@ -70,10 +71,10 @@ class ClosedFormTest {
                 settings)) {
       assertEquals(0, trainer.epoch().ratioDeviation());
       trainer.run(160 / (updates * passes));
-      double[] optimum = gaussian.chain.optimum(1, KL_WEIGHT);
+      double[] optimum = gaussian.chain().optimum(1, KL_WEIGHT);
       double[] reached = trainer.average().orElseThrow().get("biases").value().toDoubles();
-      double best = gaussian.chain.mean(optimum) - gaussian.chain.mean();
-      double shift = gaussian.chain.mean(reached) - gaussian.chain.mean();
+      double best = gaussian.shift(optimum);
+      double shift = gaussian.shift(reached);
       assertEquals(0.25939, best, 1e-5);
       assertEquals(best, shift, 0.03);
       for (int i = 0; i < reached.length; i++) {

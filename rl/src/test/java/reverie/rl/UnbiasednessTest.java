@@ -14,6 +14,7 @@ import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.rl.objective.StepObjective;
 import reverie.rl.prompt.Prompt;
+import reverie.rl.prove.GaussianPolicy;
 import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
@@ -50,7 +51,7 @@ class UnbiasednessTest {
       for (int batch = 0; batch < BATCHES; batch++) {
         gradients[batch] = gradient(gaussian, objective, old, now, batch);
       }
-      double[] exact = gaussian.chain.gains();
+      double[] exact = gaussian.chain().gains();
       for (int step = 0; step < exact.length; step++) {
         int at = step;
         double[] estimates = Arrays.stream(gradients).mapToDouble(g -> g[at]).toArray();
@@ -71,17 +72,18 @@ class UnbiasednessTest {
     TrainerSettings settings = TrainerSettings.defaults().but(it -> it.trainingBatch = SAMPLES);
     try (Scope _ = Scope.open("batch");
         var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30));
-        var gradients = new GradientAccumulator(gaussian.parameters.trainable());
-        var pass = new StepGradient(gaussian.policy, objective, 0, gradients)) {
+        var gradients = new GradientAccumulator(gaussian.policy().parameters().trainable());
+        var pass = new StepGradient(gaussian.policy(), objective, 0, gradients)) {
       gaussian.bias(old);
       Rollout rollout =
-          Rollout.draw(gaussian.policy, prompts, Rng.of(1).fork(batch), SAMPLES, rewards, _ -> {});
+          Rollout.draw(
+              gaussian.policy(), prompts, Rng.of(1).fork(batch), SAMPLES, rewards, _ -> {});
       gaussian.bias(now);
       double[] centred =
-          Arrays.stream(rollout.rewards()).map(r -> r - gaussian.chain.mean(old)).toArray();
+          Arrays.stream(rollout.rewards()).map(r -> r - gaussian.chain().mean(old)).toArray();
       var driver =
           new StepDriver(
-              gaussian.policy,
+              gaussian.policy(),
               objective,
               pass,
               settings,
@@ -92,7 +94,7 @@ class UnbiasednessTest {
       assertEquals(GaussianPolicy.STEPS, driver.itemsPerSample());
       int[] all = java.util.stream.IntStream.range(0, SAMPLES).toArray();
       driver.accumulate(all, Rng.of(2));
-      return Arrays.stream(gradients.gradient(gaussian.biases).toDoubles())
+      return Arrays.stream(gradients.gradient(gaussian.biases()).toDoubles())
           .map(g -> -g * GaussianPolicy.STEPS)
           .toArray();
     }
