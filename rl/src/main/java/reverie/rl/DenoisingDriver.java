@@ -49,6 +49,11 @@ final class DenoisingDriver implements Driver {
   }
 
   @Override
+  public int samples() {
+    return rollout.size();
+  }
+
+  @Override
   public int itemsPerSample() {
     return draws;
   }

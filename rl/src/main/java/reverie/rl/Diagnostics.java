@@ -2,9 +2,16 @@
 package reverie.rl;
 
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /** What is counted while an epoch trains; every mean is NaN as long as nothing was counted. */
 final class Diagnostics {
+  private final long started = System.nanoTime();
+  private long sampled = started;
+  private long scored = started;
+  private Statistics rewards = Statistics.NONE;
+  private Statistics advantages = Statistics.NONE;
   private double loss;
   private double squaredLogRatio;
   private long clipped;
@@ -17,6 +24,23 @@ final class Diagnostics {
   private double effectiveSamples = Double.NaN;
   private double gradientNorm;
   private long updates;
+  private final Map<String, double[]> more = new LinkedHashMap<>();
+
+  /** The last sample so far is drawn. */
+  void sampled() {
+    sampled = System.nanoTime();
+    scored = sampled;
+  }
+
+  /** The last reward has come. */
+  void scored() {
+    scored = System.nanoTime();
+  }
+
+  void earned(double[] reward, double[] advantage) {
+    rewards = Statistics.of(reward);
+    advantages = Statistics.of(advantage);
+  }
 
   /** The log-probabilities of some decisions now and when they were made. */
   void decided(double[] logProb, double[] oldLogProb, double clipRange) {
@@ -99,5 +123,45 @@ final class Diagnostics {
 
   double gradientNorm() {
     return gradientNorm / updates;
+  }
+
+  /**
+   * Something that only some objectives can tell; its mean is reported under this name.
+   *
+   * @param values one for each thing that was looked at
+   */
+  void note(String name, double... values) {
+    double[] sum = more.computeIfAbsent(name, _ -> new double[2]);
+    sum[0] += Arrays.stream(values).sum();
+    sum[1] += values.length;
+  }
+
+  /** Everything, once the epoch is over. */
+  EpochReport report(int epoch, long allUpdates, long rewardQueries) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    more.forEach((name, sum) -> means.put(name, sum[0] / sum[1]));
+    return new EpochReport(
+        epoch,
+        allUpdates,
+        rewardQueries,
+        rewards,
+        advantages,
+        loss(),
+        approximateKl(),
+        clipFraction(),
+        smallestRatio(),
+        largestRatio(),
+        firstDeviation(),
+        divergence(),
+        effectiveSamples(),
+        gradientNorm(),
+        seconds(started, sampled),
+        seconds(sampled, scored),
+        seconds(scored, System.nanoTime()),
+        means);
+  }
+
+  private static double seconds(long from, long to) {
+    return (to - from) / 1e9;
   }
 }

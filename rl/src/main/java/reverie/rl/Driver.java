@@ -12,10 +12,13 @@ interface Driver {
   /**
    * Adds the gradient of the objective's mean over these samples.
    *
-   * @param samples numbers of samples of the rollout
+   * @param samples numbers of samples of the experience
    * @param rng for this update
    */
   void accumulate(int[] samples, Rng rng);
+
+  /** Samples of the epoch's experience. */
+  int samples();
 
   /** Backward passes' worth of items (decisions or denoising losses) per sample and pass. */
   int itemsPerSample();

@@ -25,6 +25,7 @@ import java.util.Map;
  * @param samplingSeconds spent drawing samples
  * @param rewardSeconds spent waiting for rewards after the last sample was drawn
  * @param trainingSeconds spent on updates
+ * @param more what only this objective can tell, by the names used in logs
  */
 public record EpochReport(
     int epoch,
@@ -43,7 +44,13 @@ public record EpochReport(
     double gradientNorm,
     double samplingSeconds,
     double rewardSeconds,
-    double trainingSeconds) {
+    double trainingSeconds,
+    Map<String, Double> more) {
+
+  /** Copies what only this objective can tell. */
+  public EpochReport {
+    more = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(more));
+  }
 
   /** Everything measured under the names used in logs, in a fixed order. */
   public Map<String, Double> metrics() {
@@ -65,6 +72,7 @@ public record EpochReport(
     metrics.put("sampling_seconds", samplingSeconds);
     metrics.put("reward_wait_seconds", rewardSeconds);
     metrics.put("training_seconds", trainingSeconds);
+    metrics.putAll(more);
     metrics.values().removeIf(value -> value.isNaN());
     return metrics;
   }

@@ -21,6 +21,11 @@ public record Statistics(
     double upperQuartile,
     double max) {
 
+  /** Of no values at all: every number is NaN. */
+  public static final Statistics NONE =
+      new Statistics(
+          0, Double.NaN, Double.NaN, Double.NaN, Double.NaN, Double.NaN, Double.NaN, Double.NaN);
+
   /** Describes at least one value. */
   public static Statistics of(double... values) {
     double[] sorted = sorted(values);

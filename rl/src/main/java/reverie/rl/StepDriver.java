@@ -49,6 +49,11 @@ final class StepDriver implements Driver {
   }
 
   @Override
+  public int samples() {
+    return rollout.size();
+  }
+
+  @Override
   public int itemsPerSample() {
     return trained;
   }

@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
-import java.util.zip.CRC32;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.Ema;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
-import reverie.diffusion.ReversePolicy;
-import reverie.diffusion.SamplingStep;
 import reverie.rl.advantage.Advantages;
-import reverie.rl.objective.DenoisingObjective;
 import reverie.rl.objective.Objective;
-import reverie.rl.objective.StepObjective;
-import reverie.rl.prompt.Prompt;
+import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
-import reverie.rl.reward.RewardBatch;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Repeated;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -56,29 +47,22 @@ public final class Trainer implements AutoCloseable {
 
   private final Policy policy;
   private final Objective objective;
-  private final Advantages advantages;
-  private final PromptSource prompts;
   private final TrainerSettings settings;
   private final TrainerListener listener;
-  private final String rewardName;
-  private final RewardRunner rewards;
   private final GradientAccumulator gradients;
   private final AdamW optimiser;
   private final Ema ema;
   private final Rng root;
-  private final SamplingStep sampling;
+  private final Source source;
   private final Repeated optimisation;
-  private StepGradient stepGradient;
-  private DenoisingGradient denoisingGradient;
   private int epoch;
   private long updates;
-  private long rewardQueries;
   private boolean unfinished;
 
   /** A run that nobody listens to. */
   public Trainer(
       Policy policy,
-      Objective objective,
+      RolloutObjective objective,
       Advantages advantages,
       PromptSource prompts,
       Reward reward,
@@ -94,48 +78,38 @@ public final class Trainer implements AutoCloseable {
    */
   public Trainer(
       Policy policy,
-      Objective objective,
+      RolloutObjective objective,
       Advantages advantages,
       PromptSource prompts,
       Reward reward,
       TrainerSettings settings,
       TrainerListener listener) {
-    if (objective instanceof StepObjective) {
-      policy.process().requireDecisions(objective.name());
-    }
-    if (settings.klWeight() > 0 && policy.reference() == null) {
-      throw new ReverieException(
-          "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model",
-          "give the policy a frozen copy of the model, or its LoRA switched off");
-    }
-    if (settings.klWeight() > 0 && objective instanceof DenoisingObjective) {
-      throw new ReverieException(
-          "trainer: klWeight is "
-              + settings.klWeight()
-              + " but "
-              + objective.name()
-              + " looks at no decisions of the chain",
-          "set klWeight to 0");
-    }
+    this(
+        policy,
+        objective,
+        settings,
+        listener,
+        gradients ->
+            new RolloutSource(
+                policy, objective, advantages, prompts, reward, settings, listener, gradients));
+  }
+
+  private Trainer(
+      Policy policy,
+      Objective objective,
+      TrainerSettings settings,
+      TrainerListener listener,
+      Function<GradientAccumulator, Source> from) {
     this.policy = policy;
     this.objective = objective;
-    this.advantages = advantages;
-    this.prompts = prompts;
     this.settings = settings;
     this.listener = listener;
-    rewardName = reward.name();
-    rewards = new RewardRunner(reward, settings.rewardTimeout());
     gradients = new GradientAccumulator(policy.parameters().trainable());
+    source = from.apply(gradients);
     optimiser = new AdamW(policy.parameters().trainable(), settings.optimiser());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
-    sampling = Rollout.step(policy);
     optimisation = new Repeated(policy.device(), _ -> optimise());
-    switch (objective) {
-      case StepObjective steps ->
-          stepGradient = new StepGradient(policy, steps, settings.klWeight(), gradients);
-      case DenoisingObjective _ -> denoisingGradient = new DenoisingGradient(policy, gradients);
-    }
   }
 
   /** Epochs finished so far. */
@@ -145,7 +119,7 @@ public final class Trainer implements AutoCloseable {
 
   /** Samples scored so far. */
   public long rewardQueries() {
-    return rewardQueries;
+    return source.rewardQueries();
   }
 
   /** The moving average of the weights, if one was asked for. */
@@ -169,20 +143,16 @@ public final class Trainer implements AutoCloseable {
   public EpochReport epoch() {
     requireFinished("go on");
     try (Scope _ = Scope.open("epoch " + epoch)) {
-      long started = System.nanoTime();
-      Clock clock = new Clock(started);
-      Rollout rollout = draw(clock);
-      unfinished = true;
-      double[] earned = rollout.rewards();
-      rewardQueries += earned.length;
-      tell(rollout, earned);
-      double[] advantage = advantages.of(rollout.texts(), earned);
       Diagnostics diagnostics = new Diagnostics();
-      train(rollout, advantage, diagnostics);
-      if (policy.reference() != null && !diagnostics.knowsDivergence()) {
-        measureDivergence(rollout, diagnostics);
-      }
-      EpochReport report = report(earned, advantage, diagnostics, clock);
+      source.gather(epoch, diagnostics);
+      unfinished = true;
+      int[] done = {0, 0};
+      IntConsumer trained = items -> listener.trained(epoch, done[0] += items, done[1]);
+      Driver driver = source.driver(epoch, diagnostics, trained);
+      done[1] = driver.samples() * driver.itemsPerSample() * settings.passes();
+      train(driver, diagnostics);
+      source.conclude(epoch, diagnostics);
+      EpochReport report = diagnostics.report(epoch, updates, source.rewardQueries());
       epoch++;
       unfinished = false;
       listener.finished(report);
@@ -190,68 +160,11 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** When the phases of an epoch ended. */
-  private static final class Clock {
-    final long started;
-    long sampled;
-    long scored;
-
-    Clock(long started) {
-      this.started = started;
-    }
-
-    static double seconds(long from, long to) {
-      return (to - from) / 1e9;
-    }
-  }
-
-  private Rollout draw(Clock clock) {
-    List<Prompt> drawn =
-        prompts.draw(root.fork("prompts"), epoch, settings.promptsPerEpoch()).stream()
-            .flatMap(prompt -> Collections.nCopies(settings.samplesPerPrompt(), prompt).stream())
-            .toList();
-    Rng rng = root.fork("rollout").fork(epoch);
-    IntConsumer sampled =
-        done -> {
-          clock.sampled = System.nanoTime();
-          listener.sampled(epoch, done, drawn.size());
-        };
-    Rollout rollout =
-        Rollout.draw(policy, sampling, drawn, rng, settings.samplingBatch(), rewards, sampled);
-    clock.scored = System.nanoTime();
-    return rollout;
-  }
-
-  private void tell(Rollout rollout, double[] earned) {
-    int from = 0;
-    for (RewardBatch batch : rollout.batches()) {
-      listener.scored(epoch, batch, Arrays.copyOfRange(earned, from, from + batch.size()));
-      from += batch.size();
-    }
-  }
-
-  private void train(Rollout rollout, double[] advantage, Diagnostics diagnostics) {
-    int[] done = {0};
-    int[] total = {0};
-    IntConsumer progress =
-        items -> {
-          done[0] += items;
-          listener.trained(epoch, done[0], total[0]);
-        };
-    Driver driver =
-        switch (objective) {
-          case StepObjective steps ->
-              new StepDriver(
-                  policy, steps, stepGradient, settings, rollout, advantage, diagnostics, progress);
-          case DenoisingObjective denoising ->
-              new DenoisingDriver(
-                  policy, denoising, denoisingGradient, settings, rollout, diagnostics, progress);
-        };
-    total[0] = rollout.size() * driver.itemsPerSample() * settings.passes();
-    int share = rollout.size() / settings.updatesPerEpoch();
+  private void train(Driver driver, Diagnostics diagnostics) {
+    int share = driver.samples() / settings.updatesPerEpoch();
     for (int pass = 0; pass < settings.passes(); pass++) {
       Rng rng = root.fork("training").fork(epoch, pass);
-      int[] order = rng.permutation(rollout.size());
+      int[] order = rng.permutation(driver.samples());
       for (int from = 0; from < order.length; from += share) {
         int[] samples = Arrays.copyOfRange(order, from, from + share);
         gradients.clear();
@@ -293,10 +206,7 @@ public final class Trainer implements AutoCloseable {
    * nothing ran.
    */
   public Optional<String> obstacle() {
-    return sampling
-        .obstacle()
-        .or(() -> stepGradient == null ? Optional.empty() : stepGradient.obstacle())
-        .or(() -> denoisingGradient == null ? Optional.empty() : denoisingGradient.obstacle());
+    return source.obstacles().stream().flatMap(Optional::stream).findFirst();
   }
 
   private void requireRatioOne(double deviation) {
@@ -310,53 +220,6 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** The KL to the base model after the epoch's updates, at a random decision of some samples. */
-  private void measureDivergence(Rollout rollout, Diagnostics diagnostics) {
-    int[] decisions = policy.process().decisions();
-    if (decisions.length == 0) {
-      return;
-    }
-    Rng rng = root.fork("divergence").fork(epoch);
-    int[] order = rng.permutation(rollout.size());
-    int[] samples = Arrays.copyOf(order, Math.min(order.length, settings.trainingBatch()));
-    int[] steps = new int[samples.length];
-    Arrays.setAll(steps, i -> decisions[rng.fork(1).below(i, decisions.length)]);
-    try (Scope _ = Scope.open("divergence")) {
-      ReversePolicy process = policy.process();
-      Tensor before = rollout.before(samples, steps);
-      Tensor timesteps = process.timesteps(before, steps);
-      Tensor contexts = rollout.contexts(samples);
-      Tensor now = policy.denoiser().predict(before, timesteps, contexts);
-      Tensor base = policy.reference().predict(before, timesteps, contexts);
-      diagnostics.diverged(
-          process
-              .divergence(process.step(before, now, steps), process.step(before, base, steps))
-              .toDoubles());
-    }
-  }
-
-  private EpochReport report(
-      double[] earned, double[] advantage, Diagnostics diagnostics, Clock clock) {
-    return new EpochReport(
-        epoch,
-        updates,
-        rewardQueries,
-        Statistics.of(earned),
-        Statistics.of(advantage),
-        diagnostics.loss(),
-        diagnostics.approximateKl(),
-        diagnostics.clipFraction(),
-        diagnostics.smallestRatio(),
-        diagnostics.largestRatio(),
-        diagnostics.firstDeviation(),
-        diagnostics.divergence(),
-        diagnostics.effectiveSamples(),
-        diagnostics.gradientNorm(),
-        Clock.seconds(clock.started, clock.sampled),
-        Clock.seconds(clock.sampled, clock.scored),
-        Clock.seconds(clock.scored, System.nanoTime()));
-  }
-
   /**
    * Writes the whole state of the run to one file, so that it can go on bit for bit: weights,
    * optimiser, average, remembered rewards and counters. Either all of it is written or the old
@@ -366,19 +229,7 @@ public final class Trainer implements AutoCloseable {
    */
   public void save(Path file) {
     requireFinished("be saved");
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    policy.parameters().all().forEach(p -> tensors.put(WEIGHT + p.name(), p.value()));
-    tensors.putAll(optimiser.state());
-    if (ema != null) {
-      ema.parameters().all().forEach(p -> tensors.put(AVERAGE + p.name(), p.value()));
-    }
-    Map<String, Long> counters = new LinkedHashMap<>();
-    counters.put("epoch", (long) epoch);
-    counters.put("updates", updates);
-    counters.put("reward_queries", rewardQueries);
-    counters.put("optimiser_steps", optimiser.steps());
-    counters.put("average_updates", ema == null ? 0 : ema.updates());
-    new TrainerState(fingerprint(), counters, advantages.state(), tensors).write(file);
+    new TrainerState(fingerprint(), counters(), source.remembered(), tensors()).write(file);
   }
 
   /**
@@ -389,14 +240,9 @@ public final class Trainer implements AutoCloseable {
    */
   public void resume(Path file) {
     try (Scope _ = Scope.open("resume")) {
-      Map<String, Tensor> expected = new LinkedHashMap<>();
-      policy.parameters().all().forEach(p -> expected.put(WEIGHT + p.name(), p.value()));
-      expected.putAll(optimiser.state());
-      if (ema != null) {
-        ema.parameters().all().forEach(p -> expected.put(AVERAGE + p.name(), p.value()));
-      }
-      TrainerState state = TrainerState.read(file, policy.device(), fingerprint(), expected);
-      advantages.restore(state.rewards());
+      TrainerState state =
+          TrainerState.read(file, policy.device(), fingerprint(), counters().keySet(), tensors());
+      source.restore(state);
       policy
           .parameters()
           .all()
@@ -410,27 +256,37 @@ public final class Trainer implements AutoCloseable {
       }
       epoch = Math.toIntExact(state.counters().get("epoch"));
       updates = state.counters().get("updates");
-      rewardQueries = state.counters().get("reward_queries");
       unfinished = false;
     }
   }
 
+  private Map<String, Tensor> tensors() {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    policy.parameters().all().forEach(p -> tensors.put(WEIGHT + p.name(), p.value()));
+    tensors.putAll(optimiser.state());
+    if (ema != null) {
+      ema.parameters().all().forEach(p -> tensors.put(AVERAGE + p.name(), p.value()));
+    }
+    tensors.putAll(source.tensors());
+    return tensors;
+  }
+
+  private Map<String, Long> counters() {
+    Map<String, Long> counters = new LinkedHashMap<>();
+    counters.put("epoch", (long) epoch);
+    counters.put("updates", updates);
+    counters.put("optimiser_steps", optimiser.steps());
+    counters.put("average_updates", ema == null ? 0 : ema.updates());
+    counters.putAll(source.counters());
+    return counters;
+  }
+
   /** Everything besides the weights on which the rest of the run depends. */
   private Map<String, String> fingerprint() {
-    ReversePolicy process = policy.process();
-    CRC32 texts = new CRC32();
-    for (int i = 0; i < prompts.size(); i++) {
-      texts.update((prompts.get(i).text() + "\n").getBytes(StandardCharsets.UTF_8));
-    }
     Map<String, String> fingerprint = new LinkedHashMap<>();
     fingerprint.put("objective", objective.toString());
-    fingerprint.put("advantages", advantages.toString());
-    fingerprint.put("reward", rewardName);
-    fingerprint.put("prompts", "%d with checksum %08x".formatted(prompts.size(), texts.getValue()));
+    fingerprint.putAll(source.fingerprint());
     fingerprint.putAll(settings.described());
-    fingerprint.put("timesteps", process.grid().toString());
-    fingerprint.put("eta", Double.toString(process.eta()));
-    fingerprint.put("log_probability", process.reduction().toString());
     fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
     return fingerprint;
   }
@@ -446,15 +302,8 @@ public final class Trainer implements AutoCloseable {
   /** Frees the optimiser's memory and ends the reward's thread. */
   @Override
   public void close() {
-    rewards.close();
-    sampling.close();
+    source.close();
     optimisation.close();
-    if (stepGradient != null) {
-      stepGradient.close();
-    }
-    if (denoisingGradient != null) {
-      denoisingGradient.close();
-    }
     gradients.close();
     optimiser.close();
     if (ema != null) {

@@ -33,8 +33,6 @@ record TrainerState(
   private static final String SETUP = "setup.";
   private static final String COUNTER = "counter.";
   private static final String REWARDS = "rewards.";
-  private static final Set<String> COUNTERS =
-      Set.of("epoch", "updates", "reward_queries", "optimiser_steps", "average_updates");
 
   void write(Path file) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
@@ -61,10 +59,15 @@ record TrainerState(
    * Reads a state and checks all of it before anything is returned.
    *
    * @param fingerprint of the run that is to go on
+   * @param counted names of the counters that it needs
    * @param expected tensors of the names and types that it needs
    */
   static TrainerState read(
-      Path file, Device device, Map<String, String> fingerprint, Map<String, Tensor> expected) {
+      Path file,
+      Device device,
+      Map<String, String> fingerprint,
+      Set<String> counted,
+      Map<String, Tensor> expected) {
     try (Safetensors source = Safetensors.open(file)) {
       Map<String, String> metadata = source.metadata();
       if (!FORMAT.equals(metadata.get("format"))) {
@@ -79,7 +82,7 @@ record TrainerState(
       requireSame(file, metadata, fingerprint);
       Map<String, Tensor> tensors = tensors(file, source, device, expected);
       Map<String, Long> counters = new LinkedHashMap<>();
-      for (String name : COUNTERS) {
+      for (String name : counted) {
         counters.put(name, counter(file, name, metadata.get(COUNTER + name)));
       }
       Map<String, double[]> rewards = new TreeMap<>();

@@ -22,10 +22,10 @@ import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.GroupAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
-import reverie.rl.objective.Objective;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.objective.RewardWeightedRegression.Exponential;
 import reverie.rl.objective.RewardWeightedRegression.Sparse;
+import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
@@ -72,24 +72,25 @@ class TrainerTest {
         });
   }
 
-  private Trainer trainer(Objective objective, TrainerSettings settings) {
+  private Trainer trainer(RolloutObjective objective, TrainerSettings settings) {
     return trainer(model.policy(1, 2), objective, settings);
   }
 
-  private static Trainer trainer(Policy policy, Objective objective, TrainerSettings settings) {
+  private static Trainer trainer(
+      Policy policy, RolloutObjective objective, TrainerSettings settings) {
     Advantages advantages = new GroupAdvantages();
     return new Trainer(policy, objective, advantages, PROMPTS, BRIGHTNESS, settings);
   }
 
   @Test
   void everyObjectiveRaisesTheReward() {
-    List<Objective> objectives =
+    List<RolloutObjective> objectives =
         List.of(
             new DdpoScoreFunction(),
             new DdpoImportanceSampled(1e-1, 5),
             new RewardWeightedRegression(new Exponential(20), true, 4),
             new RewardWeightedRegression(new Sparse(0.75), true, 4));
-    for (Objective objective : objectives) {
+    for (RolloutObjective objective : objectives) {
       try (var fresh = new TinyModel(Device.cpu());
           Trainer trainer = trainer(fresh.policy(1, 2), objective, settings())) {
         double before = trainer.epoch().rewards().mean();

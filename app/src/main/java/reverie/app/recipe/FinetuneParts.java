@@ -14,15 +14,15 @@ import reverie.rl.advantage.PerPromptAdvantages;
 import reverie.rl.advantage.RawAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
-import reverie.rl.objective.Objective;
 import reverie.rl.objective.RewardWeightedRegression;
+import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.PromptSource;
 
 /** From the words of a fine-tuning's configuration to what the trainer is made of. */
 final class FinetuneParts {
   private FinetuneParts() {}
 
-  static Objective objective(FinetuneConfig config) {
+  static RolloutObjective objective(FinetuneConfig config) {
     FinetuneConfig.Rwr rwr = config.rwr();
     return switch (config.objective()) {
       case DDPO_SF -> new DdpoScoreFunction();

@@ -7,7 +7,7 @@ import java.util.List;
  * An objective that trains on the finished samples like pretraining does, each weighted by what it
  * earned.
  */
-public non-sealed interface DenoisingObjective extends Objective {
+public non-sealed interface DenoisingObjective extends RolloutObjective {
   /**
    * The weight of each sample in the mean of the denoising losses; samples of weight 0 cost
    * nothing.

@@ -13,7 +13,7 @@ package reverie.rl.objective;
  *       not looked at.
  * </ul>
  */
-public sealed interface Objective permits StepObjective, DenoisingObjective {
+public sealed interface Objective permits RolloutObjective {
   /** The name in configuration, logs and errors. */
   String name();
 }

@@ -11,7 +11,7 @@ import reverie.tensor.Tensor;
  * <p>Written with tensors of any shape, so that the same formula serves a micro-batch of decisions
  * and the whole matrix.
  */
-public non-sealed interface StepObjective extends Objective {
+public non-sealed interface StepObjective extends RolloutObjective {
   /**
    * The loss of each decision; the trainer minimises its mean.
    *

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.IntConsumer;
+import java.util.zip.CRC32;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SamplingStep;
+import reverie.rl.advantage.Advantages;
+import reverie.rl.objective.DenoisingObjective;
+import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.StepObjective;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
+import reverie.rl.reward.RewardBatch;
+import reverie.rl.reward.RewardRunner;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/** Experience of the policy's own: samples drawn for prompts and scored by a reward. */
+final class RolloutSource implements Source {
+  private static final String QUERIES = "reward_queries";
+
+  private final Policy policy;
+  private final RolloutObjective objective;
+  private final Advantages advantages;
+  private final PromptSource prompts;
+  private final TrainerSettings settings;
+  private final TrainerListener listener;
+  private final String rewardName;
+  private final RewardRunner rewards;
+  private final Rng root;
+  private final SamplingStep sampling;
+  private StepGradient stepGradient;
+  private DenoisingGradient denoisingGradient;
+  private Rollout rollout;
+  private long rewardQueries;
+
+  RolloutSource(
+      Policy policy,
+      RolloutObjective objective,
+      Advantages advantages,
+      PromptSource prompts,
+      Reward reward,
+      TrainerSettings settings,
+      TrainerListener listener,
+      GradientAccumulator gradients) {
+    requireFit(policy, objective, settings);
+    this.policy = policy;
+    this.objective = objective;
+    this.advantages = advantages;
+    this.prompts = prompts;
+    this.settings = settings;
+    this.listener = listener;
+    rewardName = reward.name();
+    rewards = new RewardRunner(reward, settings.rewardTimeout());
+    root = Rng.of(settings.seed());
+    sampling = Rollout.step(policy);
+    switch (objective) {
+      case StepObjective steps ->
+          stepGradient = new StepGradient(policy, steps, settings.klWeight(), gradients);
+      case DenoisingObjective _ -> denoisingGradient = new DenoisingGradient(policy, gradients);
+    }
+  }
+
+  private static void requireFit(
+      Policy policy, RolloutObjective objective, TrainerSettings settings) {
+    if (objective instanceof StepObjective) {
+      policy.process().requireDecisions(objective.name());
+    }
+    if (settings.klWeight() > 0 && policy.reference() == null) {
+      throw new ReverieException(
+          "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model",
+          "give the policy a frozen copy of the model, or its LoRA switched off");
+    }
+    if (settings.klWeight() > 0 && objective instanceof DenoisingObjective) {
+      throw new ReverieException(
+          "trainer: klWeight is "
+              + settings.klWeight()
+              + " but "
+              + objective.name()
+              + " looks at no decisions of the chain",
+          "set klWeight to 0");
+    }
+  }
+
+  @Override
+  public void gather(int epoch, Diagnostics diagnostics) {
+    List<Prompt> drawn =
+        prompts.draw(root.fork("prompts"), epoch, settings.promptsPerEpoch()).stream()
+            .flatMap(prompt -> Collections.nCopies(settings.samplesPerPrompt(), prompt).stream())
+            .toList();
+    Rng rng = root.fork("rollout").fork(epoch);
+    IntConsumer sampled =
+        done -> {
+          diagnostics.sampled();
+          listener.sampled(epoch, done, drawn.size());
+        };
+    rollout =
+        Rollout.draw(policy, sampling, drawn, rng, settings.samplingBatch(), rewards, sampled);
+    diagnostics.scored();
+  }
+
+  @Override
+  public Driver driver(int epoch, Diagnostics diagnostics, IntConsumer trained) {
+    double[] earned = rollout.rewards();
+    rewardQueries += earned.length;
+    tell(epoch, earned);
+    double[] advantage = advantages.of(rollout.texts(), earned);
+    diagnostics.earned(earned, advantage);
+    return switch (objective) {
+      case StepObjective steps ->
+          new StepDriver(
+              policy, steps, stepGradient, settings, rollout, advantage, diagnostics, trained);
+      case DenoisingObjective denoising ->
+          new DenoisingDriver(
+              policy, denoising, denoisingGradient, settings, rollout, diagnostics, trained);
+    };
+  }
+
+  private void tell(int epoch, double[] earned) {
+    int from = 0;
+    for (RewardBatch batch : rollout.batches()) {
+      listener.scored(epoch, batch, Arrays.copyOfRange(earned, from, from + batch.size()));
+      from += batch.size();
+    }
+  }
+
+  @Override
+  public void conclude(int epoch, Diagnostics diagnostics) {
+    if (policy.reference() != null && !diagnostics.knowsDivergence()) {
+      measureDivergence(epoch, diagnostics);
+    }
+    rollout = null;
+  }
+
+  /** The KL to the base model after the epoch's updates, at a random decision of some samples. */
+  private void measureDivergence(int epoch, Diagnostics diagnostics) {
+    int[] decisions = policy.process().decisions();
+    if (decisions.length == 0) {
+      return;
+    }
+    Rng rng = root.fork("divergence").fork(epoch);
+    int[] order = rng.permutation(rollout.size());
+    int[] samples = Arrays.copyOf(order, Math.min(order.length, settings.trainingBatch()));
+    int[] steps = new int[samples.length];
+    Arrays.setAll(steps, i -> decisions[rng.fork(1).below(i, decisions.length)]);
+    try (Scope _ = Scope.open("divergence")) {
+      ReversePolicy process = policy.process();
+      Tensor before = rollout.before(samples, steps);
+      Tensor timesteps = process.timesteps(before, steps);
+      Tensor contexts = rollout.contexts(samples);
+      Tensor now = policy.denoiser().predict(before, timesteps, contexts);
+      Tensor base = policy.reference().predict(before, timesteps, contexts);
+      diagnostics.diverged(
+          process
+              .divergence(process.step(before, now, steps), process.step(before, base, steps))
+              .toDoubles());
+    }
+  }
+
+  @Override
+  public long rewardQueries() {
+    return rewardQueries;
+  }
+
+  @Override
+  public Map<String, String> fingerprint() {
+    ReversePolicy process = policy.process();
+    CRC32 texts = new CRC32();
+    for (int i = 0; i < prompts.size(); i++) {
+      texts.update((prompts.get(i).text() + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+    Map<String, String> fingerprint = new LinkedHashMap<>();
+    fingerprint.put("advantages", advantages.toString());
+    fingerprint.put("reward", rewardName);
+    fingerprint.put("prompts", "%d with checksum %08x".formatted(prompts.size(), texts.getValue()));
+    fingerprint.put("timesteps", process.grid().toString());
+    fingerprint.put("eta", Double.toString(process.eta()));
+    fingerprint.put("log_probability", process.reduction().toString());
+    return fingerprint;
+  }
+
+  @Override
+  public Map<String, Long> counters() {
+    return Map.of(QUERIES, rewardQueries);
+  }
+
+  @Override
+  public Map<String, double[]> remembered() {
+    return advantages.state();
+  }
+
+  @Override
+  public Map<String, Tensor> tensors() {
+    return Map.of();
+  }
+
+  @Override
+  public void restore(TrainerState state) {
+    advantages.restore(state.rewards());
+    rewardQueries = state.counters().get(QUERIES);
+  }
+
+  @Override
+  public List<Optional<String>> obstacles() {
+    return List.of(
+        sampling.obstacle(),
+        stepGradient == null ? Optional.empty() : stepGradient.obstacle(),
+        denoisingGradient == null ? Optional.empty() : denoisingGradient.obstacle());
+  }
+
+  @Override
+  public void close() {
+    rewards.close();
+    sampling.close();
+    if (stepGradient != null) {
+      stepGradient.close();
+    }
+    if (denoisingGradient != null) {
+      denoisingGradient.close();
+    }
+  }
+}
