@@ -32,8 +32,7 @@ import reverie.tensor.Tensor;
 public final class Rollout {
   private final Policy policy;
   private final List<Prompt> prompts;
-  private final Tensor contexts;
-  private final int[] contextOf;
+  private final Contexts contexts;
   private final List<RewardBatch> scored = new ArrayList<>();
   private final double[][] logProbs;
 
@@ -52,19 +51,7 @@ public final class Rollout {
     }
     int elements = policy.height() * policy.width() * policy.channels();
     latents = policy.device().zeros(Math.multiplyExact(steps + 1, prompts.size()), elements);
-    Map<Prompt, Integer> distinct = new HashMap<>();
-    List<Prompt> encoded = new ArrayList<>();
-    contextOf = new int[prompts.size()];
-    for (int i = 0; i < contextOf.length; i++) {
-      contextOf[i] =
-          distinct.computeIfAbsent(
-              prompts.get(i),
-              prompt -> {
-                encoded.add(prompt);
-                return encoded.size() - 1;
-              });
-    }
-    contexts = policy.encoder().encode(encoded);
+    contexts = new Contexts(policy, prompts);
   }
 
   /**
@@ -194,16 +181,7 @@ public final class Rollout {
    * without conditions.
    */
   public Tensor contexts(int... samples) {
-    if (contexts == null) {
-      return null;
-    }
-    int tokens = contexts.dim(1);
-    int dim = contexts.dim(2);
-    int[] rows = Arrays.stream(samples).map(sample -> contextOf[sample]).toArray();
-    return Ops.embedding(
-            contexts.reshape(contexts.dim(0), tokens * dim),
-            policy.device().indices(rows, rows.length))
-        .reshape(rows.length, tokens, dim);
+    return contexts.of(samples);
   }
 
   /** The latent of each sample before the step given for it, {@code [samples.length, h, w, c]}. */

@@ -56,6 +56,7 @@ final class RolloutSource implements Source {
       TrainerListener listener,
       GradientAccumulator gradients) {
     requireFit(policy, objective, settings);
+    objective.require(advantages);
     this.policy = policy;
     this.objective = objective;
     this.advantages = advantages;

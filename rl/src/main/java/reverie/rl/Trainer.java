@@ -15,7 +15,9 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.objective.Objective;
+import reverie.rl.objective.PreferenceObjective;
 import reverie.rl.objective.RolloutObjective;
+import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Repeated;
@@ -92,6 +94,35 @@ public final class Trainer implements AutoCloseable {
         gradients ->
             new RolloutSource(
                 policy, objective, advantages, prompts, reward, settings, listener, gradients));
+  }
+
+  /** A run from preferences that nobody listens to. */
+  public Trainer(
+      Policy policy,
+      PreferenceObjective objective,
+      PreferenceDataset preferences,
+      TrainerSettings settings) {
+    this(policy, objective, preferences, settings, TrainerListener.NONE);
+  }
+
+  /**
+   * A run at its beginning that draws nothing and scores nothing: an epoch is {@link
+   * TrainerSettings#samplesPerEpoch} pairs of images that were compared before.
+   *
+   * @throws ReverieException if the policy has no reference model, or there is a KL weight
+   */
+  public Trainer(
+      Policy policy,
+      PreferenceObjective objective,
+      PreferenceDataset preferences,
+      TrainerSettings settings,
+      TrainerListener listener) {
+    this(
+        policy,
+        objective,
+        settings,
+        listener,
+        gradients -> new PreferenceSource(policy, objective, preferences, settings, gradients));
   }
 
   private Trainer(

@@ -28,11 +28,7 @@ public record DdpoImportanceSampled(double clipRange, double advantageLimit)
 
   /** Checks the ranges. */
   public DdpoImportanceSampled {
-    if (!(clipRange > 0 && advantageLimit > 0)) {
-      throw new ReverieException(
-          "ddpo_is: expected a positive clip range and advantage limit, got %s and %s"
-              .formatted(clipRange, advantageLimit));
-    }
+    check("ddpo_is", clipRange, advantageLimit);
   }
 
   /** The values of the reference implementation: 1e-4 and 5. */
@@ -47,8 +43,21 @@ public record DdpoImportanceSampled(double clipRange, double advantageLimit)
 
   @Override
   public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
-    Tensor ratio = logProb.sub(oldLogProb).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp();
+    Tensor ratio = ratio(logProb, oldLogProb);
     Tensor cost = advantage.clamp(-advantageLimit, advantageLimit).neg();
     return cost.mul(ratio).maximum(cost.mul(ratio.clamp(1 - clipRange, 1 + clipRange)));
+  }
+
+  /** ρ, finite whatever the policy does. */
+  static Tensor ratio(Tensor logProb, Tensor oldLogProb) {
+    return logProb.sub(oldLogProb).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp();
+  }
+
+  static void check(String name, double clipRange, double advantageLimit) {
+    if (!(clipRange > 0 && advantageLimit > 0)) {
+      throw new ReverieException(
+          "%s: expected a positive clip range and advantage limit, got %s and %s"
+              .formatted(name, clipRange, advantageLimit));
+    }
   }
 }

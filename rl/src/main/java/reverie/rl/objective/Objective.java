@@ -2,7 +2,7 @@
 package reverie.rl.objective;
 
 /**
- * What is learnt from a rollout. There is one kind per way of getting a gradient, and one file per
+ * What is learnt, and from what. There is one kind per way of getting a gradient, and one file per
  * objective; an objective of your own implements the kind it needs.
  *
  * <ul>
@@ -11,9 +11,11 @@ package reverie.rl.objective;
  *       steps.
  *   <li>{@link DenoisingObjective}: a weighted denoising loss on the finished samples. The chain is
  *       not looked at.
+ *   <li>{@link PreferenceObjective}: a loss per pair of images that were compared before; nothing
+ *       is drawn and nothing scored.
  * </ul>
  */
-public sealed interface Objective permits RolloutObjective {
+public sealed interface Objective permits RolloutObjective, PreferenceObjective {
   /** The name in configuration, logs and errors. */
   String name();
 }

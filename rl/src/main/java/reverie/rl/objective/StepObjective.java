@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
+import java.util.Optional;
 import reverie.tensor.Tensor;
 
 /**
@@ -28,5 +29,17 @@ public non-sealed interface StepObjective extends RolloutObjective {
    */
   default double clipRange() {
     return Double.POSITIVE_INFINITY;
+  }
+
+  /** What the run's KL weight multiplies. */
+  default Penalty penalty() {
+    return Penalty.GAUSSIAN_KL;
+  }
+
+  /**
+   * The baseline that is learnt beside the policy and taken off the advantages, if there is one.
+   */
+  default Optional<ValueFunction> baseline() {
+    return Optional.empty();
   }
 }

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import reverie.autograd.Tape;
+import reverie.rl.advantage.BatchAdvantages;
 import reverie.rl.objective.RewardWeightedRegression.Exponential;
 import reverie.rl.objective.RewardWeightedRegression.Sparse;
 import reverie.tensor.Device;
@@ -42,6 +43,52 @@ class ObjectiveNumbersTest {
     assertEquals(-0.459927019323611, value.loss(), 1e-12);
     double[] expected = {0, 0, -0.09999500012499792, 0.040008000800053345, -0.9998000199986667};
     assertArrayEquals(expected, value.gradient(), 1e-12);
+  }
+
+  @Test
+  void theGroupFormAndDpokHaveTheSameSurrogate() {
+    Value expected = value(new DdpoImportanceSampled(1e-4, 5), LOG_RATIO, ADVANTAGE);
+    for (StepObjective objective : List.of(new Grpo(), new Dpok())) {
+      Value value = value(objective, LOG_RATIO, ADVANTAGE);
+      assertEquals(expected.loss(), value.loss(), objective.name());
+      assertArrayEquals(expected.gradient(), value.gradient(), objective.name());
+    }
+  }
+
+  @Test
+  void publishedDpokEqualsItsCode() {
+    Value value = value(new DpokPublished(), LOG_RATIO, ADVANTAGE);
+    assertEquals(-0.859991000124998, value.loss(), 1e-12);
+    assertArrayEquals(new double[] {0, 0, -0.0999950001, 0, 0}, value.gradient(), 1e-10);
+  }
+
+  @Test
+  void diffusionDpoEqualsTheReference() {
+    double[] chosen = {.10 - .11, .2 - .19, .05 - .05};
+    double[] rejected = {.12 - .11, .18 - .2, .07 - .06};
+    try (Scope _ = Scope.open("test")) {
+      Device device = Device.reference();
+      Tensor won = device.tensor(chosen, 3);
+      Tensor lost = device.tensor(rejected, 3);
+      Tape.Result result =
+          Tape.run(List.of(won), () -> new DiffusionDpo(2000).loss(won, lost).mean());
+      assertEquals(10.0000151336535, result.loss().item(), 1e-10);
+      double[] inside = {20, -30, 10};
+      double[] gradient = Arrays.stream(inside).map(x -> 1000 / (1 + Math.exp(x)) / 3).toArray();
+      assertArrayEquals(gradient, result.gradient(won).toDoubles(), 1e-9);
+    }
+  }
+
+  @Test
+  void anExtremePreferenceGivesFiniteNumbers() {
+    try (Scope _ = Scope.open("test")) {
+      Device device = Device.cpu();
+      Tensor won = device.tensor(new double[] {1e6, -1e6}, 2);
+      Tape.Result result =
+          Tape.run(List.of(won), () -> new DiffusionDpo().loss(won, won.neg()).mean());
+      assertTrue(Double.isFinite(result.loss().item()));
+      assertTrue(Arrays.stream(result.gradient(won).toDoubles()).allMatch(Double::isFinite));
+    }
   }
 
   @Test
@@ -114,6 +161,12 @@ class ObjectiveNumbersTest {
   @Test
   void misuseIsNamed() {
     assertThrows(ReverieException.class, () -> new DdpoImportanceSampled(0, 5));
+    assertThrows(ReverieException.class, () -> new Grpo(1e-4, 0));
+    assertThrows(ReverieException.class, () -> new Dpok(-1, 5, new ValueFunction()));
+    assertThrows(ReverieException.class, () -> new DpokPublished(0, new ValueFunction()));
+    assertThrows(ReverieException.class, () -> new ValueFunction(0, 1e-4, 5, 256));
+    assertThrows(ReverieException.class, () -> new DiffusionDpo(0));
+    assertThrows(ReverieException.class, () -> new Grpo().require(new BatchAdvantages()));
     assertThrows(ReverieException.class, () -> new Exponential(Double.NaN));
     assertThrows(ReverieException.class, () -> new Sparse(2));
     assertThrows(

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import reverie.diffusion.DenoisingLoss;
+import reverie.rl.preference.Preference;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * The gradient of a {@link reverie.rl.objective.PreferenceObjective}: both images of a pair at the
+ * same random timestep with the same fresh noise, guidance included.
+ */
+final class PreferenceDriver implements Driver {
+  private final Policy policy;
+  private final PreferenceGradient gradient;
+  private final List<Preference> pairs;
+  private final Contexts contexts;
+  private final int batchSize;
+  private final Diagnostics diagnostics;
+  private final IntConsumer progress;
+  private final DenoisingLoss denoising;
+
+  PreferenceDriver(
+      Policy policy,
+      PreferenceGradient gradient,
+      TrainerSettings settings,
+      List<Preference> pairs,
+      Diagnostics diagnostics,
+      IntConsumer progress) {
+    this.policy = policy;
+    this.gradient = gradient;
+    this.pairs = pairs;
+    this.diagnostics = diagnostics;
+    this.progress = progress;
+    batchSize = settings.trainingBatch();
+    contexts = new Contexts(policy, pairs.stream().map(Preference::prompt).toList());
+    denoising =
+        new DenoisingLoss(
+            policy.process().schedule(), policy.prediction(), Double.POSITIVE_INFINITY);
+  }
+
+  @Override
+  public int samples() {
+    return pairs.size();
+  }
+
+  @Override
+  public int itemsPerSample() {
+    return 1;
+  }
+
+  @Override
+  public void accumulate(int[] samples, Rng rng) {
+    for (int from = 0; from < samples.length; from += batchSize) {
+      Driver.checkInterrupted();
+      int[] batch = Arrays.copyOfRange(samples, from, Math.min(from + batchSize, samples.length));
+      try (Scope _ = Scope.open("preferences")) {
+        differentiate(batch, rng, 1.0 / samples.length);
+      }
+      progress.accept(batch.length);
+    }
+  }
+
+  private void differentiate(int[] batch, Rng rng, double factor) {
+    List<Preference> chosen = IntStream.of(batch).mapToObj(pairs::get).toList();
+    Tensor winners = images(chosen.stream().map(Preference::chosen));
+    Tensor losers = images(chosen.stream().map(Preference::rejected));
+    Rng[] rows = IntStream.of(batch).mapToObj(rng::fork).toArray(Rng[]::new);
+    DenoisingLoss.Draw draw = denoising.draw(winners, rows);
+    DenoisingLoss.Question won = denoising.question(winners, draw);
+    DenoisingLoss.Question lost = denoising.question(losers, draw);
+    int[] twice = IntStream.concat(IntStream.of(batch), IntStream.of(batch)).toArray();
+    PreferenceGradient.Outcome outcome =
+        gradient.add(
+            new DenoisingLoss.Question(
+                Ops.concat(0, won.x(), lost.x()),
+                Ops.concat(0, won.timesteps(), lost.timesteps()),
+                Ops.concat(0, won.target(), lost.target()),
+                null),
+            contexts.of(twice),
+            factor);
+    diagnostics.lost(outcome.loss().item());
+    note(outcome.excess().toDoubles());
+  }
+
+  private void note(double... excess) {
+    int n = excess.length / 2;
+    for (int i = 0; i < n; i++) {
+      double gap = excess[n + i] - excess[i];
+      diagnostics.note("implicit_accuracy", gap > 0 ? 1 : gap < 0 ? 0 : 0.5);
+    }
+    diagnostics.note("excess_chosen", Arrays.copyOf(excess, n));
+    diagnostics.note("excess_rejected", Arrays.copyOfRange(excess, n, 2 * n));
+  }
+
+  private Tensor images(Stream<float[]> pictures) {
+    List<float[]> list = pictures.toList();
+    int elements = policy.height() * policy.width() * policy.channels();
+    float[] all = new float[list.size() * elements];
+    for (int i = 0; i < list.size(); i++) {
+      System.arraycopy(list.get(i), 0, all, i * elements, elements);
+    }
+    Device device = policy.device();
+    return device.tensor(all, list.size(), policy.height(), policy.width(), policy.channels());
+  }
+}
