@@ -45,20 +45,26 @@ final class Diagnostics {
   /** The log-probabilities of some decisions now and when they were made. */
   void decided(double[] logProb, double[] oldLogProb, double clipRange) {
     for (int i = 0; i < logProb.length; i++) {
-      double logRatio = logProb[i] - oldLogProb[i];
-      double ratio = Math.exp(logRatio);
-      squaredLogRatio += logRatio * logRatio;
-      clipped += Math.abs(ratio - 1) > clipRange ? 1 : 0;
-      smallestRatio = Math.min(smallestRatio, ratio);
-      largestRatio = Math.max(largestRatio, ratio);
-      decisions++;
-      if (updates == 0) {
-        double deviation = Math.abs(ratio - 1);
-        firstDeviation =
-            Double.isNaN(firstDeviation) || !(deviation <= firstDeviation)
-                ? deviation
-                : firstDeviation;
-      }
+      boolean clipped = Math.abs(Math.exp(logProb[i] - oldLogProb[i]) - 1) > clipRange;
+      decided(logProb[i], oldLogProb[i], clipped);
+    }
+  }
+
+  /** The same of one decision, and whether the objective clipped it. */
+  void decided(double logProb, double oldLogProb, boolean wasClipped) {
+    double logRatio = logProb - oldLogProb;
+    double ratio = Math.exp(logRatio);
+    squaredLogRatio += logRatio * logRatio;
+    clipped += wasClipped ? 1 : 0;
+    smallestRatio = Math.min(smallestRatio, ratio);
+    largestRatio = Math.max(largestRatio, ratio);
+    decisions++;
+    if (updates == 0) {
+      double deviation = Math.abs(ratio - 1);
+      firstDeviation =
+          Double.isNaN(firstDeviation) || !(deviation <= firstDeviation)
+              ? deviation
+              : firstDeviation;
     }
   }
 

@@ -23,6 +23,11 @@ interface Driver {
   /** Backward passes' worth of items (decisions or denoising losses) per sample and pass. */
   int itemsPerSample();
 
+  /** So many samples in a row belong together and must come to the same update. */
+  default int groupSize() {
+    return 1;
+  }
+
   /** Ends the epoch if the thread was interrupted; between any two backward passes. */
   static void checkInterrupted() {
     if (Thread.currentThread().isInterrupted()) {

@@ -14,15 +14,12 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SamplingStep;
 import reverie.rl.advantage.Advantages;
-import reverie.rl.objective.DenoisingObjective;
 import reverie.rl.objective.RolloutObjective;
-import reverie.rl.objective.StepObjective;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
-import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -32,7 +29,6 @@ final class RolloutSource implements Source {
   private static final String QUERIES = "reward_queries";
 
   private final Policy policy;
-  private final RolloutObjective objective;
   private final Advantages advantages;
   private final PromptSource prompts;
   private final TrainerSettings settings;
@@ -41,8 +37,7 @@ final class RolloutSource implements Source {
   private final RewardRunner rewards;
   private final Rng root;
   private final SamplingStep sampling;
-  private StepGradient stepGradient;
-  private DenoisingGradient denoisingGradient;
+  private final Learner learner;
   private Rollout rollout;
   private long rewardQueries;
 
@@ -55,10 +50,9 @@ final class RolloutSource implements Source {
       TrainerSettings settings,
       TrainerListener listener,
       GradientAccumulator gradients) {
-    requireFit(policy, objective, settings);
+    Learner.requireFit(policy, objective, settings);
     objective.require(advantages);
     this.policy = policy;
-    this.objective = objective;
     this.advantages = advantages;
     this.prompts = prompts;
     this.settings = settings;
@@ -67,32 +61,7 @@ final class RolloutSource implements Source {
     rewards = new RewardRunner(reward, settings.rewardTimeout());
     root = Rng.of(settings.seed());
     sampling = Rollout.step(policy);
-    switch (objective) {
-      case StepObjective steps ->
-          stepGradient = new StepGradient(policy, steps, settings.klWeight(), gradients);
-      case DenoisingObjective _ -> denoisingGradient = new DenoisingGradient(policy, gradients);
-    }
-  }
-
-  private static void requireFit(
-      Policy policy, RolloutObjective objective, TrainerSettings settings) {
-    if (objective instanceof StepObjective) {
-      policy.process().requireDecisions(objective.name());
-    }
-    if (settings.klWeight() > 0 && policy.reference() == null) {
-      throw new ReverieException(
-          "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model",
-          "give the policy a frozen copy of the model, or its LoRA switched off");
-    }
-    if (settings.klWeight() > 0 && objective instanceof DenoisingObjective) {
-      throw new ReverieException(
-          "trainer: klWeight is "
-              + settings.klWeight()
-              + " but "
-              + objective.name()
-              + " looks at no decisions of the chain",
-          "set klWeight to 0");
-    }
+    learner = Learner.of(policy, objective, settings, gradients);
   }
 
   @Override
@@ -119,14 +88,7 @@ final class RolloutSource implements Source {
     tell(epoch, earned);
     double[] advantage = advantages.of(rollout.texts(), earned);
     diagnostics.earned(earned, advantage);
-    return switch (objective) {
-      case StepObjective steps ->
-          new StepDriver(
-              policy, steps, stepGradient, settings, rollout, advantage, diagnostics, trained);
-      case DenoisingObjective denoising ->
-          new DenoisingDriver(
-              policy, denoising, denoisingGradient, settings, rollout, diagnostics, trained);
-    };
+    return learner.driver(rollout, advantage, diagnostics, trained);
   }
 
   private void tell(int epoch, double[] earned) {
@@ -215,21 +177,13 @@ final class RolloutSource implements Source {
 
   @Override
   public List<Optional<String>> obstacles() {
-    return List.of(
-        sampling.obstacle(),
-        stepGradient == null ? Optional.empty() : stepGradient.obstacle(),
-        denoisingGradient == null ? Optional.empty() : denoisingGradient.obstacle());
+    return List.of(sampling.obstacle(), learner.obstacle());
   }
 
   @Override
   public void close() {
     rewards.close();
     sampling.close();
-    if (stepGradient != null) {
-      stepGradient.close();
-    }
-    if (denoisingGradient != null) {
-      denoisingGradient.close();
-    }
+    learner.close();
   }
 }

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.Ema;
@@ -195,7 +196,7 @@ public final class Trainer implements AutoCloseable {
     int share = driver.samples() / settings.updatesPerEpoch();
     for (int pass = 0; pass < settings.passes(); pass++) {
       Rng rng = root.fork("training").fork(epoch, pass);
-      int[] order = rng.permutation(driver.samples());
+      int[] order = order(driver.samples(), driver.groupSize(), rng);
       for (int from = 0; from < order.length; from += share) {
         int[] samples = Arrays.copyOfRange(order, from, from + share);
         gradients.clear();
@@ -206,6 +207,13 @@ public final class Trainer implements AutoCloseable {
         update(diagnostics);
       }
     }
+  }
+
+  /** All samples in a random order that keeps groups together. */
+  private static int[] order(int samples, int groupSize, Rng rng) {
+    return Arrays.stream(rng.permutation(samples / groupSize))
+        .flatMap(group -> IntStream.range(group * groupSize, (group + 1) * groupSize))
+        .toArray();
   }
 
   private void update(Diagnostics diagnostics) {

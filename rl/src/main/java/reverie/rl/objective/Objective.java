@@ -9,6 +9,9 @@ package reverie.rl.objective;
  *   <li>{@link StepObjective}: a loss per decision of the reverse chain, from its log-probability
  *       alone. One decision at a time is differentiated, so memory does not depend on the number of
  *       steps.
+ *   <li>{@link ChainObjective}: any function of all decisions' log-probabilities together, now,
+ *       when they were made and under the reference model. Differentiated in two passes, so memory
+ *       does not depend on the number of steps either.
  *   <li>{@link DenoisingObjective}: a weighted denoising loss on the finished samples. The chain is
  *       not looked at.
  *   <li>{@link PreferenceObjective}: a loss per pair of images that were compared before; nothing

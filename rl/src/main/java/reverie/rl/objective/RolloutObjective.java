@@ -5,7 +5,7 @@ import reverie.rl.advantage.Advantages;
 
 /** An objective that learns from samples of the model's own and what a reward said of them. */
 public sealed interface RolloutObjective extends Objective
-    permits StepObjective, DenoisingObjective {
+    permits StepObjective, ChainObjective, DenoisingObjective {
   /**
    * Refuses advantages that it cannot do with.
    *

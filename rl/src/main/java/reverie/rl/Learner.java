@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl;
+
+import java.util.Optional;
+import java.util.function.IntConsumer;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.rl.objective.ChainObjective;
+import reverie.rl.objective.DenoisingObjective;
+import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.StepObjective;
+import reverie.tensor.ReverieException;
+
+/**
+ * What one kind of objective keeps from epoch to epoch, its captured passes, and the driver that it
+ * makes of them for an epoch.
+ */
+interface Learner extends AutoCloseable {
+  /** The driver of one epoch. */
+  Driver driver(
+      Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress);
+
+  /** Why a pass cannot be captured; empty if all can, or were not made yet. */
+  Optional<String> obstacle();
+
+  @Override
+  void close();
+
+  /** The learner of an objective that {@link #requireFit fits}. */
+  static Learner of(
+      Policy policy,
+      RolloutObjective objective,
+      TrainerSettings settings,
+      GradientAccumulator gradients) {
+    return switch (objective) {
+      case StepObjective steps ->
+          new Steps(
+              policy,
+              steps,
+              settings,
+              new StepGradient(policy, steps, settings.klWeight(), gradients));
+      case ChainObjective chains ->
+          new Chains(policy, chains, settings, ChainPasses.of(policy, settings, gradients));
+      case DenoisingObjective denoising ->
+          new Denoising(policy, denoising, settings, new DenoisingGradient(policy, gradients));
+    };
+  }
+
+  /**
+   * Checks that policy, objective and settings fit together.
+   *
+   * @throws ReverieException if not
+   */
+  static void requireFit(Policy policy, RolloutObjective objective, TrainerSettings settings) {
+    if (settings.klWeight() > 0 && policy.reference() == null) {
+      throw new ReverieException(
+          "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model",
+          "give the policy a frozen copy of the model, or its LoRA switched off");
+    }
+    switch (objective) {
+      case StepObjective _ -> policy.process().requireDecisions(objective.name());
+      case ChainObjective _ -> requireChains(policy, objective, settings);
+      case DenoisingObjective _ -> requireNoKl(objective, settings);
+    }
+  }
+
+  private static void requireChains(
+      Policy policy, RolloutObjective objective, TrainerSettings settings) {
+    String name = objective.name();
+    policy.process().requireDecisions(name);
+    if (policy.reference() == null) {
+      throw new ReverieException(
+          name + ": the policy has no reference model to compare with",
+          "give the policy a frozen copy of the model, or its LoRA switched off");
+    }
+    if (settings.samplesPerPrompt() < 2) {
+      throw new ReverieException(
+          name + ": compares samples of one prompt, but each prompt gets 1",
+          "set samplesPerPrompt to 2 or more");
+    }
+    if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
+      throw new ReverieException(
+          "%s: the %d prompts of an epoch do not divide into %d updates, and their samples belong together"
+              .formatted(name, settings.promptsPerEpoch(), settings.updatesPerEpoch()));
+    }
+    if (settings.stepFraction() < 1) {
+      throw new ReverieException(
+          name + ": looks at whole chains, but stepFraction is " + settings.stepFraction(),
+          "set stepFraction to 1");
+    }
+  }
+
+  private static void requireNoKl(RolloutObjective objective, TrainerSettings settings) {
+    if (settings.klWeight() > 0) {
+      throw new ReverieException(
+          "trainer: klWeight is %s but %s looks at no decisions of the chain"
+              .formatted(settings.klWeight(), objective.name()),
+          "set klWeight to 0");
+    }
+  }
+
+  /** One decision at a time. */
+  record Steps(
+      Policy policy, StepObjective objective, TrainerSettings settings, StepGradient gradient)
+      implements Learner {
+    @Override
+    public Driver driver(
+        Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress) {
+      return new StepDriver(
+          policy, objective, gradient, settings, rollout, advantages, diagnostics, progress);
+    }
+
+    @Override
+    public Optional<String> obstacle() {
+      return gradient.obstacle();
+    }
+
+    @Override
+    public void close() {
+      gradient.close();
+    }
+  }
+
+  /** Whole chains, in two passes. */
+  record Chains(
+      Policy policy, ChainObjective objective, TrainerSettings settings, ChainPasses passes)
+      implements Learner {
+    @Override
+    public Driver driver(
+        Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress) {
+      return new ChainDriver(policy, objective, passes, settings, rollout, diagnostics, progress);
+    }
+
+    @Override
+    public Optional<String> obstacle() {
+      return passes.obstacle();
+    }
+
+    @Override
+    public void close() {
+      passes.close();
+    }
+  }
+
+  /** Finished samples. */
+  record Denoising(
+      Policy policy,
+      DenoisingObjective objective,
+      TrainerSettings settings,
+      DenoisingGradient gradient)
+      implements Learner {
+    @Override
+    public Driver driver(
+        Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress) {
+      return new DenoisingDriver(
+          policy, objective, gradient, settings, rollout, diagnostics, progress);
+    }
+
+    @Override
+    public Optional<String> obstacle() {
+      return gradient.obstacle();
+    }
+
+    @Override
+    public void close() {
+      gradient.close();
+    }
+  }
+}
