@@ -62,7 +62,8 @@ final class Steps {
 
   private static Profiled profile(String name, Subject subject, Kind kind, Roofline roofline) {
     StepSettings settings = StepSettings.usual();
-    Device device = Device.cpu();
+    // A slice is one thread's from beginning to end.
+    Device device = new Device(new CpuBackend(1, KernelSet.chosen()));
     try (UNet model = UNet.random(subject.config(), device, Rng.of(1));
         Batch batch = new Batch(subject.side(), subject.batch(), device, settings, Rng.of(2));
         OurStep step = new OurStep(kind, model, batch, settings)) {

@@ -10,7 +10,7 @@ import reverie.tensor.Tensor;
  * with besides the latents. In one tensor, so that a captured step is moved by one upload.
  *
  * @param steps of each sample; none if only the numbers are known, as in a captured step
- * @param numbers {@code [9, n]}: the timesteps, then the coefficients of the step
+ * @param numbers {@code [n, 9]}: of each sample the timestep, then the coefficients of its step
  */
 public record ChainPosition(int[] steps, Tensor numbers) {
   private static final int TIMESTEP = 0;
@@ -46,34 +46,35 @@ public record ChainPosition(int[] steps, Tensor numbers) {
   static ChainPosition of(
       Device device, TimestepGrid grid, StepCoefficients[] coefficients, int... steps) {
     int n = steps.length;
-    double[] numbers = new double[(MORE + Factor.values().length) * n];
+    int count = MORE + Factor.values().length;
+    double[] numbers = new double[n * count];
     for (int i = 0; i < n; i++) {
       StepCoefficients step = coefficients[steps[i]];
-      numbers[TIMESTEP * n + i] = grid.timestep(steps[i]);
-      numbers[SIGMA * n + i] = step.sigma();
+      numbers[i * count + TIMESTEP] = grid.timestep(steps[i]);
+      numbers[i * count + SIGMA] = step.sigma();
       for (Factor factor : Factor.values()) {
-        numbers[(MORE + factor.ordinal()) * n + i] = factor.of(step);
+        numbers[i * count + MORE + factor.ordinal()] = factor.of(step);
       }
     }
-    return new ChainPosition(steps, device.tensor(numbers, MORE + Factor.values().length, n));
+    return new ChainPosition(steps, device.tensor(numbers, n, count));
   }
 
   /** The noise level of each sample as a model wants it: {@code [n]}. */
   public Tensor timesteps() {
-    return row(TIMESTEP);
+    return column(TIMESTEP);
   }
 
   /** The standard deviation of each sample's action: {@code [n]}. */
   public Tensor sigma() {
-    return row(SIGMA);
+    return column(SIGMA);
   }
 
   /** Each sample of a batch times its own factor. */
   Tensor times(Tensor batch, Factor factor) {
-    return batch.mul(Rows.column(batch, row(MORE + factor.ordinal())));
+    return batch.mul(Rows.column(batch, column(MORE + factor.ordinal())));
   }
 
-  private Tensor row(int index) {
-    return numbers.slice(0, index, index + 1).reshape(numbers.dim(1));
+  private Tensor column(int index) {
+    return numbers.slice(1, index, index + 1).reshape(numbers.dim(0));
   }
 }

@@ -4,7 +4,7 @@ package reverie.diffusion;
 import java.util.List;
 import java.util.Optional;
 import reverie.tensor.Device;
-import reverie.tensor.Repeated;
+import reverie.tensor.Sliced;
 import reverie.tensor.Tensor;
 
 /**
@@ -17,8 +17,8 @@ import reverie.tensor.Tensor;
  */
 public final class SamplingStep implements AutoCloseable {
   private final ReversePolicy policy;
-  private final Repeated decision;
-  private final Repeated determined;
+  private final Sliced decision;
+  private final Sliced determined;
 
   /** The latents after a step, as they are stored, and their log-probability or null. */
   record Drawn(Tensor latents, Tensor logProb) {}
@@ -31,16 +31,18 @@ public final class SamplingStep implements AutoCloseable {
   public SamplingStep(ReversePolicy policy, Device device, Denoiser denoiser) {
     this.policy = policy;
     decision =
-        new Repeated(
+        new Sliced(
             device,
+            2,
             in -> {
               ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
               Tensor next = policy.sample(step, in[3]);
               return new Tensor[] {next, policy.logProb(next, step)};
             });
     determined =
-        new Repeated(
+        new Sliced(
             device,
+            1,
             in -> {
               ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
               return new Tensor[] {policy.stored(step.mean())};

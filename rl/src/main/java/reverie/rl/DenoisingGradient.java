@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
-import java.util.List;
 import java.util.Optional;
-import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.DenoisingLoss;
-import reverie.tensor.Repeated;
 import reverie.tensor.Tensor;
 
 /**
@@ -15,19 +12,17 @@ import reverie.tensor.Tensor;
  * of their weighted sum is added up.
  */
 final class DenoisingGradient implements AutoCloseable {
-  private final Repeated pass;
+  private final BackwardPass pass;
 
   DenoisingGradient(Policy policy, GradientAccumulator gradients) {
-    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
     pass =
-        new Repeated(
+        new BackwardPass(
             policy.device(),
+            gradients,
+            0,
             in -> {
               var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
-              Tape.Result result =
-                  Tape.run(roots, () -> question.perSample(policy.denoiser(), in[4]).sum());
-              gradients.add(result);
-              return new Tensor[] {result.loss()};
+              return new Tensor[] {question.perSample(policy.denoiser(), in[4]).sum()};
             });
   }
 
@@ -38,7 +33,7 @@ final class DenoisingGradient implements AutoCloseable {
    * @return the weighted sum of the losses, to be read before the next pass
    */
   Tensor add(DenoisingLoss.Question q, Tensor contexts) {
-    return pass.run(q.x(), q.timesteps(), q.target(), q.weights(), contexts).getFirst();
+    return pass.add(q.x(), q.timesteps(), q.target(), q.weights(), contexts).getFirst();
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */

@@ -4,12 +4,11 @@ package reverie.rl;
 import java.util.List;
 import java.util.Optional;
 import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.StepObjective;
-import reverie.tensor.Repeated;
 import reverie.tensor.Tensor;
 
 /**
@@ -17,7 +16,7 @@ import reverie.tensor.Tensor;
  * share that they have in the objective is added up.
  */
 final class StepGradient implements AutoCloseable {
-  private final Repeated pass;
+  private final BackwardPass pass;
 
   /**
    * Decisions to differentiate, all with the batch as their first axis.
@@ -46,14 +45,15 @@ final class StepGradient implements AutoCloseable {
 
   StepGradient(
       Policy policy, StepObjective objective, double klWeight, GradientAccumulator gradients) {
-    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
     pass =
-        new Repeated(
+        new BackwardPass(
             policy.device(),
+            gradients,
+            klWeight > 0 ? 2 : 1,
             in -> {
               Decisions decisions =
                   new Decisions(in[0], in[1], ChainPosition.of(in[2]), in[3], in[4], in[5]);
-              return differentiate(policy, objective, klWeight, roots, gradients, decisions, in[6]);
+              return loss(policy, objective, klWeight, decisions, in[6]);
             });
   }
 
@@ -64,7 +64,7 @@ final class StepGradient implements AutoCloseable {
    */
   Outcome add(Decisions d, double factor) {
     List<Tensor> out =
-        pass.run(
+        pass.add(
             d.before,
             d.after,
             d.at.numbers(),
@@ -75,40 +75,22 @@ final class StepGradient implements AutoCloseable {
     return new Outcome(out.get(0), out.get(1), out.size() == 3 ? out.get(2) : null);
   }
 
-  private static Tensor[] differentiate(
-      Policy policy,
-      StepObjective objective,
-      double klWeight,
-      List<Tensor> roots,
-      GradientAccumulator gradients,
-      Decisions d,
-      Tensor factor) {
+  private static Tensor[] loss(
+      Policy policy, StepObjective objective, double klWeight, Decisions d, Tensor factor) {
     ReversePolicy process = policy.process();
     Tensor timesteps = d.at.timesteps();
-    boolean anchored = klWeight > 0;
-    ReversePolicy.Step reference =
-        anchored
-            ? process.step(
-                d.before, policy.reference().predict(d.before, timesteps, d.contexts), d.at)
-            : null;
-    Tensor[] seen = new Tensor[anchored ? 3 : 2];
-    Tape.Result result =
-        Tape.run(
-            roots,
-            () -> {
-              Tensor output = policy.denoiser().predict(d.before, timesteps, d.contexts);
-              ReversePolicy.Step step = process.step(d.before, output, d.at);
-              seen[1] = process.logProb(d.after, step);
-              Tensor loss = objective.loss(seen[1], d.oldLogProb, d.advantage);
-              if (anchored) {
-                seen[2] = process.divergence(step, reference);
-                loss = loss.add(seen[2].mul(klWeight));
-              }
-              return loss.sum().mul(factor);
-            });
-    gradients.add(result);
-    seen[0] = result.loss();
-    return seen;
+    Tensor output = policy.denoiser().predict(d.before, timesteps, d.contexts);
+    ReversePolicy.Step step = process.step(d.before, output, d.at);
+    Tensor logProb = process.logProb(d.after, step);
+    Tensor loss = objective.loss(logProb, d.oldLogProb, d.advantage);
+    if (klWeight == 0) {
+      return new Tensor[] {loss.sum().mul(factor), logProb};
+    }
+    Tensor known =
+        Tape.noGradient(() -> policy.reference().predict(d.before, timesteps, d.contexts));
+    Tensor divergence = process.divergence(step, process.step(d.before, known, d.at));
+    Tensor anchored = loss.add(divergence.mul(klWeight));
+    return new Tensor[] {anchored.sum().mul(factor), logProb, divergence};
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */

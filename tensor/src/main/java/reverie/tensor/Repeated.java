@@ -53,9 +53,7 @@ public final class Repeated implements AutoCloseable {
       // Whoever records, guards or captures wants to see the operations.
       return List.of(body.apply(inputs));
     }
-    if (own == null) {
-      capture(inputs);
-    }
+    capture(inputs);
     if (captured == null || !fits(inputs)) {
       return List.of(body.apply(inputs));
     }
@@ -68,7 +66,11 @@ public final class Repeated implements AutoCloseable {
     return captured.outputs();
   }
 
-  private void capture(Tensor... inputs) {
+  /** Captures the function for inputs like these if it has not been tried yet. */
+  void capture(Tensor... inputs) {
+    if (own != null) {
+      return;
+    }
     own = new Tensor[inputs.length];
     try (Scope _ = Scope.open("inputs")) {
       for (int i = 0; i < own.length; i++) {

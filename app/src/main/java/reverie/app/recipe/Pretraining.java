@@ -3,7 +3,6 @@ package reverie.app.recipe;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import reverie.app.config.FinetuneConfig;
@@ -16,10 +15,9 @@ import reverie.app.run.Metrics;
 import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
 import reverie.app.text.PromptEncoder;
-import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
+import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.Ema;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
@@ -54,7 +52,11 @@ public final class Pretraining {
   private final Rng rng;
 
   /** What is trained: the model on its weights, their average and the optimiser. */
-  private record Trained(TrainingCheckpoint state, GradientAccumulator gradients, Repeated step) {}
+  private record Trained(
+      TrainingCheckpoint state,
+      GradientAccumulator gradients,
+      BackwardPass pass,
+      Repeated optimisation) {}
 
   /**
    * Prepares a run.
@@ -106,10 +108,11 @@ public final class Pretraining {
       try (Ema ema = new Ema(parameters, config.emaDecay(), true);
           AdamW optimizer = new AdamW(parameters.trainable(), options);
           GradientAccumulator gradients = new GradientAccumulator(parameters.trainable());
-          Repeated step = step(model, ema, optimizer, gradients)) {
+          BackwardPass pass = pass(model, gradients);
+          Repeated optimisation = optimisation(ema, optimizer, gradients)) {
         UNet average = new UNet(shape, ema.parameters());
         TrainingCheckpoint state = new TrainingCheckpoint(parameters, ema, optimizer);
-        train(new Trained(state, gradients, step), training, average, results);
+        train(new Trained(state, gradients, pass, optimisation), training, average, results);
         Path folder = run.resolve(MODEL);
         new ModelFolder(average, scheduler, encoder.identity()).write(folder);
         results.finish(average::forward, scheduler);
@@ -163,24 +166,31 @@ public final class Pretraining {
 
   private record Step(double loss, double norm, double rate) {}
 
-  /** All of a step that is the same every time; it gives the loss and the gradient's norm. */
-  private Repeated step(UNet model, Ema ema, AdamW optimizer, GradientAccumulator gradients) {
-    List<Tensor> weights = model.parameters().trainable().stream().map(Parameter::value).toList();
+  /** The gradient of the mean loss of a batch. */
+  private BackwardPass pass(UNet model, GradientAccumulator gradients) {
+    return new BackwardPass(
+        device,
+        gradients,
+        0,
+        in -> {
+          var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
+          Tensor sum = question.perSample(model::forward, in[4]).sum();
+          return new Tensor[] {sum.mul(1.0 / config.batchSize())};
+        });
+  }
+
+  /** Moves the weights; it gives the gradient's norm. */
+  private Repeated optimisation(Ema ema, AdamW optimizer, GradientAccumulator gradients) {
     double largest = config.optimizer().clipNorm();
     return new Repeated(
         device,
-        in -> {
-          var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
-          Tape.Result result =
-              Tape.run(weights, () -> question.perSample(model::forward, in[4]).mean());
-          gradients.clear();
-          gradients.add(result);
+        _ -> {
           Tensor norm = gradients.norm();
           optimizer.apply(
               gradients::gradient,
               largest == 0 ? device.scalar(1) : GradientAccumulator.clipFactor(norm, largest));
           ema.apply();
-          return new Tensor[] {result.loss(), norm};
+          return new Tensor[] {norm};
         });
   }
 
@@ -195,9 +205,14 @@ public final class Pretraining {
       DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.images(), batch.draw());
       trained.state.optimizer().advance(rate);
       trained.state.ema().advance();
-      List<Tensor> out =
-          trained.step.run(q.x(), q.timesteps(), q.target(), q.weights(), batch.context());
-      return new Step(out.getFirst().item(), trained.gradients.requireFinite(out.getLast()), rate);
+      trained.gradients.clear();
+      Tensor loss =
+          trained
+              .pass
+              .add(q.x(), q.timesteps(), q.target(), q.weights(), batch.context())
+              .getFirst();
+      Tensor norm = trained.optimisation.run().getFirst();
+      return new Step(loss.item(), trained.gradients.requireFinite(norm), rate);
     }
   }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
-import java.util.List;
-import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.AdamW;
+import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
@@ -12,10 +11,12 @@ import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.tensor.Captured;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
 import reverie.tensor.Repeated;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
+import reverie.tensor.Sliced;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 
@@ -28,14 +29,15 @@ public final class OurStep implements AutoCloseable {
   private final UNet model;
   private final Batch batch;
   private final StepSettings settings;
-  private final List<Tensor> roots;
   private final Scope kept = Scope.detached("benchmark");
   private final Tensor context;
   private final Tensor oldLogProb;
   private final Tensor advantage;
   private final AdamW optimizer;
   private final GradientAccumulator gradients;
-  private final Repeated step;
+  private final Sliced sampling;
+  private final BackwardPass pass;
+  private final Repeated optimisation;
 
   /** A step of a model, which training steps change. */
   public OurStep(Kind kind, UNet model, Batch batch, StepSettings settings) {
@@ -43,7 +45,6 @@ public final class OurStep implements AutoCloseable {
     this.model = model;
     this.batch = batch;
     this.settings = settings;
-    roots = model.parameters().trainable().stream().map(Parameter::value).toList();
     Device device = model.parameters().device();
     int n = batch.images().dim(0);
     try (Scope _ = Scope.open("benchmark")) {
@@ -53,7 +54,12 @@ public final class OurStep implements AutoCloseable {
     }
     optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
     gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
-    step = new Repeated(device, this::record);
+    sampling = kind.trains() ? null : new Sliced(device, 1, in -> new Tensor[] {sample(in)});
+    pass =
+        kind.trains()
+            ? new BackwardPass(device, gradients, 0, in -> new Tensor[] {loss(in).sum().div(n)})
+            : null;
+    optimisation = kind.trains() ? new Repeated(device, _ -> optimise()) : null;
   }
 
   /** Makes one step; training moves the parameters. */
@@ -67,34 +73,56 @@ public final class OurStep implements AutoCloseable {
    * Makes one step and gives the loss, or of a sampling step the next latents, in the open scope.
    */
   public Tensor make() {
-    if (kind.trains()) {
-      optimizer.advance(settings.learningRate());
+    if (!kind.trains()) {
+      return sampling.run(inputs()).getFirst();
     }
-    return step.run(inputs()).getFirst();
+    optimizer.advance(settings.learningRate());
+    gradients.clear();
+    Tensor loss = pass.add(inputs()).getFirst();
+    optimisation.run();
+    return loss;
   }
 
-  /** Makes one step, which must not be the first, and adds to the profile where its time goes. */
+  private Tensor[] optimise() {
+    Tensor norm = gradients.norm();
+    optimizer.apply(gradients::gradient, GradientAccumulator.clipFactor(norm, settings.clipNorm()));
+    return new Tensor[] {norm};
+  }
+
+  /**
+   * Makes one step's worth of slices, of which the first must have been made, one after another and
+   * adds to the profile where their time goes.
+   */
   public void profile(Profile profile) {
-    captured().run(profile);
+    Captured slice = captured();
+    for (int i = 0; i < slices(); i++) {
+      slice.run(profile);
+    }
+    if (kind.trains()) {
+      optimisation.captured().orElseThrow().run(profile);
+    }
   }
 
-  /** The step as it was captured when it was first run. */
+  /** A slice of the step as it was captured when it was first run. */
   public Captured captured() {
-    return step.captured()
-        .orElseThrow(() ->
-            new ReverieException(
-                "bench: the step cannot be captured: " + step.obstacle().orElse("it was not run"),
-                "please report this"));
+    return (kind.trains() ? pass.captured() : sampling.captured())
+        .orElseThrow(
+            () -> new ReverieException("bench: the step was not captured", "please report this"));
+  }
+
+  /** Into how many slices the batch is cut. */
+  public int slices() {
+    return Sliced.slices(batch.steps().length);
   }
 
   /** Makes one step operation by operation. */
   public void runEagerly() {
-    try (Scope _ = Scope.open("step")) {
-      if (kind.trains()) {
-        optimizer.advance(settings.learningRate());
-      }
-      record(inputs());
-    }
+    Interpreter.with(
+        new Profile(Interpreter.current()),
+        () -> {
+          run();
+          return null;
+        });
   }
 
   /** All that differs from step to step, as the trainers make it for each. */
@@ -111,28 +139,12 @@ public final class OurStep implements AutoCloseable {
         : new Tensor[] {x, numbers, context, batch.next(), oldLogProb, advantage};
   }
 
-  private Tensor[] record(Tensor... in) {
-    if (!kind.trains()) {
-      return new Tensor[] {sample(in)};
-    }
-    Tape.Result result = differentiate(in);
-    gradients.clear();
-    gradients.add(result);
-    Tensor norm = gradients.norm();
-    optimizer.apply(gradients::gradient, GradientAccumulator.clipFactor(norm, settings.clipNorm()));
-    return new Tensor[] {result.loss(), norm};
-  }
-
   private Tensor sample(Tensor... in) {
     return batch.policy().sample(look(in), in[3]);
   }
 
-  private Tape.Result differentiate(Tensor... in) {
-    return switch (kind) {
-      case DDPO -> Tape.run(roots, () -> ddpoLoss(in));
-      case PRETRAINING -> Tape.run(roots, () -> pretrainingLoss(in));
-      case SAMPLING -> throw new IllegalStateException("a sampling step has no gradients");
-    };
+  private Tensor loss(Tensor... in) {
+    return kind == Kind.DDPO ? ddpoLosses(in) : pretrainingLosses(in);
   }
 
   /** The optimiser's first moment of a parameter. */
@@ -146,24 +158,25 @@ public final class OurStep implements AutoCloseable {
     return batch.policy().step(in[0], output, at);
   }
 
-  private Tensor ddpoLoss(Tensor... in) {
+  private Tensor ddpoLosses(Tensor... in) {
     Tensor logProb = batch.policy().logProb(in[3], look(in));
     DdpoImportanceSampled objective =
         new DdpoImportanceSampled(settings.clipRange(), settings.advantageLimit());
-    return objective.loss(logProb, in[4], in[5]).mean();
+    return objective.loss(logProb, in[4], in[5]);
   }
 
-  private Tensor pretrainingLoss(Tensor... in) {
-    return new DenoisingLoss.Question(in[0], in[1], in[2], null)
-        .perSample(model::forward, in[3])
-        .mean();
+  private Tensor pretrainingLosses(Tensor... in) {
+    return new DenoisingLoss.Question(in[0], in[1], in[2], null).perSample(model::forward, in[3]);
   }
 
   /** Frees everything but the model and the batch. */
   @Override
   public void close() {
-    step.close();
-    if (kind.trains()) {
+    if (sampling != null) {
+      sampling.close();
+    } else {
+      pass.close();
+      optimisation.close();
       optimizer.close();
       gradients.close();
     }

@@ -3,6 +3,7 @@ package reverie.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
@@ -181,6 +182,16 @@ public final class CpuBackend implements Backend {
       recording.record(i, () -> run(recording, call.op(), call.inputs(), call.outputs()));
     }
     return recording.replay();
+  }
+
+  @Override
+  public int lanes() {
+    return team.threads();
+  }
+
+  @Override
+  public void together(int pieces, IntConsumer work) {
+    team.forEach(pieces, work);
   }
 
   private void run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {

@@ -3,6 +3,7 @@ package reverie.tensor.spi;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
@@ -81,6 +82,21 @@ public interface Backend {
       @Override
       public void close() {}
     };
+  }
+
+  /** How many pieces of independent work {@link #together} carries out at once. */
+  default int lanes() {
+    return 1;
+  }
+
+  /**
+   * Carries out pieces of independent work, begun in the order of their numbers, each by one thread
+   * together with all operations and replays in it; returns when they are done.
+   */
+  default void together(int pieces, IntConsumer work) {
+    for (int i = 0; i < pieces; i++) {
+      work.accept(i);
+    }
   }
 
   /** Copies host bytes to a buffer. */
