@@ -78,6 +78,7 @@ public final class CommandLines implements Runnable {
             new FinetuneCommand(session),
             new SampleCommand(session),
             new EvaluateCommand(session),
+            new LikelihoodCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
             new DoctorCommand(session),

@@ -121,15 +121,43 @@ public final class ImageFolder {
           .map(file -> file.getFileName().toString())
           .filter(name -> name.endsWith(".png"))
           .sorted()
-          .forEach(name ->
-              prompts.put(
-                  name, name.substring(0, name.length() - ".png".length()).replace('_', ' ')));
+          .forEach(name -> prompts.put(name, prompt(name)));
     } catch (IOException e) {
       throw new ReverieException(
           "image folder: cannot list '%s': %s".formatted(folder, e.getMessage()),
           "check its permissions");
     }
     return prompts;
+  }
+
+  /** What a picture without a caption shows, by its name. */
+  private static String prompt(String name) {
+    return name.replaceFirst("\\.[^.]*$", "").replace('_', ' ');
+  }
+
+  /**
+   * Reads pictures from files and folders.
+   *
+   * @param paths PNG files, each captioned by its name, and folders as in {@link #read}
+   * @return all of them in this order
+   * @throws ReverieException saying which is missing, unreadable or of another size
+   */
+  public static ImageSet readAll(List<Path> paths) {
+    List<ImageSet> sets = new ArrayList<>();
+    for (Path path : paths) {
+      if (Files.isDirectory(path)) {
+        sets.add(read(path));
+      } else {
+        BufferedImage image = picture(path);
+        ImageSet.Item item =
+            new ImageSet.Item(
+                path.toString(), prompt(path.getFileName().toString()), PngPixels.overWhite(image));
+        sets.add(new ImageSet(image.getHeight(), image.getWidth(), List.of(item)));
+      }
+    }
+    ImageSet first = sets.getFirst();
+    return new ImageSet(
+        first.height(), first.width(), sets.stream().flatMap(s -> s.items().stream()).toList());
   }
 
   private static BufferedImage picture(Path file) {

@@ -5,6 +5,7 @@ import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 
 /** A model that draws: what {@code sample} and {@code evaluate} need. */
@@ -53,6 +54,25 @@ public final class LoadedModel implements AutoCloseable {
    */
   public Denoiser denoiser() {
     return folder.unet()::forward;
+  }
+
+  /**
+   * The noise that it was trained with, and what it predicts.
+   *
+   * @return its scheduler's configuration
+   */
+  public SchedulerConfig scheduler() {
+    return folder.scheduler();
+  }
+
+  /**
+   * The network with the guidance of its pictures.
+   *
+   * @param device where it computes; what guidance needs belongs to the open scope
+   * @return what {@link #pictures} draws with
+   */
+  public Denoiser guided(Device device) {
+    return pictures.guided(denoiser(), device);
   }
 
   @Override

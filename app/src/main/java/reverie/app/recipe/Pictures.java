@@ -65,12 +65,22 @@ public record Pictures(
 
   private float[] batch(Denoiser denoiser, Device device, List<String> prompts, Rng... rows) {
     try (Scope _ = Scope.open("pictures")) {
-      var unconditional = guidance == 1 ? null : PromptStates.of(device, encoder, List.of(""));
-      Denoiser guided = new Guidance(denoiser, guidance, unconditional);
       return new Sampler(policy, device)
-          .sample(guided, PromptStates.of(device, encoder, prompts), rows, size, size, 3)
+          .sample(
+              guided(denoiser, device),
+              PromptStates.of(device, encoder, prompts),
+              rows,
+              size,
+              size,
+              3)
           .toFloats();
     }
+  }
+
+  /** The model with guidance, whose empty prompt belongs to the open scope. */
+  Denoiser guided(Denoiser denoiser, Device device) {
+    return new Guidance(
+        denoiser, guidance, guidance == 1 ? null : PromptStates.of(device, encoder, List.of("")));
   }
 
   private static void requireFinite(float[] drawn, int first, int each, List<String> prompts) {

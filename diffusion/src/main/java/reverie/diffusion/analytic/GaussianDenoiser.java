@@ -2,10 +2,11 @@
 package reverie.diffusion.analytic;
 
 import java.util.Arrays;
-import java.util.function.IntToDoubleFunction;
+import java.util.function.DoubleUnaryOperator;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.likelihood.NoiseLevels;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
@@ -19,15 +20,15 @@ import reverie.tensor.Tensor;
  * GaussianChain#optimum}).
  */
 public final class GaussianDenoiser implements Denoiser {
-  private final NoiseSchedule schedule;
+  private final NoiseLevels levels;
   private final double mean;
   private final double deviation;
   private final ReversePolicy policy;
   private final Tensor biases;
 
   private GaussianDenoiser(
-      NoiseSchedule schedule, double mean, double deviation, ReversePolicy policy, Tensor biases) {
-    this.schedule = schedule;
+      NoiseLevels levels, double mean, double deviation, ReversePolicy policy, Tensor biases) {
+    this.levels = levels;
     this.mean = mean;
     this.deviation = deviation;
     this.policy = policy;
@@ -36,7 +37,7 @@ public final class GaussianDenoiser implements Denoiser {
 
   /** The exact model of N(mean, deviation²) under a schedule; it predicts ε. */
   public static GaussianDenoiser of(NoiseSchedule schedule, double mean, double deviation) {
-    return new GaussianDenoiser(schedule, mean, deviation, null, null);
+    return new GaussianDenoiser(NoiseLevels.of(schedule), mean, deviation, null, null);
   }
 
   /**
@@ -56,32 +57,38 @@ public final class GaussianDenoiser implements Denoiser {
       throw new ReverieException(
           "gaussian denoiser: expected " + steered.steps() + " biases, got " + other.type());
     }
-    return new GaussianDenoiser(schedule, mean, deviation, steered, other);
+    return new GaussianDenoiser(levels, mean, deviation, steered, other);
   }
 
   @Override
   public Tensor predict(Tensor x, Tensor timesteps, Tensor context) {
-    int[] t = Arrays.stream(timesteps.toDoubles()).mapToInt(v -> (int) v).toArray();
+    double[] t = timesteps.toDoubles();
     Tensor output = x.sub(column(x, t, this::center)).mul(column(x, t, this::slope));
     if (biases == null) {
       return output;
     }
-    int[] steps = Arrays.stream(t).map(this::step).toArray();
+    int[] steps = Arrays.stream(t).mapToInt(v -> step((int) v)).toArray();
     Tensor bias =
         Ops.embedding(biases.reshape(policy.steps(), 1), x.device().indices(steps, steps.length));
     return output.add(
-        bias.reshape(columnDims(x, t.length)).mul(column(x, steps, this::inverseFactor)));
+        bias.reshape(columnDims(x, t.length))
+            .mul(
+                column(
+                    x,
+                    Arrays.stream(steps).asDoubleStream().toArray(),
+                    v -> inverseFactor((int) v))));
   }
 
   /** √ᾱ_t·mean: the mean of x_t. */
-  double center(int t) {
-    return Math.sqrt(schedule.alphaBar(t)) * mean;
+  double center(double t) {
+    return Math.sqrt(NoiseLevels.signal(levels.level(t))) * mean;
   }
 
   /** The factor of {@code x_t − center} in ε̂. */
-  double slope(int t) {
-    double noise = schedule.noiseVariance(t);
-    return Math.sqrt(noise) / (schedule.alphaBar(t) * deviation * deviation + noise);
+  double slope(double t) {
+    double level = levels.level(t);
+    double noise = NoiseLevels.noise(level);
+    return Math.sqrt(noise) / (NoiseLevels.signal(level) * deviation * deviation + noise);
   }
 
   private double inverseFactor(int step) {
@@ -99,9 +106,8 @@ public final class GaussianDenoiser implements Denoiser {
         "gaussian denoiser: timestep " + t + " is not on the grid " + policy.grid());
   }
 
-  private static Tensor column(Tensor x, int[] indices, IntToDoubleFunction value) {
-    return x.device()
-        .tensor(Arrays.stream(indices).mapToDouble(value).toArray(), columnDims(x, indices.length));
+  private static Tensor column(Tensor x, double[] at, DoubleUnaryOperator value) {
+    return x.device().tensor(Arrays.stream(at).map(value).toArray(), columnDims(x, at.length));
   }
 
   private static int[] columnDims(Tensor x, int n) {

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion.likelihood;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.DoubleConsumer;
+import java.util.stream.IntStream;
+import org.apache.commons.math3.exception.MaxCountExceededException;
+import org.apache.commons.math3.exception.NumberIsTooSmallException;
+import org.apache.commons.math3.ode.FirstOrderDifferentialEquations;
+import org.apache.commons.math3.ode.nonstiff.DormandPrince853Integrator;
+import org.apache.commons.math3.ode.sampling.StepHandler;
+import org.apache.commons.math3.ode.sampling.StepInterpolator;
+import reverie.autograd.Tape;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.Repeated;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * The exact log-likelihood of a diffusion model's probability flow (Song et al. 2021, §4.3 and
+ * appendix D): the differential equation that carries pictures to noise without chance, and the
+ * change of volume on the way.
+ *
+ * <p>With the noise level λ of {@link NoiseLevels} as time the flow is
+ *
+ * <pre>{@code
+ * dx/dλ = √(1−ᾱ)·ε̂(x, t(λ)) − (1−ᾱ)·x
+ * log p(x_0) = log N(x_T; 0, I) + ∫ tr(∂(dx/dλ)/∂x) dλ
+ * }</pre>
+ *
+ * from timestep 0 to the last one. A picture is taken for a sample at timestep 0, whose noise is
+ * below what a screen shows. Clipping of x̂0 is a matter of the sampler and plays no part here.
+ *
+ * <p>The integrator is Dormand and Prince's of order 8 with steps of its own choice; the divergence
+ * is a {@link Trace}. Confined to one thread; close it to free the memory of the captured pass.
+ */
+public final class FlowLikelihood implements AutoCloseable {
+  private static final int MOST_EVALUATIONS = 50_000;
+  private static final double SHORTEST_STEP = 1e-7;
+
+  private final Prediction prediction;
+  private final NoiseLevels levels;
+  private final Trace trace;
+  private final double tolerance;
+  private final int batch;
+  private final Repeated pass;
+
+  /**
+   * What came out.
+   *
+   * @param nats log-likelihoods of the picture: one from each probe, all unbiased, whose mean is
+   *     the estimate; a single one where the trace is exact
+   * @param latent x_T, to which the flow carries the picture
+   * @param evaluations of the differential equation
+   */
+  public record Result(double[] nats, double[] latent, int evaluations) {
+    /** The mean over the probes. */
+    public double mean() {
+      return Arrays.stream(nats).average().orElseThrow();
+    }
+  }
+
+  /**
+   * Prepares.
+   *
+   * @param config the noise that the model was trained with, and what it predicts
+   * @param device of the model
+   * @param denoiser the model
+   * @param trace how to find the divergence
+   * @param tolerance of the integrator for an element of the picture, relative and absolute, and
+   *     for the log-density per element; 1e-4 suits float32
+   * @param batch vectors of the trace in one pass through the model
+   */
+  public FlowLikelihood(
+      SchedulerConfig config,
+      Device device,
+      Denoiser denoiser,
+      Trace trace,
+      double tolerance,
+      int batch) {
+    if (!(tolerance > 0 && tolerance < 1) || batch < 1) {
+      throw new ReverieException(
+          "likelihood: expected a tolerance between 0 and 1 and a batch of at least 1, got "
+              + tolerance
+              + " and "
+              + batch);
+    }
+    prediction = config.prediction();
+    levels = NoiseLevels.of(config.schedule());
+    this.trace = trace;
+    this.tolerance = tolerance;
+    this.batch = batch;
+    pass = new Repeated(device, in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
+  }
+
+  /**
+   * The log-likelihood of a picture.
+   *
+   * @param original one sample, without a batch axis
+   * @param context {@code [1, tokens, dim]}, or null for a model without conditions
+   * @param progress is told the share of the way that is done
+   * @throws ReverieException if the model's output is not finite, or the tolerance cannot be met
+   * @throws CancellationException if the thread is interrupted
+   */
+  public Result of(Tensor original, Tensor context, DoubleConsumer progress) {
+    double[] x = original.toDoubles();
+    int terms = trace instanceof Trace.Exact ? 1 : trace.vectors(x.length);
+    double[] absolute = new double[x.length + terms];
+    double[] relative = new double[x.length + terms];
+    Arrays.fill(absolute, tolerance);
+    Arrays.fill(absolute, x.length, absolute.length, tolerance * x.length);
+    Arrays.fill(relative, tolerance);
+    double from = levels.lowest();
+    double to = levels.highest();
+    var integrator =
+        new DormandPrince853Integrator(SHORTEST_STEP * (to - from), to - from, absolute, relative);
+    integrator.setMaxEvaluations(MOST_EVALUATIONS);
+    integrator.addStepHandler(told(progress, from, to));
+    double[] state = Arrays.copyOf(x, absolute.length);
+    try (Scope _ = Scope.open("likelihood")) {
+      integrator.integrate(new Flow(original, context, terms), from, state, to, state);
+    } catch (NumberIsTooSmallException | MaxCountExceededException e) {
+      throw new ReverieException(
+          "likelihood: the integrator cannot keep to a tolerance of "
+              + tolerance
+              + " ("
+              + e.getMessage()
+              + ")",
+          "allow more, 1e-3 for instance: rounding in the model looks like a rough path",
+          e);
+    }
+    double[] latent = Arrays.copyOf(state, x.length);
+    double prior = Arrays.stream(latent).map(v -> -0.5 * (v * v + Math.log(2 * Math.PI))).sum();
+    double[] nats =
+        Arrays.stream(state, x.length, state.length).map(term -> prior + term).toArray();
+    return new Result(nats, latent, integrator.getEvaluations());
+  }
+
+  /** The differential equation of a picture's elements, followed by its log-densities. */
+  private final class Flow implements FirstOrderDifferentialEquations {
+    private final int[] dims;
+    private final int elements;
+    private final int terms;
+    private final Tensor context;
+    private final List<Tensor> vectors = new ArrayList<>();
+    private final Device device;
+
+    Flow(Tensor original, Tensor context, int terms) {
+      this.terms = terms;
+      this.context = context;
+      device = original.device();
+      elements = Math.toIntExact(original.size());
+      dims = IntStream.concat(IntStream.of(1), Arrays.stream(original.shape().dims())).toArray();
+      int all = trace.vectors(elements);
+      for (int at = 0; at < all; at += batch) {
+        int end = Math.min(at + batch, all);
+        int[] shape = dims.clone();
+        shape[0] = end - at;
+        vectors.add(device.tensor(trace.rows(at, end, elements), shape));
+      }
+    }
+
+    @Override
+    public int getDimension() {
+      return elements + terms;
+    }
+
+    @Override
+    public void computeDerivatives(double level, double[] state, double[] derivative) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("the likelihood was interrupted");
+      }
+      double signal = NoiseLevels.signal(level);
+      double noise = NoiseLevels.noise(level);
+      double ofState =
+          switch (prediction) {
+            case EPSILON -> -noise;
+            case V_PREDICTION -> 0;
+            case SAMPLE -> signal;
+          };
+      double ofOutput =
+          switch (prediction) {
+            case EPSILON -> Math.sqrt(noise);
+            case V_PREDICTION -> Math.sqrt(signal * noise);
+            case SAMPLE -> -Math.sqrt(signal);
+          };
+      Arrays.fill(derivative, elements, derivative.length, ofState * elements);
+      double timestep = levels.timestep(level);
+      try (Scope _ = Scope.open("likelihood evaluation")) {
+        Tensor x = device.tensor(Arrays.copyOf(state, elements), dims);
+        int at = elements;
+        for (Tensor each : vectors) {
+          List<Tensor> out = pass.run(x, device.full(timestep, each.dim(0)), context, each);
+          double[] output = out.get(0).toDoubles();
+          for (int i = 0; i < elements; i++) {
+            derivative[i] = ofState * state[i] + ofOutput * output[i];
+          }
+          for (double form : out.get(1).toDoubles()) {
+            derivative[at] += ofOutput * form;
+            at += terms == 1 ? 0 : 1;
+          }
+        }
+      }
+      requireFinite(derivative, timestep);
+    }
+  }
+
+  /**
+   * One pass forth and back: the model's output for x, and vᵀJv for every v.
+   *
+   * @param x {@code [1, …]}
+   * @param timesteps {@code [n]}
+   * @param context {@code [1, tokens, dim]} or null
+   * @param vectors {@code [n, …]}
+   */
+  private static Tensor[] differentiate(
+      Denoiser denoiser, Tensor x, Tensor timesteps, Tensor context, Tensor vectors) {
+    int n = vectors.dim(0);
+    Tensor repeated = repeated(x, n);
+    Tensor contexts = context == null ? null : repeated(context, n);
+    Tensor[] output = new Tensor[1];
+    Tensor product =
+        Tape.pullback(
+            () -> {
+              output[0] = denoiser.predict(repeated, timesteps, contexts);
+              return output.clone();
+            },
+            new Tensor[] {repeated},
+            new Tensor[] {vectors})[0];
+    Tensor forms =
+        product == null
+            ? x.device().zeros(n)
+            : product.mul(vectors).reshape(n, Math.toIntExact(x.size())).sum(1);
+    return new Tensor[] {output[0].slice(0, 0, 1).contiguous(), forms};
+  }
+
+  private static Tensor repeated(Tensor one, int n) {
+    int[] dims = one.shape().dims();
+    dims[0] = n;
+    return one.expand(dims).contiguous();
+  }
+
+  private static void requireFinite(double[] derivative, double timestep) {
+    for (double value : derivative) {
+      if (!Double.isFinite(value)) {
+        throw new ReverieException(
+            "likelihood: the model or its derivative gives " + value + " at timestep " + timestep,
+            "its weights are damaged or its training diverged; use another model");
+      }
+    }
+  }
+
+  private static StepHandler told(DoubleConsumer progress, double from, double to) {
+    return new StepHandler() {
+      @Override
+      public void init(double start, double[] state, double end) {}
+
+      @Override
+      public void handleStep(StepInterpolator step, boolean last) {
+        progress.accept((step.getCurrentTime() - from) / (to - from));
+      }
+    };
+  }
+
+  @Override
+  public void close() {
+    pass.close();
+  }
+}

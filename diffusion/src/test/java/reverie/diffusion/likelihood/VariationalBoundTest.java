@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.diffusion.likelihood;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.analytic.GaussianChain;
+import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/** On Gaussian data, where chain and flow have known densities. */
+class VariationalBoundTest {
+  private static final Device DEVICE = Device.reference();
+  private static final SchedulerConfig CONFIG =
+      SchedulerConfig.stableDiffusion().withEndsClean(true);
+  private static final double MEAN = 0.3;
+  private static final double DEVIATION = 0.5;
+  private static final double[] POINT = {0.1, -0.4, 0.9, 0.3, 1.2, 0.0};
+
+  private Scope scope;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open("test");
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  private record Measured(double mean, double error) {
+    static Measured of(double... values) {
+      double mean = Arrays.stream(values).average().orElseThrow();
+      double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+      return new Measured(mean, Math.sqrt(squares / (values.length - 1) / values.length));
+    }
+  }
+
+  private static VariationalBound bound(int steps, double eta) {
+    ReversePolicy policy = ReversePolicy.ddim(CONFIG, steps, eta);
+    return new VariationalBound(
+        policy, Prediction.EPSILON, GaussianDenoiser.of(policy.schedule(), MEAN, DEVIATION));
+  }
+
+  private static Measured measured(int steps, double eta) {
+    Tensor point = DEVICE.tensor(POINT, 3, 2, 1);
+    return Measured.of(bound(steps, eta).of(point, null, 64, Rng.of(3)));
+  }
+
+  private static double gaussian(double x, double mean, double variance) {
+    return -0.5 * ((x - mean) * (x - mean) / variance + Math.log(2 * Math.PI * variance));
+  }
+
+  /** The density of what the chain draws, its last step widened by the decoder's deviation. */
+  private static double chainDensity(int steps, double eta) {
+    VariationalBound bound = bound(steps, eta);
+    GaussianChain chain = GaussianChain.of(bound.policy(), MEAN, DEVIATION);
+    double decoder = bound.decoderDeviation();
+    double variance = chain.variance() + decoder * decoder;
+    return Arrays.stream(POINT).map(x -> gaussian(x, chain.mean(), variance)).sum();
+  }
+
+  /**
+   * The bound itself: errors of the model are linear in the noise, so that their squares are known.
+   */
+  private static double closedForm(int steps, double eta) {
+    VariationalBound bound = bound(steps, eta);
+    ReversePolicy policy = bound.policy();
+    double total = 0;
+    for (double x : POINT) {
+      for (int step = 0; step < steps; step++) {
+        int t = policy.grid().timestep(step);
+        double signal = policy.schedule().alphaBar(t);
+        double noise = policy.schedule().noiseVariance(t);
+        double slope = Math.sqrt(noise) / (signal * DEVIATION * DEVIATION + noise);
+        double bias = slope * Math.sqrt(signal) * (x - MEAN);
+        double spread = slope * Math.sqrt(noise) - 1;
+        double squares = Math.pow(policy.outputFactor(step), 2) * (bias * bias + spread * spread);
+        if (step == 0) {
+          total -= 0.5 * (signal * x * x - signal - Math.log(noise));
+        }
+        if (step < steps - 1) {
+          total -= squares / (2 * Math.pow(policy.sigma(step), 2));
+        } else {
+          double variance = Math.pow(bound.decoderDeviation(), 2);
+          total -= 0.5 * (squares / variance + Math.log(2 * Math.PI * variance));
+        }
+      }
+    }
+    return total;
+  }
+
+  @Test
+  void agreesWithTheClosedFormAndLiesBelowTheDensityOfItsChain() {
+    for (int steps : new int[] {5, 20, 100}) {
+      for (double eta : new double[] {0.5, 1}) {
+        Measured measured = measured(steps, eta);
+        double bound = closedForm(steps, eta);
+        assertEquals(bound, measured.mean, 5 * measured.error);
+        assertTrue(bound < chainDensity(steps, eta), () -> steps + " steps, eta " + eta);
+      }
+    }
+  }
+
+  @Test
+  void liesBelowTheExactLikelihoodAndRisesWithTheSteps() {
+    Tensor point = DEVICE.tensor(POINT, 3, 2, 1);
+    var model = GaussianDenoiser.of(CONFIG.schedule(), MEAN, DEVIATION);
+    double exact;
+    try (FlowLikelihood likelihood =
+        new FlowLikelihood(CONFIG, DEVICE, model, new Trace.Exact(), 1e-6, 6)) {
+      exact = likelihood.of(point, null, _ -> {}).mean();
+    }
+    // The flow's density is that of the data, but for the noise of timestep 0 and of the start.
+    double data = Arrays.stream(POINT).map(x -> gaussian(x, MEAN, DEVIATION * DEVIATION)).sum();
+    assertEquals(data, exact, 0.05);
+    Measured coarse = measured(10, 1);
+    Measured fine = measured(100, 1);
+    assertTrue(fine.mean + 5 * fine.error < exact, () -> fine + " against " + exact);
+    assertTrue(coarse.mean + 5 * coarse.error < fine.mean, () -> coarse + " against " + fine);
+    assertTrue(closedForm(500, 1) < exact && closedForm(500, 1) > exact - 2);
+  }
+
+  @Test
+  void aChainWithoutChanceHasNoBound() {
+    ReverieException error = assertThrows(ReverieException.class, () -> measured(10, 0));
+    assertTrue(error.getMessage().contains("at eta 0.0"), error::getMessage);
+  }
+
+  @Test
+  void bitsAreCountedFromWholeLevels() {
+    // A density of one level's width for every element says the picture for nothing.
+    assertEquals(0, Bits.perElement(3 * Math.log(127.5), 3), 1e-12);
+    assertEquals(8, Bits.perElement(3 * Math.log(127.5 / 256), 3), 1e-12);
+  }
+}
