@@ -63,9 +63,19 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
 
   /** The same with a step that is kept from batch to batch. */
   public Trajectory rollout(SamplingStep step, Tensor context, Rng[] rows, int... sampleDims) {
+    return rollout(step, context, rows, rows, sampleDims);
+  }
+
+  /**
+   * The same with each x_T from other random numbers than the rest of its chain.
+   *
+   * @param starts whose x_T each sample gets; samples with the same one start alike
+   */
+  public Trajectory rollout(
+      SamplingStep step, Tensor context, Rng[] rows, Rng[] starts, int... sampleDims) {
     List<Tensor> latents = new ArrayList<>();
     Tensor[] logProbs = new Tensor[policy.steps()];
-    latents.add(start(rows, sampleDims));
+    latents.add(start(starts, sampleDims));
     for (int i = 0; i < policy.steps(); i++) {
       try (Scope scope = Scope.open("sampler step " + i)) {
         SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows);

@@ -4,6 +4,7 @@ package reverie.rl;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import reverie.autograd.Tape;
 import reverie.rl.objective.ChainObjective;
@@ -24,8 +25,9 @@ import reverie.tensor.Tensor;
  *       the score function estimator's with {@code -c} for advantages.
  * </ol>
  *
- * Before an epoch's first update the weights are those at its beginning, so the first pass is
- * spared: lp is lp_old, which the second pass confirms.
+ * The reference scores a rollout once, at its beginning, or drew it itself if the samples were
+ * collected offline. Before an epoch's first update the weights are those at its beginning, so the
+ * first pass is spared: lp is lp_old, which the second pass confirms.
  */
 final class ChainDriver implements Driver {
   private final Policy policy;
@@ -57,8 +59,9 @@ final class ChainDriver implements Driver {
     this.progress = progress;
     decisions = policy.process().requireDecisions(objective.name());
     int[] all = IntStream.range(0, rollout.size()).toArray();
-    old = IntStream.of(all).mapToObj(this::drawn).toArray(double[][]::new);
-    reference = passes.reference().of(rollout, all);
+    double[][] drawn = IntStream.of(all).mapToObj(this::drawn).toArray(double[][]::new);
+    old = settings.offline() ? passes.now().of(rollout, all) : drawn;
+    reference = settings.offline() ? drawn : passes.reference().of(rollout, all);
   }
 
   private double[] drawn(int sample) {
@@ -83,6 +86,7 @@ final class ChainDriver implements Driver {
   @Override
   public void accumulate(int[] samples, Rng rng) {
     double[][] now = moved ? passes.now().of(rollout, samples) : of(old, samples);
+    noteOrder(samples, now);
     double[][] coefficients = coefficients(samples, now);
     for (int t = 0; t < decisions.length; t++) {
       for (int from = 0; from < samples.length; from += settings.trainingBatch()) {
@@ -161,6 +165,27 @@ final class ChainDriver implements Driver {
       double[] divergence = outcome.divergence().toDoubles();
       diagnostics.diverged(divergence);
       diagnostics.lost(settings.klWeight() * Arrays.stream(divergence).sum() / total);
+    }
+  }
+
+  /** How many pairs of a prompt's chains have their log-ratios ordered as their rewards. */
+  private void noteOrder(int[] samples, double[][] now) {
+    double[] rewards = rollout.rewards();
+    double[] gained = new double[samples.length];
+    Arrays.setAll(
+        gained, i -> Arrays.stream(now[i]).sum() - Arrays.stream(reference[samples[i]]).sum());
+    DoubleStream.Builder right = DoubleStream.builder();
+    for (int i = 0; i < samples.length; i++) {
+      for (int j = 0; j < samples.length; j++) {
+        boolean same = samples[i] / groupSize() == samples[j] / groupSize();
+        if (same && rewards[samples[i]] > rewards[samples[j]]) {
+          right.add(0.5 + 0.5 * Math.signum(gained[i] - gained[j]));
+        }
+      }
+    }
+    double[] all = right.build().toArray();
+    if (all.length > 0) {
+      diagnostics.note("implicit_accuracy", all);
     }
   }
 

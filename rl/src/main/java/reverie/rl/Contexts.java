@@ -8,12 +8,14 @@ import java.util.List;
 import java.util.Map;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Ops;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.Copy;
 
 /** The contexts of an epoch's samples, every distinct prompt encoded once. */
 final class Contexts {
   private final Policy policy;
-  private final Tensor encoded;
+  private Tensor encoded;
   private final int[] rowOf;
 
   /** Encodes into the open scope. */
@@ -32,6 +34,13 @@ final class Contexts {
               });
     }
     encoded = policy.encoder().encode(once);
+  }
+
+  /** Lets them live as long as this scope. */
+  void moveTo(Scope scope) {
+    if (encoded != null) {
+      encoded = scope.adopt(Ops.apply(new Copy(), encoded));
+    }
   }
 
   /** {@code [samples.length, tokens, dim]}, or null for a model without conditions. */

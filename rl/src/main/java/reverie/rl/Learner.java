@@ -56,6 +56,9 @@ interface Learner extends AutoCloseable {
           "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model",
           "give the policy a frozen copy of the model, or its LoRA switched off");
     }
+    if (settings.offline()) {
+      requireOffline(policy, objective);
+    }
     switch (objective) {
       case StepObjective _ -> policy.process().requireDecisions(objective.name());
       case ChainObjective _ -> requireChains(policy, objective, settings);
@@ -86,6 +89,19 @@ interface Learner extends AutoCloseable {
       throw new ReverieException(
           name + ": looks at whole chains, but stepFraction is " + settings.stepFraction(),
           "set stepFraction to 1");
+    }
+  }
+
+  private static void requireOffline(Policy policy, RolloutObjective objective) {
+    if (objective instanceof StepObjective) {
+      throw new ReverieException(
+          objective.name() + ": learns from samples of the policy itself, but the run is offline",
+          "set offline to false, or learn by an objective that compares samples: ppod, prdp");
+    }
+    if (policy.reference() == null) {
+      throw new ReverieException(
+          "trainer: the run is offline, but the policy has no reference model to draw samples",
+          "give the policy a frozen copy of the model, or its LoRA switched off");
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import reverie.diffusion.Decoding;
+import reverie.diffusion.Denoiser;
 import reverie.diffusion.Sampler;
 import reverie.diffusion.SamplingStep;
 import reverie.diffusion.Trajectory;
@@ -70,31 +71,39 @@ public final class Rollout {
       int batch,
       RewardRunner rewards,
       IntConsumer sampled) {
-    try (SamplingStep step = step(policy)) {
-      return draw(policy, step, prompts, rng, batch, rewards, sampled);
+    try (SamplingStep step = step(policy, policy.denoiser())) {
+      return draw(policy, step, prompts, 1, rng, batch, rewards, sampled);
     }
   }
 
-  /** A step of the policy's chain, to be kept from epoch to epoch. */
-  static SamplingStep step(Policy policy) {
-    return new SamplingStep(policy.process(), policy.device(), policy.denoiser());
+  /** A step of this model's chain, to be kept from epoch to epoch. */
+  static SamplingStep step(Policy policy, Denoiser denoiser) {
+    return new SamplingStep(policy.process(), policy.device(), denoiser);
   }
 
+  /**
+   * The same with a step that is kept.
+   *
+   * @param sharing so many samples in a row start from the same x_T
+   */
   static Rollout draw(
       Policy policy,
       SamplingStep step,
       List<Prompt> prompts,
+      int sharing,
       Rng rng,
       int batch,
       RewardRunner rewards,
       IntConsumer sampled) {
     Rollout rollout = new Rollout(policy, prompts);
     Rng[] rows = rows(prompts, rng);
+    Rng[] starts = new Rng[rows.length];
+    Arrays.setAll(starts, i -> rows[i / sharing * sharing]);
     var sampler = new Sampler(policy.process(), policy.device());
     List<RewardRunner.Pending> pending = new ArrayList<>();
     for (int from = 0; from < prompts.size(); from += batch) {
       int to = Math.min(from + batch, prompts.size());
-      pending.add(rewards.submit(rollout.draw(sampler, step, rows, from, to)));
+      pending.add(rewards.submit(rollout.draw(sampler, step, rows, starts, from, to)));
       sampled.accept(to);
     }
     rollout.rewards =
@@ -109,7 +118,8 @@ public final class Rollout {
         .toArray(Rng[]::new);
   }
 
-  private RewardBatch draw(Sampler sampler, SamplingStep step, Rng[] rows, int from, int to) {
+  private RewardBatch draw(
+      Sampler sampler, SamplingStep step, Rng[] rows, Rng[] starts, int from, int to) {
     float[] pictures;
     try (Scope _ = Scope.open("rollout batch")) {
       Trajectory trajectory =
@@ -117,6 +127,7 @@ public final class Rollout {
               step,
               contexts(IntStream.range(from, to).toArray()),
               Arrays.copyOfRange(rows, from, to),
+              Arrays.copyOfRange(starts, from, to),
               policy.height(),
               policy.width(),
               policy.channels());
@@ -142,6 +153,12 @@ public final class Rollout {
             prompts.subList(from, to));
     scored.add(batch);
     return batch;
+  }
+
+  /** Lets its tensors live as long as this scope. */
+  void moveTo(Scope scope) {
+    scope.adopt(latents);
+    contexts.moveTo(scope);
   }
 
   /** How many samples there are. */

@@ -38,6 +38,7 @@ final class RolloutSource implements Source {
   private final Rng root;
   private final SamplingStep sampling;
   private final Learner learner;
+  private final Scope collection = Scope.detached("samples collected once");
   private Rollout rollout;
   private long rewardQueries;
 
@@ -60,32 +61,56 @@ final class RolloutSource implements Source {
     rewardName = reward.name();
     rewards = new RewardRunner(reward, settings.rewardTimeout());
     root = Rng.of(settings.seed());
-    sampling = Rollout.step(policy);
+    sampling = Rollout.step(policy, settings.offline() ? policy.reference() : policy.denoiser());
     learner = Learner.of(policy, objective, settings, gradients);
   }
 
   @Override
   public void gather(int epoch, Diagnostics diagnostics) {
+    if (!settings.offline()) {
+      rollout = draw(epoch, epoch, diagnostics);
+    } else if (rollout == null) {
+      rollout = draw(0, epoch, diagnostics);
+      rollout.moveTo(collection);
+    }
+  }
+
+  /**
+   * The samples of an epoch.
+   *
+   * @param address of all their chance
+   */
+  private Rollout draw(int address, int epoch, Diagnostics diagnostics) {
     List<Prompt> drawn =
-        prompts.draw(root.fork("prompts"), epoch, settings.promptsPerEpoch()).stream()
+        prompts.draw(root.fork("prompts"), address, settings.promptsPerEpoch()).stream()
             .flatMap(prompt -> Collections.nCopies(settings.samplesPerPrompt(), prompt).stream())
             .toList();
-    Rng rng = root.fork("rollout").fork(epoch);
     IntConsumer sampled =
         done -> {
           diagnostics.sampled();
           listener.sampled(epoch, done, drawn.size());
         };
-    rollout =
-        Rollout.draw(policy, sampling, drawn, rng, settings.samplingBatch(), rewards, sampled);
+    Rollout samples =
+        Rollout.draw(
+            policy,
+            sampling,
+            drawn,
+            settings.sharedStart() ? settings.samplesPerPrompt() : 1,
+            root.fork("rollout").fork(address),
+            settings.samplingBatch(),
+            rewards,
+            sampled);
     diagnostics.scored();
+    return samples;
   }
 
   @Override
   public Driver driver(int epoch, Diagnostics diagnostics, IntConsumer trained) {
     double[] earned = rollout.rewards();
-    rewardQueries += earned.length;
-    tell(epoch, earned);
+    if (epoch == 0 || !settings.offline()) {
+      rewardQueries += earned.length;
+      tell(epoch, earned);
+    }
     double[] advantage = advantages.of(rollout.texts(), earned);
     diagnostics.earned(earned, advantage);
     return learner.driver(rollout, advantage, diagnostics, trained);
@@ -104,7 +129,9 @@ final class RolloutSource implements Source {
     if (policy.reference() != null && !diagnostics.knowsDivergence()) {
       measureDivergence(epoch, diagnostics);
     }
-    rollout = null;
+    if (!settings.offline()) {
+      rollout = null;
+    }
   }
 
   /** The KL to the base model after the epoch's updates, at a random decision of some samples. */
@@ -185,5 +212,6 @@ final class RolloutSource implements Source {
     rewards.close();
     sampling.close();
     learner.close();
+    collection.close();
   }
 }

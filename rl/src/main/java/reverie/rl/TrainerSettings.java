@@ -16,6 +16,11 @@ import reverie.tensor.ReverieException;
  * @param promptsPerEpoch how many prompts are drawn
  * @param samplesPerPrompt how many samples each gets: several, if advantages compare within a
  *     prompt
+ * @param sharedStart whether the samples of a prompt in an epoch start from the same x_T, so that
+ *     only the decisions tell them apart
+ * @param offline whether samples are drawn and scored once, by the reference model before the first
+ *     epoch, and learnt from in every epoch; a run that is resumed draws them again, the same ones,
+ *     and has them scored again
  * @param samplingBatch samples drawn at once, and scored at once
  * @param trainingBatch decisions differentiated at once; memory grows with it, the result does not
  *     depend on it
@@ -38,6 +43,8 @@ public record TrainerSettings(
     long seed,
     int promptsPerEpoch,
     int samplesPerPrompt,
+    boolean sharedStart,
+    boolean offline,
     int samplingBatch,
     int trainingBatch,
     int updatesPerEpoch,
@@ -95,6 +102,8 @@ public record TrainerSettings(
     draft.seed = seed;
     draft.promptsPerEpoch = promptsPerEpoch;
     draft.samplesPerPrompt = samplesPerPrompt;
+    draft.sharedStart = sharedStart;
+    draft.offline = offline;
     draft.samplingBatch = samplingBatch;
     draft.trainingBatch = trainingBatch;
     draft.updatesPerEpoch = updatesPerEpoch;
@@ -117,6 +126,8 @@ public record TrainerSettings(
     public long seed;
     public int promptsPerEpoch = 8;
     public int samplesPerPrompt = 8;
+    public boolean sharedStart;
+    public boolean offline;
     public int samplingBatch = 32;
     public int trainingBatch = 32;
     public int updatesPerEpoch = 2;
@@ -138,6 +149,8 @@ public record TrainerSettings(
           seed,
           promptsPerEpoch,
           samplesPerPrompt,
+          sharedStart,
+          offline,
           samplingBatch,
           trainingBatch,
           updatesPerEpoch,

@@ -148,10 +148,125 @@ class ChainNumbersTest {
   }
 
   @Test
+  void ppodEqualsD3po() {
+    // Three pairs of one step each, winners first.
+    double[] now = {.05, -.02, .2, .01, -.3, .15};
+    double[] zero = new double[6];
+    double[] rewards = {1, 0, 1, 0, 1, 0};
+    var objective = new Ppod(Ppod.Link.SIGMOID, Ppod.Span.STEP, .1, .1);
+    Value value = value(objective, now, zero, zero, rewards, 0, 0, 1, 1, 2, 2);
+    assertEquals(.693925041590528, value.loss(), 1e-14);
+    assertArrayEquals(
+        new double[] {-.0166083336, .0166083336, 0, .0165955753, 0, 0}, value.gradient(), 1e-10);
+    assertTrue(objective.clips(.2, 0, 0) && objective.clips(-.11, 0, 0));
+    assertTrue(!objective.clips(.095, 0, 0) && !objective.clips(-.105, 0, 0));
+  }
+
+  @Test
+  void ppodLinks() {
+    double[] now = {.4, .1, -.2, .3};
+    double[] zero = new double[4];
+    double[] rewards = {1, 0};
+    double[] steps = {.4 - -.2, .1 - .3};
+    double chain = steps[0] + steps[1];
+    double none = Double.POSITIVE_INFINITY;
+    for (Ppod.Link link : Ppod.Link.values()) {
+      Value whole = value(new Ppod(link, Ppod.Span.CHAIN, 2, none), now, zero, zero, rewards);
+      assertEquals(pair(link, 2, chain), whole.loss(), 1e-14);
+      Value each = value(new Ppod(link, Ppod.Span.STEP, 2, none), now, zero, zero, rewards);
+      double mean = (pair(link, 2, steps[0]) + pair(link, 2, steps[1])) / 2;
+      assertEquals(mean, each.loss(), 1e-14);
+    }
+    Value far =
+        value(new Ppod(Ppod.Link.HINGE, Ppod.Span.CHAIN, 3, none), now, zero, zero, rewards);
+    assertEquals(0, far.loss());
+    assertArrayEquals(zero, far.gradient());
+  }
+
+  private static double pair(Ppod.Link link, double beta, double difference) {
+    return switch (link) {
+      case SIGMOID -> Math.log1p(Math.exp(-beta * difference));
+      case HINGE -> Math.max(0, 1 - beta * difference);
+      case IPO -> Math.pow(difference - 1 / (2 * beta), 2);
+    };
+  }
+
+  @Test
+  void rankingsOfTwoAreThePairwiseLoss() {
+    var ranking = new PlackettLuce(.7);
+    var pairwise = new Ppod(Ppod.Link.SIGMOID, Ppod.Span.CHAIN, .7, Double.POSITIVE_INFINITY);
+    double[] rewards = {.3, -.1, .25, .3};
+    int[] groups = {0, 0, 1, 1};
+    Value one = value(ranking, NOW, rewards, groups);
+    Value other = value(pairwise, NOW, rewards, groups);
+    assertEquals(other.loss(), one.loss(), 1e-15);
+    assertArrayEquals(other.gradient(), one.gradient(), 1e-16);
+  }
+
+  @Test
+  void rankingsHaveTheLikelihoodOfPlackettAndLuce() {
+    double beta = 20;
+    double[] rewards = {.3, -.1, .25, .7};
+    Value value = value(new PlackettLuce(beta), NOW, rewards);
+    double[] e = new double[4];
+    for (int i = 0; i < e.length; i++) {
+      double sum = 0;
+      for (int t = 0; t < T; t++) {
+        sum += NOW[i * T + t] - REFERENCE[i * T + t];
+      }
+      e[i] = Math.exp(beta * sum);
+    }
+    double likelihood =
+        e[3] / (e[3] + e[0] + e[2] + e[1]) * (e[0] / (e[0] + e[2] + e[1])) * (e[2] / (e[2] + e[1]));
+    assertEquals(-Math.log(likelihood), value.loss(), 1e-13);
+  }
+
+  @Test
+  void chainsThatEarnedTheSameAreNotRanked() {
+    double[] rewards = {1, 0, 0, 1};
+    double[] expected = new double[4 * T];
+    double loss = 0;
+    for (int[] kept : new int[][] {{0, 1, 2}, {3, 1, 2}}) {
+      double[] only = new double[4];
+      Arrays.fill(only, 7);
+      only[kept[1]] = 0;
+      only[kept[2]] = 0;
+      int[] groups = {5, 5, 5, 5};
+      groups[kept[0] == 0 ? 3 : 0] = 6;
+      Value value = value(new PlackettLuce(3), NOW, only, groups);
+      loss += 2 * value.loss();
+      Arrays.setAll(expected, i -> expected[i] + 2 * value.gradient()[i]);
+    }
+    Value value = value(new PlackettLuce(3), NOW, rewards);
+    assertEquals(loss, value.loss(), 1e-14);
+    assertArrayEquals(expected, value.gradient(), 1e-14);
+    Value none = value(new PlackettLuce(3), NOW, new double[4]);
+    assertEquals(0, none.loss());
+    assertArrayEquals(new double[4 * T], none.gradient());
+  }
+
+  @Test
+  void extremeLogRatiosGiveFiniteNumbers() {
+    double[] now = {-9e5, 3e5, 8e5, -2e5};
+    double[] zero = new double[4];
+    double[] rewards = {3, 2, 1, 0};
+    for (ChainObjective objective :
+        List.of(new PlackettLuce(), new Ppod(), new Prdp(), prdp(Double.POSITIVE_INFINITY, 1))) {
+      Value value = value(objective, now, zero, zero, rewards);
+      assertTrue(Double.isFinite(value.loss()), objective + " " + value.loss());
+      assertTrue(Arrays.stream(value.gradient()).allMatch(Double::isFinite), objective::toString);
+    }
+  }
+
+  @Test
   void misuseIsNamed() {
     assertThrows(ReverieException.class, () -> prdp(0, 1));
     assertThrows(ReverieException.class, () -> prdp(1, 0));
     assertThrows(ReverieException.class, () -> prdp(1, Double.NaN));
+    assertThrows(ReverieException.class, () -> new Ppod(Ppod.Link.IPO, Ppod.Span.STEP, -1, .1));
+    assertThrows(ReverieException.class, () -> new PlackettLuce(Double.POSITIVE_INFINITY));
+    assertEquals("ppod", new Ppod().name());
+    assertEquals("plackett_luce", new PlackettLuce().name());
     assertEquals("prdp", new Prdp().name());
     assertTrue(new Prdp().clips(1.001, 1, 0));
   }
