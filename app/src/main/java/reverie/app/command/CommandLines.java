@@ -79,6 +79,7 @@ public final class CommandLines implements Runnable {
             new SampleCommand(session),
             new EvaluateCommand(session),
             new LikelihoodCommand(session),
+            new PreferencesCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
             new DoctorCommand(session),

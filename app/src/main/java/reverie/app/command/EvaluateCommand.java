@@ -2,7 +2,6 @@
 package reverie.app.command;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -11,13 +10,11 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
 import reverie.app.data.Retrieval;
 import reverie.app.data.SilkIcons;
 import reverie.app.recipe.Evaluation;
 import reverie.app.recipe.LoadedModel;
-import reverie.app.recipe.Rewards;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
@@ -39,6 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
 final class EvaluateCommand implements Callable<Integer> {
   private final Session session;
   @Mixin private SamplingOptions options;
+  @Mixin private RewardOption reward;
 
   @Option(
       names = "--prompts",
@@ -54,20 +52,8 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "Images of each set of prompts. Default: ${DEFAULT-VALUE}")
   private int samples = 256;
 
-  @Option(
-      names = "--reward",
-      paramLabel = "NAME",
-      description = "${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}")
-  private JpegRewardName reward = JpegRewardName.jpeg_compressibility;
-
   @Option(names = "--json", paramLabel = "FILE", description = "Write the numbers there too.")
   private Path json;
-
-  /** The rewards that need nothing else; named as in configurations. */
-  private enum JpegRewardName {
-    jpeg_compressibility,
-    jpeg_incompressibility
-  }
 
   EvaluateCommand(Session session) {
     this.session = session;
@@ -91,8 +77,8 @@ final class EvaluateCommand implements Callable<Integer> {
           new Evaluation(
               model.pictures(),
               device,
-              Rewards.of(new FinetuneConfig.Reward(rewardName(), List.of(), 60)),
-              Duration.ofMinutes(1),
+              reward.reward(),
+              RewardOption.TIMEOUT,
               file == null ? new Retrieval(SilkIcons.all()) : null,
               options.seed);
       sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));
@@ -137,13 +123,6 @@ final class EvaluateCommand implements Callable<Integer> {
                 estimate.low(),
                 estimate.high(),
                 estimate.n()));
-  }
-
-  private FinetuneConfig.RewardName rewardName() {
-    return switch (reward) {
-      case jpeg_compressibility -> FinetuneConfig.RewardName.JPEG_COMPRESSIBILITY;
-      case jpeg_incompressibility -> FinetuneConfig.RewardName.JPEG_INCOMPRESSIBILITY;
-    };
   }
 
   private static List<Prompt> prompts(List<String> texts) {

@@ -13,10 +13,14 @@ import reverie.rl.advantage.GroupAdvantages;
  * @param objective what is optimised
  * @param reward what is sought
  * @param prompts where prompts come from
+ * @param preferences a file of pairs of images and choices, for objectives that learn from one
  * @param sampling how images are drawn
  * @param advantage how rewards become advantages
  * @param update how a rollout is learnt from
  * @param rwr reward-weighted regression
+ * @param grpo the GRPO form
+ * @param dpok DPOK
+ * @param diffusionDpo Diffusion-DPO
  * @param optimizer AdamW
  * @param lora low-rank adapters, or not
  * @param ema running average of the weights
@@ -30,10 +34,14 @@ public record FinetuneConfig(
     Objective objective,
     Reward reward,
     Prompts prompts,
+    String preferences,
     Sampling sampling,
     Advantage advantage,
     Update update,
     Rwr rwr,
+    Grpo grpo,
+    Dpok dpok,
+    DiffusionDpo diffusionDpo,
     Optimizer optimizer,
     Lora lora,
     Ema ema,
@@ -54,7 +62,15 @@ public record FinetuneConfig(
     /** Reward-weighted regression with exponential weights. */
     RWR,
     /** Reward-weighted regression on the best samples only. */
-    RWR_SPARSE
+    RWR_SPARSE,
+    /** The clipped surrogate with group advantages and KL. */
+    GRPO,
+    /** The clipped surrogate with a value baseline and KL. */
+    DPOK,
+    /** DPOK as its public code has it. */
+    DPOK_PUBLISHED,
+    /** Preferences from a file. */
+    DIFFUSION_DPO
   }
 
   /** What is sought. */
@@ -146,7 +162,7 @@ public record FinetuneConfig(
    * @param batchSize (image, step) pairs in one pass through the model
    * @param stepFraction share of an image's steps that is trained
    * @param clipRange ε of the clipped ratio
-   * @param klToBase weight of the KL divergence to the base model
+   * @param klToBase weight of the KL divergence to the base model, for ddpo_sf and ddpo_is
    * @param warmup optimiser steps over which the learning rate rises
    */
   public record Update(
@@ -171,6 +187,38 @@ public record FinetuneConfig(
       @Range(min = 0, max = 1) double quantile,
       boolean perPrompt,
       @Range(min = 1) int draws) {}
+
+  /**
+   * The GRPO form.
+   *
+   * @param beta weight of the KL divergence to the base model
+   */
+  public record Grpo(@Range(min = 0) double beta) {}
+
+  /**
+   * DPOK.
+   *
+   * @param beta weight of the KL divergence (published: the error of the outputs) to the base model
+   * @param valueWidth of the hidden layers of the value function
+   * @param valueLearningRate of the value function
+   * @param valueUpdates regression steps per epoch
+   * @param valueBatch decisions in each
+   */
+  public record Dpok(
+      @Range(min = 0) double beta,
+      @Range(min = 1) int valueWidth,
+      @Range(min = 0, above = true, max = 1) double valueLearningRate,
+      @Range(min = 0) int valueUpdates,
+      @Range(min = 1) int valueBatch) {}
+
+  /**
+   * Diffusion-DPO.
+   *
+   * @param beta strength of the pull to the base model, in the units of the authors' code
+   * @param pairsPerEpoch pairs that are learnt from in an epoch
+   */
+  public record DiffusionDpo(
+      @Range(min = 0, above = true) double beta, @Range(min = 1) int pairsPerEpoch) {}
 
   /**
    * AdamW.

@@ -10,11 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import javax.imageio.ImageIO;
 import reverie.tensor.ReverieException;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Pictures of the user's own in the form of Hugging Face's imagefolder: a folder with pictures and
@@ -23,6 +19,7 @@ import tools.jackson.databind.json.JsonMapper;
  * red_cat.png}: "red cat"). All pictures must have one size.
  */
 public final class ImageFolder {
+  private static final String READER = "image folder";
   private static final String METADATA = "metadata.jsonl";
 
   private ImageFolder() {}
@@ -50,7 +47,7 @@ public final class ImageFolder {
     List<ImageSet.Item> items = new ArrayList<>();
     BufferedImage first = null;
     for (Map.Entry<String, String> entry : prompts.entrySet()) {
-      BufferedImage image = picture(folder.resolve(entry.getKey()));
+      BufferedImage image = PngPixels.read(READER, folder.resolve(entry.getKey()));
       first = first == null ? image : first;
       if (image.getWidth() != first.getWidth() || image.getHeight() != first.getHeight()) {
         throw new ReverieException(
@@ -69,49 +66,19 @@ public final class ImageFolder {
   }
 
   private static Map<String, String> captions(Path folder) {
-    Path metadata = folder.resolve(METADATA);
+    JsonLines lines =
+        new JsonLines(
+            READER,
+            folder.resolve(METADATA),
+            "{\"file_name\": \"a.png\", \"text\": \"a red cat\"}");
     Map<String, String> prompts = new LinkedHashMap<>();
-    int number = 0;
-    for (String line : lines(metadata)) {
-      number++;
-      if (line.isBlank()) {
-        continue;
+    lines.forEach((number, entry) -> {
+      String name = lines.text(entry, "file_name", number);
+      if (prompts.put(name, lines.text(entry, "text", number)) != null) {
+        throw lines.wrong(number, "'%s' comes twice".formatted(name));
       }
-      JsonNode entry = parse(line, metadata, number);
-      if (!entry.path("file_name").isString() || !entry.path("text").isString()) {
-        throw wrongLine(metadata, number, "file_name and text must both be strings");
-      }
-      if (prompts.put(entry.path("file_name").stringValue(), entry.path("text").stringValue())
-          != null) {
-        throw wrongLine(
-            metadata, number, "'%s' comes twice".formatted(entry.path("file_name").stringValue()));
-      }
-    }
+    });
     return prompts;
-  }
-
-  private static JsonNode parse(String line, Path metadata, int number) {
-    try {
-      return JsonMapper.shared().readTree(line);
-    } catch (JacksonException e) {
-      throw wrongLine(metadata, number, e.getOriginalMessage());
-    }
-  }
-
-  private static ReverieException wrongLine(Path metadata, int number, String problem) {
-    return new ReverieException(
-        "image folder: line %d of '%s': %s".formatted(number, metadata, problem),
-        "every line should look like {\"file_name\": \"a.png\", \"text\": \"a red cat\"}");
-  }
-
-  private static List<String> lines(Path metadata) {
-    try {
-      return Files.readAllLines(metadata);
-    } catch (IOException e) {
-      throw new ReverieException(
-          "image folder: cannot read '%s': %s".formatted(metadata, e.getMessage()),
-          "it must be UTF-8 text");
-    }
   }
 
   private static Map<String, String> names(Path folder) {
@@ -148,7 +115,7 @@ public final class ImageFolder {
       if (Files.isDirectory(path)) {
         sets.add(read(path));
       } else {
-        BufferedImage image = picture(path);
+        BufferedImage image = PngPixels.read(READER, path);
         ImageSet.Item item =
             new ImageSet.Item(
                 path.toString(), prompt(path.getFileName().toString()), PngPixels.overWhite(image));
@@ -158,20 +125,5 @@ public final class ImageFolder {
     ImageSet first = sets.getFirst();
     return new ImageSet(
         first.height(), first.width(), sets.stream().flatMap(s -> s.items().stream()).toList());
-  }
-
-  private static BufferedImage picture(Path file) {
-    try {
-      BufferedImage image = Files.exists(file) ? ImageIO.read(file.toFile()) : null;
-      if (image != null) {
-        return image;
-      }
-      String problem =
-          Files.exists(file) ? "is not a picture that Java can read" : "does not exist";
-      throw new ReverieException("image folder: '%s' %s".formatted(file, problem), "use PNG files");
-    } catch (IOException e) {
-      throw new ReverieException(
-          "image folder: '%s' is damaged: %s".formatted(file, e.getMessage()), "use PNG files");
-    }
   }
 }

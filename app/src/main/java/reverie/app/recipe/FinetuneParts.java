@@ -3,9 +3,13 @@ package reverie.app.recipe;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.PreferenceFile;
 import reverie.app.data.SilkIcons;
 import reverie.autograd.optim.AdamW;
+import reverie.rl.Policy;
+import reverie.rl.Trainer;
 import reverie.rl.TrainerSettings;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.BatchAdvantages;
@@ -14,26 +18,98 @@ import reverie.rl.advantage.PerPromptAdvantages;
 import reverie.rl.advantage.RawAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.DiffusionDpo;
+import reverie.rl.objective.Dpok;
+import reverie.rl.objective.DpokPublished;
+import reverie.rl.objective.Grpo;
+import reverie.rl.objective.Objective;
+import reverie.rl.objective.PreferenceObjective;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
 
 /** From the words of a fine-tuning's configuration to what the trainer is made of. */
 final class FinetuneParts {
   private FinetuneParts() {}
 
-  static RolloutObjective objective(FinetuneConfig config) {
+  static Objective objective(FinetuneConfig config) {
     FinetuneConfig.Rwr rwr = config.rwr();
+    double range = config.update().clipRange();
+    double limit = config.advantage().clip();
     return switch (config.objective()) {
       case DDPO_SF -> new DdpoScoreFunction();
-      case DDPO_IS ->
-          new DdpoImportanceSampled(config.update().clipRange(), config.advantage().clip());
+      case DDPO_IS -> new DdpoImportanceSampled(range, limit);
       case RWR ->
           new RewardWeightedRegression(
               new RewardWeightedRegression.Exponential(rwr.beta()), rwr.perPrompt(), rwr.draws());
       case RWR_SPARSE ->
           new RewardWeightedRegression(
               new RewardWeightedRegression.Sparse(rwr.quantile()), rwr.perPrompt(), rwr.draws());
+      case GRPO -> new Grpo(range, limit);
+      case DPOK -> new Dpok(range, limit, valueFunction(config.dpok()));
+      case DPOK_PUBLISHED -> new DpokPublished(range, valueFunction(config.dpok()));
+      case DIFFUSION_DPO -> new DiffusionDpo(config.diffusionDpo().beta());
+    };
+  }
+
+  private static ValueFunction valueFunction(FinetuneConfig.Dpok dpok) {
+    return new ValueFunction(
+        dpok.valueWidth(), dpok.valueLearningRate(), dpok.valueUpdates(), dpok.valueBatch());
+  }
+
+  /** The weight of the KL to the base, which some objectives have as a setting of their own. */
+  private static double klWeight(FinetuneConfig config) {
+    double general = config.update().klToBase();
+    return switch (config.objective()) {
+      case DDPO_SF, DDPO_IS, RWR, RWR_SPARSE, DIFFUSION_DPO -> general;
+      case GRPO -> own(general, "grpo.beta", config.grpo().beta());
+      case DPOK, DPOK_PUBLISHED -> own(general, "dpok.beta", config.dpok().beta());
+    };
+  }
+
+  private static double own(double general, String key, double value) {
+    if (general != 0) {
+      throw new ConfigurationException(
+          "update.kl_to_base is %s, but this objective has a weight of its own, %s"
+              .formatted(general, key),
+          "set update.kl_to_base to 0 and %s to what you want".formatted(key));
+    }
+    return value;
+  }
+
+  /** A trainer of the kind that the objective needs. */
+  static Trainer trainer(
+      FinetuneConfig config, Policy policy, PromptSource prompts, Reward reward) {
+    String file = config.preferences();
+    return switch (objective(config)) {
+      case RolloutObjective objective -> {
+        if (!file.isEmpty()) {
+          throw new ConfigurationException(
+              "preferences is '%s', but %s learns from images of its own"
+                  .formatted(file, objective.name()),
+              "leave it empty, or set objective to diffusion_dpo");
+        }
+        yield new Trainer(
+            policy, objective, advantages(config.advantage()), prompts, reward, settings(config));
+      }
+      case PreferenceObjective objective -> {
+        if (file.isEmpty()) {
+          throw new ConfigurationException(
+              objective.name() + " learns from preferences, but none are named",
+              "make some with ./reverie preferences, and add --set preferences=FILE");
+        }
+        yield new Trainer(
+            policy,
+            objective,
+            PreferenceFile.read(Path.of(file), policy.height()),
+            settings(config)
+                .but(it -> {
+                  it.promptsPerEpoch = config.diffusionDpo().pairsPerEpoch();
+                  it.samplesPerPrompt = 1;
+                }));
+      }
     };
   }
 
@@ -54,7 +130,7 @@ final class FinetuneParts {
     };
   }
 
-  static TrainerSettings settings(FinetuneConfig config) {
+  private static TrainerSettings settings(FinetuneConfig config) {
     FinetuneConfig.Optimizer optimizer = config.optimizer();
     return TrainerSettings.defaults()
         .but(it -> {
@@ -66,7 +142,7 @@ final class FinetuneParts {
           it.updatesPerEpoch = config.update().perEpoch();
           it.passes = config.update().passes();
           it.stepFraction = config.update().stepFraction();
-          it.klWeight = config.update().klToBase();
+          it.klWeight = klWeight(config);
           it.learningRate = optimizer.learningRate();
           it.warmup = config.update().warmup();
           it.optimiser =

@@ -122,14 +122,7 @@ public final class Finetuning {
     ModelFolder folder = BaseModels.read(config.model(), encoder, device);
     try (Scope _ = Scope.open("fine-tuning");
         FinetuneModel model = new FinetuneModel(folder, config, encoder, device);
-        Trainer trainer =
-            new Trainer(
-                model.policy(),
-                FinetuneParts.objective(config),
-                FinetuneParts.advantages(config.advantage()),
-                prompts,
-                reward,
-                FinetuneParts.settings(config))) {
+        Trainer trainer = FinetuneParts.trainer(config, model.policy(), prompts, reward)) {
       Path checkpoint = run.resolve(CHECKPOINT);
       if (Files.exists(checkpoint)) {
         trainer.resume(checkpoint);
@@ -203,7 +196,7 @@ public final class Finetuning {
       while (work.trainer.epochs() < config.epochs()) {
         EpochReport report = work.trainer.epoch();
         int epoch = work.trainer.epochs();
-        progress.note(String.format(Locale.ROOT, "reward %.4g", report.rewards().mean()));
+        progress.note(note(report));
         progress.advanceTo(epoch);
         Map<String, Double> values = new LinkedHashMap<>(report.metrics());
         values.remove("epoch");
@@ -226,6 +219,12 @@ public final class Finetuning {
       }
     }
     return measured;
+  }
+
+  private static String note(EpochReport report) {
+    return report.rewards().count() > 0
+        ? String.format(Locale.ROOT, "reward %.4g", report.rewards().mean())
+        : String.format(Locale.ROOT, "loss %.4g", report.loss());
   }
 
   /** With as many pictures as the result is told by. */

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -11,8 +12,10 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -20,12 +23,14 @@ import org.junit.jupiter.api.io.TempDir;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.PreferenceFile;
 import reverie.app.report.Summary;
 import reverie.app.run.Interruption;
 import reverie.app.run.Metrics;
 import reverie.app.run.RunFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.diffusion.SchedulerConfig;
+import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -129,12 +134,59 @@ class FinetuningTest {
   }
 
   @Test
+  void everyObjectiveIsOneSetting() {
+    for (FinetuneConfig.Objective objective : FinetuneConfig.Objective.values()) {
+      List<String> settings = new ArrayList<>();
+      settings.add("objective=" + objective.name().toLowerCase(Locale.ROOT));
+      if (objective == FinetuneConfig.Objective.DIFFUSION_DPO) {
+        settings.add("preferences=" + preferences());
+      }
+      Path run = folder.resolve(objective.name());
+      finetune(run, false, () -> false, settings.toArray(String[]::new));
+      assertTrue(Files.exists(run.resolve("report.html")), objective.name());
+      Metrics.Line last = Metrics.read(run).getLast();
+      assertEquals(2, last.step(), objective.name());
+      assertTrue(Double.isFinite(last.values().get("loss")), objective.name());
+    }
+  }
+
+  /** Pairs drawn by the model, of which the larger file is preferred. */
+  private Path preferences() {
+    Path file = folder.resolve("preferences/preferences.jsonl");
+    var sampling = new FinetuneConfig.Sampling(2, 1, 1, 4);
+    var reward =
+        Rewards.of(
+            new FinetuneConfig.Reward(
+                FinetuneConfig.RewardName.JPEG_INCOMPRESSIBILITY, List.of(), 60));
+    try (LoadedModel model =
+        LoadedModel.read(shared.resolve("model").toString(), sampling, ENCODER, Device.cpu())) {
+      var evaluation =
+          new Evaluation(model.pictures(), Device.cpu(), reward, Duration.ofMinutes(1), null, 1);
+      List<Prompt> prompts = List.of(new Prompt("a"), new Prompt("b"), new Prompt("a"));
+      List<PreferenceFile.Judged> pairs =
+          Preferences.draw(evaluation, model.denoiser(), prompts, _ -> {});
+      assertFalse(pairs.isEmpty());
+      for (PreferenceFile.Judged pair : pairs) {
+        assertEquals(pair.scores()[0] > pair.scores()[1] ? 0 : 1, pair.choice());
+      }
+      PreferenceFile.write(file, pairs);
+    }
+    return file;
+  }
+
+  @Test
   void whatCannotWorkIsSaidAtOnce() throws IOException {
     assertMessage("eta", "sampling.eta=0");
     assertMessage("prompts.txt does not exist", "prompts.source=" + folder.resolve("prompts.txt"));
     Path empty = Files.writeString(folder.resolve("empty.txt"), "\n# nothing\n");
     assertMessage("has no prompt in it", "prompts.source=" + empty);
     assertMessage("reward.command is empty", "reward.name=command");
+    assertMessage("preferences, but none are named", "objective=diffusion_dpo");
+    assertMessage(
+        "none.jsonl' does not exist", "objective=diffusion_dpo", "preferences=none.jsonl");
+    assertMessage("learns from images of its own", "preferences=some.jsonl");
+    assertMessage("grpo: expected advantages", "objective=grpo", "advantage.baseline=batch");
+    assertMessage("has a weight of its own", "objective=dpok", "update.kl_to_base=0.1");
     assertMessage("adapters are not averaged", "lora.rank=2", "ema.decay=0.9");
     assertMessage("is no model folder", "model=" + folder.resolve("absent"));
     assertMessage("cannot be started", "reward.name=command", "reward.command=[/no/such/program]");

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
+import reverie.app.data.PreferenceFile;
+import reverie.app.data.SilkIcons;
+import reverie.app.recipe.Evaluation;
+import reverie.app.recipe.LoadedModel;
+import reverie.app.recipe.Preferences;
+import reverie.app.run.Progress;
+import reverie.rl.prompt.PromptSource;
+import reverie.tensor.Device;
+
+/**
+ * Draws pairs of pictures and lets a reward choose, so that learning from preferences can be tried.
+ */
+@Command(
+    name = "preferences",
+    description = "Draw pairs of pictures and let a reward choose one of each.",
+    footer = {
+      "",
+      "Writes preferences.jsonl and a folder of pictures, the form in which people's choices are read:",
+      "  {\"prompt\": \"a red cat\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}",
+      "",
+      "Examples:",
+      "  ./reverie preferences --pairs 512 --out my-preferences",
+      "  ./reverie finetune --set objective=diffusion_dpo \\",
+      "    --set preferences=my-preferences/preferences.jsonl"
+    })
+final class PreferencesCommand implements Callable<Integer> {
+  private static final String FILE = "preferences.jsonl";
+
+  private final Session session;
+  @Mixin private SamplingOptions options;
+  @Mixin private RewardOption reward;
+
+  @Option(
+      names = "--prompts",
+      paramLabel = "FILE",
+      description = "A text file with a prompt a line. Default: the names of the icons.")
+  private Path file;
+
+  @Option(
+      names = "--pairs",
+      paramLabel = "N",
+      description = "Pairs to draw; those of equal reward are left out. Default: ${DEFAULT-VALUE}")
+  private int pairs = 256;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FOLDER",
+      description = "Where to write. Default: ${DEFAULT-VALUE}")
+  private Path out = Path.of("preferences");
+
+  PreferencesCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() {
+    SamplingOptions.require("--pairs", pairs, 1, 1_000_000);
+    Path target = out.resolve(FILE);
+    if (Files.exists(target)) {
+      throw new ConfigurationException(
+          "preferences: '%s' exists already".formatted(target), "name a new folder with --out");
+    }
+    PromptSource prompts =
+        file == null
+            ? PromptSource.of(SilkIcons.training().prompts())
+            : PromptSource.fromFile(file);
+    Device device = session.device();
+    List<PreferenceFile.Judged> judged;
+    try (LoadedModel model =
+            LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
+        Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
+      Evaluation evaluation =
+          new Evaluation(
+              model.pictures(), device, reward.reward(), RewardOption.TIMEOUT, null, options.seed);
+      judged =
+          Preferences.draw(
+              evaluation,
+              model.denoiser(),
+              Evaluation.choose(prompts.all(), pairs, options.seed),
+              progress::advanceTo);
+    }
+    if (judged.isEmpty()) {
+      throw new ConfigurationException(
+          "preferences: the reward found both pictures of each of %d pairs equal".formatted(pairs),
+          "draw more pairs, or choose another --reward");
+    }
+    PreferenceFile.write(target, judged);
+    session
+        .out()
+        .println(
+            "%s: %d pairs, %d ties left out"
+                .formatted(target, judged.size(), pairs - judged.size()));
+    return ExitCode.OK;
+  }
+}
