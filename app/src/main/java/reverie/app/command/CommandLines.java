@@ -80,6 +80,7 @@ public final class CommandLines implements Runnable {
             new EvaluateCommand(session),
             new LikelihoodCommand(session),
             new PreferencesCommand(session),
+            new ReproduceCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
             new DoctorCommand(session),

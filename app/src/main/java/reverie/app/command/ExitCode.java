@@ -18,6 +18,9 @@ final class ExitCode {
   /** Reverie itself is at fault. */
   static final int INTERNAL = 70;
 
+  /** Time was up and more is left; the same command goes on (EX_TEMPFAIL of sysexits.h). */
+  static final int UNFINISHED = 75;
+
   /** Stopped by the user. */
   static final int INTERRUPTED = 130;
 

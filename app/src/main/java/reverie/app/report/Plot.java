@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
+import java.util.regex.Matcher;
 
 /**
  * A line plot as SVG, written by hand so that it takes the page's colours, light or dark, and any
@@ -22,6 +23,7 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
   private static final double RIGHT = 14;
   private static final double TOP = 46;
   private static final double BOTTOM = 42;
+  private static final double ROW = 17;
 
   /**
    * One line.
@@ -98,7 +100,7 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     StringBuilder svg = new StringBuilder();
     svg.append(
         "<svg class=\"plot\" viewBox=\"0 0 %s %s\" role=\"img\" aria-label=\"%s\">"
-            .formatted(number(WIDTH), number(HEIGHT), Html.escape(title)));
+            .formatted(number(WIDTH), number(HEIGHT + ROW * rowsBelow()), Html.escape(title)));
     text(svg, 0, 16, "title", title);
     grid(svg, x, y);
     text(svg, LEFT, TOP - 10, "label", yLabel);
@@ -192,20 +194,80 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
                 number(Math.toDegrees(Math.atan2(dy, dx)))));
   }
 
+  /** In one line over the plot if it fits there, else in lines below. */
   private void legend(StringBuilder svg) {
     if (series.size() < 2) {
       return;
     }
-    double end = WIDTH - RIGHT;
-    for (int i = series.size() - 1; i >= 0; i--) {
-      svg.append("<g class=\"s").append(i % 6).append("\">");
-      text(svg, end, TOP - 10, "label end", series.get(i).label());
-      double start = end - 6.4 * series.get(i).label().length() - 11;
-      svg.append(
-          "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"
-              .formatted(number(start), number(TOP - 14)));
-      end = start - 16;
+    if (rowsBelow() > 0) {
+      double start = LEFT;
+      double y = HEIGHT + ROW - 4;
+      for (int i = 0; i < series.size(); i++) {
+        double width = legendWidth(series.get(i));
+        if (start > LEFT && start + width > WIDTH) {
+          start = LEFT;
+          y += ROW;
+        }
+        legend(svg, i, start, y);
+        start += width;
+      }
+      return;
     }
+    double start = WIDTH - RIGHT;
+    for (int i = series.size() - 1; i >= 0; i--) {
+      start -= legendWidth(series.get(i));
+      legend(svg, i, start + 16, TOP - 10);
+    }
+  }
+
+  private void legend(StringBuilder svg, int index, double x, double y) {
+    svg.append("<g class=\"s").append(index % 6).append("\">");
+    text(svg, x + 11, y, "label", series.get(index).label());
+    svg.append(
+        "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"
+            .formatted(number(x), number(y - 4)));
+  }
+
+  private static double legendWidth(Series line) {
+    return 6.4 * line.label().length() + 27;
+  }
+
+  private int rowsBelow() {
+    double all = series.stream().mapToDouble(Plot::legendWidth).sum();
+    if (series.size() < 2 || all + 6.4 * yLabel.length() < WIDTH - LEFT - RIGHT) {
+      return 0;
+    }
+    int rows = 1;
+    double start = LEFT;
+    for (Series line : series) {
+      double width = legendWidth(line);
+      if (start > LEFT && start + width > WIDTH) {
+        start = LEFT;
+        rows++;
+      }
+      start += width;
+    }
+    return rows;
+  }
+
+  /**
+   * Draws the plot as a file of its own.
+   *
+   * @return an SVG document
+   */
+  public String toSvgFile() {
+    String height = number(HEIGHT + ROW * rowsBelow());
+    return toSvg()
+            .replaceFirst(
+                "<svg ",
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%s\" height=\"%s\" "
+                    .formatted(number(1.5 * WIDTH), number(1.5 * (HEIGHT + ROW * rowsBelow()))))
+            .replaceFirst(
+                ">",
+                Matcher.quoteReplacement(
+                    "><style>%s</style><rect width=\"%s\" height=\"%s\" fill=\"var(--page)\"/>"
+                        .formatted(Html.css(), number(WIDTH), height)))
+        + "\n";
   }
 
   private static String at(Axis x, double px, Axis y, double py) {

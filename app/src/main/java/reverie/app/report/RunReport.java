@@ -2,9 +2,6 @@
 package reverie.app.report;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -65,11 +62,7 @@ public final class RunReport {
   }
 
   private String toHtml(String title) {
-    page.append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
-    page.append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    page.append(
-        "<title>%s</title><style>%s</style></head><body>".formatted(Html.escape(title), css()));
-    page.append("<h1>").append(Html.escape(title)).append("</h1>");
+    page.append(Html.begin(title));
     headline();
     galleries();
     plots("Learning", rewardCurve());
@@ -79,7 +72,7 @@ public final class RunReport {
     file("Command", RunFolder.COMMAND);
     file("Configuration", RunFolder.CONFIG);
     environment();
-    return page.append("</body></html>\n").toString();
+    return page.append(Html.END).toString();
   }
 
   private void headline() {
@@ -353,14 +346,6 @@ public final class RunReport {
       return Files.readString(file);
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
-    }
-  }
-
-  private static String css() {
-    try (InputStream in = RunReport.class.getResourceAsStream("report.css")) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8).replaceAll("\\s*\n\\s*", " ");
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.reproduce;
+
+/** A number that every finished run has. */
+public enum Metric {
+  /** Mean reward on training prompts, after minus before. */
+  REWARD_GAIN("reward gained"),
+  /** The same on prompts held out. */
+  HELDOUT_GAIN("reward gained on held-out prompts"),
+  /** Share of training prompts' pictures still recognised. */
+  RECOGNISED("recognised"),
+  /** The same, after minus before. */
+  RECOGNISED_CHANGE("change of the share recognised"),
+  /** KL divergence to the base model per step and element, at the last epoch. */
+  KL_TO_BASE("KL to the base");
+
+  private final String label;
+
+  Metric(String label) {
+    this.label = label;
+  }
+
+  /** A few words for tables. */
+  public String label() {
+    return label;
+  }
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.reproduce;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+import reverie.app.data.Estimate;
+import reverie.app.report.Document;
+import reverie.app.report.EvaluationPoint;
+import reverie.app.report.Plot;
+import reverie.app.reproduce.Study.Claim;
+import reverie.app.reproduce.Study.Expectation;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.Environment;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * What the runs say of the claims, as {@code README.md} with plots, as {@code report.html} and in
+ * numbers as {@code results.json}. Made of whatever is finished, at any time.
+ */
+public final class ReproductionReport {
+  private final Reproduction reproduction;
+  private final Study study;
+  private final Map<String, List<Optional<Outcome>>> outcomes = new LinkedHashMap<>();
+  private final Document document = new Document("Claims of papers, tried on the icon model");
+
+  private ReproductionReport(Reproduction reproduction) {
+    this.reproduction = reproduction;
+    study = reproduction.study();
+    for (String arm : reproduction.arms()) {
+      outcomes.put(
+          arm, study.seeds().stream().map(seed -> reproduction.outcome(arm, seed)).toList());
+    }
+  }
+
+  /**
+   * Writes the report.
+   *
+   * @param folder made if missing
+   * @return the page
+   */
+  public static Path write(Reproduction reproduction, Path folder) {
+    ReproductionReport report = new ReproductionReport(reproduction);
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw AtomicFile.failure(folder, e);
+    }
+    report.verdicts();
+    report.method();
+    reproduction.claims().forEach(report::claim);
+    report.search();
+    report.failures();
+    report.environment();
+    AtomicFile.writeText(folder.resolve("README.md"), report.document.toMarkdown(folder));
+    AtomicFile.writeText(
+        folder.resolve("results.json"),
+        new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(report.results())
+            + "\n");
+    Path page = folder.resolve("report.html");
+    AtomicFile.writeText(page, report.document.toHtml());
+    return page;
+  }
+
+  private void verdicts() {
+    List<List<String>> rows = new ArrayList<>();
+    for (String name : reproduction.claims()) {
+      Claim claim = study.claims().get(name);
+      long finished =
+          claim.arms().stream()
+              .flatMap(arm -> outcomes.get(arm).stream())
+              .filter(Optional::isPresent)
+              .count();
+      rows.add(
+          List.of(
+              name.toUpperCase(Locale.ROOT),
+              claim.title(),
+              Judgement.Verdict.all(reproduction.judge(name)).label(),
+              "%d of %d".formatted(finished, claim.arms().size() * study.seeds().size())));
+    }
+    document.table(List.of("claim", "", "verdict", "runs finished"), rows);
+  }
+
+  private void method() {
+    document.heading(2, "How");
+    document.paragraph(
+        "Every arm was run with the seeds %s. Runs of one seed share the prompts and the noise of their"
+                .formatted(study.seeds())
+            + " evaluation, so that arms are compared seed by seed: the difference is given with its 95 %"
+            + " interval and p by a paired t-test, without correction for several comparisons. An"
+            + " expectation is held if the whole interval lies on the expected side, not held if it lies"
+            + " on the other, and undecided otherwise; a claim is held if all its expectations are, and"
+            + " not held if one is not.");
+    document.paragraph(
+        "Where a setting was searched, runs of %d epochs with seed %d, which is not reported, chose it:"
+                .formatted(study.searchEpochs(), study.validationSeed())
+            + " the largest gain of reward among the values that keep %.0f %% of the icons recognised."
+                .formatted(100 * study.searchFloor()));
+    document.paragraph("Settings of all runs: " + String.join(", ", study.common()) + ".");
+    if (!reproduction.overrides().isEmpty()) {
+      document.paragraph(
+          "Changed for this reproduction: " + String.join(", ", reproduction.overrides()) + ".");
+    }
+  }
+
+  private void claim(String name) {
+    Claim claim = study.claims().get(name);
+    List<Judgement> judgements = reproduction.judge(name);
+    document.heading(2, name.toUpperCase(Locale.ROOT) + ". " + claim.title());
+    document.paragraph(claim.says() + " (" + claim.source() + ")");
+    document.paragraph("Verdict: " + Judgement.Verdict.all(judgements).label() + ".");
+    document.table(
+        List.of("expected", "difference", "p", "seeds", "verdict"),
+        judgements.stream().map(this::row).toList());
+    document.table(
+        List.of(
+            "arm",
+            "reward gained",
+            "held out",
+            "recognised",
+            "KL to the base",
+            "reward queries",
+            "minutes a run"),
+        claim.arms().stream().map(this::row).toList());
+    plots(name, claim);
+    document.paragraph(claim.note());
+    document.code(
+        String.join(
+            "\n",
+            claim.arms().stream()
+                .map(arm -> reproduction.job(arm, study.seeds().getFirst()).command())
+                .toList()));
+  }
+
+  private List<String> row(Judgement judgement) {
+    return List.of(
+        words(judgement.expectation()),
+        interval(judgement.difference()),
+        Double.isNaN(judgement.p()) ? "–" : figure(judgement.p(), 2),
+        Integer.toString(judgement.difference().n()),
+        judgement.verdict().label());
+  }
+
+  private String words(Expectation e) {
+    String arm = study.arms().get(e.arm()).label();
+    String than = e.than() == null ? "0" : study.arms().get(e.than()).label();
+    String relation =
+        switch (e.is()) {
+          case GREATER -> " > ";
+          case AT_LEAST ->
+              e.margin() == 0
+                  ? " ≥ "
+                  : String.format(Locale.ROOT, " ≥ (within %.0f %%) ", 100 * e.margin());
+          case LESS -> " < ";
+        };
+    String others = e.other() == null ? "" : " (" + e.other().label() + ")";
+    return e.metric().label() + ": " + arm + relation + than + others;
+  }
+
+  private List<String> row(String arm) {
+    List<String> row = new ArrayList<>();
+    row.add(study.arms().get(arm).label());
+    for (Metric metric :
+        List.of(Metric.REWARD_GAIN, Metric.HELDOUT_GAIN, Metric.RECOGNISED, Metric.KL_TO_BASE)) {
+      row.add(interval(over(arm, outcome -> outcome.value(metric))));
+    }
+    row.add(figure(over(arm, outcome -> outcome.summary().rewardQueries()).mean(), 5));
+    row.add(figure(over(arm, outcome -> outcome.summary().seconds() / 60).mean(), 2));
+    return row;
+  }
+
+  private Estimate over(String arm, ToDoubleFunction<Outcome> value) {
+    return estimate(
+        outcomes.get(arm).stream().flatMap(Optional::stream).mapToDouble(value).toArray());
+  }
+
+  private static Estimate estimate(double... values) {
+    return switch (values.length) {
+      case 0 -> new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
+      case 1 -> new Estimate(values[0], Double.NaN, Double.NaN, 1);
+      default -> Estimate.mean(values);
+    };
+  }
+
+  /** Curves and frontier; arms with different rewards are drawn apart. */
+  private void plots(String name, Claim claim) {
+    Map<String, List<String>> byReward = new LinkedHashMap<>();
+    for (String arm : claim.arms()) {
+      String reward =
+          study.arms().get(arm).settings().stream()
+              .filter(setting -> setting.startsWith("reward.name="))
+              .map(setting -> setting.substring("reward.name=".length()))
+              .findFirst()
+              .orElse("jpeg_compressibility");
+      byReward.computeIfAbsent(reward, _ -> new ArrayList<>()).add(arm);
+    }
+    List<Plot> plots = new ArrayList<>();
+    byReward.forEach((reward, arms) -> {
+      plots.add(
+          new Plot(
+              reward, "reward queries", "reward gained, 95 % over seeds", series(arms, false)));
+      plots.add(
+          new Plot(
+              reward + ": what it costs", "share recognised", "reward gained", series(arms, true)));
+    });
+    document.plots(name, plots);
+  }
+
+  private List<Plot.Series> series(List<String> arms, boolean frontier) {
+    return arms.stream()
+        .map(arm -> new Plot.Series(study.arms().get(arm).label(), points(arm, frontier), frontier))
+        .toList();
+  }
+
+  /** The means over the seeds at every epoch that was evaluated. */
+  private List<Plot.Point> points(String arm, boolean frontier) {
+    List<Outcome> finished = outcomes.get(arm).stream().flatMap(Optional::stream).toList();
+    Map<Integer, List<double[]>> byEpoch = new TreeMap<>();
+    for (Outcome outcome : finished) {
+      double base = outcome.points().getFirst().reward().mean();
+      for (EvaluationPoint point : outcome.points()) {
+        byEpoch
+            .computeIfAbsent(point.epoch(), _ -> new ArrayList<>())
+            .add(
+                new double[] {
+                  frontier ? point.retrieval().mean() : point.epoch() * outcome.queriesPerEpoch(),
+                  point.reward().mean() - base
+                });
+      }
+    }
+    List<Plot.Point> points = new ArrayList<>();
+    byEpoch.forEach((epoch, values) -> {
+      double x = values.stream().mapToDouble(v -> v[0]).average().orElseThrow();
+      Estimate gain = estimate(values.stream().mapToDouble(v -> v[1]).toArray());
+      points.add(
+          frontier
+              ? new Plot.Point(x, gain.mean(), Double.NaN, Double.NaN, "" + epoch)
+              : new Plot.Point(x, gain.mean(), gain.low(), gain.high(), ""));
+    });
+    return points;
+  }
+
+  private void search() {
+    List<List<String>> rows = new ArrayList<>();
+    reproduction
+        .searches()
+        .forEach((arm, jobs) -> {
+          Study.Search search = study.arms().get(arm).search();
+          Optional<String> chosen = reproduction.chosen(arm);
+          for (int i = 0; i < jobs.size(); i++) {
+            Optional<Outcome> outcome = Outcome.read(jobs.get(i).path());
+            String setting = search.key() + "=" + search.values().get(i);
+            Function<Metric, String> value =
+                metric -> outcome.map(o -> figure(o.value(metric), 3)).orElse("–");
+            rows.add(
+                List.of(
+                    study.arms().get(arm).label(),
+                    setting,
+                    value.apply(Metric.REWARD_GAIN),
+                    value.apply(Metric.RECOGNISED),
+                    chosen.filter(setting::equals).isPresent() ? "chosen" : ""));
+          }
+        });
+    if (!rows.isEmpty()) {
+      document.heading(2, "Search on the validation seed");
+      document.table(List.of("arm", "setting", "reward gained", "recognised", ""), rows);
+    }
+  }
+
+  private void failures() {
+    List<List<String>> rows = new ArrayList<>();
+    for (Reproduction.Job job : reproduction.all()) {
+      job.failure().ifPresent(why -> rows.add(List.of(job.name(), why.lines().findFirst().get())));
+    }
+    if (!rows.isEmpty()) {
+      document.heading(2, "Runs that failed");
+      document.table(List.of("run", "why"), rows);
+    }
+  }
+
+  private void environment() {
+    double minutes =
+        reproduction.all().stream()
+            .map(job -> Outcome.read(job.path()))
+            .flatMap(Optional::stream)
+            .mapToDouble(outcome -> outcome.summary().seconds() / 60)
+            .sum();
+    Environment here = Environment.current();
+    document.heading(2, "Compute");
+    document.paragraph(
+        String.format(
+            Locale.ROOT,
+            "%.0f minutes for all finished runs, the search included, on %d threads of %s (%s, Java %s,"
+                + " revision %s).",
+            minutes,
+            here.threads(),
+            here.cpu(),
+            here.kernels(),
+            here.java(),
+            here.revision()));
+  }
+
+  private Map<String, Object> results() {
+    Map<String, Object> results = new LinkedHashMap<>();
+    for (String name : reproduction.claims()) {
+      List<Judgement> judgements = reproduction.judge(name);
+      Map<String, Object> claim = new LinkedHashMap<>();
+      claim.put("verdict", Judgement.Verdict.all(judgements).label());
+      claim.put("expectations", judgements.stream().map(this::toMap).toList());
+      Map<String, Object> arms = new LinkedHashMap<>();
+      for (String arm : study.claims().get(name).arms()) {
+        Map<String, Object> numbers = new LinkedHashMap<>();
+        for (Metric metric : Metric.values()) {
+          numbers.put(
+              metric.name().toLowerCase(Locale.ROOT),
+              over(arm, outcome -> outcome.value(metric)).toMap());
+        }
+        arms.put(arm, numbers);
+      }
+      claim.put("arms", arms);
+      results.put(name, claim);
+    }
+    return results;
+  }
+
+  private Map<String, Object> toMap(Judgement judgement) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("expected", words(judgement.expectation()));
+    map.put("difference", judgement.difference().toMap());
+    map.put("p", Double.isNaN(judgement.p()) ? null : judgement.p());
+    map.put("verdict", judgement.verdict().label());
+    return map;
+  }
+
+  private static String interval(Estimate e) {
+    if (Double.isNaN(e.mean())) {
+      return "–";
+    }
+    return Double.isNaN(e.low())
+        ? figure(e.mean(), 3)
+        : "%s [%s, %s]".formatted(figure(e.mean(), 3), figure(e.low(), 3), figure(e.high(), 3));
+  }
+
+  /** So many figures, without an exponent where one can do without. */
+  private static String figure(double value, int figures) {
+    if (!Double.isFinite(value)) {
+      return "–";
+    }
+    double size = Math.abs(value);
+    if (size != 0 && (size < 1e-3 || size >= 1e6)) {
+      return String.format(Locale.ROOT, "%." + (figures - 1) + "e", value);
+    }
+    int whole = size < 1 ? 0 : (int) Math.floor(Math.log10(size)) + 1;
+    return String.format(Locale.ROOT, "%." + Math.max(0, figures - whole) + "f", value);
+  }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.reproduce;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.app.config.Configuration;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Estimate;
+import reverie.app.report.EvaluationPoint;
+import reverie.app.report.Summary;
+import reverie.app.run.Interruption;
+import reverie.app.run.Metrics;
+import reverie.app.run.RunFolder;
+import reverie.tensor.ReverieException;
+
+/** The machinery, with runs that only pretend. */
+class ReproductionTest {
+  private static final ConfigurationReader<FinetuneConfig> READER =
+      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of());
+
+  private static final Study STUDY =
+      Study.parse(
+          """
+          common: [epochs=2]
+          seeds: [1, 2, 3]
+          validation_seed: 100
+          search_epochs: 1
+          search_floor: 0.8
+          arms:
+            good:
+              label: Good
+              settings: [objective=ddpo_is]
+              search: {key: optimizer.learning_rate, values: [0.001, 0.002, 0.003]}
+            same: {label: Same, settings: [objective=ddpo_sf], tuned_as: good}
+            bad: {label: Bad, settings: [objective=rwr]}
+          claims:
+            better:
+              title: Good is better
+              source: a paper
+              says: It is.
+              expect:
+                - {metric: reward_gain, arm: good, is: greater, than: bad}
+                - {metric: heldout_gain, arm: good, is: greater}
+            level:
+              title: Same is as good
+              source: a paper
+              says: It is.
+              expect: [{metric: reward_gain, arm: same, is: at_least, than: good, margin: 0.2}]
+            worse:
+              title: Bad is better
+              source: nobody
+              says: It is not.
+              expect: [{metric: reward_gain, arm: bad, is: greater, than: good}]
+          """);
+
+  @TempDir Path folder;
+  private final List<String> done = new ArrayList<>();
+
+  private Reproduction of(String... claims) {
+    return new Reproduction(STUDY, List.of(claims), folder, List.of("evaluation.samples=8"));
+  }
+
+  /** A run that gains as its objective and its learning rate say, and a little by its seed. */
+  private void pretend(Reproduction.Job job) {
+    done.add(job.name());
+    Configuration<FinetuneConfig> configuration = READER.read(null, null, job.settings());
+    FinetuneConfig config = configuration.value();
+    double rate = config.optimizer().learningRate();
+    double gain =
+        switch (config.objective()) {
+          case DDPO_IS -> 1000 * rate * 10;
+          case DDPO_SF -> 1000 * rate * 10 - 0.5;
+          default -> 5;
+        };
+    double noise = config.seed() == 2 ? 0.25 : 0;
+    // The largest rate gains most and recognises nothing.
+    double recognised = rate == 0.003 ? 0.1 : 0.9;
+    try (RunFolder run =
+        RunFolder.create(
+            job.path(), configuration, List.of("test"), new PrintWriter(Writer.nullWriter()))) {
+      Estimate before = new Estimate(-240, -241, -239, 8);
+      Estimate after = new Estimate(-240 + gain + noise, -240, -200, 8);
+      try (Metrics metrics = run.metrics(0)) {
+        metrics.log(0, new EvaluationPoint(0, before, before, before, 0).toMetrics());
+        Map<String, Double> values =
+            new LinkedHashMap<>(
+                new EvaluationPoint(2, after, after, new Estimate(recognised, 0, 1, 8), 0.1)
+                    .toMetrics());
+        values.put("kl_to_base", 0.01);
+        metrics.log(2, values);
+      }
+      new Summary(
+              before,
+              after,
+              before,
+              after,
+              new Estimate(1, 0.9, 1, 8),
+              new Estimate(recognised, 0, 1, 8),
+              128,
+              60,
+              1000,
+              0)
+          .write(run);
+    }
+  }
+
+  @Test
+  void searchesThenRunsEverySeedAndJudges() throws IOException {
+    Reproduction reproduction = of("better", "level", "worse");
+    assertEquals(12, reproduction.left().size());
+    reproduction.run(this::pretend, () -> false);
+    assertEquals(
+        List.of("good-0.001", "good-0.002", "good-0.003", "good-seed1", "bad-seed1", "same-seed1"),
+        done.subList(0, 6));
+    assertEquals(12, done.size());
+    assertTrue(reproduction.left().isEmpty());
+    // 0.003 gained more but nothing was recognised any more.
+    assertEquals(Optional.of("optimizer.learning_rate=0.002"), reproduction.chosen("good"));
+    assertEquals(Optional.of("optimizer.learning_rate=0.002"), reproduction.chosen("same"));
+    assertTrue(
+        reproduction.job("same", 2).command().endsWith("optimizer.learning_rate=0.002"),
+        () -> reproduction.job("same", 2).command());
+
+    Judgement better = reproduction.judge("better").getFirst();
+    // 20 against 5 for all seeds, whose noise is the same for both arms.
+    assertEquals(15, better.difference().mean(), 1e-12);
+    assertEquals(Judgement.Verdict.HELD, better.verdict());
+    Judgement heldout = reproduction.judge("better").getLast();
+    assertEquals(20 + 0.25 / 3, heldout.difference().mean(), 1e-12);
+    assertTrue(heldout.p() < 1e-4 && heldout.p() > 0, () -> "p " + heldout.p());
+    assertEquals(Judgement.Verdict.HELD, reproduction.judge("level").getFirst().verdict());
+    assertEquals(Judgement.Verdict.NOT_HELD, reproduction.judge("worse").getFirst().verdict());
+
+    Path page = ReproductionReport.write(reproduction, folder.resolve("report"));
+    String html = Files.readString(page);
+    assertTrue(html.contains("<svg class=\"plot\""), html);
+    String markdown = Files.readString(folder.resolve("report/README.md"));
+    assertTrue(markdown.contains("| BETTER | Good is better | held | 6 of 6 |"), markdown);
+    assertTrue(markdown.contains("| WORSE | Bad is better | not held | 6 of 6 |"), markdown);
+    assertTrue(markdown.contains("reward gained: Good > Bad | 15.0 [15.0, 15.0]"), markdown);
+    assertTrue(
+        markdown.contains("./reverie finetune --out runs/good-seed1 --set epochs=2"), markdown);
+    assertTrue(markdown.contains("![jpeg_compressibility](better-1.svg)"), markdown);
+    assertTrue(
+        Files.readString(folder.resolve("report/better-1.svg"))
+            .startsWith("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+    assertTrue(Files.readString(folder.resolve("report/results.json")).contains("\"not held\""));
+  }
+
+  @Test
+  void stopsAndGoesOn() {
+    Reproduction reproduction = of("worse");
+    assertThrows(
+        Interruption.Stopped.class, () -> reproduction.run(this::pretend, () -> done.size() == 4));
+    assertEquals(4, done.size());
+    // Made of what is there: too little to decide.
+    assertEquals(Judgement.Verdict.UNDECIDED, reproduction.judge("worse").getFirst().verdict());
+    ReproductionReport.write(reproduction, folder);
+    of("worse").run(this::pretend, () -> false);
+    assertEquals(9, done.size());
+    assertEquals(9, done.stream().distinct().count());
+  }
+
+  @Test
+  void aRunThatFailsIsToldAndNotRepeated() throws IOException {
+    Reproduction reproduction = of("worse");
+    reproduction.run(
+        job -> {
+          if (job.name().equals("bad-seed2")) {
+            done.add(job.name());
+            throw new ReverieException("the model diverged", "try less");
+          }
+          pretend(job);
+        },
+        () -> false);
+    assertEquals(9, done.size());
+    assertEquals(2, reproduction.judge("worse").getFirst().difference().n());
+    ReproductionReport.write(reproduction, folder);
+    assertTrue(
+        Files.readString(folder.resolve("README.md"))
+            .contains("| bad-seed2 | the model diverged |"));
+    assertThrows(
+        ConfigurationException.class,
+        () ->
+            new Reproduction(STUDY, List.of("better"), folder.resolve("other"), List.of())
+                .run(
+                    _ -> {
+                      throw new ConfigurationException("wrong", "right");
+                    },
+                    () -> false));
+  }
+
+  @Test
+  void unknownNamesAreErrors() {
+    assertTrue(
+        assertThrows(ConfigurationException.class, () -> of("c99"))
+            .getMessage()
+            .contains("one of better, level, worse"));
+    Path file = folder.resolve("study.yaml");
+    assertThrows(
+        ConfigurationException.class, () -> Study.read(Files.writeString(file, "commn: []")));
+    assertThrows(ConfigurationException.class, () -> STUDY.withSeeds(List.of(1L)));
+    assertThrows(ConfigurationException.class, () -> STUDY.withSeeds(List.of(1L, 100L)));
+  }
+
+  @Test
+  void allRunsOfTheShippedStudyCanBeConfigured() {
+    Study study = Study.shipped();
+    Reproduction reproduction = new Reproduction(study, study.claims().keySet(), folder, List.of());
+    assertFalse(reproduction.all().isEmpty());
+    for (Reproduction.Job job : reproduction.all()) {
+      FinetuneConfig config = READER.read(null, null, job.settings()).value();
+      assertTrue(config.epochs() > 0);
+    }
+    // Arms that are compared ask the reward equally often.
+    for (Study.Claim claim : study.claims().values()) {
+      for (Study.Expectation expectation : claim.expect()) {
+        if (expectation.than() != null) {
+          assertEquals(queries(study, expectation.than()), queries(study, expectation.arm()));
+        }
+      }
+    }
+  }
+
+  private int queries(Study study, String arm) {
+    FinetuneConfig config =
+        READER
+            .read(
+                null,
+                null,
+                new Reproduction(study, study.claims().keySet(), folder, List.of())
+                    .job(arm, 1)
+                    .settings())
+            .value();
+    return config.epochs() * config.prompts().perEpoch() * config.prompts().imagesEach();
+  }
+}
