@@ -83,7 +83,8 @@ interface Learner extends AutoCloseable {
     if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
       throw new ReverieException(
           "%s: the %d prompts of an epoch do not divide into %d updates, and their samples belong together"
-              .formatted(name, settings.promptsPerEpoch(), settings.updatesPerEpoch()));
+              .formatted(name, settings.promptsPerEpoch(), settings.updatesPerEpoch()),
+          "let the number of updates divide that of the prompts");
     }
     if (settings.stepFraction() < 1) {
       throw new ReverieException(

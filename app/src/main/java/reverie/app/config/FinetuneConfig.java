@@ -15,12 +15,16 @@ import reverie.rl.advantage.GroupAdvantages;
  * @param prompts where prompts come from
  * @param preferences a file of pairs of images and choices, for objectives that learn from one
  * @param sampling how images are drawn
+ * @param rollout which images are learnt from
  * @param advantage how rewards become advantages
  * @param update how a rollout is learnt from
  * @param rwr reward-weighted regression
  * @param grpo the GRPO form
  * @param dpok DPOK
  * @param diffusionDpo Diffusion-DPO
+ * @param prdp PRDP
+ * @param ppod PPOD / D3PO
+ * @param plackettLuce Plackett–Luce
  * @param optimizer AdamW
  * @param lora low-rank adapters, or not
  * @param ema running average of the weights
@@ -36,12 +40,16 @@ public record FinetuneConfig(
     Prompts prompts,
     String preferences,
     Sampling sampling,
+    Rollout rollout,
     Advantage advantage,
     Update update,
     Rwr rwr,
     Grpo grpo,
     Dpok dpok,
     DiffusionDpo diffusionDpo,
+    Prdp prdp,
+    Ppod ppod,
+    PlackettLuce plackettLuce,
     Optimizer optimizer,
     Lora lora,
     Ema ema,
@@ -70,7 +78,13 @@ public record FinetuneConfig(
     /** DPOK as its public code has it. */
     DPOK_PUBLISHED,
     /** Preferences from a file. */
-    DIFFUSION_DPO
+    DIFFUSION_DPO,
+    /** Reward differences as log-ratios. */
+    PRDP,
+    /** Choices between an epoch's images, that of D3PO too. */
+    PPOD,
+    /** Rankings of an epoch's images. */
+    PLACKETT_LUCE
   }
 
   /** What is sought. */
@@ -135,6 +149,14 @@ public record FinetuneConfig(
       @Range(min = 0, max = 1) double eta,
       @Range(min = 0, max = 100) double guidance,
       @Range(min = 1) int batchSize) {}
+
+  /**
+   * Images to learn from.
+   *
+   * @param sharedStart whether a prompt's images in an epoch start from the same noise
+   * @param offline whether the base model draws them once for all epochs
+   */
+  public record Rollout(boolean sharedStart, boolean offline) {}
 
   /**
    * From rewards to advantages.
@@ -219,6 +241,39 @@ public record FinetuneConfig(
    */
   public record DiffusionDpo(
       @Range(min = 0, above = true) double beta, @Range(min = 1) int pairsPerEpoch) {}
+
+  /**
+   * PRDP.
+   *
+   * @param beta weight of the KL divergence to the base model
+   * @param clipRange of a step's log-ratio round that at the beginning of the epoch
+   * @param time how the log-ratios of an image's steps become one number
+   */
+  public record Prdp(
+      @Range(min = 0, above = true) double beta,
+      @Range(min = 0, above = true) double clipRange,
+      reverie.rl.objective.Prdp.Time time) {}
+
+  /**
+   * PPOD / D3PO.
+   *
+   * @param loss of a pair
+   * @param span what is compared
+   * @param beta weight of the KL divergence to the base model
+   * @param clipRange of a step's ratio to the base model
+   */
+  public record Ppod(
+      reverie.rl.objective.Ppod.Link loss,
+      reverie.rl.objective.Ppod.Span span,
+      @Range(min = 0, above = true) double beta,
+      @Range(min = 0, above = true) double clipRange) {}
+
+  /**
+   * Plackett–Luce.
+   *
+   * @param beta weight of the KL divergence to the base model
+   */
+  public record PlackettLuce(@Range(min = 0, above = true) double beta) {}
 
   /**
    * AdamW.

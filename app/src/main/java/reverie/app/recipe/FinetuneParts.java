@@ -23,6 +23,9 @@ import reverie.rl.objective.Dpok;
 import reverie.rl.objective.DpokPublished;
 import reverie.rl.objective.Grpo;
 import reverie.rl.objective.Objective;
+import reverie.rl.objective.PlackettLuce;
+import reverie.rl.objective.Ppod;
+import reverie.rl.objective.Prdp;
 import reverie.rl.objective.PreferenceObjective;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.objective.RolloutObjective;
@@ -51,6 +54,12 @@ final class FinetuneParts {
       case DPOK -> new Dpok(range, limit, valueFunction(config.dpok()));
       case DPOK_PUBLISHED -> new DpokPublished(range, valueFunction(config.dpok()));
       case DIFFUSION_DPO -> new DiffusionDpo(config.diffusionDpo().beta());
+      case PRDP -> new Prdp(config.prdp().beta(), config.prdp().clipRange(), config.prdp().time());
+      case PPOD -> {
+        FinetuneConfig.Ppod ppod = config.ppod();
+        yield new Ppod(ppod.loss(), ppod.span(), ppod.beta(), ppod.clipRange());
+      }
+      case PLACKETT_LUCE -> new PlackettLuce(config.plackettLuce().beta());
     };
   }
 
@@ -64,6 +73,9 @@ final class FinetuneParts {
     double general = config.update().klToBase();
     return switch (config.objective()) {
       case DDPO_SF, DDPO_IS, RWR, RWR_SPARSE, DIFFUSION_DPO -> general;
+      case PRDP -> own(general, "prdp.beta", 0);
+      case PPOD -> own(general, "ppod.beta", 0);
+      case PLACKETT_LUCE -> own(general, "plackett_luce.beta", 0);
       case GRPO -> own(general, "grpo.beta", config.grpo().beta());
       case DPOK, DPOK_PUBLISHED -> own(general, "dpok.beta", config.dpok().beta());
     };
@@ -137,6 +149,8 @@ final class FinetuneParts {
           it.seed = config.seed();
           it.promptsPerEpoch = config.prompts().perEpoch();
           it.samplesPerPrompt = config.prompts().imagesEach();
+          it.sharedStart = config.rollout().sharedStart();
+          it.offline = config.rollout().offline();
           it.samplingBatch = config.sampling().batchSize();
           it.trainingBatch = config.update().batchSize();
           it.updatesPerEpoch = config.update().perEpoch();

@@ -187,6 +187,15 @@ class FinetuningTest {
     assertMessage("learns from images of its own", "preferences=some.jsonl");
     assertMessage("grpo: expected advantages", "objective=grpo", "advantage.baseline=batch");
     assertMessage("has a weight of its own", "objective=dpok", "update.kl_to_base=0.1");
+    assertMessage("prdp.beta", "objective=prdp", "update.kl_to_base=0.1");
+    assertMessage("compares samples of one prompt", "objective=ppod", "prompts.images_each=1");
+    assertMessage(
+        "do not divide into 3 updates",
+        "objective=plackett_luce",
+        "prompts.per_epoch=2",
+        "prompts.images_each=6",
+        "update.per_epoch=3");
+    assertMessage("learns from samples of the policy itself", "rollout.offline=true");
     assertMessage("adapters are not averaged", "lora.rank=2", "ema.decay=0.9");
     assertMessage("is no model folder", "model=" + folder.resolve("absent"));
     assertMessage("cannot be started", "reward.name=command", "reward.command=[/no/such/program]");
