@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.IntConsumer;
 import reverie.autograd.optim.GradientAccumulator;
@@ -9,6 +10,7 @@ import reverie.rl.objective.DenoisingObjective;
 import reverie.rl.objective.RolloutObjective;
 import reverie.rl.objective.StepObjective;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 
 /**
  * What one kind of objective keeps from epoch to epoch, its captured passes, and the driver that it
@@ -18,6 +20,22 @@ interface Learner extends AutoCloseable {
   /** The driver of one epoch. */
   Driver driver(
       Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress);
+
+  /** Learns what else there is to learn from an epoch, once its updates are made. */
+  default void conclude(Rollout rollout, double[] advantages, int epoch, Diagnostics diagnostics) {}
+
+  /** What changes from epoch to epoch besides the policy, for the run's state; not copies. */
+  default Map<String, Tensor> tensors() {
+    return Map.of();
+  }
+
+  /** The same as whole numbers. */
+  default Map<String, Long> counters() {
+    return Map.of();
+  }
+
+  /** Takes both up from a state that has them. */
+  default void restore(TrainerState state) {}
 
   /** Why a pass cannot be captured; empty if all can, or were not made yet. */
   Optional<String> obstacle();
@@ -37,7 +55,11 @@ interface Learner extends AutoCloseable {
               policy,
               steps,
               settings,
-              new StepGradient(policy, steps, settings.klWeight(), gradients));
+              new StepGradient(policy, steps, settings.klWeight(), gradients),
+              steps
+                  .baseline()
+                  .map(value -> new ValueBaseline(policy, value, settings.seed()))
+                  .orElse(null));
       case ChainObjective chains ->
           new Chains(policy, chains, settings, ChainPasses.of(policy, settings, gradients));
       case DenoisingObjective denoising ->
@@ -115,25 +137,71 @@ interface Learner extends AutoCloseable {
     }
   }
 
-  /** One decision at a time. */
+  /**
+   * One decision at a time.
+   *
+   * @param baseline may be null
+   */
   record Steps(
-      Policy policy, StepObjective objective, TrainerSettings settings, StepGradient gradient)
+      Policy policy,
+      StepObjective objective,
+      TrainerSettings settings,
+      StepGradient gradient,
+      ValueBaseline baseline)
       implements Learner {
     @Override
     public Driver driver(
         Rollout rollout, double[] advantages, Diagnostics diagnostics, IntConsumer progress) {
+      double[][] values = baseline == null ? null : baseline.values(rollout);
       return new StepDriver(
-          policy, objective, gradient, settings, rollout, advantages, diagnostics, progress);
+          policy,
+          objective,
+          gradient,
+          settings,
+          rollout,
+          advantages,
+          values,
+          diagnostics,
+          progress);
+    }
+
+    @Override
+    public void conclude(Rollout rollout, double[] advantages, int epoch, Diagnostics diagnostics) {
+      if (baseline != null) {
+        baseline.fit(rollout, advantages, epoch, diagnostics);
+      }
+    }
+
+    @Override
+    public Map<String, Tensor> tensors() {
+      return baseline == null ? Map.of() : baseline.tensors();
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+      return baseline == null ? Map.of() : baseline.counters();
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      if (baseline != null) {
+        baseline.restore(state);
+      }
     }
 
     @Override
     public Optional<String> obstacle() {
-      return gradient.obstacle();
+      return gradient
+          .obstacle()
+          .or(() -> baseline == null ? Optional.empty() : baseline.obstacle());
     }
 
     @Override
     public void close() {
       gradient.close();
+      if (baseline != null) {
+        baseline.close();
+      }
     }
   }
 

@@ -9,7 +9,6 @@ import java.util.stream.Stream;
 import reverie.diffusion.DenoisingLoss;
 import reverie.rl.preference.Preference;
 import reverie.tensor.Device;
-import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -75,30 +74,22 @@ final class PreferenceDriver implements Driver {
     Tensor losers = images(chosen.stream().map(Preference::rejected));
     Rng[] rows = IntStream.of(batch).mapToObj(rng::fork).toArray(Rng[]::new);
     DenoisingLoss.Draw draw = denoising.draw(winners, rows);
-    DenoisingLoss.Question won = denoising.question(winners, draw);
-    DenoisingLoss.Question lost = denoising.question(losers, draw);
-    int[] twice = IntStream.concat(IntStream.of(batch), IntStream.of(batch)).toArray();
     PreferenceGradient.Outcome outcome =
         gradient.add(
-            new DenoisingLoss.Question(
-                Ops.concat(0, won.x(), lost.x()),
-                Ops.concat(0, won.timesteps(), lost.timesteps()),
-                Ops.concat(0, won.target(), lost.target()),
-                null),
-            contexts.of(twice),
+            denoising.question(winners, draw),
+            denoising.question(losers, draw),
+            contexts.of(batch),
             factor);
     diagnostics.lost(outcome.loss().item());
-    note(outcome.excess().toDoubles());
+    note(outcome.chosen().toDoubles(), outcome.rejected().toDoubles());
   }
 
-  private void note(double... excess) {
-    int n = excess.length / 2;
-    for (int i = 0; i < n; i++) {
-      double gap = excess[n + i] - excess[i];
-      diagnostics.note("implicit_accuracy", gap > 0 ? 1 : gap < 0 ? 0 : 0.5);
+  private void note(double[] won, double[] lost) {
+    for (int i = 0; i < won.length; i++) {
+      diagnostics.note("implicit_accuracy", won[i] < lost[i] ? 1 : won[i] > lost[i] ? 0 : 0.5);
     }
-    diagnostics.note("excess_chosen", Arrays.copyOf(excess, n));
-    diagnostics.note("excess_rejected", Arrays.copyOfRange(excess, n, 2 * n));
+    diagnostics.note("excess_chosen", won);
+    diagnostics.note("excess_rejected", lost);
   }
 
   private Tensor images(Stream<float[]> pictures) {

@@ -4,64 +4,76 @@ package reverie.rl;
 import java.util.List;
 import java.util.Optional;
 import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
+import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.DenoisingLoss;
 import reverie.rl.objective.PreferenceObjective;
-import reverie.tensor.Repeated;
+import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
-/**
- * The backward pass of one micro-batch of pairs, captured at its first use. The n preferred images
- * are the first half of a batch, the others the second, so that the model is asked once.
- */
+/** The backward pass of one micro-batch of pairs, captured at its first use. */
 final class PreferenceGradient implements AutoCloseable {
-  private final Repeated pass;
+  private final BackwardPass pass;
 
   PreferenceGradient(Policy policy, PreferenceObjective objective, GradientAccumulator gradients) {
-    List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
     pass =
-        new Repeated(
+        new BackwardPass(
             policy.device(),
+            gradients,
+            2,
             in -> {
-              var question = new DenoisingLoss.Question(in[0], in[1], in[2], null);
-              int n = in[0].dim(0) / 2;
-              Tensor base = question.perSample(policy.reference(), in[3]);
-              Tensor[] excess = new Tensor[1];
-              Tape.Result result =
-                  Tape.run(
-                      roots,
-                      () -> {
-                        excess[0] = question.perSample(policy.denoiser(), in[3]).sub(base);
-                        return objective
-                            .loss(excess[0].slice(0, 0, n), excess[0].slice(0, n, 2 * n))
-                            .sum()
-                            .mul(in[4]);
-                      });
-              gradients.add(result);
-              return new Tensor[] {result.loss(), excess[0]};
+              var won = new DenoisingLoss.Question(in[0], in[2], in[3], null);
+              var lost = new DenoisingLoss.Question(in[1], in[2], in[4], null);
+              return loss(policy, objective, won, lost, in[5], in[6]);
             });
+  }
+
+  /** Both images of the pairs in one batch, so that either model is asked once. */
+  private static Tensor[] loss(
+      Policy policy,
+      PreferenceObjective objective,
+      DenoisingLoss.Question won,
+      DenoisingLoss.Question lost,
+      Tensor contexts,
+      Tensor factor) {
+    var both =
+        new DenoisingLoss.Question(
+            Ops.concat(0, won.x(), lost.x()),
+            Ops.concat(0, won.timesteps(), lost.timesteps()),
+            Ops.concat(0, won.target(), lost.target()),
+            null);
+    Tensor twice = contexts == null ? null : Ops.concat(0, contexts, contexts);
+    Tensor base = Tape.noGradient(() -> both.perSample(policy.reference(), twice));
+    Tensor excess = both.perSample(policy.denoiser(), twice).sub(base);
+    int n = won.x().dim(0);
+    Tensor chosen = excess.slice(0, 0, n);
+    Tensor rejected = excess.slice(0, n, 2 * n);
+    return new Tensor[] {objective.loss(chosen, rejected).sum().mul(factor), chosen, rejected};
   }
 
   /**
    * What came out, to be read before the next pass.
    *
    * @param loss the share that the pairs have in the objective
-   * @param excess {@code [2n]}: by how much the model's denoising losses exceed the reference's
+   * @param chosen {@code [n]}: by how much the model's denoising losses exceed the reference's
+   * @param rejected the same for the other images
    */
-  record Outcome(Tensor loss, Tensor excess) {}
+  record Outcome(Tensor loss, Tensor chosen, Tensor rejected) {}
 
   /**
    * Adds to the gradient.
    *
-   * @param q {@code 2n} noised images without weights
-   * @param contexts {@code [2n, tokens, dim]} or null
+   * @param won the preferred images, noised
+   * @param lost the others, at the same timesteps
+   * @param contexts {@code [n, tokens, dim]} or null
    * @param factor of the sum of the losses
    */
-  Outcome add(DenoisingLoss.Question q, Tensor contexts, double factor) {
+  Outcome add(
+      DenoisingLoss.Question won, DenoisingLoss.Question lost, Tensor contexts, double factor) {
+    Tensor scale = won.x().device().scalar(factor);
     List<Tensor> out =
-        pass.run(q.x(), q.timesteps(), q.target(), contexts, q.x().device().scalar(factor));
-    return new Outcome(out.get(0), out.get(1));
+        pass.add(won.x(), lost.x(), won.timesteps(), won.target(), lost.target(), contexts, scale);
+    return new Outcome(out.get(0), out.get(1), out.get(2));
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */

@@ -40,6 +40,7 @@ final class RolloutSource implements Source {
   private final Learner learner;
   private final Scope collection = Scope.detached("samples collected once");
   private Rollout rollout;
+  private double[] worth;
   private long rewardQueries;
 
   RolloutSource(
@@ -111,9 +112,9 @@ final class RolloutSource implements Source {
       rewardQueries += earned.length;
       tell(epoch, earned);
     }
-    double[] advantage = advantages.of(rollout.texts(), earned);
-    diagnostics.earned(earned, advantage);
-    return learner.driver(rollout, advantage, diagnostics, trained);
+    worth = advantages.of(rollout.texts(), earned);
+    diagnostics.earned(earned, worth);
+    return learner.driver(rollout, worth, diagnostics, trained);
   }
 
   private void tell(int epoch, double[] earned) {
@@ -126,6 +127,7 @@ final class RolloutSource implements Source {
 
   @Override
   public void conclude(int epoch, Diagnostics diagnostics) {
+    learner.conclude(rollout, worth, epoch, diagnostics);
     if (policy.reference() != null && !diagnostics.knowsDivergence()) {
       measureDivergence(epoch, diagnostics);
     }
@@ -183,7 +185,9 @@ final class RolloutSource implements Source {
 
   @Override
   public Map<String, Long> counters() {
-    return Map.of(QUERIES, rewardQueries);
+    Map<String, Long> counters = new LinkedHashMap<>(learner.counters());
+    counters.put(QUERIES, rewardQueries);
+    return counters;
   }
 
   @Override
@@ -193,12 +197,13 @@ final class RolloutSource implements Source {
 
   @Override
   public Map<String, Tensor> tensors() {
-    return Map.of();
+    return learner.tensors();
   }
 
   @Override
   public void restore(TrainerState state) {
     advantages.restore(state.rewards());
+    learner.restore(state);
     rewardQueries = state.counters().get(QUERIES);
   }
 

@@ -22,11 +22,17 @@ final class StepDriver implements Driver {
   private final TrainerSettings settings;
   private final Rollout rollout;
   private final double[] advantages;
+  private final double[][] values;
   private final Diagnostics diagnostics;
   private final IntConsumer progress;
   private final int[] decisions;
   private final int trained;
 
+  /**
+   * The driver of an epoch.
+   *
+   * @param values what is taken off a sample's advantage at each step; null for nothing
+   */
   StepDriver(
       Policy policy,
       StepObjective objective,
@@ -34,6 +40,7 @@ final class StepDriver implements Driver {
       TrainerSettings settings,
       Rollout rollout,
       double[] advantages,
+      double[][] values,
       Diagnostics diagnostics,
       IntConsumer progress) {
     this.policy = policy;
@@ -41,6 +48,7 @@ final class StepDriver implements Driver {
     this.settings = settings;
     this.rollout = rollout;
     this.advantages = advantages;
+    this.values = values;
     this.diagnostics = diagnostics;
     this.progress = progress;
     clipRange = objective.clipRange();
@@ -86,7 +94,8 @@ final class StepDriver implements Driver {
     double[] advantage = new double[batch.length];
     for (int i = 0; i < batch.length; i++) {
       old[i] = rollout.logProb(batch[i], steps[i]);
-      advantage[i] = advantages[batch[i]];
+      double expected = values == null ? 0 : values[batch[i]][steps[i]];
+      advantage[i] = advantages[batch[i]] - expected;
     }
     StepGradient.Outcome outcome =
         gradient.add(

@@ -89,8 +89,18 @@ final class StepGradient implements AutoCloseable {
     Tensor known =
         Tape.noGradient(() -> policy.reference().predict(d.before, timesteps, d.contexts));
     Tensor divergence = process.divergence(step, process.step(d.before, known, d.at));
-    Tensor anchored = loss.add(divergence.mul(klWeight));
+    Tensor penalty =
+        switch (objective.penalty()) {
+          case GAUSSIAN_KL -> divergence;
+          case OUTPUT_ERROR -> perSample(output.sub(known).square());
+        };
+    Tensor anchored = loss.add(penalty.mul(klWeight));
     return new Tensor[] {anchored.sum().mul(factor), logProb, divergence};
+  }
+
+  private static Tensor perSample(Tensor errors) {
+    int n = errors.dim(0);
+    return errors.reshape(n, Math.toIntExact(errors.size() / n)).mean(1);
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */

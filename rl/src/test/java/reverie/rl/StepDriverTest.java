@@ -21,7 +21,10 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.DpokPublished;
+import reverie.rl.objective.Penalty;
 import reverie.rl.objective.StepObjective;
+import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
@@ -52,7 +55,15 @@ class StepDriverTest {
 
   @Test
   void equalsTheGradientOfOneGraph() {
-    var objective = new DdpoImportanceSampled(1e-2, 2.5);
+    equalsOneGraph(new DdpoImportanceSampled(1e-2, 2.5));
+  }
+
+  @Test
+  void thePublishedPenaltyEqualsTheGradientOfOneGraph() {
+    equalsOneGraph(new DpokPublished(1e-2, new ValueFunction()));
+  }
+
+  private void equalsOneGraph(StepObjective objective) {
     double klWeight = 0.3;
     withRollout(rollout -> {
       move(0.02);
@@ -164,7 +175,7 @@ class StepDriverTest {
       TrainerSettings settings,
       Diagnostics diagnostics) {
     return new StepDriver(
-        policy, objective, gradient, settings, rollout, ADVANTAGES, diagnostics, _ -> {});
+        policy, objective, gradient, settings, rollout, ADVANTAGES, null, diagnostics, _ -> {});
   }
 
   private List<double[]> stepByStep(
@@ -210,10 +221,21 @@ class StepDriverTest {
                         process.logProb(rollout.after(ALL, steps), now),
                         device.tensor(old, n),
                         device.tensor(ADVANTAGES, n));
-                sum = sum.add(loss.add(process.divergence(now, base).mul(klWeight)).sum());
+                Tensor penalty =
+                    objective.penalty() == Penalty.GAUSSIAN_KL
+                        ? process.divergence(now, base)
+                        : difference(before, timesteps, contexts);
+                sum = sum.add(loss.add(penalty.mul(klWeight)).sum());
               }
               return sum.mul(1.0 / (n * process.decisions().length));
             });
     return roots.stream().map(root -> result.gradient(root).toDoubles()).toList();
+  }
+
+  /** The mean squared difference of both models' outputs. */
+  private Tensor difference(Tensor x, Tensor timesteps, Tensor contexts) {
+    Tensor now = policy.denoiser().predict(x, timesteps, contexts);
+    Tensor base = policy.reference().predict(x, timesteps, contexts);
+    return now.sub(base).square().mean(1, 2, 3);
   }
 }

@@ -4,6 +4,7 @@ package reverie.rl;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.nn.Parameter;
 import reverie.rl.advantage.PerPromptAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
+import reverie.rl.objective.Dpok;
+import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -71,6 +74,42 @@ class TrainerStateTest {
       assertEquals(-1, mismatch(one, other));
       assertEquals(all.epoch().rewards(), after.epoch().rewards());
     }
+  }
+
+  @Test
+  void aLearntBaselineGoesOnBitForBit() {
+    Path half = folder.resolve("half");
+    Path[] ends = {folder.resolve("straight"), folder.resolve("resumed")};
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = dpok(model)) {
+      trainer.run(2);
+      trainer.save(half);
+      trainer.run(2);
+      trainer.save(ends[0]);
+      assertTrue(trainer.obstacle().isEmpty(), () -> trainer.obstacle().orElseThrow());
+    }
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = dpok(model)) {
+      trainer.resume(half);
+      trainer.run(2);
+      trainer.save(ends[1]);
+      assertTrue(trainer.epoch().more().get("value_loss") > 0);
+    }
+    assertEquals(-1, mismatch(ends[0], ends[1]));
+    try (var model = new TinyModel(Device.cpu());
+        Trainer other = trainer(model, settings())) {
+      refused(other, half, "another objective");
+    }
+  }
+
+  private static Trainer dpok(TinyModel model) {
+    return new Trainer(
+        model.policy(1, 2),
+        new Dpok(1e-2, 5, new ValueFunction(8, 1e-2, 4, 10)),
+        new PerPromptAdvantages(16, 4),
+        PromptSource.of("a cat", "a dog", "owl"),
+        TrainerTest.BRIGHTNESS,
+        settings());
   }
 
   @Test

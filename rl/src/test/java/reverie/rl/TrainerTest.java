@@ -22,10 +22,14 @@ import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.GroupAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.Dpok;
+import reverie.rl.objective.DpokPublished;
+import reverie.rl.objective.Grpo;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.objective.RewardWeightedRegression.Exponential;
 import reverie.rl.objective.RewardWeightedRegression.Sparse;
 import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
@@ -88,6 +92,9 @@ class TrainerTest {
         List.of(
             new DdpoScoreFunction(),
             new DdpoImportanceSampled(1e-1, 5),
+            new Grpo(1e-1, 5),
+            new Dpok(1e-1, 5, new ValueFunction(16, 1e-3, 5, 64)),
+            new DpokPublished(1e-1, new ValueFunction(16, 1e-3, 5, 64)),
             new RewardWeightedRegression(new Exponential(20), true, 4),
             new RewardWeightedRegression(new Sparse(0.75), true, 4));
     for (RolloutObjective objective : objectives) {

@@ -9,7 +9,7 @@ import reverie.tensor.ReverieException;
  * regresses on what the run's advantages make of rewards: on rewards themselves where those are
  * raw.
  *
- * @param width of the two hidden layers
+ * @param width of the three hidden layers
  * @param learningRate of AdamW
  * @param updates regression steps per epoch
  * @param batch decisions in each
