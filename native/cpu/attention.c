@@ -22,7 +22,7 @@ enum {
   COLUMNS = WIDTH / 2,
 };
 
-static const float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
+static const float LN_2 = 0.6931471805599453f;
 
 /** Sizes and distances between rows; heads lie beside each other in a row. */
 struct form {

@@ -6,18 +6,18 @@
 static const float SQRT_HALF = 0.70710678118654752f, DENSITY_AT_ZERO = 0.3989422804014327f;
 
 /**
- * e to the x for x <= 0, but no less than e^-80, which is nothing beside 1: numbers below the normal
- * ones take the processor a hundred times longer.
+ * exp(-x^2 / 2), but no less than e^-80, which is nothing beside 1: numbers below the normal ones
+ * take the processor a hundred times longer.
  */
-INLINE vec bell_of(vec x) { return exponential(larger(splat(-80), x)); }
+INLINE vec bell(vec x) { return power_of_two(larger(splat(-115), x * x * (-0.5f * LOG2_E))); }
 
 /** y = a * gelu(b) for rows of x = [a, b], each half c long (Shazeer 2020). */
 EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c) {
   for (long row = first; row < end; row++) {
     const float *a = x + row * 2 * c, *b = a + c;
     for (long i = 0; i < c; i += WIDTH) {
-      vec at = load_lanes(b + i, c - i), u = at * SQRT_HALF;
-      vec gelu = 0.5f * at * (splat(1) + error_function(u, bell_of(-u * u)));
+      vec at = load_lanes(b + i, c - i);
+      vec gelu = 0.5f * at * (splat(1) + error_function(at * SQRT_HALF));
       store_lanes(y + row * c + i, load_lanes(a + i, c - i) * gelu, c - i);
     }
   }
@@ -31,10 +31,9 @@ EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, l
     float *da = dx + row * 2 * c, *db = da + c;
     for (long i = 0; i < c; i += WIDTH) {
       vec at = load_lanes(b + i, c - i), d = load_lanes(dy + row * c + i, c - i);
-      vec bell = bell_of(at * at * -0.5f);
-      vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF, bell));
+      vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF));
       store_lanes(da + i, d * at * distribution, c - i);
-      vec slope = fma_(at, bell * DENSITY_AT_ZERO, distribution);
+      vec slope = fma_(at, bell(at) * DENSITY_AT_ZERO, distribution);
       store_lanes(db + i, d * load_lanes(a + i, c - i) * slope, c - i);
     }
   }

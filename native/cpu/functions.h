@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Functions of vectors that only some kernels need; exponential and sigmoid are in vector.h.
+// Functions of vectors that only some kernels need. Exponentials are powers of two.
 #ifndef REVERIE_FUNCTIONS_H
 #define REVERIE_FUNCTIONS_H
 
 #include <math.h>
 
 #include "vector.h"
+
+static const float LOG2_E = 1.4426950408889634f;
 
 #define UNROLLED _Pragma("GCC unroll 16") for
 
@@ -60,33 +62,30 @@ INLINE vec logarithm(vec x) {
 }
 
 /**
- * The error function, to 2e-7, where bell = exp(-x^2) is at hand: an odd polynomial up to 1, beyond
- * it 1 - bell * polynomial. The same steps as the Java kernels'.
+ * The error function, to 3e-7: a quotient of polynomials, minimax for the relative error up to the
+ * bound from which on the result rounds to 1.
  */
-INLINE vec error_function(vec x, vec bell) {
-  vec size = larger(x, -x), u = x * x;
-  vec near = splat(7.875874871388078e-05f);
-  near = fma_(near, u, splat(-0.000801686430349946f));
-  near = fma_(near, u, splat(0.005189087241888046f));
-  near = fma_(near, u, splat(-0.02685421146452427f));
-  near = fma_(near, u, splat(0.11283594369888306f));
-  near = fma_(near, u, splat(-0.3761262595653534f));
-  near = fma_(near, u, splat(1.1283791065216064f)) * x;
-  vec t = smaller(splat(4), size) - splat(2);
-  vec tail = splat(1.6118907524287351e-06f);
-  tail = fma_(tail, t, splat(-1.4437316167459358e-05f));
-  tail = fma_(tail, t, splat(6.152370769996196e-05f));
-  tail = fma_(tail, t, splat(-0.0001939646463142708f));
-  tail = fma_(tail, t, splat(0.0005909596220590174f));
-  tail = fma_(tail, t, splat(-0.0018231581198051572f));
-  tail = fma_(tail, t, splat(0.005439292173832655f));
-  tail = fma_(tail, t, splat(-0.015463408082723618f));
-  tail = fma_(tail, t, splat(0.041803304105997086f));
-  tail = fma_(tail, t, splat(-0.10679621249437332f));
-  tail = fma_(tail, t, splat(0.25539565086364746f));
-  vec far = splat(1) - tail * bell;
-  return choose(size <= splat(1), near, choose(x < splat(0), -far, far));
+INLINE vec error_function(vec x) {
+  const vec bound = splat(3.92f);
+  x = larger(-bound, smaller(bound, x));
+  vec u = x * x;
+  vec p = splat(2.0501077134165077e-06f);
+  p = fma_(p, u, splat(0.0002848790932839608f));
+  p = fma_(p, u, splat(0.0037654741544793356f));
+  p = fma_(p, u, splat(0.05274828596944697f));
+  p = fma_(p, u, splat(0.1904032009604688f));
+  p = fma_(p, u, splat(1.128379146255282f));
+  vec q = splat(3.809173487982433e-05f);
+  q = fma_(q, u, splat(0.0011624999888501296f));
+  q = fma_(q, u, splat(0.014968932781251014f));
+  q = fma_(q, u, splat(0.11410775643300576f));
+  q = fma_(q, u, splat(0.5020731854018765f));
+  q = fma_(q, u, splat(1));
+  return x * p / q;
 }
+
+/** 1 / (1 + exp(-x)). */
+INLINE vec sigmoid(vec x) { return splat(1) / (splat(1) + power_of_two(x * -LOG2_E)); }
 
 /** The derivative of x * sigmoid(x). */
 INLINE vec silu_slope(vec x) {

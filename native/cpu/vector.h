@@ -137,32 +137,4 @@ INLINE float lane_max(vec v) {
   return most;
 }
 
-/**
- * e to the x within two units in the last place: Cody-Waite reduction and a polynomial; gradual
- * underflow, infinity from 88.73 on, NaN for NaN. The same steps as the Java kernels'.
- */
-INLINE vec exponential(vec given) {
-  vec x = larger(splat(-105), smaller(splat(105), given));
-  const vec round = splat(12582912.0f); // 1.5 * 2^23 leaves the rounded integer in the low bits
-  vec rounded = fma_(x, splat(1.4426950408889634f), round);
-  vec n = rounded - round;
-  vec r = fma_(n, splat(-0.693359375f), x);
-  r = fma_(n, splat(2.1219444005469057e-4f), r);
-  vec q = splat(0.001392637612298131f);
-  q = fma_(q, r, splat(0.008363333530724049f));
-  q = fma_(q, r, splat(0.04166655242443085f));
-  q = fma_(q, r, splat(0.16666576266288757f));
-  q = fma_(q, r, splat(0.5f));
-  vec p = fma_(r * r, q, r) + splat(1);
-  // Two factors, because 2^n alone may be no float.
-  ivec power = (ivec)rounded - (ivec)round;
-  ivec half = power >> 1;
-  vec low = (vec)((half + 127) << 23);
-  vec high = (vec)((power - half + 127) << 23);
-  return p * low * high;
-}
-
-/** 1 / (1 + exp(-x)). */
-INLINE vec sigmoid(vec x) { return splat(1) / (splat(1) + exponential(-x)); }
-
 #endif

@@ -37,8 +37,9 @@ static void gates(long rows, long c) {
   reverie_geglu(x, y, 0, rows / 2, c);
   reverie_geglu(x, y, rows / 2, rows, c);
   reverie_geglu_backward(x, dy, dx, 0, rows, c);
-  expect_close("geglu", y, y1, rows * c, 1e-6);
-  expect_close("geglu backward", dx, dx1, 2 * rows * c, 1e-6);
+  // 1 + erf cancels, and what is left is multiplied by up to 36.
+  expect_close("geglu", y, y1, rows * c, 4e-6);
+  expect_close("geglu backward", dx, dx1, 2 * rows * c, 4e-6);
   free(x), free(dy), free(y), free(dx), free(y1), free(dx1);
 }
 

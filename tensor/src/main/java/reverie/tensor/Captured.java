@@ -48,6 +48,9 @@ public final class Captured implements AutoCloseable {
     }
   }
 
+  /** Bytes that a step may take before it computes anything twice to save some. */
+  private static final long PLENTY = 512L << 20;
+
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
   private final List<Tensor> outside;
@@ -111,11 +114,16 @@ public final class Captured implements AutoCloseable {
    * @throws Refusal if the step reads values, uploads or draws some, or works on another device
    */
   public static Captured of(Device device, Supplier<Tensor[]> step) {
+    return of(device, PLENTY, step);
+  }
+
+  static Captured of(Device device, long plenty, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {
       Trace trace = new Trace(device);
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
-      return new Captured(device.backend(), Recomputation.of(trace.steps(), results), results);
+      return new Captured(
+          device.backend(), Recomputation.of(trace.steps(), plenty, results), results);
     }
   }
 

@@ -40,11 +40,18 @@ final class Recomputation {
     Stream.of(results).map(Tensor::storage).forEach(kept::add);
   }
 
-  /** The same steps with some of them repeated, in less memory. */
-  static List<Trace.Step> of(List<Trace.Step> steps, Tensor... results) {
+  /**
+   * The same steps with some of them repeated, in less memory.
+   *
+   * @param plenty where this many bytes suffice nothing is computed twice
+   */
+  static List<Trace.Step> of(List<Trace.Step> steps, long plenty, Tensor... results) {
     Recomputation recomputation = new Recomputation(steps, results);
     Peak peak = peak(new Lifetimes(steps, results));
     long least = peak.bytes;
+    if (least <= plenty) {
+      return steps;
+    }
     List<Trace.Step> best = steps;
     for (int round = 0; round < ROUNDS; round++) {
       if (!recomputation.round(peak.step)) {

@@ -38,7 +38,7 @@ class RecomputationTest {
       for (int i = 0; i < DEPTH; i++) {
         weights[i] = Rng.of(2).fork(i).normal(device, 128, 128).mul(0.1);
       }
-      try (Captured step = Captured.of(device, () -> thereAndBack(x, weights))) {
+      try (Captured step = Captured.of(device, 0, () -> thereAndBack(x, weights))) {
         assertEquals(4 * DEPTH + DEPTH - 1, step.operations());
         assertTrue(
             step.plannedBytes() <= (DEPTH + 3) * 4 * x.size(), step.plannedBytes() + " bytes");
@@ -59,6 +59,7 @@ class RecomputationTest {
       try (Captured step =
           Captured.of(
               device,
+              0,
               () -> {
                 Tensor early = x.silu();
                 Tensor large = Ops.concat(0, early, early, early).tanh();

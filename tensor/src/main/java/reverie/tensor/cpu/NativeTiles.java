@@ -22,8 +22,10 @@ final class NativeTiles {
   private static final int MOST_ROWS = 256;
   private static final int MOST_CHUNKS = 16;
 
-  /** Fewer columns, or steps of k, are not worth the cutting. */
-  private static final int LEAST = 128;
+  /** Fewer columns are not worth the cutting. */
+  private static final int LEAST_COLUMNS = 64;
+
+  private static final int LEAST_STEPS = 32;
 
   private static final long LEAST_FLOPS = 4_000_000;
 
@@ -40,7 +42,7 @@ final class NativeTiles {
   /** Whether a product can be computed here, faster than by vectors. */
   boolean fits(NativeProducts.Form f) {
     boolean strides = (f.aRow() == 1 || f.aColumn() == 1) && (f.bRow() == 1 || f.bColumn() == 1);
-    return strides && f.flops() >= LEAST_FLOPS && f.n() >= LEAST && f.k() >= LEAST;
+    return strides && f.flops() >= LEAST_FLOPS && f.n() >= LEAST_COLUMNS && f.k() >= LEAST_STEPS;
   }
 
   /** Whether the sum is so long that it is cut into pieces. */
