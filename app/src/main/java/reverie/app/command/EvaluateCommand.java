@@ -2,17 +2,23 @@
 package reverie.app.command;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
 import reverie.app.data.Estimate;
 import reverie.app.data.Retrieval;
 import reverie.app.data.SilkIcons;
+import reverie.app.data.VarianceComponents;
 import reverie.app.recipe.Evaluation;
 import reverie.app.recipe.LoadedModel;
 import reverie.app.run.AtomicFile;
@@ -31,6 +37,8 @@ import tools.jackson.databind.json.JsonMapper;
       "Examples:",
       "  ./reverie evaluate",
       "  ./reverie evaluate --model runs/quickstart-20260131-120000/model --samples 500",
+      "  ./reverie evaluate --repeats 16 --eta 0",
+      "  ./reverie evaluate --prompt 'camera add' --samples 256",
       "  ./reverie evaluate --prompts my.txt --reward jpeg_incompressibility --json measured.json"
     })
 final class EvaluateCommand implements Callable<Integer> {
@@ -52,6 +60,21 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "Images of each set of prompts. Default: ${DEFAULT-VALUE}")
   private int samples = 256;
 
+  @Option(
+      names = "--prompt",
+      paramLabel = "TEXT",
+      description = "A prompt in place of sets of them; may be repeated.")
+  private List<String> texts = new ArrayList<>();
+
+  @Option(
+      names = "--repeats",
+      paramLabel = "N",
+      description =
+          "Images of each prompt. With 2 or more the variance of the reward within and between prompts"
+              + " is told too; at --eta 0 that within prompts is x_T's alone. Default:"
+              + " ${DEFAULT-VALUE}")
+  private int repeats = 1;
+
   @Option(names = "--json", paramLabel = "FILE", description = "Write the numbers there too.")
   private Path json;
 
@@ -63,7 +86,15 @@ final class EvaluateCommand implements Callable<Integer> {
   public Integer call() {
     SamplingOptions.require("--samples", samples, 2, 1_000_000);
     Map<String, List<Prompt>> sets = new LinkedHashMap<>();
-    if (file == null) {
+    if (!texts.isEmpty() && file != null) {
+      throw new ConfigurationException(
+          "--prompt and --prompts %s: prompts come from one of the two".formatted(file),
+          "add the prompts to the file");
+    }
+    SamplingOptions.require("--repeats", repeats, 1, samples);
+    if (!texts.isEmpty()) {
+      sets.put("prompts", prompts(texts));
+    } else if (file == null) {
       sets.put("training", prompts(SilkIcons.training().prompts()));
       sets.put("heldout", prompts(SilkIcons.heldOut().prompts()));
     } else {
@@ -79,7 +110,7 @@ final class EvaluateCommand implements Callable<Integer> {
               device,
               reward.reward(),
               RewardOption.TIMEOUT,
-              file == null ? new Retrieval(SilkIcons.all()) : null,
+              file == null && texts.isEmpty() ? new Retrieval(SilkIcons.all()) : null,
               options.seed);
       sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));
     }
@@ -97,15 +128,32 @@ final class EvaluateCommand implements Callable<Integer> {
       Evaluation evaluation,
       LoadedModel model,
       Map<String, Object> numbers) {
-    List<Prompt> chosen = Evaluation.choose(prompts, samples, options.seed);
+    int different = texts.isEmpty() ? Math.max(1, samples / repeats) : texts.size();
+    int each = texts.isEmpty() ? repeats : Math.max(repeats, samples / texts.size());
+    List<Prompt> chosen =
+        Evaluation.choose(prompts, different, options.seed).stream()
+            .flatMap(prompt -> Collections.nCopies(each, prompt).stream())
+            .toList();
     Evaluation.Result result;
-    try (Progress progress = Progress.start("drawing " + name, "images", samples)) {
+    try (Progress progress = Progress.start("drawing " + name, "images", chosen.size())) {
       result = evaluation.of(model.denoiser(), chosen, progress::advanceTo);
     }
     tell(name, "reward", result.reward(), numbers);
     if (result.firstWord().n() > 0) {
       tell(name, "first_word", result.firstWord(), numbers);
       tell(name, "last_word", result.lastWord(), numbers);
+    }
+    if (each > 1) {
+      List<double[]> rewards =
+          IntStream.range(0, different)
+              .mapToObj(i -> Arrays.copyOfRange(result.rewards(), i * each, (i + 1) * each))
+              .toList();
+      VarianceComponents variance = VarianceComponents.of(rewards, options.seed);
+      tell(name, "var_within", variance.within(), numbers);
+      if (different > 1) {
+        tell(name, "var_between", variance.between(), numbers);
+        tell(name, "var_share", variance.share(), numbers);
+      }
     }
   }
 

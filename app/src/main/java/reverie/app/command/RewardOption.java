@@ -22,7 +22,9 @@ final class RewardOption {
   /** The rewards that need nothing else; named as in configurations. */
   private enum Name {
     jpeg_compressibility,
-    jpeg_incompressibility
+    jpeg_incompressibility,
+    colourfulness,
+    recognised
   }
 
   Reward reward() {
@@ -30,6 +32,8 @@ final class RewardOption {
         switch (name) {
           case jpeg_compressibility -> FinetuneConfig.RewardName.JPEG_COMPRESSIBILITY;
           case jpeg_incompressibility -> FinetuneConfig.RewardName.JPEG_INCOMPRESSIBILITY;
+          case colourfulness -> FinetuneConfig.RewardName.COLOURFULNESS;
+          case recognised -> FinetuneConfig.RewardName.RECOGNISED;
         };
     return Rewards.of(new FinetuneConfig.Reward(chosen, List.of(), TIMEOUT.toSeconds()));
   }

@@ -12,6 +12,7 @@ import reverie.rl.advantage.GroupAdvantages;
  * @param model folder of the base model, or "icons" for the one that Reverie ships
  * @param objective what is optimised
  * @param reward what is sought
+ * @param watch what is measured besides, in every epoch
  * @param prompts where prompts come from
  * @param preferences a file of pairs of images and choices, for objectives that learn from one
  * @param sampling how images are drawn
@@ -37,6 +38,7 @@ public record FinetuneConfig(
     String model,
     Objective objective,
     Reward reward,
+    List<RewardName> watch,
     Prompts prompts,
     String preferences,
     Sampling sampling,
@@ -93,6 +95,10 @@ public record FinetuneConfig(
     JPEG_COMPRESSIBILITY,
     /** A large JPEG. */
     JPEG_INCOMPRESSIBILITY,
+    /** Strong and varied colours. */
+    COLOURFULNESS,
+    /** Pictures whose nearest icon has the prompt's first word. */
+    RECOGNISED,
     /** What a program of the user says. */
     COMMAND
   }

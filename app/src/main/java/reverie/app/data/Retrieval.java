@@ -39,22 +39,45 @@ public final class Retrieval {
    * @return the shares over all n
    */
   public Result evaluate(float[] images, List<String> prompts) {
+    requireSize(images, prompts);
+    int each = images.length / prompts.size();
+    int first = (int) Arrays.stream(firstWords(images, prompts)).sum();
+    int last = 0;
+    for (int i = 0; i < prompts.size(); i++) {
+      String prompt = prompts.get(i);
+      List<String> nearest = nearest(images, i * each);
+      last += nearest.stream().anyMatch(real -> lastWord(real).equals(lastWord(prompt))) ? 1 : 0;
+    }
+    return new Result(
+        Estimate.proportion(first, prompts.size()), Estimate.proportion(last, prompts.size()));
+  }
+
+  /**
+   * Whether the nearest real picture has the prompt's first word.
+   *
+   * @param images {@code [n, height, width, 3]} in [−1, 1]
+   * @param prompts the n prompts they were drawn for
+   * @return 1 or 0 for each
+   */
+  public double[] firstWords(float[] images, List<String> prompts) {
+    requireSize(images, prompts);
+    int each = images.length / Math.max(1, prompts.size());
+    return IntStream.range(0, prompts.size())
+        .mapToDouble(i ->
+            nearest(images, i * each).stream()
+                    .anyMatch(name -> firstWord(name).equals(firstWord(prompts.get(i))))
+                ? 1
+                : 0)
+        .toArray();
+  }
+
+  private void requireSize(float[] images, List<String> prompts) {
     int each = real.height() * real.width() * ImageSet.CHANNELS;
     if (images.length != prompts.size() * each) {
       throw new IllegalArgumentException(
           "retrieval: %d prompts need %d values, but %d came"
               .formatted(prompts.size(), prompts.size() * each, images.length));
     }
-    int first = 0;
-    int last = 0;
-    for (int i = 0; i < prompts.size(); i++) {
-      String prompt = prompts.get(i);
-      List<String> nearest = nearest(images, i * each);
-      first += nearest.stream().anyMatch(real -> firstWord(real).equals(firstWord(prompt))) ? 1 : 0;
-      last += nearest.stream().anyMatch(real -> lastWord(real).equals(lastWord(prompt))) ? 1 : 0;
-    }
-    return new Result(
-        Estimate.proportion(first, prompts.size()), Estimate.proportion(last, prompts.size()));
   }
 
   /** Prompts of the real pictures that are nearest to the one beginning at {@code offset}. */

@@ -10,6 +10,7 @@ import reverie.app.data.SilkIcons;
 import reverie.autograd.optim.AdamW;
 import reverie.rl.Policy;
 import reverie.rl.Trainer;
+import reverie.rl.TrainerListener;
 import reverie.rl.TrainerSettings;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.BatchAdvantages;
@@ -93,7 +94,11 @@ final class FinetuneParts {
 
   /** A trainer of the kind that the objective needs. */
   static Trainer trainer(
-      FinetuneConfig config, Policy policy, PromptSource prompts, Reward reward) {
+      FinetuneConfig config,
+      Policy policy,
+      PromptSource prompts,
+      Reward reward,
+      TrainerListener listener) {
     String file = config.preferences();
     return switch (objective(config)) {
       case RolloutObjective objective -> {
@@ -104,7 +109,13 @@ final class FinetuneParts {
               "leave it empty, or set objective to diffusion_dpo");
         }
         yield new Trainer(
-            policy, objective, advantages(config.advantage()), prompts, reward, settings(config));
+            policy,
+            objective,
+            advantages(config.advantage()),
+            prompts,
+            reward,
+            settings(config),
+            listener);
       }
       case PreferenceObjective objective -> {
         if (file.isEmpty()) {

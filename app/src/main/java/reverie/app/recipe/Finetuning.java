@@ -84,6 +84,7 @@ public final class Finetuning {
   private record Work(
       FinetuneModel model,
       Trainer trainer,
+      Watch watch,
       Evaluation evaluation,
       List<Prompt> training,
       List<Prompt> heldOut) {
@@ -122,7 +123,8 @@ public final class Finetuning {
     ModelFolder folder = BaseModels.read(config.model(), encoder, device);
     try (Scope _ = Scope.open("fine-tuning");
         FinetuneModel model = new FinetuneModel(folder, config, encoder, device);
-        Trainer trainer = FinetuneParts.trainer(config, model.policy(), prompts, reward)) {
+        Watch watch = Watch.of(config);
+        Trainer trainer = FinetuneParts.trainer(config, model.policy(), prompts, reward, watch)) {
       Path checkpoint = run.resolve(CHECKPOINT);
       if (Files.exists(checkpoint)) {
         trainer.resume(checkpoint);
@@ -138,7 +140,7 @@ public final class Finetuning {
               config.seed());
       List<Prompt> heldOut =
           icons ? SilkIcons.heldOut().prompts().stream().map(Prompt::new).toList() : List.of();
-      return go(new Work(model, trainer, evaluation, prompts.all(), heldOut));
+      return go(new Work(model, trainer, watch, evaluation, prompts.all(), heldOut));
     } finally {
       if (reward instanceof ProcessReward program) {
         program.close();
@@ -200,6 +202,7 @@ public final class Finetuning {
         progress.advanceTo(epoch);
         Map<String, Double> values = new LinkedHashMap<>(report.metrics());
         values.remove("epoch");
+        values.putAll(work.watch.take());
         boolean last = epoch == config.epochs();
         if (last || epoch % config.evaluation().every() == 0) {
           int samples = last ? config.evaluation().samples() : config.evaluation().everySamples();
@@ -282,7 +285,7 @@ public final class Finetuning {
     return switch (config.reward().name()) {
       case JPEG_COMPRESSIBILITY -> Math.round(-reward) + " bytes";
       case JPEG_INCOMPRESSIBILITY -> Math.round(reward) + " bytes";
-      case COMMAND -> String.format(Locale.ROOT, "%.4g", reward);
+      case COLOURFULNESS, RECOGNISED, COMMAND -> String.format(Locale.ROOT, "%.4g", reward);
     };
   }
 

@@ -4,6 +4,10 @@ package reverie.app.recipe;
 import java.util.Arrays;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Retrieval;
+import reverie.app.data.SilkIcons;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.Colourfulness;
 import reverie.rl.reward.JpegReward;
 import reverie.rl.reward.ProcessReward;
 import reverie.rl.reward.Reward;
@@ -33,6 +37,8 @@ public final class Rewards {
               "jpeg_incompressibility",
               batch ->
                   Arrays.stream(JpegReward.payloads(batch.images())).asDoubleStream().toArray());
+      case COLOURFULNESS -> new Colourfulness();
+      case RECOGNISED -> recognised();
       case COMMAND -> {
         if (reward.command().isEmpty()) {
           throw new ConfigurationException(
@@ -42,5 +48,18 @@ public final class Rewards {
         yield new ProcessReward("command", reward.command());
       }
     };
+  }
+
+  private static Reward recognised() {
+    Retrieval retrieval = new Retrieval(SilkIcons.all());
+    return Reward.named(
+        "recognised",
+        batch -> {
+          float[] pixels = batch.values().clone();
+          for (int i = 0; i < pixels.length; i++) {
+            pixels[i] = 2 * pixels[i] - 1;
+          }
+          return retrieval.firstWords(pixels, batch.prompts().stream().map(Prompt::text).toList());
+        });
   }
 }

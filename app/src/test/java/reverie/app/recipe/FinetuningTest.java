@@ -175,6 +175,24 @@ class FinetuningTest {
   }
 
   @Test
+  void watchesWhatIsNotOptimised() throws IOException {
+    Path run = folder.resolve("watched");
+    finetune(run, false, () -> false, "watch=[colourfulness, jpeg_incompressibility]");
+    List<Metrics.Line> lines = Metrics.read(run);
+    for (Metrics.Line line : lines.subList(1, 3)) {
+      // The same pictures, the same bytes.
+      assertEquals(
+          -line.values().get("reward_mean"),
+          line.values().get("watched/jpeg_incompressibility_mean"),
+          1e-9);
+      assertTrue(line.values().get("watched/colourfulness_mean") > 0);
+    }
+    assertTrue(
+        Files.readString(run.resolve("report.html")).contains("<h2>What was not optimised</h2>"));
+    assertMessage("is what is optimised", "watch=[jpeg_compressibility]");
+  }
+
+  @Test
   void whatCannotWorkIsSaidAtOnce() throws IOException {
     assertMessage("eta", "sampling.eta=0");
     assertMessage("prompts.txt does not exist", "prompts.source=" + folder.resolve("prompts.txt"));

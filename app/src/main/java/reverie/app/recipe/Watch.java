@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.recipe;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.apache.commons.math3.stat.StatUtils;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.report.RunReport;
+import reverie.rl.TrainerListener;
+import reverie.rl.reward.ProcessReward;
+import reverie.rl.reward.Reward;
+import reverie.rl.reward.RewardBatch;
+import reverie.rl.reward.RewardRunner;
+
+/** Scores the pictures of every epoch by rewards that are not optimised. */
+final class Watch implements TrainerListener, AutoCloseable {
+  private final List<Watched> all;
+
+  private record Watched(String name, Reward reward, RewardRunner runner, List<Double> scores) {}
+
+  private Watch(List<Watched> all) {
+    this.all = all;
+  }
+
+  /** The rewards that a configuration wants watched. */
+  static Watch of(FinetuneConfig config) {
+    List<Watched> all = new ArrayList<>();
+    for (FinetuneConfig.RewardName name : config.watch()) {
+      String shown = name.name().toLowerCase(Locale.ROOT);
+      if (name == config.reward().name()) {
+        throw new ConfigurationException(
+            "watch: %s is what is optimised, and is told anyway".formatted(shown),
+            "watch others, colourfulness for instance");
+      }
+      FinetuneConfig.Reward settings =
+          new FinetuneConfig.Reward(
+              name, config.reward().command(), config.reward().timeoutSeconds());
+      Reward reward = Rewards.of(settings);
+      Duration timeout = Duration.ofMillis(Math.round(1000 * settings.timeoutSeconds()));
+      all.add(new Watched(shown, reward, new RewardRunner(reward, timeout), new ArrayList<>()));
+    }
+    return new Watch(all);
+  }
+
+  @Override
+  public void scored(int epoch, RewardBatch batch, double[] rewards) {
+    for (Watched watched : all) {
+      for (double score : watched.runner.submit(batch).await()) {
+        watched.scores.add(score);
+      }
+    }
+  }
+
+  /** Mean and deviation of each since this was asked last. */
+  Map<String, Double> take() {
+    Map<String, Double> values = new LinkedHashMap<>();
+    for (Watched watched : all) {
+      if (!watched.scores.isEmpty()) {
+        double[] scores = watched.scores.stream().mapToDouble(Double::doubleValue).toArray();
+        String name = RunReport.WATCHED + watched.name;
+        values.put(name + "_mean", StatUtils.mean(scores));
+        values.put(name + "_std", Math.sqrt(StatUtils.populationVariance(scores)));
+        watched.scores.clear();
+      }
+    }
+    return values;
+  }
+
+  @Override
+  public void close() {
+    for (Watched watched : all) {
+      watched.runner.close();
+      if (watched.reward instanceof ProcessReward program) {
+        program.close();
+      }
+    }
+  }
+}
