@@ -74,7 +74,12 @@ public record VarianceComponents(Estimate within, Estimate between, Estimate sha
         n);
   }
 
-  private static double within(List<double[]> rewards) {
+  /**
+   * The mean of the variances of each prompt's rewards.
+   *
+   * @param rewards of two or more pictures of each prompt
+   */
+  public static double within(List<double[]> rewards) {
     return rewards.stream().mapToDouble(StatUtils::variance).average().orElseThrow();
   }
 

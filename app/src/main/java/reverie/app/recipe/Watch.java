@@ -10,6 +10,7 @@ import java.util.Map;
 import org.apache.commons.math3.stat.StatUtils;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.VarianceComponents;
 import reverie.app.report.RunReport;
 import reverie.rl.TrainerListener;
 import reverie.rl.reward.ProcessReward;
@@ -17,9 +18,16 @@ import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
 
-/** Scores the pictures of every epoch by rewards that are not optimised. */
-final class Watch implements TrainerListener, AutoCloseable {
+/**
+ * Scores the pictures of every epoch by rewards that are not optimised, and tells how far chance
+ * alone moves the one that is.
+ */
+public final class Watch implements TrainerListener, AutoCloseable {
+  /** Deviation of the reward within a prompt, in metrics. */
+  public static final String WITHIN = "reward_std_within_prompts";
+
   private final List<Watched> all;
+  private final Map<String, List<Double>> byPrompt = new LinkedHashMap<>();
 
   private record Watched(String name, Reward reward, RewardRunner runner, List<Double> scores) {}
 
@@ -49,6 +57,11 @@ final class Watch implements TrainerListener, AutoCloseable {
 
   @Override
   public void scored(int epoch, RewardBatch batch, double[] rewards) {
+    for (int i = 0; i < rewards.length; i++) {
+      byPrompt
+          .computeIfAbsent(batch.prompts().get(i).text(), _ -> new ArrayList<>())
+          .add(rewards[i]);
+    }
     for (Watched watched : all) {
       for (double score : watched.runner.submit(batch).await()) {
         watched.scores.add(score);
@@ -56,9 +69,18 @@ final class Watch implements TrainerListener, AutoCloseable {
     }
   }
 
-  /** Mean and deviation of each since this was asked last. */
+  /** Mean and deviation of each, and the deviation within prompts, since this was asked last. */
   Map<String, Double> take() {
     Map<String, Double> values = new LinkedHashMap<>();
+    List<double[]> groups =
+        byPrompt.values().stream()
+            .filter(scores -> scores.size() > 1)
+            .map(scores -> scores.stream().mapToDouble(Double::doubleValue).toArray())
+            .toList();
+    if (!groups.isEmpty()) {
+      values.put(WITHIN, Math.sqrt(VarianceComponents.within(groups)));
+    }
+    byPrompt.clear();
     for (Watched watched : all) {
       if (!watched.scores.isEmpty()) {
         double[] scores = watched.scores.stream().mapToDouble(Double::doubleValue).toArray();

@@ -81,11 +81,13 @@ public record Judgement(Expectation expectation, Estimate difference, double p, 
           case AT_LEAST -> d.low() >= -margin;
           case LESS -> d.high() < 0;
         };
+    // Not the least difference, for any seed.
+    boolean nothing = d.low() == 0 && d.high() == 0;
     boolean refuted =
         switch (expectation.is()) {
-          case GREATER -> d.high() < 0;
+          case GREATER -> d.high() < 0 || nothing;
           case AT_LEAST -> d.high() < -margin;
-          case LESS -> d.low() > 0;
+          case LESS -> d.low() > 0 || nothing;
         };
     return held ? Verdict.HELD : refuted ? Verdict.NOT_HELD : Verdict.UNDECIDED;
   }

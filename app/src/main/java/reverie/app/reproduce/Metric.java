@@ -12,7 +12,12 @@ public enum Metric {
   /** The same, after minus before. */
   RECOGNISED_CHANGE("change of the share recognised"),
   /** KL divergence to the base model per step and element, at the last epoch. */
-  KL_TO_BASE("KL to the base");
+  KL_TO_BASE("KL to the base"),
+  /**
+   * Standard deviation of the reward over x_T and the noise of the steps, for pictures of one
+   * prompt of the last rollout; that of the base model where samples were collected offline.
+   */
+  DEVIATION("deviation within a prompt");
 
   private final String label;
 

@@ -4,7 +4,9 @@ package reverie.app.reproduce;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import reverie.app.recipe.Watch;
 import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Summary;
 import reverie.app.run.Metrics;
@@ -15,10 +17,15 @@ import reverie.app.run.Metrics;
  * @param summary before and after
  * @param points the frontier on the way
  * @param klToBase at the last epoch; NaN where it was not measured
+ * @param deviation of the reward within a prompt in the last rollout; NaN without repeated prompts
  * @param queriesPerEpoch images scored in an epoch
  */
 public record Outcome(
-    Summary summary, List<EvaluationPoint> points, double klToBase, double queriesPerEpoch) {
+    Summary summary,
+    List<EvaluationPoint> points,
+    double klToBase,
+    double deviation,
+    double queriesPerEpoch) {
 
   /** Reads a run folder; empty if the run has not come to its end. */
   public static Optional<Outcome> read(Path folder) {
@@ -31,6 +38,11 @@ public record Outcome(
               summary,
               lines.stream().map(EvaluationPoint::of).flatMap(Optional::stream).toList(),
               last.getOrDefault("kl_to_base", Double.NaN),
+              lines.reversed().stream()
+                  .map(line -> line.values().get(Watch.WITHIN))
+                  .filter(Objects::nonNull)
+                  .findFirst()
+                  .orElse(Double.NaN),
               summary.rewardQueries() / epochs);
         });
   }
@@ -43,6 +55,7 @@ public record Outcome(
       case RECOGNISED -> summary.retrievalAfter().mean();
       case RECOGNISED_CHANGE -> summary.retrievalAfter().mean() - summary.retrievalBefore().mean();
       case KL_TO_BASE -> klToBase;
+      case DEVIATION -> deviation;
     };
   }
 }

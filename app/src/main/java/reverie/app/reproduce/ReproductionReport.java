@@ -128,6 +128,7 @@ public final class ReproductionReport {
             "held out",
             "recognised",
             "KL to the base",
+            "deviation within a prompt",
             "reward queries",
             "minutes a run"),
         claim.arms().stream().map(this::row).toList());
@@ -170,7 +171,12 @@ public final class ReproductionReport {
     List<String> row = new ArrayList<>();
     row.add(study.arms().get(arm).label());
     for (Metric metric :
-        List.of(Metric.REWARD_GAIN, Metric.HELDOUT_GAIN, Metric.RECOGNISED, Metric.KL_TO_BASE)) {
+        List.of(
+            Metric.REWARD_GAIN,
+            Metric.HELDOUT_GAIN,
+            Metric.RECOGNISED,
+            Metric.KL_TO_BASE,
+            Metric.DEVIATION)) {
       row.add(interval(over(arm, outcome -> outcome.value(metric))));
     }
     row.add(figure(over(arm, outcome -> outcome.summary().rewardQueries()).mean(), 5));

@@ -186,6 +186,7 @@ class FinetuningTest {
           line.values().get("watched/jpeg_incompressibility_mean"),
           1e-9);
       assertTrue(line.values().get("watched/colourfulness_mean") > 0);
+      assertTrue(line.values().get(Watch.WITHIN) <= 2 * line.values().get("reward_std") + 1e-9);
     }
     assertTrue(
         Files.readString(run.resolve("report.html")).contains("<h2>What was not optimised</h2>"));

@@ -148,6 +148,15 @@ class ReproductionTest {
     assertEquals(Judgement.Verdict.HELD, reproduction.judge("level").getFirst().verdict());
     assertEquals(Judgement.Verdict.NOT_HELD, reproduction.judge("worse").getFirst().verdict());
 
+    // No difference for any seed is an answer too.
+    Judgement none =
+        Judgement.of(
+            reproduction.judge("better").getFirst().expectation(),
+            new double[] {3, 4, 5},
+            new double[] {3, 4, 5});
+    assertEquals(Judgement.Verdict.NOT_HELD, none.verdict());
+    assertEquals(1, none.p());
+
     Path page = ReproductionReport.write(reproduction, folder.resolve("report"));
     String html = Files.readString(page);
     assertTrue(html.contains("<svg class=\"plot\""), html);
