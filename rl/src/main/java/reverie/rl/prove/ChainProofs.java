@@ -43,7 +43,7 @@ public final class ChainProofs {
           });
 
   /** So many that chance moves no bias by more than the tolerance. */
-  private static final int EPOCHS = 200;
+  private static final int EPOCHS = 250;
 
   private ChainProofs() {}
 
@@ -78,7 +78,7 @@ public final class ChainProofs {
           it.learningRate = 4e-3;
           it.offline = offline;
         }),
-        60,
+        50,
         chain().optimum(1, BETA),
         5e-5);
   }
@@ -98,7 +98,7 @@ public final class ChainProofs {
           case CHAIN -> chain().optimum(1, BETA);
           case STEP -> perStep(chain());
         },
-        0.03);
+        0.04);
   }
 
   static Proof plackettLuce() {
@@ -109,7 +109,7 @@ public final class ChainProofs {
         choices(),
         EPOCHS,
         chain().optimum(1, BETA),
-        0.03);
+        0.04);
   }
 
   /**
@@ -165,7 +165,7 @@ public final class ChainProofs {
       it.promptsPerEpoch = 4;
       it.samplesPerPrompt = 32;
       it.learningRate = 4e-3;
-      it.emaDecay = 0.98;
+      it.emaDecay = 0.985;
     });
   }
 
