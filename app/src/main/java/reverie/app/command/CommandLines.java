@@ -83,6 +83,7 @@ public final class CommandLines implements Runnable {
             new ReproduceCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
+            new ProveCommand(session),
             new DoctorCommand(session),
             new BenchCommand(session))) {
       line.addSubcommand(command);

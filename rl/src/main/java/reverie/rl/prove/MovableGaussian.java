@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.prove;
+
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
+import reverie.autograd.nn.Initialiser;
+import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.NoiseSchedule;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.rl.Policy;
+import reverie.rl.PromptEncoder;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.tensor.Tensor;
+
+/**
+ * The exact denoiser of N(1, 0.5²) with one number θ that can be trained: {@code ε̂ - θ f(t)}, for
+ * objectives that look at any timestep. The reference is θ = 0.
+ */
+final class MovableGaussian implements AutoCloseable {
+  private static final double MEAN = 1;
+  private static final double DEVIATION = 0.5;
+
+  private final Parameters parameters;
+  private final Parameter theta;
+  private final Policy policy;
+
+  /** With f the sensitivity k(t), θ is by how much the mean of the data is moved. */
+  static MovableGaussian mean(Device device) {
+    NoiseSchedule schedule = SchedulerConfig.stableDiffusion().schedule();
+    return new MovableGaussian(device, t -> sensitivity(schedule, t));
+  }
+
+  /** With f = 1 / k(t), what θ changes of an image's denoising loss is the same at all t. */
+  static MovableGaussian evenly(Device device) {
+    NoiseSchedule schedule = SchedulerConfig.stableDiffusion().schedule();
+    return new MovableGaussian(device, t -> 1 / sensitivity(schedule, t));
+  }
+
+  private MovableGaussian(Device device, IntToDoubleFunction factor) {
+    parameters = Parameters.random(device, Rng.of(0));
+    theta = parameters.create("theta", Layout.SAME, Initialiser.zeros(), 1);
+    ReversePolicy process =
+        ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), GaussianPolicy.STEPS, 1);
+    GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), MEAN, DEVIATION);
+    policy =
+        new Policy(
+            process,
+            Prediction.EPSILON,
+            (x, timesteps, context) -> {
+              double[] factors =
+                  Arrays.stream(timesteps.toDoubles())
+                      .map(t -> factor.applyAsDouble((int) t))
+                      .toArray();
+              Tensor moved = device.tensor(factors, factors.length, 1, 1, 1).mul(theta.value());
+              return base.predict(x, timesteps, context).sub(moved);
+            },
+            base,
+            parameters,
+            PromptEncoder.NONE,
+            1,
+            1,
+            1);
+  }
+
+  /** k(t): by how much ε̂ of a noised image falls where the image rises by 1. */
+  private static double sensitivity(NoiseSchedule schedule, int t) {
+    double kept = schedule.alphaBar(t);
+    double noise = schedule.noiseVariance(t);
+    return Math.sqrt(kept * noise) / (kept * DEVIATION * DEVIATION + noise);
+  }
+
+  Policy policy() {
+    return policy;
+  }
+
+  Parameter theta() {
+    return theta;
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}
