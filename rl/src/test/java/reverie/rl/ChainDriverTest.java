@@ -24,6 +24,8 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.rl.objective.ChainObjective;
+import reverie.rl.objective.PlackettLuce;
+import reverie.rl.objective.Ppod;
 import reverie.rl.objective.Prdp;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.RewardRunner;
@@ -56,7 +58,11 @@ class ChainDriverTest {
     return List.of(
         new Prdp(1e-2, 1e-2, Prdp.Time.MEAN),
         new Prdp(1e-1, 1e-3, Prdp.Time.SUM),
-        new Prdp(1, Double.POSITIVE_INFINITY, Prdp.Time.MEAN));
+        new Prdp(1, Double.POSITIVE_INFINITY, Prdp.Time.MEAN),
+        new Ppod(Ppod.Link.SIGMOID, Ppod.Span.STEP, 2, 1e-2),
+        new Ppod(Ppod.Link.HINGE, Ppod.Span.CHAIN, 2, 1e-1),
+        new Ppod(Ppod.Link.IPO, Ppod.Span.CHAIN, 2, 1e-1),
+        new PlackettLuce(2));
   }
 
   @ParameterizedTest
@@ -80,6 +86,32 @@ class ChainDriverTest {
             }
           }
         });
+  }
+
+  @Test
+  void atTheReferenceNothingIsPreferred() {
+    Map<ChainObjective, Double> losses =
+        Map.of(
+            new Ppod(Ppod.Link.SIGMOID, Ppod.Span.STEP, 2, 1e-2), Math.log(2),
+            new Ppod(Ppod.Link.SIGMOID, Ppod.Span.CHAIN, 2, 1e-2), Math.log(2),
+            new Ppod(Ppod.Link.HINGE, Ppod.Span.CHAIN, 2, 1e-2), 1.0,
+            new Ppod(Ppod.Link.IPO, Ppod.Span.CHAIN, 2, 1e-2), 1.0 / 16,
+            new PlackettLuce(2), Math.log(6));
+    withRollout(
+        policy,
+        rollout ->
+            losses.forEach((objective, loss) -> {
+              var diagnostics = new Diagnostics();
+              try (var run = new Run(policy, objective, settings(6, 1), rollout, diagnostics)) {
+                run.gradient();
+              }
+              diagnostics.updated(0);
+              assertEquals(loss, diagnostics.loss(), 1e-13, objective::toString);
+              assertEquals(0, diagnostics.divergence());
+              assertEquals(0, diagnostics.clipFraction());
+              assertEquals(1, diagnostics.largestRatio());
+              assertEquals(0.5, diagnostics.report(0, 1, 6).metrics().get("implicit_accuracy"));
+            }));
   }
 
   @Test
