@@ -132,7 +132,7 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
   }
 
   private void draw(StringBuilder svg, Series line, int index, Axis x, Axis y) {
-    svg.append("<g class=\"s").append(index % 6).append("\">");
+    svg.append("<g class=\"s").append(index % 8).append("\">");
     List<Point> band = line.points().stream().filter(Point::hasInterval).toList();
     if (line.path()) {
       for (Point p : band) {
@@ -221,7 +221,7 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
   }
 
   private void legend(StringBuilder svg, int index, double x, double y) {
-    svg.append("<g class=\"s").append(index % 6).append("\">");
+    svg.append("<g class=\"s").append(index % 8).append("\">");
     text(svg, x + 11, y, "label", series.get(index).label());
     svg.append(
         "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
 import reverie.app.report.Summary;
 import reverie.app.run.AtomicFile;
@@ -202,12 +203,17 @@ public final class Reproduction {
   }
 
   private List<String> settings(String arm, List<String> more, long seed) {
-    List<String> settings = new ArrayList<>(study.common());
-    settings.addAll(study.arms().get(arm).settings());
-    settings.addAll(more);
-    settings.addAll(overrides);
-    settings.add("seed=" + seed);
-    return settings;
+    // The last value of a setting counts, and the others need not be told.
+    Map<String, String> settings = new LinkedHashMap<>();
+    Stream.of(
+            study.common(),
+            study.arms().get(arm).settings(),
+            more,
+            overrides,
+            List.of("seed=" + seed))
+        .flatMap(List::stream)
+        .forEach(setting -> settings.put(setting.split("=", 2)[0], setting));
+    return new ArrayList<>(settings.values());
   }
 
   /** All runs in the order in which they should be done. */

@@ -179,7 +179,8 @@ public final class ReproductionReport {
             Metric.DEVIATION)) {
       row.add(interval(over(arm, outcome -> outcome.value(metric))));
     }
-    row.add(figure(over(arm, outcome -> outcome.summary().rewardQueries()).mean(), 5));
+    double queries = over(arm, outcome -> outcome.summary().rewardQueries()).mean();
+    row.add(Double.isNaN(queries) ? "–" : String.format(Locale.ROOT, "%,.0f", queries));
     row.add(figure(over(arm, outcome -> outcome.summary().seconds() / 60).mean(), 2));
     return row;
   }
@@ -273,7 +274,9 @@ public final class ReproductionReport {
                     setting,
                     value.apply(Metric.REWARD_GAIN),
                     value.apply(Metric.RECOGNISED),
-                    chosen.filter(setting::equals).isPresent() ? "chosen" : ""));
+                    chosen.filter(setting::equals).isEmpty()
+                        ? ""
+                        : i == 0 || i == jobs.size() - 1 ? "chosen, at the edge" : "chosen"));
           }
         });
     if (!rows.isEmpty()) {
