@@ -41,7 +41,7 @@ public final class Bench implements Benchmarks {
                     request.only(), request.rounds(), machine.threads(), machine.cpu(), out)
                 .run()
             : null;
-    List<Profiled> profiles = own ? profiles(request.only(), roofline, out) : null;
+    List<Profiled> profiles = own ? profiles(request.only(), out) : null;
     List<OperationRow> operations = own ? operations(request.only(), roofline, out) : null;
     List<ScalingRow> scaling = request.scaling() ? scaling(out) : null;
     Results results =
@@ -68,10 +68,10 @@ public final class Bench implements Benchmarks {
     }
   }
 
-  private static List<Profiled> profiles(String only, Roofline roofline, PrintWriter out) {
+  private static List<Profiled> profiles(String only, PrintWriter out) {
     return Steps.profiles(
         only,
-        roofline,
+        Roofline.measure(1),
         p -> {
           out.println(String.format("%n%s: %.1f ms", p.name(), p.millis()));
           out.println(Tables.profile(p));

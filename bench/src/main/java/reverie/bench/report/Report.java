@@ -63,9 +63,11 @@ public final class Report {
 
           ## Where the time goes
 
-          Each step of this engine by operation. The limit of an operation is the longer of the
-          times that its arithmetic and its bytes need at the machine's best; a convolution by
-          Winograd's algorithm needs less arithmetic than its definition, by which it is counted.
+          Each step of this engine by operation, in milliseconds of one thread: every thread works
+          on slices of the batch of its own. The time in the heading is that of the step on one thread.
+          The limit of an operation is the longer of the times that its arithmetic and its bytes need
+          at one thread's best; a convolution by Winograd's algorithm needs less arithmetic than its
+          definition, by which it is counted. [What limits the whole](limits.md).
           """);
       for (Profiled profiled : results.profiles()) {
         page.append(Tables.text("%n### %s, %.1f ms%n%n", profiled.name(), profiled.millis()));
