@@ -33,7 +33,7 @@ public final class SamplingStep implements AutoCloseable {
     decision =
         new Sliced(
             device,
-            2,
+            List.of(),
             in -> {
               ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
               Tensor next = policy.sample(step, in[3]);
@@ -42,7 +42,7 @@ public final class SamplingStep implements AutoCloseable {
     determined =
         new Sliced(
             device,
-            1,
+            List.of(),
             in -> {
               ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
               return new Tensor[] {policy.stored(step.mean())};

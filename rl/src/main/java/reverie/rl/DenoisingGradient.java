@@ -19,7 +19,6 @@ final class DenoisingGradient implements AutoCloseable {
         new BackwardPass(
             policy.device(),
             gradients,
-            0,
             in -> {
               var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
               return new Tensor[] {question.perSample(policy.denoiser(), in[4]).sum()};

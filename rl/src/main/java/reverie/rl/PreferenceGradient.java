@@ -20,7 +20,6 @@ final class PreferenceGradient implements AutoCloseable {
         new BackwardPass(
             policy.device(),
             gradients,
-            2,
             in -> {
               var won = new DenoisingLoss.Question(in[0], in[2], in[3], null);
               var lost = new DenoisingLoss.Question(in[1], in[2], in[4], null);

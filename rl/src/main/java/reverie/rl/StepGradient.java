@@ -49,7 +49,6 @@ final class StepGradient implements AutoCloseable {
         new BackwardPass(
             policy.device(),
             gradients,
-            klWeight > 0 ? 2 : 1,
             in -> {
               Decisions decisions =
                   new Decisions(in[0], in[1], ChainPosition.of(in[2]), in[3], in[4], in[5]);

@@ -70,12 +70,11 @@ final class ValueBaseline implements AutoCloseable {
     bias = own.create("bias", Layout.SAME, Initialiser.zeros(), 1);
     gradients = new GradientAccumulator(parameters.all());
     optimiser = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
-    forward = new Sliced(device, 1, x -> new Tensor[] {value(x[0], x[1], x[2])});
+    forward = new Sliced(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});
     backward =
         new BackwardPass(
             device,
             gradients,
-            0,
             x -> new Tensor[] {value(x[0], x[1], x[2]).sub(x[3]).square().sum().mul(x[4])});
   }
 

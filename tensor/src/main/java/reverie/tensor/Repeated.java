@@ -91,7 +91,8 @@ public final class Repeated implements AutoCloseable {
         : t.device().zeros(dims);
   }
 
-  private boolean fits(Tensor... inputs) {
+  /** Whether inputs are like those for which the function was captured. */
+  boolean fits(Tensor... inputs) {
     return inputs.length == own.length
         && IntStream.range(0, own.length)
             .allMatch(i ->

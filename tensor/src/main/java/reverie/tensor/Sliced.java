@@ -20,10 +20,12 @@ import reverie.tensor.spi.Backend;
  * {@linkplain Repeated captured} once.
  *
  * <pre>{@code
- * try (Sliced pass = new Sliced(device, 1, in -> new Tensor[] {model(in[0]), model(in[0]).sum()})) {
- *   List<Tensor> out = pass.run(x); // x: [n, ...]
- *   Tensor y = out.get(0);          // [n, ...]
- *   Tensor total = out.get(1);      // the sum over all slices
+ * Tensor total = device.scalar(0);
+ * try (Sliced square = new Sliced(device, List.of(total), in -> {
+ *   Tensor y = in[0].square();
+ *   return new Tensor[] {y.sum(), y};
+ * })) {
+ *   Tensor y = square.run(x).getFirst(); // like x: [n, ...]; total has grown by the sum of y
  * }
  * }</pre>
  *
@@ -45,10 +47,10 @@ public final class Sliced implements AutoCloseable {
   private static final long NAP_NANOS = 20_000;
 
   private final Device device;
-  private final int joined;
+  private final List<Tensor> totals;
   private final Repeated.Body body;
-  private final Map<Integer, Deque<Repeated>> idle = new HashMap<>();
-  private final List<Repeated> all = new ArrayList<>();
+  private final Map<Integer, Deque<Lane>> idle = new HashMap<>();
+  private final List<Lane> all = new ArrayList<>();
   private Scope scope = Scope.detached("results of slices");
   private List<Tensor> results = List.of();
   private String obstacle;
@@ -56,12 +58,12 @@ public final class Sliced implements AutoCloseable {
   /**
    * Captures nothing yet.
    *
-   * @param joined how many of the function's outputs have the samples as their first axis, and are
-   *     laid one after another; those that follow are summed
+   * @param totals to each of them one output of the function is added, the first ones; those that
+   *     follow have the samples as their first axis
    */
-  public Sliced(Device device, int joined, Repeated.Body body) {
+  public Sliced(Device device, List<Tensor> totals, Repeated.Body body) {
     this.device = device;
-    this.joined = joined;
+    this.totals = List.copyOf(totals);
     this.body = body;
   }
 
@@ -69,27 +71,49 @@ public final class Sliced implements AutoCloseable {
    * Calls the function.
    *
    * @param inputs the first not null; of the others any may be
-   * @return its outputs for the whole batch: to be read before the next call and before the open
-   *     scope is closed
+   * @return its outputs with samples, for the whole batch: to be read before the next call and
+   *     before the open scope is closed
    */
   public List<Tensor> run(Tensor... inputs) {
     int n = inputs[0].dim(0);
     if (Interpreter.current() != Direct.INSTANCE || obstacle != null || n == 0) {
-      return List.of(body.apply(inputs));
+      return whole(inputs);
     }
     Cut cut = new Cut(inputs, n, slices(n));
-    Repeated first = take(cut.rows(0));
+    Lane first = take(cut.rows(0));
+    boolean fits;
     try (Scope _ = Scope.open("first slice")) {
-      first.capture(cut.inputs(0));
+      Tensor[] slice = cut.inputs(0);
+      first.capture(slice);
+      fits = first.pass.fits(slice);
     }
     give(cut.rows(0), first);
-    if (first.captured().isEmpty()) {
-      obstacle = first.obstacle().orElseThrow();
-      return List.of(body.apply(inputs));
+    if (first.pass.captured().isEmpty()) {
+      obstacle = first.pass.obstacle().orElseThrow();
     }
-    makeRoom(n, first.captured().get().outputs());
+    if (obstacle != null || !fits) {
+      return whole(inputs);
+    }
+    makeRoom(n, samples(first.pass.captured().get().outputs()));
     new Run(cut, device.backend()).all();
     return results;
+  }
+
+  private List<Tensor> whole(Tensor... inputs) {
+    List<Tensor> outputs = List.of(body.apply(inputs));
+    add(outputs);
+    return samples(outputs);
+  }
+
+  private void add(List<Tensor> outputs) {
+    for (int i = 0; i < totals.size(); i++) {
+      Tensor total = totals.get(i);
+      Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {total}, total, outputs.get(i));
+    }
+  }
+
+  private List<Tensor> samples(List<Tensor> outputs) {
+    return outputs.subList(totals.size(), outputs.size());
   }
 
   /** Into how many slices a batch of n samples is cut. */
@@ -149,28 +173,32 @@ public final class Sliced implements AutoCloseable {
 
     /** Throws nothing, for others may be waiting for this one's turn to end. */
     private void slice(int index) {
-      Repeated pass = take(cut.rows(index));
+      Lane lane = take(cut.rows(index));
       try (Scope _ = Scope.open("slice")) {
-        List<Tensor> outputs = failure == null ? compute(pass, cut.inputs(index)) : List.of();
+        List<Tensor> outputs = failure == null ? compute(lane, cut.inputs(index)) : List.of();
+        for (int i = totals.size(); i < outputs.size(); i++) {
+          Tensor result = results.get(i - totals.size());
+          result.slice(0, cut.from(index), cut.from(index + 1)).assign(outputs.get(i));
+        }
         await(index);
         if (failure == null) {
-          collect(index, outputs);
+          lane.addition.run();
         }
       } catch (Throwable t) {
         failure = t;
         await(index);
       } finally {
         turn.set(index + 1);
-        give(cut.rows(index), pass);
+        give(cut.rows(index), lane);
       }
     }
 
-    private List<Tensor> compute(Repeated pass, Tensor... inputs) {
+    private List<Tensor> compute(Lane lane, Tensor... inputs) {
       synchronized (Sliced.this) {
         // The function need not be ready for several threads.
-        pass.capture(inputs);
+        lane.capture(inputs);
       }
-      return pass.run(inputs);
+      return lane.pass.run(inputs);
     }
 
     private void await(int index) {
@@ -182,57 +210,70 @@ public final class Sliced implements AutoCloseable {
         }
       }
     }
+  }
 
-    private void collect(int index, List<Tensor> outputs) {
-      for (int i = 0; i < outputs.size(); i++) {
-        Tensor result = results.get(i);
-        if (i < joined) {
-          result.slice(0, cut.from(index), cut.from(index + 1)).assign(outputs.get(i));
-        } else if (index == 0) {
-          result.assign(outputs.get(i));
-        } else {
-          Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {result}, result, outputs.get(i));
-        }
+  /** What one thread needs for slices of one size. */
+  private final class Lane {
+    private final Repeated pass = new Repeated(device, body);
+    private Captured addition;
+
+    void capture(Tensor... inputs) {
+      pass.capture(inputs);
+      if (addition == null && pass.captured().isPresent()) {
+        List<Tensor> outputs = pass.captured().get().outputs();
+        addition =
+            Captured.of(
+                device,
+                () -> {
+                  Sliced.this.add(outputs);
+                  return new Tensor[0];
+                });
       }
+    }
+
+    void close() {
+      if (addition != null) {
+        addition.close();
+      }
+      pass.close();
     }
   }
 
-  private synchronized Repeated take(int rows) {
-    Repeated spare = idle.computeIfAbsent(rows, _ -> new ArrayDeque<>()).poll();
+  private synchronized Lane take(int rows) {
+    Lane spare = idle.computeIfAbsent(rows, _ -> new ArrayDeque<>()).poll();
     if (spare == null) {
-      spare = new Repeated(device, body);
+      spare = new Lane();
       all.add(spare);
     }
     return spare;
   }
 
-  private synchronized void give(int rows, Repeated pass) {
-    idle.get(rows).push(pass);
+  private synchronized void give(int rows, Lane lane) {
+    idle.get(rows).push(lane);
   }
 
   private void makeRoom(int n, List<Tensor> outputs) {
-    boolean fits =
-        results.size() == outputs.size() && (joined == 0 || results.getFirst().dim(0) == n);
-    if (fits) {
+    List<Shape> shapes = outputs.stream().map(output -> joined(output.shape(), n)).toList();
+    if (results.stream().map(Tensor::shape).toList().equals(shapes)) {
       return;
     }
     scope.close();
     scope = Scope.detached("results of slices");
     results = new ArrayList<>();
     try (Scope _ = Scope.open("results")) {
-      for (int i = 0; i < outputs.size(); i++) {
-        int[] dims = outputs.get(i).shape().dims();
-        if (i < joined) {
-          dims[0] = n;
-        }
-        results.add(scope.adopt(device.zeros(dims)));
-      }
+      shapes.forEach(shape -> results.add(scope.adopt(device.zeros(shape.dims()))));
     }
+  }
+
+  private static Shape joined(Shape slice, int n) {
+    int[] dims = slice.dims();
+    dims[0] = n;
+    return Shape.of(dims);
   }
 
   /** A captured slice, if there is one. */
   public Optional<Captured> captured() {
-    return all.stream().flatMap(pass -> pass.captured().stream()).findFirst();
+    return all.stream().flatMap(lane -> lane.pass.captured().stream()).findFirst();
   }
 
   /** Why the function cannot be captured; empty if it can, or was not called yet. */
@@ -243,7 +284,7 @@ public final class Sliced implements AutoCloseable {
   /** Frees all memory. */
   @Override
   public void close() {
-    all.forEach(Repeated::close);
+    all.forEach(Lane::close);
     scope.close();
   }
 }

@@ -19,36 +19,46 @@ import reverie.tensor.laws.LeakCheck;
 class SlicedTest {
   private final Device device = Device.cpu();
 
-  /** Each sample times a factor, and the sum of all. */
+  /** The sum of all numbers times a factor, and each of them. */
   private static Tensor[] scaled(Tensor... in) {
     Tensor y = in[0].mul(in[1]);
-    return new Tensor[] {in[2] == null ? y : y.add(in[2]), y.sum()};
+    return new Tensor[] {y.sum(), in[2] == null ? y : y.add(in[2])};
   }
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 5, 8, 16, 17, 64, 100})
   void slicesMakeUpTheBatch(int n) {
-    try (Scope _ = Scope.open("test");
-        Sliced sliced = new Sliced(device, 1, SlicedTest::scaled)) {
+    try (Scope _ = Scope.open("test")) {
+      Tensor total = device.scalar(0);
       Tensor x = Rng.of(1).normal(device, n, 3, 2);
       Tensor more = Rng.of(2).normal(device, n, 3, 2);
-      for (double factor : new double[] {2, -1}) {
-        Tensor number = device.scalar(factor);
-        List<Tensor> out = sliced.run(x, number, more);
-        assertArrayEquals(x.mul(factor).add(more).toFloats(), out.getFirst().toFloats());
-        assertEquals(x.mul(factor).sum().item(), out.getLast().item(), 1e-4);
+      double expected = 0;
+      try (Sliced sliced = new Sliced(device, List.of(total), SlicedTest::scaled)) {
+        for (double factor : new double[] {2, -1}) {
+          Tensor y = sliced.run(x, device.scalar(factor), more).getFirst();
+          assertArrayEquals(x.mul(factor).add(more).toFloats(), y.toFloats());
+          expected += x.mul(factor).sum().item();
+          assertEquals(expected, total.item(), 1e-4);
+        }
       }
     }
   }
 
   @Test
   void batchesOfSeveralSizesTakeTurns() {
-    try (Scope _ = Scope.open("test");
-        Sliced sliced = new Sliced(device, 1, SlicedTest::scaled)) {
-      for (int n : new int[] {20, 7, 20, 0, 3}) {
-        List<Tensor> out = sliced.run(device.full(1, n, 2), device.scalar(3), null);
-        assertEquals(n, out.getFirst().dim(0));
-        assertEquals(6.0 * n, out.getLast().item());
+    try (Scope _ = Scope.open("test")) {
+      Tensor total = device.scalar(0);
+      try (Sliced sliced = new Sliced(device, List.of(total), SlicedTest::scaled)) {
+        for (int n : new int[] {20, 7, 20, 0, 3}) {
+          Tensor y = sliced.run(device.full(1, n, 2), device.scalar(3), null).getFirst();
+          assertEquals(n, y.dim(0));
+        }
+        assertEquals(6.0 * (20 + 7 + 20 + 3), total.item());
+        // Other samples than those of the first call.
+        float[] y = sliced.run(device.full(1, 20, 4), device.scalar(2), null).getFirst().toFloats();
+        assertEquals(80, y.length);
+        assertEquals(2, y[79]);
+        assertEquals(6.0 * 50 + 160, total.item());
       }
     }
   }
@@ -58,11 +68,14 @@ class SlicedTest {
     float[][] sums = new float[4][];
     for (int threads = 1; threads <= sums.length; threads++) {
       Device own = new Device(new CpuBackend(threads, KernelSet.chosen()));
-      try (Scope _ = Scope.open("test");
-          Sliced sliced =
-              new Sliced(own, 0, in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
-        sums[threads - 1] = sliced.run(Rng.of(1).normal(own, 50, 40)).getFirst().toFloats();
-        assertArrayEquals(sums[0], sums[threads - 1]);
+      try (Scope _ = Scope.open("test")) {
+        Tensor total = own.zeros(40, 40);
+        try (Sliced sliced =
+            new Sliced(own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
+          sliced.run(Rng.of(1).normal(own, 50, 40));
+          sums[threads - 1] = total.toFloats();
+          assertArrayEquals(sums[0], sums[threads - 1]);
+        }
       }
     }
   }
@@ -71,7 +84,7 @@ class SlicedTest {
   void aFunctionThatReadsValuesStillWorksAndSaysWhy() {
     try (Scope _ = Scope.open("test");
         Sliced reading =
-            new Sliced(device, 1, in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
+            new Sliced(device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertTrue(reading.obstacle().orElseThrow().contains("were read"));
@@ -84,7 +97,7 @@ class SlicedTest {
         Sliced wrong =
             new Sliced(
                 device,
-                1,
+                List.of(),
                 in -> {
                   if (in[0].dim(0) == 8) {
                     throw new ReverieException("test: the slice of eight");
@@ -102,7 +115,7 @@ class SlicedTest {
   @Test
   void otherInterpretersSeeTheOperations() {
     try (Scope _ = Scope.open("test");
-        Sliced sliced = new Sliced(device, 1, SlicedTest::scaled)) {
+        Sliced sliced = new Sliced(device, List.of(device.scalar(0)), SlicedTest::scaled)) {
       Profile profile = new Profile(Interpreter.current());
       Tensor x = device.full(1, 32);
       Interpreter.with(profile, () -> sliced.run(x, device.scalar(2), null));

@@ -171,7 +171,6 @@ public final class Pretraining {
     return new BackwardPass(
         device,
         gradients,
-        0,
         in -> {
           var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
           Tensor sum = question.perSample(model::forward, in[4]).sum();

@@ -2,12 +2,14 @@
 package reverie.autograd.optim;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import reverie.autograd.Tape;
-import reverie.autograd.nn.Parameter;
 import reverie.tensor.Captured;
 import reverie.tensor.Device;
+import reverie.tensor.Scope;
 import reverie.tensor.Sliced;
 import reverie.tensor.Tensor;
 
@@ -16,7 +18,7 @@ import reverie.tensor.Tensor;
  * at a time}, and adds the gradient to what an accumulator holds already.
  *
  * <pre>{@code
- * BackwardPass pass = new BackwardPass(device, gradients, 1, in -> {
+ * BackwardPass pass = new BackwardPass(device, gradients, in -> {
  *   Tensor each = model.forward(in[0]).sub(in[1]).square().mean(1); // [n]
  *   return new Tensor[] {each.sum(), each};
  * });
@@ -24,8 +26,8 @@ import reverie.tensor.Tensor;
  * }</pre>
  */
 public final class BackwardPass implements AutoCloseable {
-  private final GradientAccumulator gradients;
-  private final int outputs;
+  private final Scope scope = Scope.detached("loss");
+  private final Tensor loss;
   private final Sliced pass;
 
   /** What is differentiated. */
@@ -35,31 +37,36 @@ public final class BackwardPass implements AutoCloseable {
     Tensor[] of(Tensor... inputs);
   }
 
-  /**
-   * A pass over the parameters of an accumulator.
-   *
-   * @param outputs how many tensors the loss gives besides its sum
-   */
-  public BackwardPass(Device device, GradientAccumulator gradients, int outputs, Loss loss) {
-    this.gradients = gradients;
-    this.outputs = outputs;
-    List<Tensor> roots = gradients.parameters().stream().map(Parameter::value).toList();
-    pass = new Sliced(device, outputs, in -> differentiate(roots, loss, in));
+  /** A pass over the parameters of an accumulator. */
+  public BackwardPass(Device device, GradientAccumulator gradients, Loss loss) {
+    try (Scope _ = Scope.open("loss")) {
+      this.loss = scope.adopt(device.zeros());
+    }
+    List<Tensor> roots = new ArrayList<>();
+    List<Tensor> totals = new ArrayList<>();
+    totals.add(this.loss);
+    gradients
+        .parts()
+        .forEach((parameter, sum) -> {
+          roots.add(parameter.value());
+          totals.add(sum);
+        });
+    pass = new Sliced(device, totals, in -> differentiate(roots, loss, in));
   }
 
   private static Tensor[] differentiate(List<Tensor> roots, Loss loss, Tensor... inputs) {
-    List<Tensor> out = new ArrayList<>();
+    List<Tensor> seen = new ArrayList<>();
     Tape.Result result =
         Tape.run(
             roots,
             () -> {
-              List<Tensor> seen = List.of(loss.of(inputs));
-              out.addAll(seen.subList(1, seen.size()));
+              Collections.addAll(seen, loss.of(inputs));
               return seen.getFirst();
             });
-    out.add(result.loss());
-    roots.forEach(root -> out.add(result.gradient(root)));
-    return out.toArray(Tensor[]::new);
+    Stream<Tensor> derived = roots.stream().map(result::gradient);
+    return Stream.of(Stream.of(result.loss()), derived, seen.stream().skip(1))
+        .flatMap(tensors -> tensors)
+        .toArray(Tensor[]::new);
   }
 
   /**
@@ -68,11 +75,10 @@ public final class BackwardPass implements AutoCloseable {
    * @return the loss, then the other outputs, to be read before the next pass
    */
   public List<Tensor> add(Tensor... inputs) {
-    List<Tensor> all = pass.run(inputs);
-    gradients.add(all.subList(outputs + 1, all.size()));
+    loss.assign(new double[] {0});
     List<Tensor> out = new ArrayList<>();
-    out.add(all.get(outputs));
-    out.addAll(all.subList(0, outputs));
+    out.add(loss);
+    out.addAll(pass.run(inputs));
     return out;
   }
 
@@ -89,5 +95,6 @@ public final class BackwardPass implements AutoCloseable {
   @Override
   public void close() {
     pass.close();
+    scope.close();
   }
 }

@@ -2,9 +2,7 @@
 package reverie.autograd.optim;
 
 import java.util.Collection;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
@@ -44,21 +42,14 @@ public final class GradientAccumulator implements AutoCloseable {
 
   /** Adds the gradients of one backward pass. */
   public void add(Tape.Result result) {
-    parts.forEach((p, sum) -> add(sum, result.gradient(p.value())));
+    parts.forEach((p, sum) ->
+        Ops.update(
+            new Binary(Binary.Kind.ADD), new Tensor[] {sum}, sum, result.gradient(p.value())));
   }
 
-  /** Adds one gradient for each parameter, in their order. */
-  void add(List<Tensor> gradients) {
-    Iterator<Tensor> next = gradients.iterator();
-    parts.values().forEach(sum -> add(sum, next.next()));
-  }
-
-  private static void add(Tensor sum, Tensor gradient) {
-    Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {sum}, sum, gradient);
-  }
-
-  List<Parameter> parameters() {
-    return List.copyOf(parts.keySet());
+  /** The sum of each parameter. */
+  Map<Parameter, Tensor> parts() {
+    return parts;
   }
 
   /** The sum so far; valid until this is closed. */

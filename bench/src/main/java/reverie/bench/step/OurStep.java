@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
+import java.util.List;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.BackwardPass;
@@ -54,10 +55,11 @@ public final class OurStep implements AutoCloseable {
     }
     optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
     gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
-    sampling = kind.trains() ? null : new Sliced(device, 1, in -> new Tensor[] {sample(in)});
+    sampling =
+        kind.trains() ? null : new Sliced(device, List.of(), in -> new Tensor[] {sample(in)});
     pass =
         kind.trains()
-            ? new BackwardPass(device, gradients, 0, in -> new Tensor[] {loss(in).sum().div(n)})
+            ? new BackwardPass(device, gradients, in -> new Tensor[] {loss(in).sum().div(n)})
             : null;
     optimisation = kind.trains() ? new Repeated(device, _ -> optimise()) : null;
   }
