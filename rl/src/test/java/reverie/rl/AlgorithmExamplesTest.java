@@ -7,10 +7,20 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import reverie.rl.advantage.BatchAdvantages;
 import reverie.rl.advantage.GroupAdvantages;
+import reverie.rl.advantage.GroupAdvantages.Deviation;
+import reverie.rl.advantage.GroupAdvantages.Scale;
+import reverie.rl.objective.DiffusionDpo;
+import reverie.rl.objective.Dpok;
+import reverie.rl.objective.Grpo;
 import reverie.rl.objective.PlackettLuce;
 import reverie.rl.objective.Ppod;
 import reverie.rl.objective.Prdp;
+import reverie.rl.objective.ValueFunction;
+import reverie.rl.preference.Preference;
+import reverie.rl.preference.PreferenceDataset;
+import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
@@ -82,6 +92,50 @@ class AlgorithmExamplesTest {
             });
     try (var run =
         new Trainer(policy, objective, new GroupAdvantages(), prompts, reward, settings)) {
+      run.run(2);
+    }
+  }
+
+  @Test
+  void grpo() {
+    var objective = new Grpo(1e-4, 5);
+    var advantages = new GroupAdvantages(Scale.GROUP, Deviation.POPULATION);
+    var settings =
+        TrainerSettings.defaults()
+            .but(it -> {
+              it.promptsPerEpoch = 4;
+              it.samplesPerPrompt = 8;
+              it.klWeight = 0.04; // β
+            });
+    try (var run = new Trainer(policy, objective, advantages, prompts, reward, settings)) {
+      run.run(2);
+    }
+  }
+
+  @Test
+  void dpok() {
+    var value = new ValueFunction(256, 1e-4, 5, 256); // width, learning rate, updates, batch
+    var objective = new Dpok(1e-4, 5, value); // or new DpokPublished(1e-4, value)
+    var settings = TrainerSettings.defaults().but(it -> it.klWeight = 0.01); // β
+    try (var run =
+        new Trainer(policy, objective, new BatchAdvantages(), prompts, reward, settings)) {
+      run.run(2);
+    }
+  }
+
+  @Test
+  void diffusionDpo() {
+    float[] dark = {0, 0, 0, 0, 0, 0}; // [height, width, channels], −1 to 1
+    float[] light = {1, 1, 1, 1, 1, 1};
+    var pairs = PreferenceDataset.of(List.of(new Preference(new Prompt("a cat"), light, dark)));
+    var objective = new DiffusionDpo(2000);
+    var settings =
+        TrainerSettings.defaults()
+            .but(it -> {
+              it.promptsPerEpoch = 64; // pairs per epoch: promptsPerEpoch · samplesPerPrompt
+              it.samplesPerPrompt = 1;
+            });
+    try (var run = new Trainer(policy, objective, pairs, settings)) {
       run.run(2);
     }
   }

@@ -15,11 +15,16 @@ class AlgorithmPagesTest {
   private static final Path SOURCE = Path.of("src/test/java/reverie/rl/AlgorithmExamplesTest.java");
 
   @ParameterizedTest
-  @ValueSource(strings = {"prdp", "ppod", "plackett-luce"})
+  @ValueSource(strings = {"prdp", "ppod", "plackett-luce", "grpo", "dpok", "diffusion-dpo"})
   void showWhatIsTested(String page) throws IOException {
     String text = Files.readString(Path.of("../docs/algorithms/" + page + ".md"));
     String source = Files.readString(SOURCE);
-    String method = page.equals("plackett-luce") ? "plackettLuce" : page;
+    String method =
+        switch (page) {
+          case "plackett-luce" -> "plackettLuce";
+          case "diffusion-dpo" -> "diffusionDpo";
+          default -> page;
+        };
     List<String> tested = words(between(source, "void " + method + "() {", "\n  }\n"));
     assertEquals(tested, words(between(text, "```java", "```")), page);
   }
