@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.IntConsumer;
 import java.util.zip.CRC32;
 import reverie.autograd.optim.GradientAccumulator;
@@ -28,6 +29,9 @@ import reverie.tensor.Tensor;
 final class RolloutSource implements Source {
   private static final String QUERIES = "reward_queries";
 
+  /** No prompt's text. */
+  private static final String COLLECTED = "\u0000collected offline";
+
   private final Policy policy;
   private final Advantages advantages;
   private final PromptSource prompts;
@@ -40,6 +44,7 @@ final class RolloutSource implements Source {
   private final Learner learner;
   private final Scope collection = Scope.detached("samples collected once");
   private Rollout rollout;
+  private double[] collected;
   private double[] worth;
   private long rewardQueries;
 
@@ -71,9 +76,25 @@ final class RolloutSource implements Source {
     if (!settings.offline()) {
       rollout = draw(epoch, epoch, diagnostics);
     } else if (rollout == null) {
-      rollout = draw(0, epoch, diagnostics);
+      rollout = collected == null ? draw(0, epoch, diagnostics) : redraw(epoch, diagnostics);
       rollout.moveTo(collection);
+      collected = rollout.rewards();
     }
+  }
+
+  /** The samples that were collected before the run was resumed, with what they earned then. */
+  private Rollout redraw(int epoch, Diagnostics diagnostics) {
+    int[] at = {0};
+    Reward known =
+        Reward.named(
+            rewardName, batch -> Arrays.copyOfRange(collected, at[0], at[0] += batch.size()));
+    try (var again = new RewardRunner(known, settings.rewardTimeout())) {
+      return draw(0, epoch, again, diagnostics);
+    }
+  }
+
+  private Rollout draw(int address, int epoch, Diagnostics diagnostics) {
+    return draw(address, epoch, rewards, diagnostics);
   }
 
   /**
@@ -81,7 +102,7 @@ final class RolloutSource implements Source {
    *
    * @param address of all their chance
    */
-  private Rollout draw(int address, int epoch, Diagnostics diagnostics) {
+  private Rollout draw(int address, int epoch, RewardRunner scorer, Diagnostics diagnostics) {
     List<Prompt> drawn =
         prompts.draw(root.fork("prompts"), address, settings.promptsPerEpoch()).stream()
             .flatMap(prompt -> Collections.nCopies(settings.samplesPerPrompt(), prompt).stream())
@@ -99,7 +120,7 @@ final class RolloutSource implements Source {
             settings.sharedStart() ? settings.samplesPerPrompt() : 1,
             root.fork("rollout").fork(address),
             settings.samplingBatch(),
-            rewards,
+            scorer,
             sampled);
     diagnostics.scored();
     return samples;
@@ -192,7 +213,11 @@ final class RolloutSource implements Source {
 
   @Override
   public Map<String, double[]> remembered() {
-    return advantages.state();
+    Map<String, double[]> remembered = new TreeMap<>(advantages.state());
+    if (collected != null) {
+      remembered.put(COLLECTED, collected);
+    }
+    return remembered;
   }
 
   @Override
@@ -202,7 +227,9 @@ final class RolloutSource implements Source {
 
   @Override
   public void restore(TrainerState state) {
-    advantages.restore(state.rewards());
+    Map<String, double[]> remembered = new TreeMap<>(state.rewards());
+    collected = remembered.remove(COLLECTED);
+    advantages.restore(remembered);
     learner.restore(state);
     rewardQueries = state.counters().get(QUERIES);
   }

@@ -19,8 +19,8 @@ import reverie.tensor.ReverieException;
  * @param sharedStart whether the samples of a prompt in an epoch start from the same x_T, so that
  *     only the decisions tell them apart
  * @param offline whether samples are drawn and scored once, by the reference model before the first
- *     epoch, and learnt from in every epoch; a run that is resumed draws them again, the same ones,
- *     and has them scored again
+ *     epoch, and learnt from in every epoch; a run that is resumed draws the same ones again and
+ *     remembers what they earned
  * @param samplingBatch samples drawn at once, and scored at once
  * @param trainingBatch decisions differentiated at once; memory grows with it, the result does not
  *     depend on it

@@ -35,6 +35,7 @@ import reverie.tensor.Rng;
 
 /** Whole runs with objectives of whole chains. */
 class ChainTrainingTest {
+  private static final Reward BRIGHTNESS = TrainerTest.BRIGHTNESS;
   private static final Prdp PRDP = new Prdp(1e-2, 1e-1, Prdp.Time.MEAN);
 
   static List<RolloutObjective> objectives() {
@@ -68,7 +69,7 @@ class ChainTrainingTest {
 
   private static Trainer trainer(
       Policy policy, RolloutObjective objective, TrainerSettings settings) {
-    return trainer(policy, objective, settings, TrainerTest.BRIGHTNESS);
+    return trainer(policy, objective, settings, BRIGHTNESS);
   }
 
   @ParameterizedTest
@@ -107,7 +108,8 @@ class ChainTrainingTest {
         var second = new TinyModel(Device.cpu());
         Trainer all = trainer(straight.policy(1, 2), PRDP, settings);
         Trainer before = trainer(first.policy(1, 2), PRDP, settings);
-        Trainer after = trainer(second.policy(1, 2), PRDP, settings)) {
+        Trainer after =
+            trainer(second.policy(1, 2), PRDP, settings, offline ? never() : BRIGHTNESS)) {
       all.run(4);
       before.run(2);
       before.save(file);
@@ -118,6 +120,14 @@ class ChainTrainingTest {
       assertEquals(-1, Files.mismatch(one, other));
       assertEquals(offline ? 24 : 96, after.rewardQueries());
     }
+  }
+
+  private static Reward never() {
+    return Reward.named(
+        BRIGHTNESS.name(),
+        _ -> {
+          throw new AssertionError("what was collected is scored again");
+        });
   }
 
   @Test
