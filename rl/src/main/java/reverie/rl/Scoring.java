@@ -2,11 +2,12 @@
 package reverie.rl;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.Denoiser;
-import reverie.tensor.Repeated;
 import reverie.tensor.Scope;
+import reverie.tensor.Sliced;
 import reverie.tensor.Tensor;
 
 /**
@@ -17,7 +18,7 @@ final class Scoring implements AutoCloseable {
   private final Policy policy;
   private final int batchSize;
   private final int[] decisions;
-  private final Repeated pass;
+  private final Sliced pass;
 
   /** Decisions scored at once: {@code batchSize}. */
   Scoring(Policy policy, Denoiser denoiser, int batchSize) {
@@ -25,8 +26,9 @@ final class Scoring implements AutoCloseable {
     this.batchSize = batchSize;
     decisions = policy.process().decisions();
     pass =
-        new Repeated(
+        new Sliced(
             policy.device(),
+            List.of(),
             in -> {
               ChainPosition at = ChainPosition.of(in[2]);
               Tensor output = denoiser.predict(in[0], at.timesteps(), in[3]);
