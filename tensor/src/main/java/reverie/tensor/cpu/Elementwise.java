@@ -3,6 +3,8 @@ package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.getLong;
+import static reverie.tensor.cpu.Memory.setLong;
 
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
@@ -29,6 +31,8 @@ final class Elementwise {
 
   /** Elements of a piece of work. */
   private static final int CHUNK = 16 * BLOCK;
+
+  private static final int MOST_OPERANDS = 3;
 
   private Elementwise() {}
 
@@ -87,24 +91,26 @@ final class Elementwise {
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     long pads = scratch.take(4 * BYTES);
-    long[] spare = new long[operands.length];
-    long[] in = new long[3];
+    // Of each operand the working memory, and where the block lies.
+    long spare = scratch.take(8L * MOST_OPERANDS);
+    long in = scratch.take(8L * MOST_OPERANDS);
     for (int i = 0; i < operands.length; i++) {
-      spare[i] = scratch.takeFloats(operands[i].spare(BLOCK));
-      operands[i].prepare(spare[i], BLOCK);
+      long own = scratch.takeFloats(operands[i].spare(BLOCK));
+      setLong(spare + 8L * i, own);
+      operands[i].prepare(own, BLOCK);
     }
     for (int done = 0; done < count; done += BLOCK) {
       int block = Math.min(BLOCK, count - done);
       for (int i = 0; i < operands.length; i++) {
-        in[i] = operands[i].block(start + done, block, spare[i]);
+        setLong(in + 8L * i, operands[i].block(start + done, block, getLong(spare + 8L * i)));
       }
       long to = out + 4 * (start + done);
       int whole = block - block % WIDTH;
-      apply(op, to, in[0], in[1], in[2], 4L * whole);
+      apply(op, to, getLong(in), getLong(in + 8), getLong(in + 16), 4L * whole);
       int rest = block - whole;
       if (rest > 0) {
         for (int i = 0; i < operands.length; i++) {
-          Operand.copy(in[i] + 4L * whole, pads + i * BYTES, rest);
+          Operand.copy(getLong(in + 8L * i) + 4L * whole, pads + i * BYTES, rest);
         }
         apply(op, pads + 3 * BYTES, pads, pads + BYTES, pads + 2 * BYTES, BYTES);
         Operand.copy(pads + 3 * BYTES, to + 4L * whole, rest);

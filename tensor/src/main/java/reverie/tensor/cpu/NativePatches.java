@@ -81,11 +81,20 @@ final class NativePatches {
     /** Copies the fields to where C reads them. */
     long write(Scratch scratch) {
       long at = scratch.take(BYTES);
-      long[] fields = {h, w, channels, rows, cols, stride, top, left, ytaps, xtaps, step};
-      for (int i = 0; i < fields.length; i++) {
-        Memory.setLong(at + 8L * i, fields[i]);
-      }
+      long to = put(at, h, w, channels, rows);
+      to = put(to, cols, stride, top, left);
+      Memory.setLong(to, ytaps);
+      Memory.setLong(to + 8, xtaps);
+      Memory.setLong(to + 16, step);
       return at;
+    }
+
+    private static long put(long to, long a, long b, long c, long d) {
+      Memory.setLong(to, a);
+      Memory.setLong(to + 8, b);
+      Memory.setLong(to + 16, c);
+      Memory.setLong(to + 24, d);
+      return to + 32;
     }
   }
 

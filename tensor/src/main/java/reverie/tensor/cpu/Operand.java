@@ -109,29 +109,35 @@ final class Operand {
       fill(to, get(address), count);
       return;
     }
-    int[] index = new int[dims.length];
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    // In memory of ours, for this is done for every few elements of awkward tensors.
+    long index = scratch.take(4L * dims.length);
     long rest = start;
     long from = address;
     for (int axis = last; axis >= 0; axis--) {
       // A periodic operand is read past its last row: the remainder of axis 0 does not matter then.
-      index[axis] = (int) (axis == 0 ? rest : rest % dims[axis]);
+      int own = (int) (axis == 0 ? rest : rest % dims[axis]);
+      setInt(index + 4L * axis, own);
       rest /= dims[axis];
-      from += 4 * index[axis] * strides[axis];
+      from += 4 * own * strides[axis];
     }
     long stride = strides[last];
     int done = 0;
     while (done < count) {
-      int run = last == 0 ? count : Math.min(count - done, dims[last] - index[last]);
+      int at = getInt(index + 4L * last);
+      int run = last == 0 ? count : Math.min(count - done, dims[last] - at);
       copyRun(from, stride, to + 4L * done, run);
       done += run;
-      index[last] += run;
+      setInt(index + 4L * last, at + run);
       from += 4 * run * stride;
-      for (int axis = last; axis > 0 && index[axis] == dims[axis]; axis--) {
+      for (int axis = last; axis > 0 && getInt(index + 4L * axis) == dims[axis]; axis--) {
         from += 4 * (strides[axis - 1] - dims[axis] * strides[axis]);
-        index[axis] = 0;
-        index[axis - 1]++;
+        setInt(index + 4L * axis, 0);
+        setInt(index + 4L * (axis - 1), getInt(index + 4L * (axis - 1)) + 1);
       }
     }
+    scratch.release(mark);
   }
 
   private static void copyRun(long from, long stride, long to, int count) {
