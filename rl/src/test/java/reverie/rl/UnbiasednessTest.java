@@ -13,6 +13,7 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.rl.objective.Dpok;
+import reverie.rl.objective.DpokPublished;
 import reverie.rl.objective.StepObjective;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
@@ -39,6 +40,11 @@ class UnbiasednessTest {
   @Test
   void importanceSampledOnTheWeightsThatDrewWhateverTheClipping() {
     check(new DdpoImportanceSampled(1e-6, 1e9), OLD, OLD);
+  }
+
+  @Test
+  void publishedDpokOnTheWeightsThatDrew() {
+    check(new DpokPublished(1e-6, new ValueFunction(2, 1e-2, 0, 1)), OLD, OLD);
   }
 
   @Test

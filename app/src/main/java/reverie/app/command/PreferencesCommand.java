@@ -9,6 +9,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
+import reverie.app.data.ImageFolder;
 import reverie.app.data.PreferenceFile;
 import reverie.app.data.SilkIcons;
 import reverie.app.recipe.Evaluation;
@@ -23,7 +24,8 @@ import reverie.tensor.Device;
  */
 @Command(
     name = "preferences",
-    description = "Draw pairs of pictures and let a reward choose one of each.",
+    description =
+        "Draw pairs of pictures, or take given ones, and let a reward choose one of each.",
     footer = {
       "",
       "Writes preferences.jsonl and a folder of pictures, the form in which people's choices are read:",
@@ -31,6 +33,7 @@ import reverie.tensor.Device;
       "",
       "Examples:",
       "  ./reverie preferences --pairs 512 --out my-preferences",
+      "  ./reverie preferences --images my-pictures --out my-preferences",
       "  ./reverie finetune --set objective=diffusion_dpo \\",
       "    --set preferences=my-preferences/preferences.jsonl"
     })
@@ -46,6 +49,14 @@ final class PreferencesCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "A text file with a prompt a line. Default: the names of the icons.")
   private Path file;
+
+  @Option(
+      names = "--images",
+      paramLabel = "FOLDER",
+      description =
+          "Judge these pictures instead of drawing some: a folder with metadata.jsonl that gives the"
+              + " same text to two pictures or more.")
+  private Path images;
 
   @Option(
       names = "--pairs",
@@ -71,36 +82,39 @@ final class PreferencesCommand implements Callable<Integer> {
       throw new ConfigurationException(
           "preferences: '%s' exists already".formatted(target), "name a new folder with --out");
     }
+    List<PreferenceFile.Judged> judged = images == null ? draw() : judge();
+    if (judged.isEmpty()) {
+      throw new ConfigurationException(
+          "preferences: the reward found both pictures of every pair equal",
+          "take more pictures, or choose another --reward");
+    }
+    PreferenceFile.write(target, judged);
+    session.out().println("%s: %d pairs".formatted(target, judged.size()));
+    return ExitCode.OK;
+  }
+
+  private List<PreferenceFile.Judged> judge() {
+    return Preferences.of(
+        ImageFolder.read(images), reward.reward(), RewardOption.TIMEOUT, options.batch);
+  }
+
+  private List<PreferenceFile.Judged> draw() {
     PromptSource prompts =
         file == null
             ? PromptSource.of(SilkIcons.training().prompts())
             : PromptSource.fromFile(file);
     Device device = session.device();
-    List<PreferenceFile.Judged> judged;
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
       Evaluation evaluation =
           new Evaluation(
               model.pictures(), device, reward.reward(), RewardOption.TIMEOUT, null, options.seed);
-      judged =
-          Preferences.draw(
-              evaluation,
-              model.denoiser(),
-              Evaluation.choose(prompts.all(), pairs, options.seed),
-              progress::advanceTo);
+      return Preferences.draw(
+          evaluation,
+          model.denoiser(),
+          Evaluation.choose(prompts.all(), pairs, options.seed),
+          progress::advanceTo);
     }
-    if (judged.isEmpty()) {
-      throw new ConfigurationException(
-          "preferences: the reward found both pictures of each of %d pairs equal".formatted(pairs),
-          "draw more pairs, or choose another --reward");
-    }
-    PreferenceFile.write(target, judged);
-    session
-        .out()
-        .println(
-            "%s: %d pairs, %d ties left out"
-                .formatted(target, judged.size(), pairs - judged.size()));
-    return ExitCode.OK;
   }
 }

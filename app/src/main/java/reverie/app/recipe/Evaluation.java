@@ -72,7 +72,8 @@ public record Evaluation(
   public Result of(Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {
     List<String> texts = prompts.stream().map(Prompt::text).toList();
     float[] pixels = pictures.draw(denoiser, device, texts, seed, progress);
-    double[] rewards = score(prompts, pixels);
+    double[] rewards =
+        score(reward, timeout, prompts, pixels, pictures.size(), pictures.batchSize());
     Retrieval.Result found =
         retrieval == null
             ? new Retrieval.Result(NOTHING, NOTHING)
@@ -81,13 +82,29 @@ public record Evaluation(
         prompts, pixels, rewards, Estimate.mean(rewards), found.firstWord(), found.lastWord());
   }
 
-  private double[] score(List<Prompt> prompts, float[] pixels) {
-    int size = pictures.size();
+  /**
+   * Has square pictures scored.
+   *
+   * @param reward scores
+   * @param timeout of the reward for one batch
+   * @param prompts one for each picture
+   * @param pixels {@code [n, size, size, 3]} in [−1, 1]
+   * @param size rows and columns of a picture
+   * @param batchSize pictures in one batch
+   * @return a score for each picture
+   */
+  static double[] score(
+      Reward reward,
+      Duration timeout,
+      List<Prompt> prompts,
+      float[] pixels,
+      int size,
+      int batchSize) {
     int each = pixels.length / prompts.size();
     List<RewardRunner.Pending> pending = new ArrayList<>();
     try (RewardRunner runner = new RewardRunner(reward, timeout)) {
-      for (int from = 0; from < prompts.size(); from += pictures.batchSize()) {
-        int to = Math.min(from + pictures.batchSize(), prompts.size());
+      for (int from = 0; from < prompts.size(); from += batchSize) {
+        int to = Math.min(from + batchSize, prompts.size());
         float[] unit = Arrays.copyOfRange(pixels, from * each, to * each);
         for (int i = 0; i < unit.length; i++) {
           unit[i] = (unit[i] + 1) / 2;

@@ -2,14 +2,21 @@
 package reverie.app.recipe;
 
 import java.awt.image.BufferedImage;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import reverie.app.data.ImageSet;
 import reverie.app.data.PreferenceFile;
 import reverie.app.report.Images;
 import reverie.diffusion.Denoiser;
 import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.Reward;
+import reverie.tensor.ReverieException;
 
 /** Makes preferences without people: two pictures a prompt, of which a reward prefers one. */
 public final class Preferences {
@@ -28,21 +35,65 @@ public final class Preferences {
       Evaluation evaluation, Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {
     List<Prompt> twice = prompts.stream().flatMap(prompt -> Stream.of(prompt, prompt)).toList();
     Evaluation.Result drawn = evaluation.of(denoiser, twice, progress);
-    int size = evaluation.pictures().size();
-    List<BufferedImage> pictures = Images.fromModel(drawn.pixels(), size, size);
+    return judged(twice, drawn.pixels(), drawn.rewards(), evaluation.pictures().size());
+  }
+
+  /**
+   * Has pictures judged that are there already: of every prompt the first with the second, the
+   * third with the fourth, and so on. Pairs that the reward cannot tell apart are left out.
+   *
+   * @param images square pictures, several of one prompt
+   * @param reward scores them
+   * @param timeout of the reward for one batch
+   * @param batchSize pictures in one batch
+   * @return pairs in the order of the prompts
+   * @throws ReverieException if no prompt has two pictures, or they are not square
+   */
+  public static List<PreferenceFile.Judged> of(
+      ImageSet images, Reward reward, Duration timeout, int batchSize) {
+    if (images.height() != images.width()) {
+      throw new ReverieException(
+          "preferences: expected square pictures, got %d×%d"
+              .formatted(images.height(), images.width()),
+          "crop them");
+    }
+    Map<String, List<Integer>> byPrompt = new LinkedHashMap<>();
+    for (int i = 0; i < images.size(); i++) {
+      byPrompt.computeIfAbsent(images.items().get(i).prompt(), _ -> new ArrayList<>()).add(i);
+    }
+    int[] rows =
+        byPrompt.values().stream()
+            .flatMap(list -> list.subList(0, list.size() / 2 * 2).stream())
+            .mapToInt(i -> i)
+            .toArray();
+    if (rows.length == 0) {
+      throw new ReverieException(
+          "preferences: no prompt has two pictures, so that there is nothing to choose",
+          "give two pictures or more the same text in metadata.jsonl");
+    }
+    List<Prompt> prompts =
+        IntStream.of(rows).mapToObj(i -> new Prompt(images.items().get(i).prompt())).toList();
+    float[] pixels = images.batch(rows);
+    double[] scores =
+        Evaluation.score(reward, timeout, prompts, pixels, images.height(), batchSize);
+    return judged(prompts, pixels, scores, images.height());
+  }
+
+  /** Pictures 2i and 2i + 1 are pair i. */
+  private static List<PreferenceFile.Judged> judged(
+      List<Prompt> prompts, float[] pixels, double[] scores, int size) {
+    List<BufferedImage> pictures = Images.fromModel(pixels, size, size);
     List<PreferenceFile.Judged> pairs = new ArrayList<>();
-    for (int i = 0; i < twice.size(); i += 2) {
-      double first = drawn.rewards()[i];
-      double second = drawn.rewards()[i + 1];
-      if (first != second) {
+    for (int i = 0; i < scores.length; i += 2) {
+      if (scores[i] != scores[i + 1]) {
         pairs.add(
             new PreferenceFile.Judged(
-                twice.get(i).text(),
+                prompts.get(i).text(),
                 pictures.get(i),
                 pictures.get(i + 1),
-                first > second ? 0 : 1,
-                first,
-                second));
+                scores[i] > scores[i + 1] ? 0 : 1,
+                scores[i],
+                scores[i + 1]));
       }
     }
     return pairs;

@@ -5,13 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.awt.image.BufferedImage;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.PreferenceFile;
+import reverie.app.report.Images;
 import reverie.tensor.io.Safetensors;
 
 class CommandLinesTest {
@@ -51,6 +56,28 @@ class CommandLinesTest {
     assertMessage("'doctr'", "did you mean doctor?");
     assertEquals(ExitCode.USAGE, run("doctor", "--quite-unlike"));
     assertMessage("Unknown option: '--quite-unlike'", "./reverie doctor --help");
+  }
+
+  @Test
+  void givenPicturesAreJudged() throws IOException {
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    String text = "";
+    for (int i = 0; i < 5; i++) {
+      BufferedImage image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
+      for (int p = 0; p < 256; p++) {
+        image.setRGB(p % 16, p / 16, p * i * 7919);
+      }
+      Images.write(pictures.resolve(i + ".png"), image);
+      text += "{\"file_name\": \"%d.png\", \"text\": \"%s\"}\n".formatted(i, i == 2 ? "b" : "a");
+    }
+    Files.writeString(pictures.resolve("metadata.jsonl"), text);
+    String out = folder.resolve("out").toString();
+    assertEquals(0, run("preferences", "--images", pictures.toString(), "--out", out));
+    PreferenceFile read = PreferenceFile.read(folder.resolve("out/preferences.jsonl"), 16);
+    assertEquals(2, read.size());
+    assertEquals(-1, read.get(0).chosen()[3 * 255], "the blank picture is the smaller file");
+    assertEquals(ExitCode.USAGE, run("preferences", "--images", pictures.toString(), "--out", out));
+    assertMessage("exists already", "--out");
   }
 
   @Test
