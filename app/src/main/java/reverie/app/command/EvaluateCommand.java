@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import org.apache.commons.math3.stat.StatUtils;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -138,16 +139,23 @@ final class EvaluateCommand implements Callable<Integer> {
     try (Progress progress = Progress.start("drawing " + name, "images", chosen.size())) {
       result = evaluation.of(model.denoiser(), chosen, progress::advanceTo);
     }
-    tell(name, "reward", result.reward(), numbers);
+    List<double[]> rewards =
+        IntStream.range(0, different)
+            .mapToObj(i -> Arrays.copyOfRange(result.rewards(), i * each, (i + 1) * each))
+            .toList();
+    // Pictures of one prompt are alike: the interval is over prompts where there are several.
+    tell(
+        name,
+        "reward",
+        each > 1 && different > 1
+            ? Estimate.mean(rewards.stream().mapToDouble(StatUtils::mean).toArray())
+            : result.reward(),
+        numbers);
     if (result.firstWord().n() > 0) {
       tell(name, "first_word", result.firstWord(), numbers);
       tell(name, "last_word", result.lastWord(), numbers);
     }
     if (each > 1) {
-      List<double[]> rewards =
-          IntStream.range(0, different)
-              .mapToObj(i -> Arrays.copyOfRange(result.rewards(), i * each, (i + 1) * each))
-              .toList();
       VarianceComponents variance = VarianceComponents.of(rewards, options.seed);
       tell(name, "var_within", variance.within(), numbers);
       if (different > 1) {

@@ -100,8 +100,9 @@ public final class Likelihoods implements AutoCloseable {
     try (Scope _ = Scope.open("picture")) {
       Tensor x = device.tensor(pixels, size, size, ImageSet.CHANNELS);
       Tensor context = PromptStates.of(device, encoder, List.of(prompt));
-      FlowLikelihood.Result exact = flow.of(x, context, progress);
+      // The cheaper first, which refuses a chain without chance.
       double[] bounds = bound.of(x, context, options.draws, rng.fork("bound"));
+      FlowLikelihood.Result exact = flow.of(x, context, progress);
       return new Result(estimate(exact.nats()), estimate(bounds), exact.evaluations());
     }
   }
