@@ -41,6 +41,20 @@ public final class Bench implements Benchmarks {
                     request.only(), request.rounds(), machine.threads(), machine.cpu(), out)
                 .run()
             : null;
+    if (peers != null && request.json() != null) {
+      // What took the longest stays if a later part fails.
+      write(
+          request.json(),
+          new Results(
+              request.command(),
+              machine.toMap(),
+              Device.cpu().backend().describe(),
+              roofline,
+              peers,
+              null,
+              null,
+              null));
+    }
     List<Profiled> profiles = own ? profiles(request.only(), out) : null;
     List<OperationRow> operations = own ? operations(request.only(), roofline, out) : null;
     List<ScalingRow> scaling = request.scaling() ? scaling(out) : null;

@@ -71,7 +71,7 @@ final class Workloads {
         workload(new Unary(Unary.Kind.EXP), fine),
         workload(new Binary(Binary.Kind.ADD), fine, fine),
         workload(new Binary(Binary.Kind.ADD), fine, channels),
-        workload(new Lerp(), weights, weights, Input.positive()),
+        workload(new Lerp(), weights, weights, Input.positive(1)),
         workload(
             new AdamW(0.9, 0.999, 1e-8, 0.01),
             weights,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.ServiceLoader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,9 +19,12 @@ import reverie.bench.step.Kind;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
+import reverie.tensor.TensorType;
+import reverie.tensor.catalog.Sample;
 import reverie.unet.UNet;
 
 class BenchTest {
@@ -47,6 +52,17 @@ class BenchTest {
             ReverieException.class,
             () -> new Bench().run(new Benchmarks.Request("", true, false, "", 1, null, null), out));
     assertTrue(e.getMessage().contains("./reverie bench --peers"), e.getMessage());
+  }
+
+  @Test
+  void everyWorkloadHasInputsThatItsOperationTakes() {
+    for (Sample workload : Workloads.all()) {
+      List<TensorType> types =
+          workload.inputs().stream()
+              .map(input -> new TensorType(input.index() ? DType.I32 : DType.F32, input.shape()))
+              .toList();
+      assertFalse(workload.op().apply(Device.cpu()).infer(types).isEmpty(), workload.label());
+    }
   }
 
   @Test
