@@ -9,31 +9,26 @@
  * slices of k, in each slice two tiles of columns, in each tile its planes.
  *
  * b: element (p, j) at b + p * row + j * column; one of both is 1
- * to: slices * 2 * planes * AMX_TILE bf16 for every 32 columns
+ * to: slices * 2 * AMX_PLANES * AMX_TILE bf16 for every 32 columns
  */
-EXPORT void reverie_amx_pack(const float *b, long row, long column, long k, long n, int planes,
-                             long first, long end, bf16 *to) {
-  const long slices = amx_slices(k), tile = planes * AMX_TILE;
+EXPORT void reverie_amx_pack(const float *b, long row, long column, long k, long n, long first,
+                             long end, bf16 *to) {
+  const long slices = amx_slices(k), tile = AMX_PLANES * AMX_TILE;
   for (long j = first; j < least(end, n); j += AMX_SIDE) {
     bf16 *at = to + (j / AMX_BLOCK * slices * 2 + j / AMX_SIDE % 2) * tile;
     for (long s = 0; s < slices; s++, at += 2 * tile) {
       const float *from = b + s * AMX_DEPTH * row + j * column;
       const long columns = least(AMX_SIDE, n - j), depth = least(AMX_DEPTH, k - s * AMX_DEPTH);
-      if (planes == 3) {
-        amx_pack(from, column, row, columns, depth, 1, 3, at, AMX_TILE);
-      } else {
-        amx_pack(from, column, row, columns, depth, 1, 2, at, AMX_TILE);
-      }
+      amx_pack(from, column, row, columns, depth, 1, at, AMX_TILE);
     }
   }
 }
 
 /** Writes rows of a block of C with what is added to them. */
-INLINE void finish_columns(const float *block, long rows, long count, const float *bias,
-                           const float *add, float *c, long c_row) {
-  const vec b = bias ? load_some(bias, count) : (vec){0};
+INLINE void finish_columns(const float *block, long rows, long count, const float *add, float *c,
+                           long c_row) {
   for (long r = 0; r < rows; r++) {
-    vec sum = load(block + r * AMX_BLOCK) + b;
+    vec sum = load(block + r * AMX_BLOCK);
     if (add) {
       sum += load_some(add + r * c_row, count);
     }
@@ -41,27 +36,33 @@ INLINE void finish_columns(const float *block, long rows, long count, const floa
   }
 }
 
-static void finish(const float *block, long rows, long columns, const float *bias,
-                   const float *add, float *c, long c_row) {
+static void finish(const float *block, long rows, long columns, const float *add, float *c,
+                   long c_row) {
   for (long j = 0; j < columns; j += WIDTH) {
-    const float *biased = bias ? bias + j : 0, *added = add ? add + j : 0;
+    const float *added = add ? add + j : 0;
     if (columns - j >= WIDTH) {
-      finish_columns(block + j, rows, WIDTH, biased, added, c + j, c_row);
+      finish_columns(block + j, rows, WIDTH, added, c + j, c_row);
     } else {
-      finish_columns(block + j, rows, columns - j, biased, added, c + j, c_row);
+      finish_columns(block + j, rows, columns - j, added, c + j, c_row);
     }
   }
 }
 
-INLINE void multiply(const int planes, const float *a, long a_row, long a_step, const bf16 *b,
-                     float *c, long c_row, long m, long n, long k, const float *bias,
-                     const float *add, bf16 *left) {
-  const long slices = amx_slices(k), tile = planes * AMX_TILE;
+/**
+ * C[m, n] = A·B (+ add[m, n], with C's strides).
+ *
+ * a: element (r, p) at a + r * a_row + p * a_step; one of both is 1
+ * b: packed by reverie_amx_pack
+ * left: room for A: m rounded up to 16, times k rounded up to 32, times AMX_PLANES
+ */
+EXPORT void reverie_amx_gemm(const float *a, long a_row, long a_step, const bf16 *b, float *c,
+                             long c_row, long m, long n, long k, const float *add, bf16 *left) {
+  const long slices = amx_slices(k), tile = AMX_PLANES * AMX_TILE;
   const long row_tiles = (m + AMX_SIDE - 1) / AMX_SIDE;
   for (long t = 0; t < row_tiles; t++) {
     for (long s = 0; s < slices; s++) {
       amx_pack(a + t * AMX_SIDE * a_row + s * AMX_DEPTH * a_step, a_row, a_step,
-               least(AMX_SIDE, m - t * AMX_SIDE), least(AMX_DEPTH, k - s * AMX_DEPTH), 0, planes,
+               least(AMX_SIDE, m - t * AMX_SIDE), least(AMX_DEPTH, k - s * AMX_DEPTH), 0,
                left + (t * slices + s) * tile, AMX_TILE);
     }
   }
@@ -71,9 +72,9 @@ INLINE void multiply(const int planes, const float *a, long a_row, long a_step, 
     const bf16 *right = b + j / AMX_BLOCK * slices * 2 * tile;
     for (long r = 0; r < m; r += AMX_BLOCK) {
       const bf16 *rows = left + r / AMX_SIDE * slices * tile;
-#define BLOCK(down, across)                                                                  \
-  amx_multiply(planes, down, across, slices, rows, slices * tile, tile, right, tile, 2 * tile, \
-               block, AMX_BLOCK)
+#define BLOCK(down, across)                                                                   \
+  amx_multiply(down, across, slices, rows, slices * tile, tile, right, tile, 2 * tile, block, \
+               AMX_BLOCK)
       if (m - r > AMX_SIDE) {
         if (n - j > AMX_SIDE) {
           BLOCK(2, 2);
@@ -86,27 +87,10 @@ INLINE void multiply(const int planes, const float *a, long a_row, long a_step, 
         BLOCK(1, 1);
       }
 #undef BLOCK
-      finish(block, least(AMX_BLOCK, m - r), least(AMX_BLOCK, n - j), bias ? bias + j : 0,
+      finish(block, least(AMX_BLOCK, m - r), least(AMX_BLOCK, n - j),
              add ? add + r * c_row + j : 0, c + r * c_row + j, c_row);
     }
   }
   amx_end();
-}
-
-/**
- * C[m, n] = A·B (+ bias[n]) (+ add[m, n], with C's strides).
- *
- * a: element (r, p) at a + r * a_row + p * a_step; one of both is 1
- * b: packed by reverie_amx_pack with as many planes
- * left: room for A: m rounded up to 16, times k rounded up to 32, times planes
- */
-EXPORT void reverie_amx_gemm(const float *a, long a_row, long a_step, const bf16 *b, float *c,
-                             long c_row, long m, long n, long k, int planes, const float *bias,
-                             const float *add, bf16 *left) {
-  if (planes == 3) {
-    multiply(3, a, a_row, a_step, b, c, c_row, m, n, k, bias, add, left);
-  } else {
-    multiply(2, a, a_row, a_step, b, c, c_row, m, n, k, bias, add, left);
-  }
 }
 #endif

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Matrix products on the tile unit (AMX), which multiplies bfloat16 ten times as fast as the vector
-// unit multiplies float. A float is cut into 2 or 3 bfloat16 planes, each the rounding of what the
-// planes before left over, and the products of planes that count are summed in float:
-//
-//   2 planes, 3 products   rms error about 4e-6 of the result: for gradients
-//   3 planes, 6 products   as exact as float arithmetic
+// unit multiplies float. A float is cut into two bfloat16 planes, its rounding and the rounding of
+// what that leaves over; three of the four products of planes count and are summed in float. The
+// rms error is about 4e-6 of the result: exact enough for gradients.
 //
 // An operand is made of tiles of 16 by 32 numbers, 1 KB each. Left operand: row r of a tile holds 32
 // neighbouring k of row r. Right operand: row q holds k = 2q and 2q + 1 of 16 columns, by turns.
@@ -23,6 +21,7 @@ enum {
   AMX_SIDE = 16,            // rows of a left tile, columns of a right one
   AMX_DEPTH = 32,           // k in a tile
   AMX_TILE = 512,           // bf16 in a tile
+  AMX_PLANES = 2,
   AMX_BLOCK = 2 * AMX_SIDE  // rows and columns of a block of C
 };
 
@@ -56,23 +55,23 @@ INLINE ivec amx_plane(vec *low, vec *high) {
 }
 
 /** Stores 32 neighbouring k of one row of a left tile, plane after plane. */
-INLINE void amx_store(vec low, vec high, int planes, bf16 *to, long plane_step) {
-#pragma GCC unroll 3
-  for (int p = 0; p < planes; p++) {
+INLINE void amx_store(vec low, vec high, bf16 *to, long plane_step) {
+#pragma GCC unroll 2
+  for (int p = 0; p < AMX_PLANES; p++) {
     ivec plane = amx_plane(&low, &high);
     memcpy(to + p * plane_step, &plane, sizeof plane);
   }
 }
 
 /** Stores one row of a right tile from two neighbouring k of 16 columns, plane after plane. */
-INLINE void amx_store_pairs(vec even, vec odd, int planes, bf16 *to, long plane_step) {
+INLINE void amx_store_pairs(vec even, vec odd, bf16 *to, long plane_step) {
   const ivec first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
-  amx_store(__builtin_shuffle(even, odd, first), __builtin_shuffle(even, odd, first + 8), planes,
-            to, plane_step);
+  amx_store(__builtin_shuffle(even, odd, first), __builtin_shuffle(even, odd, first + 8), to,
+            plane_step);
 }
 
 /** 16 rows of neighbouring k: the tiles of a left operand. */
-INLINE void amx_pack_rows(const float *from, long row, long rows, long depth, int planes, bf16 *to,
+INLINE void amx_pack_rows(const float *from, long row, long rows, long depth, bf16 *to,
                           long plane_step) {
   for (long r = 0; r < AMX_SIDE; r++, from += row) {
     vec low = {0}, high = {0};
@@ -80,32 +79,32 @@ INLINE void amx_pack_rows(const float *from, long row, long rows, long depth, in
       low = load_some(from, least(WIDTH, depth));
       high = depth > WIDTH ? load_some(from + WIDTH, depth - WIDTH) : high;
     }
-    amx_store(low, high, planes, to + r * AMX_DEPTH, plane_step);
+    amx_store(low, high, to + r * AMX_DEPTH, plane_step);
   }
 }
 
 /** 32 k of neighbouring columns: the tiles of a right operand. */
-INLINE void amx_pack_pairs(const float *from, long step, long columns, long depth, int planes,
-                           bf16 *to, long plane_step) {
+INLINE void amx_pack_pairs(const float *from, long step, long columns, long depth, bf16 *to,
+                           long plane_step) {
   for (long q = 0; q < AMX_SIDE; q++, from += 2 * step) {
     vec even = 2 * q < depth ? load_some(from, columns) : (vec){0};
     vec odd = 2 * q + 1 < depth ? load_some(from + step, columns) : (vec){0};
-    amx_store_pairs(even, odd, planes, to + q * AMX_DEPTH, plane_step);
+    amx_store_pairs(even, odd, to + q * AMX_DEPTH, plane_step);
   }
 }
 
 INLINE void amx_pack_some(const float *from, long row, long step, long rows, long depth, int right,
-                          int planes, bf16 *to, long plane_step) {
-  bf16 other[3 * AMX_TILE] __attribute__((aligned(64)));
+                          bf16 *to, long plane_step) {
+  bf16 other[AMX_PLANES * AMX_TILE] __attribute__((aligned(64)));
   const int turned = right ? row != 1 : step != 1;
   bf16 *first = turned ? other : to;
   const long first_step = turned ? AMX_TILE : plane_step;
   if (step == 1) {
-    amx_pack_rows(from, row, rows, depth, planes, first, first_step);
+    amx_pack_rows(from, row, rows, depth, first, first_step);
   } else {
-    amx_pack_pairs(from, step, rows, depth, planes, first, first_step);
+    amx_pack_pairs(from, step, rows, depth, first, first_step);
   }
-  for (int p = 0; turned && p < planes; p++) {
+  for (int p = 0; turned && p < AMX_PLANES; p++) {
     vec pairs[WIDTH]; // only moved, never computed with
     memcpy(pairs, other + p * AMX_TILE, sizeof pairs);
     transpose(pairs);
@@ -120,11 +119,11 @@ INLINE void amx_pack_some(const float *from, long row, long step, long rows, lon
  * from: element (r, k) at from + r * row + k * step; one of both is 1
  */
 INLINE void amx_pack(const float *from, long row, long step, long rows, long depth, int right,
-                     int planes, bf16 *to, long plane_step) {
+                     bf16 *to, long plane_step) {
   if (rows >= AMX_SIDE && depth >= AMX_DEPTH) {
-    amx_pack_some(from, row, step, AMX_SIDE, AMX_DEPTH, right, planes, to, plane_step);
+    amx_pack_some(from, row, step, AMX_SIDE, AMX_DEPTH, right, to, plane_step);
   } else {
-    amx_pack_some(from, row, step, rows, depth, right, planes, to, plane_step);
+    amx_pack_some(from, row, step, rows, depth, right, to, plane_step);
   }
 }
 
@@ -157,8 +156,7 @@ INLINE void amx_pack(const float *from, long row, long step, long rows, long dep
  *     farther, the next slice a_slice farther
  * c: rows c_row apart
  */
-INLINE void amx_multiply(const int planes, const int down, const int across, long slices,
-                         const bf16 *a, long a_tile, long a_slice, const bf16 *b, long b_tile,
+INLINE void amx_multiply(const int down, const int across, long slices, const bf16 *a, long a_tile, long a_slice, const bf16 *b, long b_tile,
                          long b_slice, float *c, long c_row) {
   _tile_zero(0);
   _tile_zero(1);
@@ -166,18 +164,9 @@ INLINE void amx_multiply(const int planes, const int down, const int across, lon
   _tile_zero(3);
   for (; slices > 0; slices--, a += a_slice, b += b_slice) {
     // Small products first; neighbours share an operand that is loaded once.
-    if (planes == 3) {
-      AMX_LEFT(2) AMX_RIGHT(0) AMX_PRODUCTS
-      AMX_LEFT(1) AMX_PRODUCTS
-      AMX_RIGHT(1) AMX_PRODUCTS
-      AMX_LEFT(0) AMX_PRODUCTS
-      AMX_RIGHT(2) AMX_PRODUCTS
-      AMX_RIGHT(0) AMX_PRODUCTS
-    } else {
-      AMX_LEFT(1) AMX_RIGHT(0) AMX_PRODUCTS
-      AMX_LEFT(0) AMX_PRODUCTS
-      AMX_RIGHT(1) AMX_PRODUCTS
-    }
+    AMX_LEFT(1) AMX_RIGHT(0) AMX_PRODUCTS
+    AMX_LEFT(0) AMX_PRODUCTS
+    AMX_RIGHT(1) AMX_PRODUCTS
   }
   _tile_stored(0, c, 4 * c_row);
   if (across == 2) {

@@ -114,27 +114,4 @@ INLINE void transpose(vec *v) {
 /** a where the mask's lanes are all ones, b where they are zero. */
 INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 
-/** The sum of all lanes, halves upon each other. */
-INLINE float lane_sum(vec v) {
-  float lanes[WIDTH];
-  store(lanes, v);
-  for (int half = WIDTH / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; i++) {
-      lanes[i] += lanes[i + half];
-    }
-  }
-  return lanes[0];
-}
-
-/** The largest of all lanes. */
-INLINE float lane_max(vec v) {
-  float lanes[WIDTH];
-  store(lanes, v);
-  float most = lanes[0];
-  for (int i = 1; i < WIDTH; i++) {
-    most = lanes[i] > most ? lanes[i] : most;
-  }
-  return most;
-}
-
 #endif

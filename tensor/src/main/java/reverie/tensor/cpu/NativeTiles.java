@@ -35,8 +35,8 @@ final class NativeTiles {
 
   NativeTiles(NativeLibrary library, NativeProducts products) {
     this.products = products;
-    pack = library.function("amx_pack", "pllllillp");
-    gemm = library.function("amx_gemm", "pllppllllippp");
+    pack = library.function("amx_pack", "pllllllp");
+    gemm = library.function("amx_gemm", "pllppllllpp");
   }
 
   /** Whether a product can be computed here, faster than by vectors. */
@@ -121,7 +121,7 @@ final class NativeTiles {
 
   private void pack(NativeProducts.Form f, long b, long k, long first, long end, long to) {
     try {
-      pack.invokeExact(b, f.bRow(), f.bColumn(), k, (long) f.n(), PLANES, first, end, to);
+      pack.invokeExact(b, f.bRow(), f.bColumn(), k, (long) f.n(), first, end, to);
     } catch (Throwable e) {
       throw NativeLibrary.failure(e);
     }
@@ -143,8 +143,6 @@ final class NativeTiles {
           rows,
           n,
           depth,
-          PLANES,
-          0L,
           adds ? c : 0L,
           scratch.take(bytes(depth, rows)));
     } catch (Throwable e) {
