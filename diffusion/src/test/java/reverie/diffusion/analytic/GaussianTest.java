@@ -11,6 +11,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.autograd.Tape;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.Sampler;
@@ -143,9 +144,13 @@ class GaussianTest {
     }
   }
 
-  /** REINFORCE on the reward x_0: the known gradient G_i, in a 5-sigma interval. */
-  @Test
-  void logProbabilitiesGiveTheGradientOfTheExpectedReward() {
+  /**
+   * REINFORCE on the mean of x_0: the known gradient G_i, in a 5-sigma interval, divided by the
+   * elements over which log-probabilities are means.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4})
+  void logProbabilitiesGiveTheGradientOfTheExpectedReward(int elements) {
     ReversePolicy policy = ReversePolicy.ddim(STABLE, 10, 1);
     GaussianChain chain = GaussianChain.of(policy, 1, 0.5);
     int n = 4000;
@@ -155,8 +160,8 @@ class GaussianTest {
       GaussianDenoiser model =
           GaussianDenoiser.of(policy.schedule(), 1, 0.5).biased(policy, biases);
       Rng[] rows = IntStream.range(0, n).mapToObj(i -> Sampler.row(11, 0, i)).toArray(Rng[]::new);
-      Trajectory trajectory = new Sampler(policy, device).rollout(model, null, rows, 1);
-      Tensor reward = trajectory.result().reshape(n).sub(chain.mean());
+      Trajectory trajectory = new Sampler(policy, device).rollout(model, null, rows, elements);
+      Tensor reward = trajectory.result().mean(1).sub(chain.mean());
       double[] gradient =
           Tape.run(
                   List.of(biases),
@@ -174,11 +179,12 @@ class GaussianTest {
               .gradient(biases)
               .toDoubles();
       for (int i = 0; i < 10; i++) {
-        // Var(r·z/σ) = (Var r + G²σ²)/σ² for jointly normal r and z.
+        // Var(r·z/σ) = (Var r + G²σ²)/σ² for jointly normal r and z, by which means of D elements
+        // are 1/D² of it.
         double s = policy.sigma(i);
         double g = chain.gains()[i];
         double spread = Math.sqrt((chain.variance() + g * g * s * s) / (s * s) / n);
-        assertEquals(g, gradient[i], 5 * spread);
+        assertEquals(g / elements, gradient[i], 5 * spread / elements);
       }
     }
   }

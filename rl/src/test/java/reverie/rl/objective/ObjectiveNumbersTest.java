@@ -76,6 +76,8 @@ class ObjectiveNumbersTest {
       double[] inside = {20, -30, 10};
       double[] gradient = Arrays.stream(inside).map(x -> 1000 / (1 + Math.exp(x)) / 3).toArray();
       assertArrayEquals(gradient, result.gradient(won).toDoubles(), 1e-9);
+      double steep = new DiffusionDpo(5000).loss(won, lost).mean().item();
+      assertEquals(25.0000000000047, steep, 1e-10);
     }
   }
 
