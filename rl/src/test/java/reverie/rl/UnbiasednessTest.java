@@ -6,14 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.analytic.GaussianChain;
+import reverie.rl.advantage.Advantages;
+import reverie.rl.advantage.GroupAdvantages;
+import reverie.rl.advantage.GroupAdvantages.Deviation;
+import reverie.rl.advantage.GroupAdvantages.Scale;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.rl.objective.Dpok;
 import reverie.rl.objective.DpokPublished;
+import reverie.rl.objective.Grpo;
 import reverie.rl.objective.StepObjective;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
@@ -32,25 +39,63 @@ class UnbiasednessTest {
   private static final double[] OLD = {.1, -.1, .05, 0, -.05, .1, .1, -.1, .005, -.002};
   private static final double[] NEW = {.2, 0, -.05, .1, -.1, .15, .05, -.05, 0, .001};
 
+  /** What is estimated: rewards are linear, so that all of it is known. */
+  private record Estimator(
+      StepObjective objective, Advantages advantages, int groupSize, double klWeight) {
+    static Estimator of(StepObjective objective) {
+      return new Estimator(objective, null, SAMPLES, 0);
+    }
+
+    double[] exact(GaussianChain chain, double... biases) {
+      double[] exact = chain.gains();
+      double scale = advantages == null ? 1 : scale(chain.variance());
+      for (int i = 0; i < exact.length; i++) {
+        double sigma = chain.sigmas()[i];
+        exact[i] = scale * exact[i] - klWeight * biases[i] / (sigma * sigma);
+      }
+      return exact;
+    }
+
+    /**
+     * What dividing by a group's own deviation s does: a step's noise z is a multiple of the reward
+     * plus something independent of all rewards, so that the mean of A z is that of r z times E[s]
+     * / Var r. The s of n normal numbers has the chi distribution of n - 1 of them, over √n.
+     */
+    private double scale(double variance) {
+      double gammas = 1 / Math.sqrt(Math.PI);
+      for (int n = 2; n < groupSize; n += 2) {
+        gammas *= n / (n - 1.0);
+      }
+      return Math.sqrt(2.0 / groupSize) * gammas / Math.sqrt(variance);
+    }
+  }
+
   @Test
   void scoreFunctionOnTheWeightsThatDrew() {
-    check(new DdpoScoreFunction(), OLD, OLD);
+    check(Estimator.of(new DdpoScoreFunction()), OLD, OLD);
   }
 
   @Test
   void importanceSampledOnTheWeightsThatDrewWhateverTheClipping() {
-    check(new DdpoImportanceSampled(1e-6, 1e9), OLD, OLD);
+    check(Estimator.of(new DdpoImportanceSampled(1e-6, 1e9)), OLD, OLD);
+  }
+
+  @Test
+  void groupFormWithItsDivergence() {
+    var groups = new GroupAdvantages(Scale.GROUP, Deviation.POPULATION);
+    check(new Estimator(new Grpo(1e-6, 1e9), groups, 4, 1), OLD, OLD);
   }
 
   @Test
   void publishedDpokOnTheWeightsThatDrew() {
-    check(new DpokPublished(1e-6, new ValueFunction(2, 1e-2, 0, 1)), OLD, OLD);
+    check(Estimator.of(new DpokPublished(1e-6, new ValueFunction(2, 1e-2, 0, 1))), OLD, OLD);
   }
 
   @Test
   void aLearntBaselineKeepsItUnbiasedAndLowersItsVariance() {
-    double[] without = check(new DdpoImportanceSampled(1e-6, 1e9), OLD, OLD);
-    double[] with = check(new Dpok(1e-6, 1e9, new ValueFunction(8, 1e-2, 200, 64)), OLD, OLD);
+    double[] without = check(Estimator.of(new DdpoImportanceSampled(1e-6, 1e9)), OLD, OLD);
+    var dpok = new Dpok(1e-6, 1e9, new ValueFunction(8, 1e-2, 200, 64));
+    double[] with = check(new Estimator(dpok, null, SAMPLES, 1), OLD, OLD);
     for (int step = 7; step < GaussianPolicy.STEPS; step++) {
       assertTrue(with[step] < 0.8 * without[step], with[step] + " and " + without[step]);
     }
@@ -59,18 +104,19 @@ class UnbiasednessTest {
   /** The reward is linear, so that re-weighting single steps is exact here. */
   @Test
   void importanceSampledOnOtherWeights() {
-    check(new DdpoImportanceSampled(1e9, 1e9), OLD, NEW);
+    check(Estimator.of(new DdpoImportanceSampled(1e9, 1e9)), OLD, NEW);
   }
 
   /** Returns the standard error of each step's estimate. */
-  private static double[] check(StepObjective objective, double[] old, double[] now) {
+  private static double[] check(Estimator estimator, double[] old, double[] now) {
     try (var gaussian = new GaussianPolicy(Device.reference());
-        ValueBaseline baseline = baseline(gaussian, objective, old)) {
+        ValueBaseline baseline = baseline(gaussian, estimator, old)) {
       double[][] gradients = new double[BATCHES][];
       for (int batch = 0; batch < BATCHES; batch++) {
-        gradients[batch] = gradient(gaussian, objective, baseline, old, now, batch);
+        gradients[batch] = gradient(gaussian, estimator, baseline, old, now, batch);
       }
-      double[] exact = gaussian.chain().gains();
+      double[] exact = estimator.exact(gaussian.chain(), now);
+      double[] gains = gaussian.chain().gains();
       double[] errors = new double[exact.length];
       for (int step = 0; step < exact.length; step++) {
         int at = step;
@@ -80,8 +126,8 @@ class UnbiasednessTest {
         double off = Math.abs(Statistics.mean(estimates) - exact[step]);
         assertTrue(
             off < 5 * error,
-            () -> objective + ", step " + at + ": off by " + off / error + " standard errors");
-        assertTrue(error < Math.max(0.1, exact[step]) * 2, "step " + step + " error " + error);
+            () -> estimator + ", step " + at + ": off by " + off / error + " standard errors");
+        assertTrue(error < Math.max(0.1, gains[step]) * 2, "step " + step + " error " + error);
       }
       return errors;
     }
@@ -89,20 +135,25 @@ class UnbiasednessTest {
 
   /** What the objective would have learnt from an earlier epoch; null for nothing. */
   private static ValueBaseline baseline(
-      GaussianPolicy gaussian, StepObjective objective, double... old) {
-    if (objective.baseline().isEmpty()) {
+      GaussianPolicy gaussian, Estimator estimator, double... old) {
+    Optional<ValueFunction> function = estimator.objective.baseline();
+    if (function.isEmpty()) {
       return null;
     }
-    var baseline = new ValueBaseline(gaussian.policy(), objective.baseline().orElseThrow(), 3);
+    var baseline = new ValueBaseline(gaussian.policy(), function.orElseThrow(), 3);
     try (Scope _ = Scope.open("baseline")) {
-      Rollout rollout = rollout(gaussian, old, 1000);
-      baseline.fit(rollout, centred(gaussian, rollout, old), 0, new Diagnostics());
+      Rollout rollout = rollout(gaussian, estimator, old, 1000);
+      baseline.fit(rollout, worth(gaussian, estimator, rollout, old), 0, new Diagnostics());
     }
     return baseline;
   }
 
-  private static Rollout rollout(GaussianPolicy gaussian, double[] old, int batch) {
-    List<Prompt> prompts = Collections.nCopies(SAMPLES, new Prompt("x"));
+  private static Rollout rollout(
+      GaussianPolicy gaussian, Estimator estimator, double[] old, int batch) {
+    List<Prompt> prompts =
+        IntStream.range(0, SAMPLES)
+            .mapToObj(i -> new Prompt("x" + i / estimator.groupSize))
+            .toList();
     gaussian.bias(old);
     try (var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30))) {
       return Rollout.draw(
@@ -110,23 +161,29 @@ class UnbiasednessTest {
     }
   }
 
-  private static double[] centred(GaussianPolicy gaussian, Rollout rollout, double... old) {
-    return Arrays.stream(rollout.rewards()).map(r -> r - gaussian.chain().mean(old)).toArray();
+  /** Rewards less the known mean, unless there are advantages of another kind. */
+  private static double[] worth(
+      GaussianPolicy gaussian, Estimator estimator, Rollout rollout, double... old) {
+    double mean = gaussian.chain().mean(old);
+    return estimator.advantages == null
+        ? Arrays.stream(rollout.rewards()).map(r -> r - mean).toArray()
+        : estimator.advantages.of(rollout.texts(), rollout.rewards());
   }
 
-  /** The gradient of the mean reward: the objective's is that of its negative, over the steps. */
+  /** The gradient of what is estimated: the objective's is that of its negative, over the steps. */
   private static double[] gradient(
       GaussianPolicy gaussian,
-      StepObjective objective,
+      Estimator estimator,
       ValueBaseline baseline,
       double[] old,
       double[] now,
       int batch) {
     TrainerSettings settings = TrainerSettings.defaults().but(it -> it.trainingBatch = SAMPLES);
+    StepObjective objective = estimator.objective;
     try (Scope _ = Scope.open("batch");
         var gradients = new GradientAccumulator(gaussian.policy().parameters().trainable());
-        var pass = new StepGradient(gaussian.policy(), objective, 0, gradients)) {
-      Rollout rollout = rollout(gaussian, old, batch);
+        var pass = new StepGradient(gaussian.policy(), objective, estimator.klWeight, gradients)) {
+      Rollout rollout = rollout(gaussian, estimator, old, batch);
       gaussian.bias(now);
       var driver =
           new StepDriver(
@@ -135,13 +192,12 @@ class UnbiasednessTest {
               pass,
               settings,
               rollout,
-              centred(gaussian, rollout, old),
+              worth(gaussian, estimator, rollout, old),
               baseline == null ? null : baseline.values(rollout),
               new Diagnostics(),
               _ -> {});
       assertEquals(GaussianPolicy.STEPS, driver.itemsPerSample());
-      int[] all = java.util.stream.IntStream.range(0, SAMPLES).toArray();
-      driver.accumulate(all, Rng.of(2));
+      driver.accumulate(IntStream.range(0, SAMPLES).toArray(), Rng.of(2));
       return Arrays.stream(gradients.gradient(gaussian.biases()).toDoubles())
           .map(g -> -g * GaussianPolicy.STEPS)
           .toArray();
