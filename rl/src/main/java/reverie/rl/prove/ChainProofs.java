@@ -50,8 +50,16 @@ public final class ChainProofs {
   /** All of them, with the identities of the losses. */
   public static List<Proof> all() {
     return List.of(
-        prdp(false),
-        prdp(true),
+        prdp("", 5e-5, _ -> {}),
+        prdp(", samples of the base model", 5e-5, it -> it.offline = true),
+        prdp(
+            ", each sample from its own x_T",
+            5e-3,
+            it -> {
+              it.promptsPerEpoch = 8;
+              it.sharedStart = false;
+              it.emaDecay = 0.995;
+            }),
         ppod(Span.CHAIN, EPOCHS, 0),
         ppod(Span.STEP, EPOCHS, 0),
         plackettLuce(),
@@ -62,25 +70,24 @@ public final class ChainProofs {
 
   /**
    * PRDP regresses rewards, so that with a shared x_T it ends at the optimum exactly, whatever the
-   * samples.
-   *
-   * @param offline whether all samples come from the base model
+   * samples. Starts of their own are noise to it.
    */
-  static Proof prdp(boolean offline) {
+  private static Proof prdp(String how, double tolerance, Consumer<TrainerSettings.Draft> change) {
     double code = BETA * GaussianPolicy.STEPS;
     return new RegularisedOptimum(
-        "ends at the KL-regularised optimum" + (offline ? ", samples of the base model" : ""),
+        "ends at the KL-regularised optimum" + how,
         new Prdp(code, 0.5, Prdp.Time.MEAN),
         GaussianPolicy.SAMPLE,
-        settings(it -> {
-          it.samplesPerPrompt = 16;
-          it.passes = 10;
-          it.learningRate = 4e-3;
-          it.offline = offline;
-        }),
+        settings(
+                it -> {
+                  it.samplesPerPrompt = 16;
+                  it.passes = 10;
+                  it.learningRate = 4e-3;
+                })
+            .but(change),
         50,
         chain().optimum(1, BETA),
-        5e-5);
+        tolerance);
   }
 
   /** Choices drawn from Bradley and Terry's model, without clipping. */
