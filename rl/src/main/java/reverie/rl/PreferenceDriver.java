@@ -3,9 +3,9 @@ package reverie.rl;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import reverie.diffusion.DenoisingLoss;
 import reverie.rl.preference.Preference;
 import reverie.tensor.Device;
@@ -68,23 +68,39 @@ final class PreferenceDriver implements Driver {
     }
   }
 
+  /** The preferred images, noised to where these steps of the chain begin. */
+  Tensor before(int[] samples, int[] steps, Rng rng) {
+    Tensor images = images(samples, Preference::chosen);
+    int[] timesteps = IntStream.of(steps).map(policy.process().grid()::timestep).toArray();
+    Tensor noise = denoising.draw(images, rows(samples, rng)).noise();
+    return policy.process().schedule().addNoise(images, noise, timesteps);
+  }
+
+  /** What the pairs were compared for, or null. */
+  Tensor contexts(int... samples) {
+    return contexts.of(samples);
+  }
+
+  private static Rng[] rows(int[] samples, Rng rng) {
+    return IntStream.of(samples).mapToObj(rng::fork).toArray(Rng[]::new);
+  }
+
   private void differentiate(int[] batch, Rng rng, double factor) {
-    List<Preference> chosen = IntStream.of(batch).mapToObj(pairs::get).toList();
-    Tensor winners = images(chosen.stream().map(Preference::chosen));
-    Tensor losers = images(chosen.stream().map(Preference::rejected));
-    Rng[] rows = IntStream.of(batch).mapToObj(rng::fork).toArray(Rng[]::new);
-    DenoisingLoss.Draw draw = denoising.draw(winners, rows);
+    Tensor winners = images(batch, Preference::chosen);
+    Tensor losers = images(batch, Preference::rejected);
+    DenoisingLoss.Draw draw = denoising.draw(winners, rows(batch, rng));
     PreferenceGradient.Outcome outcome =
         gradient.add(
             denoising.question(winners, draw),
             denoising.question(losers, draw),
-            contexts.of(batch),
+            contexts(batch),
             factor);
     diagnostics.lost(outcome.loss().item());
-    note(outcome.chosen().toDoubles(), outcome.rejected().toDoubles());
+    note(diagnostics, outcome.chosen().toDoubles(), outcome.rejected().toDoubles());
   }
 
-  private void note(double[] won, double[] lost) {
+  /** How pairs are ordered by the excess of their images' losses over the reference's. */
+  static void note(Diagnostics diagnostics, double[] won, double[] lost) {
     for (int i = 0; i < won.length; i++) {
       diagnostics.note("implicit_accuracy", won[i] < lost[i] ? 1 : won[i] > lost[i] ? 0 : 0.5);
     }
@@ -92,14 +108,13 @@ final class PreferenceDriver implements Driver {
     diagnostics.note("excess_rejected", lost);
   }
 
-  private Tensor images(Stream<float[]> pictures) {
-    List<float[]> list = pictures.toList();
+  private Tensor images(int[] samples, Function<Preference, float[]> which) {
     int elements = policy.height() * policy.width() * policy.channels();
-    float[] all = new float[list.size() * elements];
-    for (int i = 0; i < list.size(); i++) {
-      System.arraycopy(list.get(i), 0, all, i * elements, elements);
+    float[] all = new float[samples.length * elements];
+    for (int i = 0; i < samples.length; i++) {
+      System.arraycopy(which.apply(pairs.get(samples[i])), 0, all, i * elements, elements);
     }
     Device device = policy.device();
-    return device.tensor(all, list.size(), policy.height(), policy.width(), policy.channels());
+    return device.tensor(all, samples.length, policy.height(), policy.width(), policy.channels());
   }
 }

@@ -23,8 +23,9 @@ final class PreferenceSource implements Source {
   private final PreferenceDataset preferences;
   private final TrainerSettings settings;
   private final PreferenceGradient gradient;
-  private final Rng order;
+  private final Rng root;
   private List<Preference> pairs;
+  private PreferenceDriver driver;
 
   PreferenceSource(
       Policy policy,
@@ -47,11 +48,12 @@ final class PreferenceSource implements Source {
     this.preferences = preferences;
     this.settings = settings;
     gradient = new PreferenceGradient(policy, objective, gradients);
-    order = Rng.of(settings.seed()).fork("preferences");
+    root = Rng.of(settings.seed());
   }
 
   @Override
   public void gather(int epoch, Diagnostics diagnostics) {
+    Rng order = root.fork("preferences");
     int size = preferences.size();
     int count = settings.samplesPerEpoch();
     pairs = new ArrayList<>(count);
@@ -87,11 +89,17 @@ final class PreferenceSource implements Source {
 
   @Override
   public Driver driver(int epoch, Diagnostics diagnostics, IntConsumer trained) {
-    return new PreferenceDriver(policy, gradient, settings, pairs, diagnostics, trained);
+    driver = new PreferenceDriver(policy, gradient, settings, pairs, diagnostics, trained);
+    return driver;
   }
 
   @Override
   public void conclude(int epoch, Diagnostics diagnostics) {
+    Rng rng = root.fork("divergence").fork(epoch);
+    Rng noise = rng.fork("noise");
+    new DistanceToBase((samples, steps) -> driver.before(samples, steps, noise), driver::contexts)
+        .measure(policy, pairs.size(), settings.trainingBatch(), rng, diagnostics);
+    driver = null;
     pairs = null;
   }
 

@@ -149,36 +149,17 @@ final class RolloutSource implements Source {
   @Override
   public void conclude(int epoch, Diagnostics diagnostics) {
     learner.conclude(rollout, worth, epoch, diagnostics);
-    if (policy.reference() != null && !diagnostics.knowsDivergence()) {
-      measureDivergence(epoch, diagnostics);
+    if (!diagnostics.knowsDivergence()) {
+      new DistanceToBase(rollout::before, rollout::contexts)
+          .measure(
+              policy,
+              rollout.size(),
+              settings.trainingBatch(),
+              root.fork("divergence").fork(epoch),
+              diagnostics);
     }
     if (!settings.offline()) {
       rollout = null;
-    }
-  }
-
-  /** The KL to the base model after the epoch's updates, at a random decision of some samples. */
-  private void measureDivergence(int epoch, Diagnostics diagnostics) {
-    int[] decisions = policy.process().decisions();
-    if (decisions.length == 0) {
-      return;
-    }
-    Rng rng = root.fork("divergence").fork(epoch);
-    int[] order = rng.permutation(rollout.size());
-    int[] samples = Arrays.copyOf(order, Math.min(order.length, settings.trainingBatch()));
-    int[] steps = new int[samples.length];
-    Arrays.setAll(steps, i -> decisions[rng.fork(1).below(i, decisions.length)]);
-    try (Scope _ = Scope.open("divergence")) {
-      ReversePolicy process = policy.process();
-      Tensor before = rollout.before(samples, steps);
-      Tensor timesteps = process.timesteps(before, steps);
-      Tensor contexts = rollout.contexts(samples);
-      Tensor now = policy.denoiser().predict(before, timesteps, contexts);
-      Tensor base = policy.reference().predict(before, timesteps, contexts);
-      diagnostics.diverged(
-          process
-              .divergence(process.step(before, now, steps), process.step(before, base, steps))
-              .toDoubles());
     }
   }
 

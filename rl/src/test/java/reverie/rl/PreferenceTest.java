@@ -16,10 +16,17 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.Tape;
+import reverie.autograd.nn.Initialiser;
+import reverie.autograd.nn.Layout;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
 import reverie.rl.objective.DiffusionDpo;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;
@@ -90,7 +97,53 @@ class PreferenceTest {
       EpochReport report = trainer.epoch();
       assertEquals(Math.log(2), report.loss(), 1e-6);
       assertEquals(0.5, report.more().get("implicit_accuracy"));
+      assertTrue(report.klToBase() > 0);
     }
+  }
+
+  /** A model that is moved by θ standard deviations at every decision: its KL is θ² / 2. */
+  @Test
+  void theDistanceToTheBaseIsMeasured() {
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 1);
+    try (Parameters parameters = Parameters.random(Device.reference(), Rng.of(0))) {
+      Parameter theta = parameters.create("theta", Layout.SAME, Initialiser.zeros(), 1);
+      Denoiser base = (x, _, _) -> x.mul(0.5);
+      Denoiser moved =
+          (x, timesteps, _) -> {
+            double[] factors = timesteps.toDoubles();
+            Arrays.setAll(factors, i -> factor(process, (int) factors[i]));
+            Tensor shift = x.device().tensor(factors, factors.length, 1, 1, 1).mul(theta.value());
+            return x.mul(0.5).add(shift);
+          };
+      Policy policy =
+          new Policy(
+              process,
+              Prediction.EPSILON,
+              moved,
+              base,
+              parameters,
+              PromptEncoder.NONE,
+              TinyModel.HEIGHT,
+              TinyModel.WIDTH,
+              1);
+      try (Trainer trainer = new Trainer(policy, new DiffusionDpo(50), bright(20), settings())) {
+        for (int epoch = 0; epoch < 3; epoch++) {
+          EpochReport report = trainer.epoch();
+          double now = theta.value().item();
+          assertTrue(now * now > 1e-6, "theta " + now);
+          assertEquals(now * now / 2, report.klToBase(), 1e-9 * now * now);
+        }
+      }
+    }
+  }
+
+  private static double factor(ReversePolicy process, int timestep) {
+    for (int step : process.decisions()) {
+      if (process.grid().timestep(step) == timestep) {
+        return process.sigma(step) / process.outputFactor(step);
+      }
+    }
+    return 1;
   }
 
   @Test
