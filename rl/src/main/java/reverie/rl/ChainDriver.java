@@ -141,19 +141,11 @@ final class ChainDriver implements Driver {
       advantage[i] = -coefficients[from + i][t] * total;
       before[i] = old[batch[i]][t];
     }
-    Device device = policy.device();
-    Tensor latents = rollout.before(batch, steps);
     StepGradient.Outcome outcome =
         passes
             .gradient()
             .add(
-                new StepGradient.Decisions(
-                    latents,
-                    rollout.after(batch, steps),
-                    policy.process().position(latents, steps),
-                    rollout.contexts(batch),
-                    device.tensor(before, before.length),
-                    device.tensor(advantage, advantage.length)),
+                StepGradient.Decisions.of(policy, rollout, batch, steps, before, advantage),
                 1 / total);
     if (!moved) {
       double[] logProb = outcome.logProb().toDoubles();

@@ -4,10 +4,8 @@ package reverie.rl;
 import java.util.Arrays;
 import java.util.function.IntConsumer;
 import reverie.rl.objective.StepObjective;
-import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.Tensor;
 
 /**
  * The gradient of a {@link StepObjective}: one backward pass per micro-batch of samples and
@@ -88,8 +86,6 @@ final class StepDriver implements Driver {
   }
 
   private void differentiate(int[] batch, int[] steps, int total) {
-    Device device = policy.device();
-    Tensor before = rollout.before(batch, steps);
     double[] old = new double[batch.length];
     double[] advantage = new double[batch.length];
     for (int i = 0; i < batch.length; i++) {
@@ -99,14 +95,7 @@ final class StepDriver implements Driver {
     }
     StepGradient.Outcome outcome =
         gradient.add(
-            new StepGradient.Decisions(
-                before,
-                rollout.after(batch, steps),
-                policy.process().position(before, steps),
-                rollout.contexts(batch),
-                device.tensor(old, old.length),
-                device.tensor(advantage, advantage.length)),
-            1.0 / total);
+            StepGradient.Decisions.of(policy, rollout, batch, steps, old, advantage), 1.0 / total);
     diagnostics.lost(outcome.loss().item());
     diagnostics.decided(outcome.logProb().toDoubles(), old, clipRange);
     if (outcome.divergence() != null) {

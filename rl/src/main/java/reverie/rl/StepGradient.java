@@ -32,7 +32,21 @@ final class StepGradient implements AutoCloseable {
       ChainPosition at,
       Tensor contexts,
       Tensor oldLogProb,
-      Tensor advantage) {}
+      Tensor advantage) {
+
+    /** Those that samples of a rollout made at the steps given for them. */
+    static Decisions of(
+        Policy policy, Rollout rollout, int[] samples, int[] steps, double[] old, double[] worth) {
+      Tensor before = rollout.before(samples, steps);
+      return new Decisions(
+          before,
+          rollout.after(samples, steps),
+          policy.process().position(before, steps),
+          rollout.contexts(samples),
+          policy.device().tensor(old, old.length),
+          policy.device().tensor(worth, worth.length));
+    }
+  }
 
   /**
    * What came out, to be read before the next pass.
