@@ -71,7 +71,7 @@ public final class RunReport {
     plots("Learning", rewardCurve());
     plots("What the reward costs", frontier());
     evaluationTable();
-    plots("What was not optimised", watched());
+    plots("What was not optimised", new WatchedPlots(lines).all());
     plots("Diagnostics", diagnostics());
     file("Command", RunFolder.COMMAND);
     file("Configuration", RunFolder.CONFIG);
@@ -241,55 +241,6 @@ public final class RunReport {
             "KL to the base model",
             "reward",
             List.of(new Plot.Series("", againstKl, true))));
-  }
-
-  /**
-   * The reward beside those that are only watched, all in the units in which they varied at first.
-   */
-  private List<Plot> watched() {
-    List<String> names =
-        lines.stream()
-            .flatMap(line -> line.values().keySet().stream())
-            .filter(name -> name.startsWith(WATCHED) && name.endsWith("_mean"))
-            .map(name -> name.substring(0, name.length() - "_mean".length()))
-            .distinct()
-            .toList();
-    if (names.isEmpty()) {
-      return List.of();
-    }
-    List<Plot.Series> byEpoch = new ArrayList<>();
-    List<Plot.Series> byDistance = new ArrayList<>();
-    for (String name : Stream.concat(Stream.of("reward"), names.stream()).toList()) {
-      String label =
-          name.equals("reward") ? "the reward" : name.substring(WATCHED.length()).replace('_', ' ');
-      byEpoch.add(new Plot.Series(label, moved(name, false), false));
-      byDistance.add(new Plot.Series(label, moved(name, true), true));
-    }
-    String unit = "standard deviations from the first epoch";
-    return List.of(
-        new Plot("The reward, and rewards that were only watched", "epoch", unit, byEpoch),
-        new Plot(
-            "The same against the distance from the base", "KL to the base", unit, byDistance));
-  }
-
-  private List<Plot.Point> moved(String name, boolean byDistance) {
-    List<Map<String, Double>> epochs =
-        lines.stream()
-            .map(Metrics.Line::values)
-            .filter(values -> values.containsKey(name + "_mean"))
-            .toList();
-    double start = epochs.getFirst().get(name + "_mean");
-    double deviation = epochs.getFirst().getOrDefault(name + "_std", 0.0);
-    List<Plot.Point> points = new ArrayList<>();
-    for (Metrics.Line line : lines) {
-      if (line.values().containsKey(name + "_mean")) {
-        points.add(
-            Plot.Point.of(
-                byDistance ? line.values().getOrDefault("kl_to_base", Double.NaN) : line.step(),
-                (line.values().get(name + "_mean") - start) / (deviation == 0 ? 1 : deviation)));
-      }
-    }
-    return points;
   }
 
   private static Plot.Point point(double x, Estimate y, String label) {
