@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,8 +26,6 @@ import reverie.rl.objective.ChainObjective;
 import reverie.rl.objective.PlackettLuce;
 import reverie.rl.objective.Ppod;
 import reverie.rl.objective.Prdp;
-import reverie.rl.prompt.Prompt;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Ops;
@@ -80,7 +77,9 @@ class ChainDriverTest {
               try (var run = new Run(policy, objective, settings, rollout, diagnostics)) {
                 assertSame(oneGraph(rollout, objective, klWeight), run.gradient());
                 assertEquals(0, diagnostics.firstDeviation(), 1e-12);
-                List<Tensor> kept = move(0.02);
+                List<Tensor> kept =
+                    model.parameters.all().stream().map(p -> p.value().add(0)).toList();
+                model.move(0.02);
                 assertSame(oneGraph(rollout, objective, klWeight), run.gradient());
                 assertTrue(diagnostics.largestRatio() > 1.0001);
                 restore(kept);
@@ -126,7 +125,7 @@ class ChainDriverTest {
           try (var run = new Run(policy, objective, settings(6, 0), rollout, diagnostics)) {
             run.gradient();
             assertEquals(0, diagnostics.clipFraction());
-            move(0.02);
+            model.move(0.02);
             run.gradient();
             assertTrue(diagnostics.clipFraction() > 0.1, "clipped " + diagnostics.clipFraction());
           }
@@ -257,23 +256,7 @@ class ChainDriverTest {
   }
 
   private static void withRollout(Policy drawn, Consumer<Rollout> body) {
-    List<Prompt> prompts =
-        Arrays.stream(ALL).mapToObj(i -> new Prompt("prompt " + i / GROUP, Map.of())).toList();
-    try (Scope _ = Scope.open("test");
-        var rewards = new RewardRunner(TrainerTest.BRIGHTNESS, Duration.ofSeconds(30))) {
-      body.accept(Rollout.draw(drawn, prompts, Rng.of(4), 4, rewards, _ -> {}));
-    }
-  }
-
-  /** Changes the weights so that ratios are no longer trivial; gives the old ones. */
-  private List<Tensor> move(double scale) {
-    List<Tensor> kept = new ArrayList<>();
-    for (Parameter p : model.parameters.all()) {
-      kept.add(p.value().add(0));
-      Tensor noise = Rng.of(8).fork(p.name()).normal(policy.device(), p.shape().dims());
-      p.value().assign(p.value().add(noise.mul(scale)));
-    }
-    return kept;
+    TinyModel.withRollout(drawn, GROUP, body);
   }
 
   private void restore(List<Tensor> kept) {

@@ -151,10 +151,7 @@ class PreferenceTest {
     try (var model = new TinyModel(Device.reference());
         Scope _ = Scope.open("test")) {
       Policy policy = model.policy(1, 3);
-      for (Parameter p : model.parameters.all()) {
-        Tensor noise = Rng.of(8).fork(p.name()).normal(policy.device(), p.shape().dims());
-        p.value().assign(p.value().add(noise.mul(0.1)));
-      }
+      model.move(0.1);
       List<Preference> pairs = IntStream.range(0, 6).mapToObj(bright(6)::get).toList();
       double[] expected = oneGraph(policy, pairs);
       for (int batch : new int[] {1, 4, 6}) {

@@ -5,11 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -25,11 +23,8 @@ import reverie.rl.objective.DpokPublished;
 import reverie.rl.objective.Penalty;
 import reverie.rl.objective.StepObjective;
 import reverie.rl.objective.ValueFunction;
-import reverie.rl.prompt.Prompt;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
-import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
@@ -66,7 +61,7 @@ class StepDriverTest {
   private void equalsOneGraph(StepObjective objective) {
     double klWeight = 0.3;
     withRollout(rollout -> {
-      move(0.02);
+      model.move(0.02);
       List<double[]> expected = oneGraph(rollout, objective, klWeight);
       for (int batch : new int[] {1, 4, 6}) {
         TrainerSettings settings =
@@ -152,20 +147,7 @@ class StepDriverTest {
   }
 
   private void withRollout(Consumer<Rollout> body) {
-    List<Prompt> prompts =
-        Arrays.stream(ALL).mapToObj(i -> new Prompt("prompt " + i / 2, Map.of())).toList();
-    try (Scope _ = Scope.open("test");
-        var rewards = new RewardRunner(TrainerTest.BRIGHTNESS, Duration.ofSeconds(30))) {
-      body.accept(Rollout.draw(policy, prompts, Rng.of(4), 4, rewards, _ -> {}));
-    }
-  }
-
-  /** Changes the weights so that ratio and divergence are no longer trivial. */
-  private void move(double scale) {
-    for (Parameter p : model.parameters.all()) {
-      Tensor noise = Rng.of(8).fork(p.name()).normal(policy.device(), p.shape().dims());
-      p.value().assign(p.value().add(noise.mul(scale)));
-    }
+    TinyModel.withRollout(policy, 2, body);
   }
 
   private StepDriver driver(

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
+import java.time.Duration;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import reverie.autograd.nn.Linear;
+import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
@@ -10,6 +14,7 @@ import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
@@ -82,6 +87,24 @@ final class TinyModel implements AutoCloseable {
         HEIGHT,
         WIDTH,
         1);
+  }
+
+  /** Six samples drawn with the policy, so many in a row for one prompt. */
+  static void withRollout(Policy policy, int groupSize, Consumer<Rollout> body) {
+    List<Prompt> prompts =
+        IntStream.range(0, 6).mapToObj(i -> new Prompt("prompt " + i / groupSize)).toList();
+    try (Scope _ = Scope.open("test");
+        var rewards = new RewardRunner(TrainerTest.BRIGHTNESS, Duration.ofSeconds(30))) {
+      body.accept(Rollout.draw(policy, prompts, Rng.of(4), 4, rewards, _ -> {}));
+    }
+  }
+
+  /** Changes the weights so that ratios and divergences are no longer trivial. */
+  void move(double scale) {
+    for (Parameter p : parameters.all()) {
+      Tensor noise = Rng.of(8).fork(p.name()).normal(device, p.shape().dims());
+      p.value().assign(p.value().add(noise.mul(scale)));
+    }
   }
 
   @Override

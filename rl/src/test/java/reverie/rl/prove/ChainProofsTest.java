@@ -4,12 +4,9 @@ package reverie.rl.prove;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 import reverie.rl.Statistics;
 import reverie.rl.Trainer;
 import reverie.rl.TrainerSettings;
@@ -19,20 +16,8 @@ import reverie.rl.objective.Prdp;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 
-/** Objectives of whole chains against optima known on paper. */
+/** What the proofs of objectives of whole chains rest on. */
 class ChainProofsTest {
-  static List<Proof> proofs() {
-    return ChainProofs.all();
-  }
-
-  @ParameterizedTest
-  @MethodSource("proofs")
-  void holds(Proof proof) {
-    Proof.Result result = proof.run();
-    assertTrue(result.holds(), () -> proof.name() + ": " + result);
-    assertTrue(result.error() >= Math.abs(result.reached() - result.exact()));
-  }
-
   /** With other choices another shift: the exact one is within 4 standard errors of their mean. */
   @Test
   void chanceLeavesTheOptimumInsideItsInterval() {

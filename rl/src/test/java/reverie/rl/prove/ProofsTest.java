@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.prove;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Objectives of single decisions and of denoising losses against optima known on paper. */
-class StepProofsTest {
+/** Every objective against an optimum known on paper. */
+class ProofsTest {
   static List<Proof> proofs() {
-    return Stream.of(StepProofs.all(), DenoisingProofs.all(), List.<Proof>of(new TwoPasses()))
-        .flatMap(List::stream)
-        .toList();
+    return Proofs.all();
   }
 
   @ParameterizedTest
@@ -25,11 +21,6 @@ class StepProofsTest {
     Proof.Result result = proof.run();
     assertTrue(result.holds(), () -> proof.name() + ": " + result);
     assertTrue(result.error() >= Math.abs(result.reached() - result.exact()));
-  }
-
-  @Test
-  void everythingIsListed() {
-    assertEquals(proofs().size() + ChainProofs.all().size(), Proofs.all().size());
   }
 
   @Test
