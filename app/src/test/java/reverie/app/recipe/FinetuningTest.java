@@ -20,6 +20,8 @@ import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
@@ -147,7 +149,34 @@ class FinetuningTest {
       Metrics.Line last = Metrics.read(run).getLast();
       assertEquals(2, last.step(), objective.name());
       assertTrue(Double.isFinite(last.values().get("loss")), objective.name());
+      assertTrue(last.values().get("kl_to_base") > 0, objective.name());
     }
+  }
+
+  /** That the setting counts in the loss: with equal samples, all else is the same. */
+  @ParameterizedTest
+  @ValueSource(strings = {"grpo", "dpok", "dpok_published"})
+  void theWeightOfTheKlKeepsTheModelNearTheBase(String objective) {
+    double free = klToBase(objective, 0);
+    double held = klToBase(objective, 1000);
+    assertTrue(free > 0 && held > 0, free + " and " + held);
+    assertTrue(held < free / 2, () -> "KL " + held + " with a weight, " + free + " without");
+  }
+
+  private double klToBase(String objective, double beta) {
+    Path run = folder.resolve(objective + beta);
+    String key = objective.equals("grpo") ? "grpo.beta=" : "dpok.beta=";
+    finetune(
+        run,
+        false,
+        () -> false,
+        "objective=" + objective,
+        key + beta,
+        "epochs=3",
+        "update.clip_range=1",
+        "update.warmup=0",
+        "optimizer.learning_rate=0.002");
+    return Metrics.read(run).getLast().values().get("kl_to_base");
   }
 
   /** Pairs drawn by the model, of which the larger file is preferred. */
