@@ -135,8 +135,7 @@ final class LikelihoodCommand implements Callable<Integer> {
                 model,
                 session.encoder(),
                 device,
-                new Likelihoods.Options(
-                    probes, tolerance, draws, options.batch, !asIs, options.seed));
+                new Likelihoods.Options(probes, tolerance, draws, !asIs, options.seed));
         Progress progress = Progress.start("measuring", "per cent", (long) PERCENT * set.size())) {
       for (ImageSet.Item item : set.items()) {
         String shown = prompt == null ? item.prompt() : prompt;

@@ -30,12 +30,10 @@ public final class Likelihoods implements AutoCloseable {
    * @param probes of Hutchinson's estimate; 0 for the exact trace
    * @param tolerance of the integrator
    * @param draws of the noise for the bound
-   * @param batch vectors in one pass through the model
    * @param noise whether pictures get noise as wide as a level
    * @param seed of probes and noise
    */
-  public record Options(
-      int probes, double tolerance, int draws, int batch, boolean noise, long seed) {}
+  public record Options(int probes, double tolerance, int draws, boolean noise, long seed) {}
 
   /**
    * Log-likelihoods of one picture in nats.
@@ -67,9 +65,7 @@ public final class Likelihoods implements AutoCloseable {
         options.probes == 0
             ? new Trace.Exact()
             : new Trace.Hutchinson(options.probes, Rng.of(options.seed).fork("probes"));
-    flow =
-        new FlowLikelihood(
-            model.scheduler(), device, denoiser, trace, options.tolerance, options.batch);
+    flow = new FlowLikelihood(model.scheduler(), device, denoiser, trace, options.tolerance);
     bound =
         new VariationalBound(model.pictures().policy(), model.scheduler().prediction(), denoiser);
   }

@@ -60,10 +60,7 @@ class LikelihoodsTest {
                 Device.cpu());
         Likelihoods likelihoods =
             new Likelihoods(
-                model,
-                ENCODER,
-                Device.cpu(),
-                new Likelihoods.Options(probes, 1e-2, 4, 16, noise, 1))) {
+                model, ENCODER, Device.cpu(), new Likelihoods.Options(probes, 1e-2, 4, noise, 1))) {
       return likelihoods.of(set, item, item.prompt(), _ -> {});
     }
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion.likelihood;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -18,9 +17,9 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
-import reverie.tensor.Repeated;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
+import reverie.tensor.Sliced;
 import reverie.tensor.Tensor;
 
 /**
@@ -49,8 +48,7 @@ public final class FlowLikelihood implements AutoCloseable {
   private final NoiseLevels levels;
   private final Trace trace;
   private final double tolerance;
-  private final int batch;
-  private final Repeated pass;
+  private final Sliced pass;
 
   /**
    * What came out.
@@ -72,32 +70,23 @@ public final class FlowLikelihood implements AutoCloseable {
    *
    * @param config the noise that the model was trained with, and what it predicts
    * @param device of the model
-   * @param denoiser the model
+   * @param denoiser the model; one that cannot be captured is asked for all vectors of the trace at
+   *     once
    * @param trace how to find the divergence
    * @param tolerance of the integrator for an element of the picture, relative and absolute, and
    *     for the log-density per element; 1e-4 suits float32
-   * @param batch vectors of the trace in one pass through the model
    */
   public FlowLikelihood(
-      SchedulerConfig config,
-      Device device,
-      Denoiser denoiser,
-      Trace trace,
-      double tolerance,
-      int batch) {
-    if (!(tolerance > 0 && tolerance < 1) || batch < 1) {
+      SchedulerConfig config, Device device, Denoiser denoiser, Trace trace, double tolerance) {
+    if (!(tolerance > 0 && tolerance < 1)) {
       throw new ReverieException(
-          "likelihood: expected a tolerance between 0 and 1 and a batch of at least 1, got "
-              + tolerance
-              + " and "
-              + batch);
+          "likelihood: expected a tolerance between 0 and 1, got " + tolerance);
     }
     prediction = config.prediction();
     levels = NoiseLevels.of(config.schedule());
     this.trace = trace;
     this.tolerance = tolerance;
-    this.batch = batch;
-    pass = new Repeated(device, in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
+    pass = new Sliced(device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
   }
 
   /**
@@ -149,7 +138,7 @@ public final class FlowLikelihood implements AutoCloseable {
     private final int elements;
     private final int terms;
     private final Tensor context;
-    private final List<Tensor> vectors = new ArrayList<>();
+    private final Tensor vectors;
     private final Device device;
 
     Flow(Tensor original, Tensor context, int terms) {
@@ -158,13 +147,9 @@ public final class FlowLikelihood implements AutoCloseable {
       device = original.device();
       elements = Math.toIntExact(original.size());
       dims = IntStream.concat(IntStream.of(1), Arrays.stream(original.shape().dims())).toArray();
-      int all = trace.vectors(elements);
-      for (int at = 0; at < all; at += batch) {
-        int end = Math.min(at + batch, all);
-        int[] shape = dims.clone();
-        shape[0] = end - at;
-        vectors.add(device.tensor(trace.rows(at, end, elements), shape));
-      }
+      int[] shape = dims.clone();
+      shape[0] = trace.vectors(elements);
+      vectors = device.tensor(trace.rows(0, shape[0], elements), shape);
     }
 
     @Override
@@ -195,17 +180,14 @@ public final class FlowLikelihood implements AutoCloseable {
       double timestep = levels.timestep(level);
       try (Scope _ = Scope.open("likelihood evaluation")) {
         Tensor x = device.tensor(Arrays.copyOf(state, elements), dims);
-        int at = elements;
-        for (Tensor each : vectors) {
-          List<Tensor> out = pass.run(x, device.full(timestep, each.dim(0)), context, each);
-          double[] output = out.get(0).toDoubles();
-          for (int i = 0; i < elements; i++) {
-            derivative[i] = ofState * state[i] + ofOutput * output[i];
-          }
-          for (double form : out.get(1).toDoubles()) {
-            derivative[at] += ofOutput * form;
-            at += terms == 1 ? 0 : 1;
-          }
+        List<Tensor> out = pass.run(vectors, device.full(timestep, vectors.dim(0)), x, context);
+        double[] output = out.get(0).slice(0, 0, 1).toDoubles();
+        for (int i = 0; i < elements; i++) {
+          derivative[i] = ofState * state[i] + ofOutput * output[i];
+        }
+        double[] forms = out.get(1).toDoubles();
+        for (int i = 0; i < forms.length; i++) {
+          derivative[elements + (terms == 1 ? 0 : i)] += ofOutput * forms[i];
         }
       }
       requireFinite(derivative, timestep);
@@ -213,15 +195,15 @@ public final class FlowLikelihood implements AutoCloseable {
   }
 
   /**
-   * One pass forth and back: the model's output for x, and vᵀJv for every v.
+   * One pass forth and back: the model's output for x, n times, and vᵀJv for every v.
    *
-   * @param x {@code [1, …]}
-   * @param timesteps {@code [n]}
-   * @param context {@code [1, tokens, dim]} or null
    * @param vectors {@code [n, …]}
+   * @param timesteps {@code [n]}
+   * @param x {@code [1, …]}
+   * @param context {@code [1, tokens, dim]} or null
    */
   private static Tensor[] differentiate(
-      Denoiser denoiser, Tensor x, Tensor timesteps, Tensor context, Tensor vectors) {
+      Denoiser denoiser, Tensor vectors, Tensor timesteps, Tensor x, Tensor context) {
     int n = vectors.dim(0);
     Tensor repeated = repeated(x, n);
     Tensor contexts = context == null ? null : repeated(context, n);
@@ -238,7 +220,7 @@ public final class FlowLikelihood implements AutoCloseable {
         product == null
             ? x.device().zeros(n)
             : product.mul(vectors).reshape(n, Math.toIntExact(x.size())).sum(1);
-    return new Tensor[] {output[0].slice(0, 0, 1).contiguous(), forms};
+    return new Tensor[] {output[0], forms};
   }
 
   private static Tensor repeated(Tensor one, int n) {

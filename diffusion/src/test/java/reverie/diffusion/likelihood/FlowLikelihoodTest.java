@@ -102,7 +102,7 @@ class FlowLikelihoodTest {
   private static FlowLikelihood.Result of(
       SchedulerConfig config, Denoiser denoiser, Trace trace, double tolerance) {
     try (FlowLikelihood likelihood =
-        new FlowLikelihood(config, DEVICE, denoiser, trace, tolerance, 64)) {
+        new FlowLikelihood(config, DEVICE, denoiser, trace, tolerance)) {
       return likelihood.of(DEVICE.tensor(POINT, 2), null, _ -> {});
     }
   }
@@ -149,7 +149,7 @@ class FlowLikelihoodTest {
   void saysHowFarItIsAndStopsWhenInterrupted() {
     double[] last = {0};
     try (FlowLikelihood likelihood =
-        new FlowLikelihood(CONFIG, DEVICE, exact(CONFIG), new Trace.Exact(), 1e-4, 8)) {
+        new FlowLikelihood(CONFIG, DEVICE, exact(CONFIG), new Trace.Exact(), 1e-4)) {
       likelihood.of(
           DEVICE.tensor(POINT, 2),
           null,

@@ -31,8 +31,7 @@ class LikelihoodPageTest {
       Tensor context = null;
       // Example.
       try (var flow =
-          new FlowLikelihood(
-              config, device, denoiser, new Trace.Hutchinson(8, Rng.of(1)), 1e-3, 64)) {
+          new FlowLikelihood(config, device, denoiser, new Trace.Hutchinson(8, Rng.of(1)), 1e-3)) {
         double exact = flow.of(picture, context, share -> {}).mean();
         double[] bounds =
             new VariationalBound(policy, config.prediction(), denoiser)

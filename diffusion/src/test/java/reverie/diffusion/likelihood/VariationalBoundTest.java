@@ -121,7 +121,7 @@ class VariationalBoundTest {
     var model = GaussianDenoiser.of(CONFIG.schedule(), MEAN, DEVIATION);
     double exact;
     try (FlowLikelihood likelihood =
-        new FlowLikelihood(CONFIG, DEVICE, model, new Trace.Exact(), 1e-6, 6)) {
+        new FlowLikelihood(CONFIG, DEVICE, model, new Trace.Exact(), 1e-6)) {
       exact = likelihood.of(point, null, _ -> {}).mean();
     }
     // The flow's density is that of the data, but for the noise of timestep 0 and of the start.
