@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Launches kernels of ours by name. */
+final class Kernels {
+  /** Threads of every block of every kernel. */
+  static final int THREADS = 256;
+
+  private final Driver driver;
+  private final Map<String, Long> handles = new ConcurrentHashMap<>();
+
+  Kernels(Driver driver) {
+    this.driver = driver;
+  }
+
+  /** Launches so many blocks; nothing if there are none. */
+  void launch(String kernel, long blocks, Arguments arguments) {
+    if (blocks > 0) {
+      long handle = handles.computeIfAbsent(kernel, driver::kernel);
+      driver.launch(handle, Math.toIntExact(blocks), arguments.packed());
+    }
+  }
+
+  /** As many blocks as give each thread one of so many pieces of work, but no more than pay. */
+  long blocks(long pieces) {
+    long wanted = (pieces + THREADS - 1) / THREADS;
+    return Math.min(wanted, 32L * driver.properties().multiprocessors());
+  }
+}
