@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /**
  * The only lifetime of tensors: what is made while a scope is open dies when it closes, unless
@@ -50,6 +51,13 @@ public final class Scope implements AutoCloseable {
    */
   public static Scope detached(String name) {
     return new Scope(name, null, false);
+  }
+
+  /** The names of this thread's open scopes, the outermost first, for messages. */
+  public static String path() {
+    return OPEN.get().reversed().stream()
+        .map(scope -> scope.name)
+        .collect(Collectors.joining(" > "));
   }
 
   /** The innermost open scope of this thread. */

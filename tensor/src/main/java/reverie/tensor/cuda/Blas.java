@@ -17,8 +17,7 @@ public interface Blas extends AutoCloseable {
    * {@code c = a·b} for every matrix of a batch, in float32 with float32 sums; a is m×k, b is k×n
    * and c is m×n. What precedes the sums is rounded as the precision says.
    */
-  void multiply(
-      Matrix a, Matrix b, Matrix c, int m, int n, int k, int batch, Precision precision);
+  void multiply(Matrix a, Matrix b, Matrix c, int m, int n, int k, int batch, Precision precision);
 
   /** For people: the library's name and version. */
   String describe();

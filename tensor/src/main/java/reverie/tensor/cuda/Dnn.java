@@ -45,8 +45,8 @@ public interface Dnn extends AutoCloseable {
    * Computes. Images and results are NHWC, weights [outputs, kernelHeight, kernelWidth, channels].
    * With {@link Precision#BF16} all three are bfloat16, else float32; sums are always float32.
    *
-   * @param first x, or y's gradient for the input's
-   * @param second the weights, or y's gradient for the weights'
+   * @param first x; for the gradient of x that of y
+   * @param second the weights; for their gradient that of y
    * @param result its memory is overwritten
    */
   void run(

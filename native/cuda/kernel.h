@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The language of the kernels, common to CUDA and to C, so that what runs on a device is tested on
+// any machine. A kernel has one parameter, a struct:
+//
+//   typedef struct { const float *x; float *y; long n; } Doubled;
+//
+//   KERNEL(doubled, Doubled) {
+//     FOR_EACH(i, at.n) at.y[i] = 2 * at.x[i];
+//   }
+//
+// Blocks are THREADS long. No floating-point atomics: results are the same bits every time.
+#pragma once
+
+#define THREADS 256
+#define WARP 32
+
+#ifdef __CUDACC__
+
+#define KERNEL(name, Arguments) \
+  extern "C" __global__ void __launch_bounds__(THREADS) reverie_##name(const Arguments at)
+#define DEVICE static __device__ __forceinline__
+#define SHARED __shared__
+
+DEVICE int thread(void) { return threadIdx.x; }
+DEVICE long block(void) { return blockIdx.x; }
+DEVICE long blocks(void) { return gridDim.x; }
+/** Waits for all threads of the block. */
+DEVICE void barrier(void) { __syncthreads(); }
+/** The value of the thread of the same warp whose number differs by these bits. */
+DEVICE float exchange(float value, int bits) { return __shfl_xor_sync(~0u, value, bits); }
+DEVICE float bits_to_float(int bits) { return __int_as_float(bits); }
+DEVICE int float_to_bits(float value) { return __float_as_int(value); }
+
+#else
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define KERNEL(name, Arguments)                                                   \
+  static void name##_kernel(const Arguments at);                                  \
+  static void name##_thread(const void *at) { name##_kernel(*(const Arguments *)at); } \
+  __attribute__((visibility("default"))) void reverie_##name(const void *at, int blocks) { \
+    run_blocks(name##_thread, at, blocks);                                        \
+  }                                                                               \
+  static void name##_kernel(const Arguments at)
+#define DEVICE static inline __attribute__((unused))
+#define SHARED static __thread
+
+typedef struct { float x, y, z, w; } float4;
+
+void run_blocks(void (*body)(const void *), const void *at, int blocks);
+int thread(void);
+long block(void);
+long blocks(void);
+void barrier(void);
+float exchange(float value, int bits);
+
+DEVICE float bits_to_float(int bits) {
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+DEVICE int float_to_bits(float value) {
+  int bits;
+  memcpy(&bits, &value, 4);
+  return bits;
+}
+DEVICE float rsqrtf(float x) { return 1 / sqrtf(x); }
+
+#endif
+
+/** Shares the indices from 0 to n - 1 among all threads of all blocks. */
+#define FOR_EACH(i, n) for (long i = block() * THREADS + thread(); i < (n); i += blocks() * THREADS)
+
+/** Shares them among the threads of a block. */
+#define FOR_EACH_IN_BLOCK(i, n) for (long i = thread(); i < (n); i += THREADS)
+
+DEVICE float warp_sum(float value) {
+  for (int bits = WARP / 2; bits; bits /= 2) value += exchange(value, bits);
+  return value;
+}
+
+/** The larger, NaN if one is. */
+DEVICE float larger(float a, float b) { return a > b || a != a ? a : b; }
+
+DEVICE float warp_max(float value) {
+  for (int bits = WARP / 2; bits; bits /= 2) value = larger(value, exchange(value, bits));
+  return value;
+}
+
+/** What every thread of a block gets of a value of each; `reduce` is warp_sum or warp_max. */
+#define BLOCK_REDUCTION(name, warp, of_two)                    \
+  DEVICE float name(float value) {                             \
+    SHARED float parts[THREADS / WARP];                        \
+    value = warp(value);                                       \
+    barrier();                                                 \
+    if (thread() % WARP == 0) parts[thread() / WARP] = value;  \
+    barrier();                                                 \
+    value = parts[0];                                          \
+    for (int i = 1; i < THREADS / WARP; i++) value = of_two;   \
+    return value;                                              \
+  }
+BLOCK_REDUCTION(block_sum, warp_sum, value + parts[i])
+BLOCK_REDUCTION(block_max, warp_max, larger(value, parts[i]))
