@@ -4,6 +4,7 @@ package reverie.tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.function.Supplier;
 import reverie.tensor.cpu.CpuBackend;
+import reverie.tensor.cuda.Cuda;
 import reverie.tensor.op.Fill;
 import reverie.tensor.reference.ReferenceBackend;
 import reverie.tensor.spi.Backend;
@@ -11,13 +12,14 @@ import reverie.tensor.spi.Backend;
 /** Where tensors live and are computed; the factory of tensors from host values. */
 public final class Device {
   private static final Supplier<Device> CPU = new Lazy(() -> new CpuBackend());
+  private static final Supplier<Device> CUDA = new Lazy(() -> Cuda.open());
   private static final Supplier<Device> REFERENCE = new Lazy(() -> new ReferenceBackend());
 
   private final Backend backend;
 
   /**
-   * A device over a backend of your own; the built-in ones come from {@link #cpu()} and {@link
-   * #reference()}.
+   * A device over a backend of your own; the built-in ones come from {@link #cpu()}, {@link
+   * #cuda()} and {@link #reference()}.
    */
   public Device(Backend backend) {
     this.backend = backend;
@@ -38,6 +40,24 @@ public final class Device {
               + ")",
           "start java with --add-modules jdk.incubator.vector",
           missing);
+    }
+  }
+
+  /**
+   * A graphics processor, through CUDA, cuBLAS and cuDNN; {@link Cuda#open} says which.
+   *
+   * @throws ReverieException if there is none that works, with the reason and what to do
+   */
+  public static Device cuda() {
+    return CUDA.get();
+  }
+
+  /** {@link #cuda()} if it works, else {@link #cpu()}; {@link #describe} says which it is. */
+  public static Device best() {
+    try {
+      return cuda();
+    } catch (ReverieException none) {
+      return cpu();
     }
   }
 

@@ -55,8 +55,7 @@ import reverie.tensor.spi.Replay;
 
 /**
  * A graphics processor: float32 tensors, products in a {@link Precision}, the same bits every time.
- * Operations are carried out in order on one stream, and wait only where values are read. Threads
- * take turns, so that none gets into what another captures.
+ * Operations are carried out in order on one stream, and wait only where values are read.
  */
 public final class CudaBackend implements Backend, AutoCloseable {
   private final Driver driver;
@@ -158,12 +157,6 @@ public final class CudaBackend implements Backend, AutoCloseable {
     };
   }
 
-  /** Half of the device's memory. */
-  @Override
-  public long plentyBytes() {
-    return driver.properties().bytes() / 2;
-  }
-
   @Override
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
     return Products.scratchBytes(op, inputs)
@@ -174,7 +167,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
   }
 
   @Override
-  public synchronized void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+  public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     Space space = new Space(scratch);
     Tensor y = outputs[0];
     switch (op) {
@@ -220,28 +213,28 @@ public final class CudaBackend implements Backend, AutoCloseable {
   }
 
   @Override
-  public synchronized Replay prepare(List<Call> calls) {
+  public Replay prepare(List<Call> calls) {
     return new Graph(driver, this, calls);
   }
 
   @Override
-  public synchronized void upload(MemorySegment source, Buffer target, long targetByteOffset) {
+  public void upload(MemorySegment source, Buffer target, long targetByteOffset) {
     driver.upload(source, ((Pool.Block) target).address() + targetByteOffset);
   }
 
   @Override
-  public synchronized void download(Buffer source, long sourceByteOffset, MemorySegment target) {
+  public void download(Buffer source, long sourceByteOffset, MemorySegment target) {
     driver.download(((Pool.Block) source).address() + sourceByteOffset, target);
   }
 
   @Override
-  public synchronized void synchronize() {
+  public void synchronize() {
     driver.synchronize();
   }
 
   /** Gives all memory back and ends the connection. */
   @Override
-  public synchronized void close() {
+  public void close() {
     try {
       pool.trim();
     } finally {

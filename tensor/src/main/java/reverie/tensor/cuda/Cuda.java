@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import reverie.tensor.ReverieException;
+
+/** Makes the backend of a real device, and says what keeps it from being made. */
+public final class Cuda {
+  /**
+   * One of the things that a CUDA device needs.
+   *
+   * @param subject what was looked for
+   * @param found whether it is there and works
+   * @param detail where it is, or what is wrong
+   * @param version empty if there is none
+   * @param hint what to do; empty if nothing
+   */
+  public record Part(String subject, boolean found, String detail, String version, String hint) {}
+
+  private Cuda() {}
+
+  /**
+   * Connects to the device that the property {@code reverie.cuda.device} counts, from 0; the
+   * property {@code reverie.precision} ({@code float32}, {@code tf32} or {@code bf16}) says to what
+   * the factors of products are rounded.
+   *
+   * @throws ReverieException with the reason and what to do if there is none
+   */
+  public static CudaBackend open() {
+    Precision precision = precision();
+    int ordinal = ordinal();
+    List<Path> folders = CudaLibraries.folders();
+    for (CudaLibrary library : CudaLibrary.values()) {
+      library.load(folders);
+    }
+    JcudaNatives.load();
+    return open(ordinal, precision);
+  }
+
+  private static CudaBackend open(int ordinal, Precision precision) {
+    JcudaDriver driver = new JcudaDriver(ordinal);
+    Blas blas = null;
+    try {
+      blas = new CublasBlas(driver);
+      return new CudaBackend(driver, blas, new CudnnDnn(driver), precision);
+    } catch (RuntimeException e) {
+      if (blas != null) {
+        blas.close();
+      }
+      driver.close();
+      throw e;
+    }
+  }
+
+  /** Everything that a device needs, looked for here and tried out; never throws. */
+  public static List<Part> examine() {
+    return examine(CudaLibraries.folders());
+  }
+
+  static List<Part> examine(List<Path> folders) {
+    List<Part> parts = new ArrayList<>();
+    for (CudaLibrary library : CudaLibrary.values()) {
+      try {
+        Path file = library.load(folders);
+        parts.add(new Part(library.label(), true, file.toString(), library.version(), ""));
+      } catch (ReverieException e) {
+        parts.add(missing(library.label(), e));
+      }
+    }
+    parts.add(
+        JcudaDriver.hasKernels()
+            ? new Part("kernels", true, "packed", "", "")
+            : new Part(
+                "kernels",
+                false,
+                "not compiled when Reverie was built",
+                "",
+                "install CUDA's toolkit (nvcc) and build again"));
+    if (parts.stream().allMatch(Part::found)) {
+      try (CudaBackend backend = open()) {
+        parts.add(new Part("device", true, backend.describe(), "", ""));
+      } catch (ReverieException e) {
+        parts.add(missing("device", e));
+      }
+    }
+    return parts;
+  }
+
+  private static Part missing(String subject, ReverieException reason) {
+    String[] lines = reason.getMessage().split("\nhint: ", 2);
+    String detail = lines[0].replaceFirst("^cuda device: ", "");
+    return new Part(subject, false, detail, "", lines.length > 1 ? lines[1] : "");
+  }
+
+  private static int ordinal() {
+    String number = System.getProperty("reverie.cuda.device", "0");
+    if (!number.matches("\\d{1,4}")) {
+      throw new ReverieException(
+          "cuda device: expected reverie.cuda.device to be the number of a device, got " + number,
+          "nvidia-smi lists the devices, counted from 0");
+    }
+    return Integer.parseInt(number);
+  }
+
+  private static Precision precision() {
+    String name = System.getProperty("reverie.precision", "float32");
+    return Arrays.stream(Precision.values())
+        .filter(precision -> precision.name().toLowerCase(Locale.ROOT).equals(name))
+        .findFirst()
+        .orElseThrow(() ->
+            new ReverieException(
+                "cuda device: expected reverie.precision to be float32, tf32 or bf16, got "
+                    + name));
+  }
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+import static jcuda.jcudnn.JCudnn.*;
+import static jcuda.jcudnn.cudnnConvolutionMode.CUDNN_CROSS_CORRELATION;
+import static jcuda.jcudnn.cudnnDataType.CUDNN_DATA_BFLOAT16;
+import static jcuda.jcudnn.cudnnDataType.CUDNN_DATA_FLOAT;
+import static jcuda.jcudnn.cudnnDeterminism.CUDNN_DETERMINISTIC;
+import static jcuda.jcudnn.cudnnMathType.CUDNN_FMA_MATH;
+import static jcuda.jcudnn.cudnnMathType.CUDNN_TENSOR_OP_MATH;
+import static jcuda.jcudnn.cudnnStatus.CUDNN_STATUS_SUCCESS;
+import static jcuda.jcudnn.cudnnTensorFormat.CUDNN_TENSOR_NHWC;
+import static reverie.tensor.cuda.CudnnDnn.check;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import jcuda.Pointer;
+import jcuda.jcudnn.cudnnConvolutionBwdDataAlgoPerf;
+import jcuda.jcudnn.cudnnConvolutionBwdFilterAlgoPerf;
+import jcuda.jcudnn.cudnnConvolutionDescriptor;
+import jcuda.jcudnn.cudnnConvolutionFwdAlgoPerf;
+import jcuda.jcudnn.cudnnFilterDescriptor;
+import jcuda.jcudnn.cudnnHandle;
+import jcuda.jcudnn.cudnnTensorDescriptor;
+import reverie.tensor.ReverieException;
+
+/**
+ * One convolution of cuDNN's in one direction. The algorithm comes from cuDNN's heuristics, not
+ * from measurements, which would choose differently from run to run.
+ */
+final class CudnnConvolution implements AutoCloseable {
+  /** An algorithm that wants more working memory than this is not worth it. */
+  private static final long MOST_WORKSPACE = 1L << 30;
+
+  private static final Pointer ONE = Pointer.to(new float[] {1});
+  private static final Pointer ZERO = Pointer.to(new float[] {0});
+
+  private record Algorithm(int number, int status, boolean repeatable, long memory, int math) {
+    boolean isFit() {
+      return status == CUDNN_STATUS_SUCCESS && repeatable && memory <= MOST_WORKSPACE;
+    }
+  }
+
+  private final cudnnHandle handle;
+  private final Dnn.Problem problem;
+  private final Dnn.Direction direction;
+  private final cudnnTensorDescriptor x = new cudnnTensorDescriptor();
+  private final cudnnFilterDescriptor w = new cudnnFilterDescriptor();
+  private final cudnnTensorDescriptor y = new cudnnTensorDescriptor();
+  private final cudnnConvolutionDescriptor convolution = new cudnnConvolutionDescriptor();
+  private final Algorithm algorithm;
+
+  CudnnConvolution(cudnnHandle handle, Dnn.Problem problem, Dnn.Direction direction) {
+    this.handle = handle;
+    this.problem = problem;
+    this.direction = direction;
+    check(cudnnCreateTensorDescriptor(x), "describing images");
+    check(cudnnCreateFilterDescriptor(w), "describing weights");
+    check(cudnnCreateTensorDescriptor(y), "describing results");
+    check(cudnnCreateConvolutionDescriptor(convolution), "describing a convolution");
+    try {
+      describe();
+      algorithm = choose();
+      check(cudnnSetConvolutionMathType(convolution, algorithm.math()), "setting the precision");
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private void describe() {
+    int type = problem.precision() == Precision.BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    int in = problem.channels();
+    int out = problem.outputs();
+    int kh = problem.kernelHeight();
+    int kw = problem.kernelWidth();
+    int stride = problem.stride();
+    int padding = problem.padding();
+    int height = (problem.height() + 2 * padding - kh) / stride + 1;
+    int width = (problem.width() + 2 * padding - kw) / stride + 1;
+    int n = problem.n();
+    check(
+        cudnnSetTensor4dDescriptor(
+            x, CUDNN_TENSOR_NHWC, type, n, in, problem.height(), problem.width()),
+        "describing images");
+    check(
+        cudnnSetFilter4dDescriptor(w, type, CUDNN_TENSOR_NHWC, out, in, kh, kw),
+        "describing weights");
+    check(
+        cudnnSetTensor4dDescriptor(y, CUDNN_TENSOR_NHWC, type, n, out, height, width),
+        "describing results");
+    check(
+        cudnnSetConvolution2dDescriptor(
+            convolution,
+            padding,
+            padding,
+            stride,
+            stride,
+            1,
+            1,
+            CUDNN_CROSS_CORRELATION,
+            CUDNN_DATA_FLOAT),
+        "describing a convolution");
+    check(
+        cudnnSetConvolutionMathType(
+            convolution,
+            problem.precision() == Precision.FLOAT32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH),
+        "setting the precision");
+  }
+
+  /** cuDNN's first choice among those that give the same bits every time. */
+  private Algorithm choose() {
+    return suggested().stream()
+        .filter(Algorithm::isFit)
+        .findFirst()
+        .orElseThrow(() ->
+            new ReverieException(
+                "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s"
+                    .formatted(direction, problem),
+                "-Dreverie.precision=float32 or a newer cuDNN may have one"));
+  }
+
+  private List<Algorithm> suggested() {
+    int[] count = new int[1];
+    return switch (direction) {
+      case FORWARD -> {
+        check(cudnnGetConvolutionForwardAlgorithmMaxCount(handle, count), "counting algorithms");
+        var found =
+            filled(count[0], cudnnConvolutionFwdAlgoPerf[]::new, cudnnConvolutionFwdAlgoPerf::new);
+        check(
+            cudnnGetConvolutionForwardAlgorithm_v7(
+                handle, x, w, convolution, y, found.length, count, found),
+            "choosing an algorithm");
+        yield Stream.of(found)
+            .limit(count[0])
+            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .toList();
+      }
+      case INPUT_GRADIENT -> {
+        check(
+            cudnnGetConvolutionBackwardDataAlgorithmMaxCount(handle, count), "counting algorithms");
+        var found =
+            filled(
+                count[0],
+                cudnnConvolutionBwdDataAlgoPerf[]::new,
+                cudnnConvolutionBwdDataAlgoPerf::new);
+        check(
+            cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                handle, w, y, convolution, x, found.length, count, found),
+            "choosing an algorithm");
+        yield Stream.of(found)
+            .limit(count[0])
+            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .toList();
+      }
+      case WEIGHT_GRADIENT -> {
+        check(
+            cudnnGetConvolutionBackwardFilterAlgorithmMaxCount(handle, count),
+            "counting algorithms");
+        var found =
+            filled(
+                count[0],
+                cudnnConvolutionBwdFilterAlgoPerf[]::new,
+                cudnnConvolutionBwdFilterAlgoPerf::new);
+        check(
+            cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                handle, x, y, convolution, w, found.length, count, found),
+            "choosing an algorithm");
+        yield Stream.of(found)
+            .limit(count[0])
+            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .toList();
+      }
+    };
+  }
+
+  private static <T> T[] filled(int size, IntFunction<T[]> array, Supplier<T> element) {
+    T[] filled = array.apply(size);
+    Arrays.setAll(filled, _ -> element.get());
+    return filled;
+  }
+
+  private static Algorithm algorithm(
+      int number, int status, int determinism, long memory, int math) {
+    return new Algorithm(number, status, determinism == CUDNN_DETERMINISTIC, memory, math);
+  }
+
+  long workspaceBytes() {
+    return algorithm.memory();
+  }
+
+  void run(long first, long second, long result, long workspace) {
+    Pointer a = new Address(first);
+    Pointer b = new Address(second);
+    Pointer c = new Address(result);
+    Pointer space = new Address(workspace);
+    int number = algorithm.number();
+    long bytes = algorithm.memory();
+    int status =
+        switch (direction) {
+          case FORWARD ->
+              cudnnConvolutionForward(
+                  handle, ONE, x, a, w, b, convolution, number, space, bytes, ZERO, y, c);
+          case INPUT_GRADIENT ->
+              cudnnConvolutionBackwardData(
+                  handle, ONE, w, b, y, a, convolution, number, space, bytes, ZERO, x, c);
+          case WEIGHT_GRADIENT ->
+              cudnnConvolutionBackwardFilter(
+                  handle, ONE, x, a, y, b, convolution, number, space, bytes, ZERO, w, c);
+        };
+    if (status != CUDNN_STATUS_SUCCESS) {
+      check(status, direction + " of " + problem);
+    }
+  }
+
+  @Override
+  public void close() {
+    cudnnDestroyTensorDescriptor(x);
+    cudnnDestroyFilterDescriptor(w);
+    cudnnDestroyTensorDescriptor(y);
+    cudnnDestroyConvolutionDescriptor(convolution);
+  }
+}
