@@ -91,13 +91,6 @@ DEVICE float maximum_of(float a, float b) {
   return a > b || a != a ? a : b;
 }
 
-/** Rounded to the nearest bfloat16, ties to even. */
-DEVICE float rounded_to_bf16(float a) {
-  unsigned bits = (unsigned)float_to_bits(a);
-  if (a != a) return bits_to_float((int)((bits & 0xffff0000u) | 0x400000u));
-  return bits_to_float((int)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u));
-}
-
 /** Rounded to the nearest binary16, ties to even: by adding what pushes the lower bits out. */
 DEVICE float rounded_to_f16(float a) {
   float size = fabsf(a);

@@ -77,6 +77,13 @@ DEVICE float rsqrtf(float x) { return 1 / sqrtf(x); }
 /** Shares them among the threads of a block. */
 #define FOR_EACH_IN_BLOCK(i, n) for (long i = thread(); i < (n); i += THREADS)
 
+/** Rounded to the nearest bfloat16, ties to even. */
+DEVICE float rounded_to_bf16(float a) {
+  unsigned bits = (unsigned)float_to_bits(a);
+  if (a != a) return bits_to_float((int)((bits & 0xffff0000u) | 0x400000u));
+  return bits_to_float((int)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u));
+}
+
 DEVICE float warp_sum(float value) {
   for (int bits = WARP / 2; bits; bits /= 2) value += exchange(value, bits);
   return value;
