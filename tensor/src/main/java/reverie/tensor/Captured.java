@@ -48,9 +48,6 @@ public final class Captured implements AutoCloseable {
     }
   }
 
-  /** Bytes that a step may take before it computes anything twice to save some. */
-  private static final long PLENTY = 512L << 20;
-
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
   private final List<Tensor> outside;
@@ -114,7 +111,7 @@ public final class Captured implements AutoCloseable {
    * @throws Refusal if the step reads values, uploads or draws some, or works on another device
    */
   public static Captured of(Device device, Supplier<Tensor[]> step) {
-    return of(device, PLENTY, step);
+    return of(device, device.backend().plentyBytes(), step);
   }
 
   static Captured of(Device device, long plenty, Supplier<Tensor[]> step) {

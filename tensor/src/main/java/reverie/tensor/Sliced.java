@@ -30,19 +30,11 @@ import reverie.tensor.spi.Backend;
  * }</pre>
  *
  * Inputs whose first axis is as long as that of the first input are sliced; others, such as
- * numbers, are given whole to every slice. How a batch is cut depends on its size alone and sums
- * are taken in the order of the slices, so that results are the same bits for any number of
+ * numbers, are given whole to every slice. How a backend cuts a batch depends on its size alone and
+ * sums are taken in the order of the slices, so that results are the same bits for any number of
  * threads.
  */
 public final class Sliced implements AutoCloseable {
-  /** Samples of a slice: enough for matrix products, few enough for the cache. */
-  private static final int MOST = 8;
-
-  private static final int FEW = 4;
-
-  /** So many slices even of a small batch, for several threads. */
-  private static final int WANTED = 4;
-
   private static final int SPINS = 1_000;
   private static final long NAP_NANOS = 20_000;
 
@@ -79,7 +71,7 @@ public final class Sliced implements AutoCloseable {
     if (Interpreter.current() != Direct.INSTANCE || obstacle != null || n == 0) {
       return whole(inputs);
     }
-    Cut cut = new Cut(inputs, n, slices(n));
+    Cut cut = new Cut(inputs, n, device.backend().slices(n));
     Lane first = take(cut.rows(0));
     boolean fits;
     try (Scope _ = Scope.open("first slice")) {
@@ -114,11 +106,6 @@ public final class Sliced implements AutoCloseable {
 
   private List<Tensor> samples(List<Tensor> outputs) {
     return outputs.subList(totals.size(), outputs.size());
-  }
-
-  /** Into how many slices a batch of n samples is cut. */
-  public static int slices(int n) {
-    return Math.max((n + MOST - 1) / MOST, Math.min(WANTED, (n + FEW - 1) / FEW));
   }
 
   /** Inputs and where they are cut. */

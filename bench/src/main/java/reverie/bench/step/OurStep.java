@@ -114,7 +114,7 @@ public final class OurStep implements AutoCloseable {
 
   /** Into how many slices the batch is cut. */
   public int slices() {
-    return Sliced.slices(batch.steps().length);
+    return model.parameters().device().backend().slices(batch.steps().length);
   }
 
   /** Makes one step operation by operation. */

@@ -62,6 +62,14 @@ import reverie.tensor.spi.Replay;
  * asked of the core.
  */
 public final class CpuBackend implements Backend {
+  /** Samples of a slice: enough for matrix products, few enough for the cache. */
+  private static final int MOST_SAMPLES = 8;
+
+  private static final int FEW_SAMPLES = 4;
+
+  /** So many slices even of a small batch, for several threads. */
+  private static final int WANTED_SLICES = 4;
+
   private final Pool pool = new Pool();
   private final Team team;
   private final KernelSet kernelSet;
@@ -182,6 +190,13 @@ public final class CpuBackend implements Backend {
       recording.record(i, () -> run(recording, call.op(), call.inputs(), call.outputs()));
     }
     return recording.replay();
+  }
+
+  /** So few samples that their memory stays in the cache, and some for every thread. */
+  @Override
+  public int slices(int samples) {
+    int small = (samples + MOST_SAMPLES - 1) / MOST_SAMPLES;
+    return Math.max(small, Math.min(WANTED_SLICES, (samples + FEW_SAMPLES - 1) / FEW_SAMPLES));
   }
 
   @Override

@@ -115,8 +115,8 @@ final class Convolutions {
     Rows y = Rows.contiguous(address(task.y), out);
     switch (task.direction) {
       case FORWARD -> products.multiply(x, w, y.address(), pixels, out, in);
-      case INPUT_GRADIENT -> products.multiply(y, w.transposed(), x.address(), pixels, in, out);
-      case WEIGHT_GRADIENT -> products.multiply(x.transposed(), y, w.address(), in, out, pixels);
+      case INPUT_GRADIENT -> products.multiply(y, w.flipped(), x.address(), pixels, in, out);
+      case WEIGHT_GRADIENT -> products.multiply(x.flipped(), y, w.address(), in, out, pixels);
     }
   }
 

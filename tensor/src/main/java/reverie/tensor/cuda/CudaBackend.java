@@ -55,7 +55,8 @@ import reverie.tensor.spi.Replay;
 
 /**
  * A graphics processor: float32 tensors, products in a {@link Precision}, the same bits every time.
- * Operations are carried out in order on one stream, and wait only where values are read.
+ * Operations are carried out in order on one stream, and wait only where values are read. Threads
+ * take turns, so that none gets into what another captures.
  */
 public final class CudaBackend implements Backend, AutoCloseable {
   private final Driver driver;
@@ -157,6 +158,12 @@ public final class CudaBackend implements Backend, AutoCloseable {
     };
   }
 
+  /** Half of the device's memory. */
+  @Override
+  public long plentyBytes() {
+    return driver.properties().bytes() / 2;
+  }
+
   @Override
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
     return Products.scratchBytes(op, inputs)
@@ -167,7 +174,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
   }
 
   @Override
-  public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+  public synchronized void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     Space space = new Space(scratch);
     Tensor y = outputs[0];
     switch (op) {
@@ -213,28 +220,28 @@ public final class CudaBackend implements Backend, AutoCloseable {
   }
 
   @Override
-  public Replay prepare(List<Call> calls) {
+  public synchronized Replay prepare(List<Call> calls) {
     return new Graph(driver, this, calls);
   }
 
   @Override
-  public void upload(MemorySegment source, Buffer target, long targetByteOffset) {
+  public synchronized void upload(MemorySegment source, Buffer target, long targetByteOffset) {
     driver.upload(source, ((Pool.Block) target).address() + targetByteOffset);
   }
 
   @Override
-  public void download(Buffer source, long sourceByteOffset, MemorySegment target) {
+  public synchronized void download(Buffer source, long sourceByteOffset, MemorySegment target) {
     driver.download(((Pool.Block) source).address() + sourceByteOffset, target);
   }
 
   @Override
-  public void synchronize() {
+  public synchronized void synchronize() {
     driver.synchronize();
   }
 
   /** Gives all memory back and ends the connection. */
   @Override
-  public void close() {
+  public synchronized void close() {
     try {
       pool.trim();
     } finally {

@@ -17,17 +17,21 @@ final class Graph implements Replay {
     this.backend = backend;
     this.calls = calls;
     driver.beginCapture();
-    boolean noted = false;
     try {
       calls.forEach(this::run);
-      noted = true;
-    } finally {
-      // The stream must not stay in capture whatever went wrong.
-      long captured = driver.endCapture();
-      graph = captured;
-      if (!noted) {
-        driver.destroyGraph(captured);
-      }
+    } catch (RuntimeException | Error failure) {
+      abandon(failure);
+      throw failure;
+    }
+    graph = driver.endCapture();
+  }
+
+  /** The stream must not stay in capture whatever went wrong. */
+  private void abandon(Throwable failure) {
+    try {
+      driver.destroyGraph(driver.endCapture());
+    } catch (RuntimeException more) {
+      failure.addSuppressed(more);
     }
   }
 
@@ -37,10 +41,12 @@ final class Graph implements Replay {
 
   @Override
   public void run(long[] nanos) {
-    if (nanos == null) {
-      driver.launchGraph(graph);
-    } else {
-      measure(nanos);
+    synchronized (backend) {
+      if (nanos == null) {
+        driver.launchGraph(graph);
+      } else {
+        measure(nanos);
+      }
     }
   }
 

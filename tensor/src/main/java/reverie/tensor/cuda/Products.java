@@ -21,24 +21,22 @@ final class Products {
   }
 
   /**
-   * A row-major matrix, or one for each index of some axes.
+   * A matrix.
    *
-   * @param row elements from one row to the next
-   * @param column elements from one column to the next; this or the row's is 1
+   * @param transposed whether its columns are contiguous, else its rows are
+   * @param leading elements from one row, or column, to the next
    */
-  record Rows(long address, long row, long column) {
-    static Rows contiguous(long address, long columns) {
-      return new Rows(address, columns, 1);
+  record Rows(long address, boolean transposed, int leading) {
+    static Rows contiguous(long address, int columns) {
+      return new Rows(address, false, columns);
     }
 
-    Rows transposed() {
-      return new Rows(address, column, row);
+    Rows flipped() {
+      return new Rows(address, !transposed, leading);
     }
 
     private Blas.Matrix columns(long stride) {
-      boolean flipped = column != 1;
-      return new Blas.Matrix(
-          address, flipped, Math.toIntExact(Math.max(1, flipped ? column : row)), stride);
+      return new Blas.Matrix(address, transposed, Math.max(1, leading), stride);
     }
   }
 
@@ -66,7 +64,7 @@ final class Products {
     } else {
       multiply(
           Rows.contiguous(address(inputs[0]), in),
-          Rows.contiguous(address(inputs[1]), in).transposed(),
+          Rows.contiguous(address(inputs[1]), in).flipped(),
           address(y),
           rows,
           out,
@@ -151,12 +149,11 @@ final class Products {
       for (int axis = 0; axis < index.length; axis++) {
         address += 4 * index[axis] * strides[axis];
       }
-      return new Rows(address, matrix.row, matrix.column);
+      return new Rows(address, matrix.transposed, matrix.leading);
     }
   }
 
   private Operand operand(Tensor x, Tensor y, Space scratch) {
-    Tensor own = x;
     long at = address(x);
     int[] strides = x.strides();
     if (!fits(x)) {
@@ -164,17 +161,18 @@ final class Products {
       strides = x.shape().contiguousStrides();
       elements.copy(x, at);
     }
-    int rank = own.shape().rank();
-    long row = strides[rank - 2];
-    long column = strides[rank - 1];
+    int rank = x.shape().rank();
+    int rows = x.dim(-2);
+    int columns = x.dim(-1);
+    boolean byRows = fits(rows, strides[rank - 2], columns, strides[rank - 1]);
     Rows matrix =
-        column == 1 || own.dim(-1) == 1
-            ? new Rows(at, own.dim(-2) == 1 ? own.dim(-1) : row, 1)
-            : new Rows(at, 1, own.dim(-1) == 1 ? own.dim(-2) : column);
+        byRows
+            ? new Rows(at, false, rows == 1 ? columns : strides[rank - 2])
+            : new Rows(at, true, columns == 1 ? rows : strides[rank - 1]);
     long[] outer = new long[y.shape().rank() - 2];
     int lead = y.shape().rank() - rank;
     for (int axis = lead; axis < outer.length; axis++) {
-      outer[axis] = own.dim(axis - lead) == 1 ? 0 : strides[axis - lead];
+      outer[axis] = x.dim(axis - lead) == 1 ? 0 : strides[axis - lead];
     }
     return new Operand(matrix, outer);
   }

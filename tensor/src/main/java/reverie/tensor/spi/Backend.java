@@ -84,6 +84,19 @@ public interface Backend {
     };
   }
 
+  /** Bytes that a captured step may take before anything is computed twice to save some. */
+  default long plentyBytes() {
+    return 512L << 20;
+  }
+
+  /**
+   * Into how many slices a batch is best cut whose samples do not meet; at least 1. It depends on
+   * nothing else, so that results do not.
+   */
+  default int slices(int samples) {
+    return 1;
+  }
+
   /** How many pieces of independent work {@link #together} carries out at once. */
   default int lanes() {
     return 1;

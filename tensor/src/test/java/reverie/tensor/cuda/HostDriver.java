@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -10,6 +13,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -23,6 +27,9 @@ import reverie.tensor.ReverieException;
  * <p>Any call can be made to fail, and what happened is counted.
  */
 final class HostDriver implements Driver {
+  /** What the build compiled for the host. */
+  private static final String KERNELS = "libreverie-cuda-host.so";
+
   private static final long ALIGNMENT = 256;
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
@@ -46,17 +53,26 @@ final class HostDriver implements Driver {
   /** A device of so many bytes. */
   HostDriver(long capacity) {
     this.capacity = capacity;
-    library = SymbolLookup.libraryLookup(path(), arena);
+    library = kernels(arena);
   }
 
-  /** The kernels that the build compiled for the host. */
-  private static Path path() {
-    return Path.of("target", "test-native", "libreverie-cuda-host.so").toAbsolutePath();
+  private static SymbolLookup kernels(Arena arena) {
+    try (InputStream packed = HostDriver.class.getResourceAsStream(KERNELS)) {
+      Path file = Files.createTempFile("reverie-kernels", ".so");
+      try {
+        Files.copy(packed, file, StandardCopyOption.REPLACE_EXISTING);
+        return SymbolLookup.libraryLookup(file, arena);
+      } finally {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Whether there was a compiler when the tests were built. */
   static boolean isAvailable() {
-    return Files.exists(path());
+    return HostDriver.class.getResource(KERNELS) != null;
   }
 
   /** Makes the call after so many others fail. */
@@ -184,9 +200,10 @@ final class HostDriver implements Driver {
 
   @Override
   public long endCapture() {
-    called("endCapture");
-    graphs.put(++handles, capture);
+    List<Runnable> work = capture;
     capture = null;
+    called("endCapture");
+    graphs.put(++handles, work);
     return handles;
   }
 

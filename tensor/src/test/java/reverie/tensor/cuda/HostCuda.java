@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+/**
+ * The CUDA backend without a device: everything of ours as it is, its kernels compiled for the
+ * processor, and plain loops for cuBLAS and cuDNN. Slow, for tests.
+ */
+public final class HostCuda {
+  /** Why a test is skipped that needs it. */
+  public static final String REASON = "no C compiler when the tests were built";
+
+  private static final long CAPACITY = 4L << 30;
+
+  private HostCuda() {}
+
+  /** Whether the kernels could be compiled. */
+  public static boolean isAvailable() {
+    return HostDriver.isAvailable();
+  }
+
+  /** A backend that ends with the process. */
+  public static CudaBackend backend(Precision precision) {
+    HostDriver driver = new HostDriver(CAPACITY);
+    return new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), precision);
+  }
+}
