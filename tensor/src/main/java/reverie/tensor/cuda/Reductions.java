@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
+import static reverie.tensor.cuda.CudaBackend.address;
+
+import java.util.ArrayList;
+import java.util.List;
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduce;
 
 /** Sums and largest elements, and what is made of rows: {@code reductions.cu}. */
 final class Reductions {
+  /** Elements of a row that a warp goes through; a block if there are more. */
+  private static final int LONGEST_OF_A_WARP = 1024;
+
+  /** Elements that a block has at least when a row is cut into pieces. */
+  private static final int SHORTEST_PIECE = 4096;
+
+  private static final int WARP = 32;
+
   private final Kernels kernels;
 
   Reductions(Kernels kernels) {
@@ -14,11 +27,127 @@ final class Reductions {
   }
 
   long scratchBytes(Op op, Tensor[] inputs) {
-    return 0;
+    return switch (op) {
+      case Reduce reduce -> scratchBytes(steps(reduce, inputs[0].shape()));
+      default -> 0;
+    };
+  }
+
+  /** As many blocks as a device runs at the same time. */
+  private long fullDevice() {
+    return kernels.blocks(1L << 40) / 4;
+  }
+
+  /** y[outer, pieces, inner] from x[outer, count, inner]; columns if inner is not 1. */
+  private record Step(long outer, long count, int inner, long piece, int pieces, Columns columns) {
+    long results() {
+      return outer * pieces * inner;
+    }
+  }
+
+  /**
+   * The axes, neighbours that are both reduced or both kept as one, are reduced one after the
+   * other, the last first: what is left for later steps is small.
+   */
+  private List<Step> steps(Reduce reduce, Shape shape) {
+    List<Step> steps = new ArrayList<>();
+    boolean[] reduced = new boolean[shape.rank()];
+    long results = 1;
+    for (int axis : reduce.axes()) {
+      reduced[axis] = true;
+    }
+    for (int axis = 0; axis < reduced.length; axis++) {
+      results *= reduced[axis] ? 1 : shape.dim(axis);
+    }
+    if (shape.size() == 0) {
+      rows(steps, results, 0);
+      return steps;
+    }
+    long outer = shape.size();
+    long inner = 1;
+    for (int axis = reduced.length - 1; axis >= 0; axis--) {
+      long count = 1;
+      while (axis >= 0 && (reduced[axis] || shape.dim(axis) == 1)) {
+        count *= shape.dim(axis--);
+      }
+      outer /= count;
+      if (count > 1 && inner == 1) {
+        rows(steps, outer, count);
+      } else if (count > 1) {
+        columns(steps, outer, count, Math.toIntExact(inner));
+      }
+      if (axis >= 0) {
+        outer /= shape.dim(axis);
+        inner *= shape.dim(axis);
+      }
+    }
+    if (steps.isEmpty()) {
+      rows(steps, results, 1);
+    }
+    return steps;
+  }
+
+  private void rows(List<Step> steps, long outer, long count) {
+    long most = Math.min(count / SHORTEST_PIECE, fullDevice() / Math.max(1, outer));
+    if (most <= 1) {
+      steps.add(new Step(outer, count, 1, count, 1, null));
+      return;
+    }
+    long piece = ((count + most - 1) / most + 3) / 4 * 4;
+    int pieces = Math.toIntExact((count + piece - 1) / piece);
+    steps.add(new Step(outer, count, 1, piece, pieces, null));
+    steps.add(new Step(outer, pieces, 1, pieces, 1, null));
+  }
+
+  private void columns(List<Step> steps, long outer, long count, int inner) {
+    Columns columns = Columns.of(outer, count, inner, fullDevice());
+    int pieces = columns.pieces();
+    steps.add(new Step(outer, count, inner, columns.piece(), pieces, columns));
+    if (pieces > 1) {
+      steps.add(new Step(outer, pieces, inner, pieces, 1, Columns.of(outer, pieces, inner, 1)));
+    }
+  }
+
+  private static long scratchBytes(List<Step> steps) {
+    long bytes = 0;
+    for (Step step : steps.subList(0, steps.size() - 1)) {
+      bytes += Space.aligned(4 * step.results());
+    }
+    return bytes;
   }
 
   void reduce(Reduce reduce, Tensor x, Tensor y, Space scratch) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    String kind =
+        switch (reduce.kind()) {
+          case MAX -> "max";
+          case SUM -> "sum";
+        };
+    List<Step> steps = steps(reduce, x.shape());
+    long from = address(x);
+    for (Step step : steps) {
+      boolean last = step == steps.getLast();
+      long to = last ? address(y) : scratch.take(4 * step.results());
+      Arguments arguments = new Arguments().address(from).address(to);
+      if (step.columns != null) {
+        step.columns.add(arguments, from);
+        kernels.launch(kind + "_columns", step.columns.blocks(), arguments);
+      } else {
+        int lanes = lanes(step.piece);
+        arguments.int64(step.outer).int64(step.count).int64(step.piece).int32(step.pieces);
+        kernels.launch(
+            kind + "_rows", kernels.blocks(step.results() * lanes), arguments.int32(lanes));
+      }
+      from = to;
+    }
+  }
+
+  /** Threads that share so many elements of a row: of a warp, or all of a block. */
+  static int lanes(long count) {
+    if (count > LONGEST_OF_A_WARP) {
+      return Kernels.THREADS;
+    }
+    long quads = Math.max(1, (count + 3) / 4);
+    return (int) Math.min(WARP, Long.highestOneBit(2 * quads - 1));
   }
 
   void softmax(Tensor x, Tensor y) {

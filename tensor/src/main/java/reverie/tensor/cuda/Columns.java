@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+/**
+ * How threads share matrices so that neighbours read neighbouring columns: {@code columns.h}. The
+ * rows of a matrix are cut into pieces when there would not be enough work for the device.
+ *
+ * @param matrices how many there are
+ * @param rows of each
+ * @param c columns of each
+ * @param quads of four columns, that a tile of a row has
+ * @param tiles of a row
+ * @param lanes threads that share the rows of a quad
+ * @param piece rows of a piece, the last of a matrix may have fewer
+ * @param pieces of a matrix, none of them empty
+ */
+record Columns(
+    long matrices, long rows, int c, int quads, int tiles, int lanes, long piece, int pieces) {
+  private static final int MOST_QUADS = 64;
+
+  /** Rows that a lane has at least, if there are as many. */
+  private static final int FEWEST_ROWS = 4;
+
+  /** Rows that a lane has at least before a matrix is cut into pieces. */
+  private static final int ROWS_OF_A_PIECE = 16;
+
+  /** Shares matrices among about so many blocks. */
+  static Columns of(long matrices, long rows, int c, long blocks) {
+    int all = Math.max(1, (c + 3) / 4);
+    int tiles = (all + MOST_QUADS - 1) / MOST_QUADS;
+    int quads = (all + tiles - 1) / tiles;
+    long useful = Math.max(1, (rows + FEWEST_ROWS - 1) / FEWEST_ROWS);
+    int lanes = (int) Math.min(Kernels.THREADS / quads, useful);
+    Columns whole = new Columns(matrices, rows, c, quads, tiles, lanes, rows, 1);
+    long most = rows / ((long) lanes * ROWS_OF_A_PIECE);
+    long wanted = Math.min(most, blocks / Math.max(1, whole.blocks()));
+    if (wanted <= 1) {
+      return whole;
+    }
+    long piece = (rows + wanted - 1) / wanted;
+    int pieces = Math.toIntExact((rows + piece - 1) / piece);
+    return new Columns(matrices, rows, c, quads, tiles, lanes, piece, pieces);
+  }
+
+  long blocks() {
+    int slots = Kernels.THREADS / (quads * lanes);
+    return c == 0 ? 0 : (matrices * pieces * tiles + slots - 1) / slots;
+  }
+
+  /** Adds the struct; all matrices that are read or written with it begin at these addresses. */
+  Arguments add(Arguments arguments, long... addresses) {
+    boolean aligned = c % 4 == 0;
+    for (long address : addresses) {
+      aligned &= address % 16 == 0;
+    }
+    arguments.int64(matrices).int64(rows).int64(piece);
+    arguments.int32(c).int32(quads).int32(tiles).int32(lanes).int32(pieces);
+    return arguments.int32(aligned ? 1 : 0);
+  }
+}
