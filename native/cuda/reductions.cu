@@ -4,8 +4,26 @@
 // numbers are added depends on sizes alone, not on addresses.
 #include "columns.h"
 
+/** What every thread of those that share a row gets of a value of each; all threads take part. */
+#define ROW_REDUCTION(name, of_block, of_two)                \
+  DEVICE float name(float value, int lanes) {                \
+    if (lanes > WARP) return of_block(value);                \
+    for (int bits = lanes / 2; bits; bits /= 2) {            \
+      value = of_two(value, exchange(value, bits));          \
+    }                                                        \
+    return value;                                            \
+  }
+DEVICE float sum_of_two(float a, float b) { return a + b; }
+ROW_REDUCTION(row_sum, block_sum, sum_of_two)
+ROW_REDUCTION(row_max, block_max, larger)
+
+/** Goes through `all` rows, or pieces of rows, each shared by `lanes` threads. */
+#define FOR_EACH_ROW(row, all, lanes)                                                     \
+  for (long first = block() * (THREADS / lanes), row = first + thread() / lanes; first < all; \
+       first += blocks() * (THREADS / lanes), row = first + thread() / lanes)
+
 typedef struct {
-  const float *x;
+  const float *x, *centre; // centre: what is subtracted before squaring
   float *y;
   long rows, count, piece;
   int pieces;
@@ -15,42 +33,51 @@ typedef struct {
 /** Whether four elements can be read at once from here. */
 DEVICE int takes_fours(const float *x) { return (size_t)x % 16 == 0; }
 
+DEVICE float4 plain_four(const RowReduction *at, long i) {
+  return load_four(at->x + i, 4, takes_fours(at->x + i));
+}
+DEVICE float plain(const RowReduction *at, long i) { return at->x[i]; }
+
+DEVICE float squared(const RowReduction *at, long i) {
+  float d = at->x[i] - at->centre[i];
+  return d * d;
+}
+DEVICE float4 squared_four(const RowReduction *at, long i) {
+  float4 x = plain_four(at, i);
+  float4 m = load_four(at->centre + i, 4, takes_fours(at->centre + i));
+  float4 d = {x.x - m.x, x.y - m.y, x.z - m.z, x.w - m.w};
+  float4 squares = {d.x * d.x, d.y * d.y, d.z * d.z, d.w * d.w};
+  return squares;
+}
+
 /** y[rows, pieces] = each piece of each row of x[rows, count] brought down to one number. */
-#define ROWS(name, nothing, of_two, of_block, of_two_fours)                         \
+#define ROWS(name, read, nothing, of_two, of_fours, of_row)                         \
   KERNEL(name, RowReduction) {                                                      \
-    long per_block = THREADS / at.lanes, all = at.rows * at.pieces;                 \
-    for (long first = block() * per_block; first < all; first += blocks() * per_block) { \
-      long unit = first + thread() / at.lanes;                                      \
-      int lane = thread() % at.lanes;                                               \
+    long all = at.rows * at.pieces;                                                 \
+    int lane = thread() % at.lanes;                                                 \
+    FOR_EACH_ROW(unit, all, at.lanes) {                                             \
       float4 values = four(nothing);                                                \
       float rest = nothing;                                                         \
       if (unit < all) {                                                             \
         long start = unit % at.pieces * at.piece;                                   \
         long n = at.count - start < at.piece ? at.count - start : at.piece;         \
-        const float *x = at.x + unit / at.pieces * at.count + start;                \
-        int aligned = takes_fours(x);                                               \
+        start += unit / at.pieces * at.count;                                       \
         for (long i = lane; i < n / 4; i += at.lanes) {                             \
-          values = of_two_fours(values, load_four(x + 4 * i, 4, aligned));          \
+          values = of_fours(values, read##_four(&at, start + 4 * i));               \
         }                                                                           \
-        for (long i = n / 4 * 4 + lane; i < n; i += at.lanes) rest = of_two(rest, x[i]); \
+        for (long i = n / 4 * 4 + lane; i < n; i += at.lanes) {                     \
+          rest = of_two(rest, read(&at, start + i));                                \
+        }                                                                           \
       }                                                                             \
       float value = of_two(of_two(values.x, values.y), of_two(values.z, values.w)); \
-      value = of_two(value, rest);                                                  \
-      if (at.lanes > WARP) {                                                        \
-        value = of_block(value);                                                    \
-      } else {                                                                      \
-        for (int bits = at.lanes / 2; bits; bits /= 2) {                            \
-          value = of_two(value, exchange(value, bits));                             \
-        }                                                                           \
-      }                                                                             \
+      value = of_row(of_two(value, rest), at.lanes);                                \
       if (lane == 0 && unit < all) at.y[unit] = value;                              \
     }                                                                               \
   }
 
-DEVICE float sum_of_two(float a, float b) { return a + b; }
-
-ROWS(sum_rows, 0, sum_of_two, block_sum, add_fours)
-ROWS(max_rows, -INFINITY, larger, block_max, larger_fours)
+ROWS(sum_rows, plain, 0, sum_of_two, add_fours, row_sum)
+ROWS(max_rows, plain, -INFINITY, larger, larger_fours, row_max)
+ROWS(squared_rows, squared, 0, sum_of_two, add_fours, row_sum)
 
 typedef struct {
   const float *x;
@@ -75,3 +102,66 @@ typedef struct {
 
 COLUMNS(sum_columns, 0, add_fours, lanes_sum)
 COLUMNS(max_columns, -INFINITY, larger_fours, lanes_max)
+
+typedef struct {
+  const float *squares, *sigma; // squares[n, pieces]: parts of the sum of (x - mean)^2
+  float *y;
+  long n, count;
+  int pieces;
+} LogProb;
+
+/** The mean over the `count` elements of each sample of log N(x; mean, sigma^2). */
+KERNEL(gaussian_log_prob, LogProb) {
+  const float half_log_2_pi = 0.91893853320467274f;
+  FOR_EACH_ROW(sample, at.n, WARP) {
+    float squares = 0;
+    if (sample < at.n) {
+      for (int i = thread() % WARP; i < at.pieces; i += WARP) {
+        squares += at.squares[sample * at.pieces + i];
+      }
+    }
+    squares = warp_sum(squares);
+    if (sample < at.n && thread() % WARP == 0) {
+      float sigma = at.sigma[sample], mean = squares / at.count;
+      at.y[sample] = -0.5f * (mean / (sigma * sigma)) - logf(sigma) - half_log_2_pi;
+    }
+  }
+}
+
+typedef struct {
+  const float *x, *dy;
+  float *y;
+  long rows;
+  int count, lanes;
+} RowSoftmax;
+
+KERNEL(softmax, RowSoftmax) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.count;
+    int count = row < at.rows ? at.count : 0;
+    float most = -INFINITY, sum = 0;
+    for (int i = lane; i < count; i += at.lanes) most = larger(most, x[i]);
+    most = row_max(most, at.lanes);
+    for (int i = lane; i < count; i += at.lanes) sum += expf(x[i] - most);
+    sum = row_sum(sum, at.lanes);
+    for (int i = lane; i < count; i += at.lanes) {
+      at.y[row * at.count + i] = expf(x[i] - most) / sum;
+    }
+  }
+}
+
+/** dx, in y, of x = softmax(...): x (dy - sum(dy x)). */
+KERNEL(softmax_backward, RowSoftmax) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.count, *dy = at.dy + row * at.count;
+    int count = row < at.rows ? at.count : 0;
+    float sum = 0;
+    for (int i = lane; i < count; i += at.lanes) sum += dy[i] * x[i];
+    sum = row_sum(sum, at.lanes);
+    for (int i = lane; i < count; i += at.lanes) {
+      at.y[row * at.count + i] = x[i] * (dy[i] - sum);
+    }
+  }
+}

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduce;
 
@@ -29,6 +30,7 @@ final class Reductions {
   long scratchBytes(Op op, Tensor[] inputs) {
     return switch (op) {
       case Reduce reduce -> scratchBytes(steps(reduce, inputs[0].shape()));
+      case GaussianLogProb _ -> Space.aligned(4 * samples(inputs[0]).results());
       default -> 0;
     };
   }
@@ -88,15 +90,20 @@ final class Reductions {
   }
 
   private void rows(List<Step> steps, long outer, long count) {
+    Step step = row(outer, count);
+    steps.add(step);
+    if (step.pieces > 1) {
+      steps.add(new Step(outer, step.pieces, 1, step.pieces, 1, null));
+    }
+  }
+
+  private Step row(long outer, long count) {
     long most = Math.min(count / SHORTEST_PIECE, fullDevice() / Math.max(1, outer));
     if (most <= 1) {
-      steps.add(new Step(outer, count, 1, count, 1, null));
-      return;
+      return new Step(outer, count, 1, count, 1, null);
     }
     long piece = ((count + most - 1) / most + 3) / 4 * 4;
-    int pieces = Math.toIntExact((count + piece - 1) / piece);
-    steps.add(new Step(outer, count, 1, piece, pieces, null));
-    steps.add(new Step(outer, pieces, 1, pieces, 1, null));
+    return new Step(outer, count, 1, piece, Math.toIntExact((count + piece - 1) / piece), null);
   }
 
   private void columns(List<Step> steps, long outer, long count, int inner) {
@@ -127,18 +134,23 @@ final class Reductions {
     for (Step step : steps) {
       boolean last = step == steps.getLast();
       long to = last ? address(y) : scratch.take(4 * step.results());
-      Arguments arguments = new Arguments().address(from).address(to);
-      if (step.columns != null) {
+      if (step.columns == null) {
+        rows(kind + "_rows", step, from, 0, to);
+      } else {
+        Arguments arguments = new Arguments().address(from).address(to);
         step.columns.add(arguments, from);
         kernels.launch(kind + "_columns", step.columns.blocks(), arguments);
-      } else {
-        int lanes = lanes(step.piece);
-        arguments.int64(step.outer).int64(step.count).int64(step.piece).int32(step.pieces);
-        kernels.launch(
-            kind + "_rows", kernels.blocks(step.results() * lanes), arguments.int32(lanes));
       }
       from = to;
     }
+  }
+
+  private void rows(String kernel, Step step, long from, long centre, long to) {
+    int lanes = lanes(step.piece);
+    Arguments arguments = new Arguments().address(from).address(centre).address(to);
+    arguments.int64(step.outer).int64(step.count).int64(step.piece);
+    arguments.int32(step.pieces).int32(lanes);
+    kernels.launch(kernel, kernels.blocks(step.results() * lanes), arguments);
   }
 
   /** Threads that share so many elements of a row: of a warp, or all of a block. */
@@ -151,14 +163,33 @@ final class Reductions {
   }
 
   void softmax(Tensor x, Tensor y) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    softmax("softmax", x, null, y);
   }
 
   void softmaxBackward(Tensor y, Tensor dy, Tensor dx) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    softmax("softmax_backward", y, dy, dx);
+  }
+
+  private void softmax(String kernel, Tensor x, Tensor dy, Tensor y) {
+    int count = x.dim(-1);
+    long rows = count == 0 ? 0 : x.size() / count;
+    int lanes = lanes(count);
+    Arguments arguments = new Arguments().tensor(x).tensor(dy).tensor(y).int64(rows);
+    kernels.launch(kernel, kernels.blocks(rows * lanes), arguments.int32(count).int32(lanes));
+  }
+
+  /** The elements of each sample as a row. */
+  private Step samples(Tensor x) {
+    int n = x.dim(0);
+    return row(n, n == 0 ? 0 : x.size() / n);
   }
 
   void gaussianLogProb(Tensor[] inputs, Tensor y, Space scratch) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    Step step = samples(inputs[0]);
+    long squares = scratch.take(4 * step.results());
+    rows("squared_rows", step, address(inputs[0]), address(inputs[1]), squares);
+    Arguments arguments = new Arguments().address(squares).tensor(inputs[2]).tensor(y);
+    arguments.int64(step.outer).int64(step.count).int32(step.pieces);
+    kernels.launch("gaussian_log_prob", kernels.blocks(WARP * step.outer), arguments);
   }
 }
