@@ -9,6 +9,7 @@ import java.util.List;
 import reverie.app.command.Benchmarks;
 import reverie.app.run.Environment;
 import reverie.bench.measure.Roofline;
+import reverie.bench.peer.CudaBenchmark;
 import reverie.bench.peer.PeerBenchmark;
 import reverie.bench.report.OperationRow;
 import reverie.bench.report.PeerResults;
@@ -19,6 +20,7 @@ import reverie.bench.report.ScalingRow;
 import reverie.bench.report.Tables;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.cuda.Cuda;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -30,6 +32,10 @@ public final class Bench implements Benchmarks {
   @Override
   public void run(Request request, PrintWriter out) {
     requireFolder(request.json());
+    if (request.cuda()) {
+      compareOnCuda(request, out);
+      return;
+    }
     Environment machine = Environment.current();
     out.println(machine.cpu() + "; " + Device.cpu().backend().describe());
     // A report shows everything; else the comparison and the scaling are asked for on their own.
@@ -82,6 +88,24 @@ public final class Bench implements Benchmarks {
     }
   }
 
+  private static void compareOnCuda(Request request, PrintWriter out) {
+    PeerResults peers =
+        new CudaBenchmark(
+                precision -> new Device(Cuda.open(precision)),
+                request.python(),
+                "cuda",
+                request.only(),
+                request.rounds(),
+                out)
+            .run();
+    if (request.json() != null) {
+      write(request.json(), peers);
+    }
+    out.println();
+    out.println(Tables.steps(peers.rows()));
+    out.println(Tables.memory(peers.rows()));
+  }
+
   private static List<Profiled> profiles(String only, PrintWriter out) {
     return Steps.profiles(
         only,
@@ -125,7 +149,7 @@ public final class Bench implements Benchmarks {
     }
   }
 
-  private static void write(Path file, Results results) {
+  private static void write(Path file, Object results) {
     JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
     try {
       Files.writeString(file, json.writeValueAsString(results) + "\n");

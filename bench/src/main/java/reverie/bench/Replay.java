@@ -58,7 +58,7 @@ public class Replay {
     Device device = Device.cpu();
     StepSettings settings = StepSettings.usual();
     model = UNet.random(subject.config(), device, Rng.of(1));
-    data = new Batch(subject.side(), batch, device, settings, Rng.of(2));
+    data = new Batch(subject, batch, device, settings, Rng.of(2));
     data.draw(model);
     step = new OurStep(kind, model, data, settings);
     step.run();

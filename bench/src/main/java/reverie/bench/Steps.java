@@ -47,7 +47,7 @@ final class Steps {
   /** The profiles of the steps whose name contains a word. */
   static List<Profiled> profiles(String word, Roofline roofline, Consumer<Profiled> progress) {
     List<Profiled> profiles = new ArrayList<>();
-    for (Subject subject : Subject.values()) {
+    for (Subject subject : Subject.forProcessors()) {
       for (Kind kind : Kind.values()) {
         String name = subject.title() + "-" + kind.title();
         if (name.contains(word)) {
@@ -65,7 +65,7 @@ final class Steps {
     // A slice is one thread's from beginning to end.
     Device device = new Device(new CpuBackend(1, KernelSet.chosen()));
     try (UNet model = UNet.random(subject.config(), device, Rng.of(1));
-        Batch batch = new Batch(subject.side(), subject.batch(), device, settings, Rng.of(2));
+        Batch batch = new Batch(subject, subject.batch(), device, settings, Rng.of(2));
         OurStep step = new OurStep(kind, model, batch, settings)) {
       double millis = median(step::run);
       Profile profile = new Profile(Interpreter.current());
@@ -125,7 +125,7 @@ final class Steps {
       String what, String value, Device device, UNetConfig config, int side, int n) {
     for (Kind kind : new Kind[] {Kind.SAMPLING, Kind.DDPO}) {
       try (UNet model = UNet.random(config, device, Rng.of(1));
-          Batch batch = new Batch(side, n, device, settings, Rng.of(2));
+          Batch batch = new Batch(Subject.ICONS, side, n, device, settings, Rng.of(2));
           OurStep step = new OurStep(kind, model, batch, settings)) {
         add(what, value, kind.title(), median(step::run), n);
       }
@@ -138,7 +138,7 @@ final class Steps {
     int n = 16;
     int side = Subject.ICONS.side();
     try (UNet model = UNet.random(Subject.ICONS.config(), device, Rng.of(1));
-        Batch batch = new Batch(side, n, device, settings, Rng.of(2))) {
+        Batch batch = new Batch(Subject.ICONS, side, n, device, settings, Rng.of(2))) {
       ReversePolicy policy = batch.policy(t);
       Rng[] rows = new Rng[n];
       Arrays.setAll(rows, i -> Sampler.row(1, 0, i));

@@ -30,6 +30,10 @@ import reverie.unet.UNet;
 class BenchTest {
   private final PrintWriter out = new PrintWriter(new StringWriter());
 
+  private static Benchmarks.Request request(Path json) {
+    return new Benchmarks.Request("", true, false, "", 1, false, "python3", json, null);
+  }
+
   @Test
   void theCommandFindsTheBenchmarks() {
     assertInstanceOf(Bench.class, ServiceLoader.load(Benchmarks.class).findFirst().orElseThrow());
@@ -39,18 +43,14 @@ class BenchTest {
   void saysAtOnceThatAFileCannotBeWritten(@TempDir Path folder) {
     Path file = folder.resolve("none").resolve("r.json");
     ReverieException e =
-        assertThrows(
-            ReverieException.class,
-            () -> new Bench().run(new Benchmarks.Request("", true, false, "", 1, file, null), out));
+        assertThrows(ReverieException.class, () -> new Bench().run(request(file), out));
     assertTrue(e.getMessage().contains("folder does not exist"), e.getMessage());
   }
 
   @Test
   void saysHowToGetThePeers() {
     ReverieException e =
-        assertThrows(
-            ReverieException.class,
-            () -> new Bench().run(new Benchmarks.Request("", true, false, "", 1, null, null), out));
+        assertThrows(ReverieException.class, () -> new Bench().run(request(null), out));
     assertTrue(e.getMessage().contains("./reverie bench --peers"), e.getMessage());
   }
 
@@ -69,7 +69,7 @@ class BenchTest {
   void trainingMovesTheParametersAndAgreesWithItsGradient() {
     Device device = Device.cpu();
     try (UNet model = UNet.random(Subject.ICONS.config(), device, Rng.of(1));
-        Batch batch = new Batch(16, 2, device, StepSettings.usual(), Rng.of(2))) {
+        Batch batch = new Batch(Subject.ICONS, 2, device, StepSettings.usual(), Rng.of(2))) {
       batch.draw(model);
       for (Kind kind : Kind.values()) {
         try (OurStep step = new OurStep(kind, model, batch, StepSettings.usual())) {

@@ -23,6 +23,7 @@ import reverie.tensor.ReverieException;
       "  ./reverie bench",
       "  ./reverie bench --only conv2d",
       "  ./reverie bench --peers --json results.json",
+      "  ./reverie bench --cuda --json cuda.json",
       "  ./reverie bench --peers --scaling --json docs/benchmarks/results.json \\",
       "      --report docs/benchmarks"
     })
@@ -36,6 +37,17 @@ final class BenchCommand implements Callable<Integer> {
       names = "--scaling",
       description = "Measure how a step's cost grows with batch, resolution, channels and threads.")
   private boolean scaling;
+
+  @Option(
+      names = "--cuda",
+      description = "Compare whole steps on the CUDA device with PyTorch on it, and nothing else.")
+  private boolean cuda;
+
+  @Option(
+      names = "--python",
+      paramLabel = "FILE",
+      description = "The Python that has PyTorch, for --cuda. Default: ${DEFAULT-VALUE}")
+  private String python = "python3";
 
   @Option(
       names = "--only",
@@ -77,7 +89,15 @@ final class BenchCommand implements Callable<Integer> {
                     "they are part of a checkout of the source: run ./reverie bench there"));
     benchmarks.run(
         new Benchmarks.Request(
-            String.join(" ", session.command()), peers, scaling, only, rounds, json, report),
+            String.join(" ", session.command()),
+            peers,
+            scaling,
+            only,
+            rounds,
+            cuda,
+            python,
+            json,
+            report),
         session.out());
     return ExitCode.OK;
   }

@@ -18,6 +18,8 @@ public interface Benchmarks {
    * @param only measure what has this in its name; empty for everything
    * @param rounds pairs of times for each comparison
    * @param json where to write the results as JSON, or null
+   * @param cuda whether to measure a CUDA device beside PyTorch on it, and nothing else
+   * @param python the interpreter that has PyTorch
    * @param report the folder for tables and pictures, or null
    */
   record Request(
@@ -26,6 +28,8 @@ public interface Benchmarks {
       boolean scaling,
       String only,
       int rounds,
+      boolean cuda,
+      String python,
       Path json,
       Path report) {}
 

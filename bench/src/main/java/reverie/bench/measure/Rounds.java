@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.measure;
 
+import java.util.function.DoubleSupplier;
+
 /**
  * Times of two things taken in turn.
  *
@@ -13,21 +15,26 @@ public record Rounds(double[] first, double[] second) {
 
   private static final int WARM_UP = 3;
 
-  /** Runs both in turn, after a few turns that do not count; who begins changes every round. */
-  public static Rounds of(Runnable first, Runnable second, int rounds) {
+  /**
+   * Runs both in turn, after a few turns that do not count; who begins changes every round.
+   *
+   * @param first gives the milliseconds of one run
+   * @param second likewise
+   */
+  public static Rounds of(DoubleSupplier first, DoubleSupplier second, int rounds) {
     for (int i = 0; i < WARM_UP; i++) {
-      time(first);
-      time(second);
+      first.getAsDouble();
+      second.getAsDouble();
     }
     double[] a = new double[rounds];
     double[] b = new double[rounds];
     for (int i = 0; i < rounds; i++) {
       if (i % 2 == 0) {
-        a[i] = time(first);
-        b[i] = time(second);
+        a[i] = first.getAsDouble();
+        b[i] = second.getAsDouble();
       } else {
-        b[i] = time(second);
-        a[i] = time(first);
+        b[i] = second.getAsDouble();
+        a[i] = first.getAsDouble();
       }
     }
     return new Rounds(a, b);

@@ -12,7 +12,7 @@ import reverie.unet.UNet;
 
 /** Whether both sides compute the same; without that, times say nothing. */
 final class Agreement {
-  /** Norm-wise, for every tensor on its own: results, gradients, moments. */
+  /** Of float32, norm-wise, for every tensor on its own: results, gradients, moments. */
   static final double TOLERANCE = 1e-4;
 
   /**
@@ -31,9 +31,9 @@ final class Agreement {
    * as the optimiser saw it), and all parameters together: AdamW's first step goes by the sign of a
    * gradient, so that a single one near zero may go either way.
    *
-   * @throws ReverieException if that is more than {@link #TOLERANCE}
+   * @throws ReverieException if that is more than the tolerance
    */
-  static double require(Kind kind, UNet model, OurStep ours, PeerStep peer) {
+  static double require(Kind kind, UNet model, OurStep ours, PeerStep peer, double tolerance) {
     Worst worst = new Worst();
     List<Parameter> parameters = model.parameters().all();
     try (Scope _ = Scope.open("agreement")) {
@@ -53,10 +53,10 @@ final class Agreement {
         worst.see("latents", result.permute(0, 3, 1, 2).toFloats(), peer.make(), 0);
       }
     }
-    if (!(worst.error <= TOLERANCE)) {
+    if (!(worst.error <= tolerance)) {
       throw new ReverieException(
           "bench: expected both libraries to agree to %s, but %s differs by %.1e"
-              .formatted(TOLERANCE, worst.name, worst.error),
+              .formatted(tolerance, worst.name, worst.error),
           "times of different computations cannot be compared; please report this");
     }
     return worst.error;

@@ -59,7 +59,7 @@ final class Child {
   }
 
   private Batch batch() {
-    return new Batch(task.subject().side(), task.subject().batch(), device, settings, Rng.of(2));
+    return new Batch(task.subject(), task.subject().batch(), device, settings, Rng.of(2));
   }
 
   private List<Task.Trial> trials() {
@@ -88,8 +88,9 @@ final class Child {
       batch.draw(model);
       try (PeerStep peer = new PeerStep(task.kind(), model, batch, torch);
           OurStep ours = new OurStep(task.kind(), model, batch, settings)) {
-        double difference = Agreement.require(task.kind(), model, ours, peer);
-        Rounds rounds = Rounds.of(ours::run, peer::run, task.rounds());
+        double difference = Agreement.require(task.kind(), model, ours, peer, Agreement.TOLERANCE);
+        Rounds rounds =
+            Rounds.of(() -> Rounds.time(ours::run), () -> Rounds.time(peer::run), task.rounds());
         return new Task.Comparison(difference, rounds.first(), rounds.second());
       }
     }

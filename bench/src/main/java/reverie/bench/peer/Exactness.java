@@ -29,10 +29,10 @@ final class Exactness {
     Device device = model.parameters().device();
     try (Scope _ = Scope.open("exactness");
         UNet exact = exact(model)) {
-      int[] dims = {SAMPLES, subject.side(), subject.side(), 3};
+      int[] dims = {SAMPLES, subject.side(), subject.side(), subject.channels()};
       Tensor x = Rng.of(5).normal(device, dims);
       Tensor y = Rng.of(6).normal(device, dims);
-      Tensor context = Rng.of(7).normal(device, SAMPLES, Subject.TOKENS, Subject.CONTEXT);
+      Tensor context = Rng.of(7).normal(device, SAMPLES, subject.tokens(), subject.contextWidth());
       Side expected = ours(exact, x, y, context);
       Side ours = ours(model, x, y, context);
       Side peer = peer(model, x, y, context, torch);

@@ -3,6 +3,7 @@ package reverie.bench.peer;
 
 import java.nio.file.Path;
 import java.util.List;
+import reverie.bench.measure.Rounds;
 import reverie.tensor.ReverieException;
 
 /**
@@ -54,6 +55,15 @@ interface LibTorch extends AutoCloseable {
 
   /** Calls a method of the module. */
   Values run(String method, Values... lists);
+
+  /** Milliseconds that so many calls take in a row, until all their work is done. */
+  default double millis(int repeats, String method, Values... lists) {
+    return Rounds.time(() -> {
+      for (int i = 0; i < repeats; i++) {
+        run(method, lists).close();
+      }
+    });
+  }
 
   /** Copies tensors out, in the order of their axes whatever their memory. */
   List<float[]> read(Values values);

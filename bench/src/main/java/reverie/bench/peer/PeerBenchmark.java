@@ -72,7 +72,7 @@ public final class PeerBenchmark {
   }
 
   private List<Wanted> wanted() {
-    return Arrays.stream(Subject.values())
+    return Subject.forProcessors().stream()
         .flatMap(s -> Arrays.stream(Kind.values()).map(k -> new Wanted(s, k)))
         .filter(w -> w.name().contains(only))
         .toList();

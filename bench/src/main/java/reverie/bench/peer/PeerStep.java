@@ -76,6 +76,13 @@ final class PeerStep implements AutoCloseable {
     }
   }
 
+  /** Milliseconds of so many steps in a row; training moves the parameters. */
+  double millis(int repeats) {
+    return kind.trains()
+        ? torch.millis(repeats, kind.title(), parameters, first, second, counters, batch)
+        : torch.millis(repeats, kind.title(), parameters, batch);
+  }
+
   private LibTorch.Values step() {
     return kind.trains()
         ? torch.run(kind.title(), parameters, first, second, counters, batch)

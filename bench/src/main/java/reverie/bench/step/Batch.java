@@ -40,12 +40,21 @@ public final class Batch implements AutoCloseable {
   /**
    * Draws everything for n samples; latents after the step are any, with any probability.
    *
-   * @param side height and width
+   * @param subject the model
    * @param n number of samples
    */
-  public Batch(int side, int n, Device device, StepSettings settings, Rng rng) {
+  public Batch(Subject subject, int n, Device device, StepSettings settings, Rng rng) {
+    this(subject, subject.side(), n, device, settings, rng);
+  }
+
+  /**
+   * The same for images of another size.
+   *
+   * @param side height and width
+   */
+  public Batch(Subject subject, int side, int n, Device device, StepSettings settings, Rng rng) {
     this.settings = settings;
-    int[] dims = {n, side, side, 3};
+    int[] dims = {n, side, side, subject.channels()};
     // The last step of the chain has no noise and is no decision.
     steps = IntStream.range(0, n).map(i -> i * (CHAIN - 1) / n).toArray();
     timesteps = IntStream.range(0, n).map(i -> i * scheduler.trainSteps() / n).toArray();
@@ -53,9 +62,12 @@ public final class Batch implements AutoCloseable {
       images = scope.adopt(rng.fork("images").normal(device, dims));
       noise = scope.adopt(rng.fork("noise").normal(device, dims));
       next = scope.adopt(rng.fork("next").normal(device, dims));
-      context = scope.adopt(rng.fork("context").normal(device, n, Subject.TOKENS, Subject.CONTEXT));
+      context =
+          scope.adopt(
+              rng.fork("context").normal(device, n, subject.tokens(), subject.contextWidth()));
       unconditional =
-          scope.adopt(rng.fork("empty").normal(device, 1, Subject.TOKENS, Subject.CONTEXT));
+          scope.adopt(
+              rng.fork("empty").normal(device, 1, subject.tokens(), subject.contextWidth()));
     }
     oldLogProb = new double[n];
     Rng advantages = rng.fork("advantages");
@@ -106,7 +118,7 @@ public final class Batch implements AutoCloseable {
     return timesteps.clone();
   }
 
-  /** Latents before the step, or clean images: {@code [n, h, w, 3]}. */
+  /** Latents before the step, or clean images: {@code [n, h, w, c]}. */
   public Tensor images() {
     return images;
   }

@@ -50,7 +50,7 @@ class RatioTest {
   @Test
   void roundsAlternateAfterAWarmUp() {
     List<String> order = new ArrayList<>();
-    Rounds rounds = Rounds.of(() -> order.add("a"), () -> order.add("b"), 2);
+    Rounds rounds = Rounds.of(() -> noted(order, "a"), () -> noted(order, "b"), 2);
     assertEquals(List.of("a", "b", "b", "a"), order.subList(order.size() - 4, order.size()));
     assertTrue(order.size() > 4);
     assertEquals(2, rounds.first().length);
@@ -63,5 +63,10 @@ class RatioTest {
     assertEquals(1234, ProcessMemory.parse(status, "VmHWM"));
     assertEquals(99, ProcessMemory.parse(status, "VmRSS"));
     assertThrows(ReverieException.class, () -> ProcessMemory.parse(status, "VmSwap"));
+  }
+
+  private static double noted(List<String> order, String name) {
+    order.add(name);
+    return order.size();
   }
 }

@@ -31,7 +31,16 @@ public final class Cuda {
    * @throws ReverieException with the reason and what to do if there is none
    */
   public static CudaBackend open() {
-    Precision precision = precision();
+    return open(precision());
+  }
+
+  /**
+   * Connects to the same device.
+   *
+   * @param precision to what the factors of products are rounded
+   * @throws ReverieException with the reason and what to do if there is none
+   */
+  public static CudaBackend open(Precision precision) {
     int ordinal = ordinal();
     List<Path> folders = CudaLibraries.folders();
     for (CudaLibrary library : CudaLibrary.values()) {

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.peer;
+
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import reverie.tensor.ReverieException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** PyTorch in a Python process of its own, reached through its standard streams. */
+final class PythonTorch implements LibTorch {
+  private static final String PROGRAM = "torch_peer.py";
+  private static final String SCRIPT = "steps.txt";
+  private static final int PIECE = 1 << 16;
+  private static final int TAIL = 12;
+
+  private final JsonMapper json = JsonMapper.builder().build();
+  private final Path folder;
+  private final Process process;
+  private final OutputStream to;
+  private final InputStream from;
+
+  /** How PyTorch carries out what it is told. */
+  enum Way {
+    /** Operation by operation. */
+    EAGER,
+    /** Compiled by {@code torch.compile}, in CUDA graphs. */
+    COMPILED;
+
+    String label() {
+      return this == EAGER ? "eager" : "compiled, CUDA graphs";
+    }
+  }
+
+  private record Remote(PythonTorch owner, int key) implements Values {
+    @Override
+    public void close() {
+      owner.ask(Map.of("do", "close", "values", key));
+    }
+  }
+
+  /**
+   * Starts a process.
+   *
+   * @param python the interpreter, for instance {@code python3}
+   * @param device {@code cuda} or {@code cpu}
+   * @param precision {@code float32}, {@code tf32} or {@code bf16}
+   * @param methods the text of the module
+   */
+  PythonTorch(String python, String device, String precision, Way way, String methods) {
+    try {
+      folder = Files.createTempDirectory("reverie-torch");
+      try (InputStream program = PythonTorch.class.getResourceAsStream(PROGRAM)) {
+        Files.copy(program, folder.resolve(PROGRAM));
+      }
+      Path script = Files.writeString(folder.resolve(SCRIPT), methods);
+      process =
+          new ProcessBuilder(
+                  python,
+                  folder.resolve(PROGRAM).toString(),
+                  device,
+                  precision,
+                  way.name().toLowerCase(java.util.Locale.ROOT),
+                  script.toString())
+              .redirectError(log().toFile())
+              .start();
+    } catch (IOException e) {
+      throw new ReverieException(
+          "bench: " + python + " cannot be started: " + e,
+          "name a Python with PyTorch by --python",
+          e);
+    }
+    to = new BufferedOutputStream(process.getOutputStream(), PIECE);
+    from = new BufferedInputStream(process.getInputStream(), PIECE);
+  }
+
+  private Path log() {
+    return folder.resolve("log.txt");
+  }
+
+  /** The version. */
+  String title() {
+    return ask(Map.of("do", "about")).get("about").asString();
+  }
+
+  @Override
+  public Values values(List<HostTensor> tensors) {
+    List<long[]> shapes = tensors.stream().map(HostTensor::shape).toList();
+    return new Remote(
+        this,
+        ask(
+                Map.of("do", "values", "shapes", shapes),
+                tensors.stream().map(HostTensor::values).toArray(float[][]::new))
+            .get("values")
+            .asInt());
+  }
+
+  @Override
+  public Values run(String method, Values... lists) {
+    JsonNode answer = ask(Map.of("do", "run", "method", method, "lists", keys(lists)));
+    return new Remote(this, answer.get("values").asInt());
+  }
+
+  @Override
+  public double millis(int repeats, String method, Values... lists) {
+    return ask(Map.of("do", "time", "repeats", repeats, "method", method, "lists", keys(lists)))
+        .get("millis")
+        .asDouble();
+  }
+
+  /** The most memory of the device that it has taken, in 2^20 bytes. */
+  double peakMegabytes() {
+    return ask(Map.of("do", "peak")).get("megabytes").asDouble();
+  }
+
+  private static int[] keys(Values... lists) {
+    return Stream.of(lists).mapToInt(list -> ((Remote) list).key).toArray();
+  }
+
+  @Override
+  public List<float[]> read(Values values) {
+    JsonNode counts = ask(Map.of("do", "read", "values", ((Remote) values).key)).get("counts");
+    List<float[]> all = new ArrayList<>();
+    try {
+      for (JsonNode count : counts) {
+        float[] tensor = new float[count.asInt()];
+        ByteBuffer bytes =
+            ByteBuffer.wrap(from.readNBytes(4 * tensor.length)).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().get(tensor);
+        all.add(tensor);
+      }
+    } catch (IOException e) {
+      throw ended(e);
+    }
+    return all;
+  }
+
+  private synchronized JsonNode ask(Map<String, Object> question, float[]... tensors) {
+    try {
+      to.write((json.writeValueAsString(question) + "\n").getBytes(StandardCharsets.UTF_8));
+      for (float[] tensor : tensors) {
+        write(tensor);
+      }
+      to.flush();
+      JsonNode answer = json.readTree(line());
+      if (answer.has("error")) {
+        throw new ReverieException("bench: PyTorch says: " + answer.get("error").asString());
+      }
+      return answer;
+    } catch (IOException e) {
+      throw ended(e);
+    }
+  }
+
+  private void write(float... tensor) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * PIECE).order(ByteOrder.LITTLE_ENDIAN);
+    for (int done = 0; done < tensor.length; done += PIECE) {
+      int count = Math.min(PIECE, tensor.length - done);
+      bytes.asFloatBuffer().put(tensor, done, count);
+      to.write(bytes.array(), 0, 4 * count);
+    }
+  }
+
+  private String line() throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    for (int next = from.read(); next != '\n'; next = from.read()) {
+      if (next < 0) {
+        throw new IOException("no answer");
+      }
+      line.write(next);
+    }
+    return line.toString(StandardCharsets.UTF_8);
+  }
+
+  private ReverieException ended(IOException cause) {
+    String said = "";
+    try {
+      List<String> lines = Files.readAllLines(log());
+      said = String.join("\n", lines.subList(Math.max(0, lines.size() - TAIL), lines.size()));
+    } catch (IOException e) {
+      cause.addSuppressed(e);
+    }
+    return new ReverieException("bench: the process of PyTorch ended: " + said, null, cause);
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      process.waitFor();
+      for (Path file : List.of(folder.resolve(PROGRAM), folder.resolve(SCRIPT), log(), folder)) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
