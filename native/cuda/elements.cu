@@ -66,13 +66,6 @@ DEVICE long position(const Elements *at, int operand, long place) {
 /** 0 stays 0, of either sign, and NaN stays NaN. */
 DEVICE float sign_of(float a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 
-DEVICE float sigmoid_at(float a) { return 1 / (1 + expf(-a)); }
-
-DEVICE float silu_slope(float a) {
-  float s = sigmoid_at(a);
-  return s * (1 + a * (1 - s));
-}
-
 /** The normal distribution function, accurate in its left tail as well. */
 DEVICE float normal_below(float a) { return 0.5f * erfcf(-a * SQRT_HALF); }
 
@@ -120,7 +113,7 @@ ELEMENTS(reciprocal, 1, 1 / a)
 ELEMENTS(relu, 1, maximum_of(a, 0))
 ELEMENTS(sigmoid, 1, sigmoid_at(a))
 ELEMENTS(sign, 1, sign_of(a))
-ELEMENTS(silu, 1, a / (1 + expf(-a)))
+ELEMENTS(silu, 1, silu_at(a))
 ELEMENTS(sin, 1, sinf(a))
 ELEMENTS(sqrt, 1, sqrtf(a))
 ELEMENTS(square, 1, a *a)

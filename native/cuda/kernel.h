@@ -84,6 +84,15 @@ DEVICE float rounded_to_bf16(float a) {
   return bits_to_float((int)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u));
 }
 
+DEVICE float sigmoid_at(float a) { return 1 / (1 + expf(-a)); }
+
+DEVICE float silu_at(float a) { return a / (1 + expf(-a)); }
+
+DEVICE float silu_slope(float a) {
+  float s = sigmoid_at(a);
+  return s * (1 + a * (1 - s));
+}
+
 DEVICE float warp_sum(float value) {
   for (int bits = WARP / 2; bits; bits /= 2) value += exchange(value, bits);
   return value;

@@ -3,24 +3,7 @@
 // Sums and largest elements of rows and of columns, and what is made of whole rows. In what order
 // numbers are added depends on sizes alone, not on addresses.
 #include "columns.h"
-
-/** What every thread of those that share a row gets of a value of each; all threads take part. */
-#define ROW_REDUCTION(name, of_block, of_two)                \
-  DEVICE float name(float value, int lanes) {                \
-    if (lanes > WARP) return of_block(value);                \
-    for (int bits = lanes / 2; bits; bits /= 2) {            \
-      value = of_two(value, exchange(value, bits));          \
-    }                                                        \
-    return value;                                            \
-  }
-DEVICE float sum_of_two(float a, float b) { return a + b; }
-ROW_REDUCTION(row_sum, block_sum, sum_of_two)
-ROW_REDUCTION(row_max, block_max, larger)
-
-/** Goes through `all` rows, or pieces of rows, each shared by `lanes` threads. */
-#define FOR_EACH_ROW(row, all, lanes)                                                     \
-  for (long first = block() * (THREADS / lanes), row = first + thread() / lanes; first < all; \
-       first += blocks() * (THREADS / lanes), row = first + thread() / lanes)
+#include "rows.h"
 
 typedef struct {
   const float *x, *centre; // centre: what is subtracted before squaring
@@ -82,10 +65,11 @@ ROWS(squared_rows, squared, 0, sum_of_two, add_fours, row_sum)
 typedef struct {
   const float *x;
   float *y;
+  long apart; // elements from the first result of a matrix to that of the next
   Columns columns;
 } ColumnReduction;
 
-/** y[matrices, pieces, c] = the rows of each piece of x[matrices, rows, c] brought down to one. */
+/** y[matrices][pieces, c] = the rows of each piece of x[matrices, rows, c] brought down to one. */
 #define COLUMNS(name, nothing, of_two, of_lanes)                                      \
   KERNEL(name, ColumnReduction) {                                                     \
     Place place = place_in(&at.columns);                                              \
@@ -96,7 +80,9 @@ typedef struct {
     }                                                                                 \
     values = of_lanes(&at.columns, &place, values);                                   \
     if (place.lane == 0 && place.columns > 0) {                                       \
-      store_four(at.y + place.part * at.columns.c + place.column, values, place.columns, 0); \
+      long piece = place.part - place.matrix * at.columns.pieces;                     \
+      float *y = at.y + place.matrix * at.apart + piece * at.columns.c + place.column; \
+      store_four(y, values, place.columns, 0);                                        \
     }                                                                                 \
   }
 

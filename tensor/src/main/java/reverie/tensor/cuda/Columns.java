@@ -16,7 +16,8 @@ package reverie.tensor.cuda;
  */
 record Columns(
     long matrices, long rows, int c, int quads, int tiles, int lanes, long piece, int pieces) {
-  private static final int MOST_QUADS = 64;
+  /** Enough for whole lines of memory; more would leave fewer threads for each column. */
+  private static final int MOST_QUADS = 16;
 
   /** Rows that a lane has at least, if there are as many. */
   private static final int FEWEST_ROWS = 4;
@@ -24,8 +25,22 @@ record Columns(
   /** Rows that a lane has at least before a matrix is cut into pieces. */
   private static final int ROWS_OF_A_PIECE = 16;
 
-  /** Shares matrices among about so many blocks. */
-  static Columns of(long matrices, long rows, int c, long blocks) {
+  /** Cuts matrices into pieces until a device is full. */
+  static Columns of(Kernels kernels, long matrices, long rows, int c) {
+    return of(matrices, rows, c, fullDevice(kernels));
+  }
+
+  /** Leaves matrices as they are. */
+  static Columns whole(long matrices, long rows, int c) {
+    return of(matrices, rows, c, 1);
+  }
+
+  /** As many blocks as a device runs at the same time. */
+  static long fullDevice(Kernels kernels) {
+    return kernels.blocks(1L << 40) / 4;
+  }
+
+  private static Columns of(long matrices, long rows, int c, long blocks) {
     int all = Math.max(1, (c + 3) / 4);
     int tiles = (all + MOST_QUADS - 1) / MOST_QUADS;
     int quads = (all + tiles - 1) / tiles;
@@ -42,9 +57,14 @@ record Columns(
     return new Columns(matrices, rows, c, quads, tiles, lanes, piece, pieces);
   }
 
+  /** Pieces of all matrices. */
+  long parts() {
+    return matrices * pieces;
+  }
+
   long blocks() {
     int slots = Kernels.THREADS / (quads * lanes);
-    return c == 0 ? 0 : (matrices * pieces * tiles + slots - 1) / slots;
+    return c == 0 ? 0 : (parts() * tiles + slots - 1) / slots;
   }
 
   /** Adds the struct; all matrices that are read or written with it begin at these addresses. */
@@ -56,5 +76,17 @@ record Columns(
     arguments.int64(matrices).int64(rows).int64(piece);
     arguments.int32(c).int32(quads).int32(tiles).int32(lanes).int32(pieces);
     return arguments.int32(aligned ? 1 : 0);
+  }
+
+  /**
+   * The sum or the largest of each column of each piece of x[matrices, rows, c].
+   *
+   * @param kind "sum" or "max"
+   * @param to [pieces, c] for each matrix
+   * @param next where the results of the second matrix go
+   */
+  void reduce(Kernels kernels, String kind, long from, long to, long next) {
+    Arguments arguments = new Arguments().address(from).address(to).int64((next - to) / 4);
+    kernels.launch(kind + "_columns", blocks(), add(arguments, from));
   }
 }

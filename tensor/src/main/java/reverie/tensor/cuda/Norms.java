@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
+import static reverie.tensor.cuda.CudaBackend.address;
+
 import reverie.tensor.Tensor;
 import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNorm.Activation;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Op;
 
 /** Normalisation over groups and layers: {@code norms.cu}. */
@@ -16,22 +20,137 @@ final class Norms {
   }
 
   long scratchBytes(Op op, Tensor[] inputs) {
-    return 0;
+    return switch (op) {
+      case GroupNorm _ -> 2 * bytes(images(inputs[0]));
+      case GroupNormBackward norm ->
+          2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
+      case LayerNormBackward _ -> 2 * bytes(rows(inputs));
+      default -> 0;
+    };
+  }
+
+  /** Of a number for each column of each piece. */
+  private static long bytes(Columns columns) {
+    return Space.aligned(4 * columns.parts() * columns.c());
+  }
+
+  /** The images [n, …, c] as matrices of pixels and channels. */
+  private Columns images(Tensor x) {
+    long pixels = 1;
+    for (int axis = 1; axis < x.shape().rank() - 1; axis++) {
+      pixels *= x.dim(axis);
+    }
+    return Columns.of(kernels, x.dim(0), pixels, x.dim(-1));
+  }
+
+  /** The rows of a layer's input as one matrix. */
+  private Columns rows(Tensor[] inputs) {
+    return Columns.of(kernels, 1, inputs[2].size(), inputs[0].dim(-1));
+  }
+
+  /** Threads that bring together a number for each channel of a group in each piece. */
+  private static int lanes(Columns columns, int groups) {
+    return Reductions.lanes(4L * columns.pieces() * (columns.c() / groups));
   }
 
   void groupNorm(GroupNorm norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    Tensor x = inputs[0];
+    int groups = norm.groups();
+    Columns columns = images(x);
+    long means = scratch.take(bytes(columns));
+    long deviations = scratch.take(bytes(columns));
+    Arguments moments = new Arguments().tensor(x).address(means).address(deviations);
+    kernels.launch("channel_moments", columns.blocks(), columns.add(moments, address(x), means));
+
+    int lanes = lanes(columns, groups);
+    Arguments statistics = new Arguments().address(means).address(deviations);
+    statistics.tensor(outputs[1]).tensor(outputs[2]);
+    statistics.int64(columns.matrices()).int64(columns.rows()).int64(columns.piece());
+    statistics.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+    kernels.launch(
+        "group_statistics",
+        kernels.blocks(columns.matrices() * groups * lanes),
+        statistics.float32(norm.epsilon()));
+
+    Arguments normed = new Arguments().tensor(x).tensor(inputs[1]).tensor(inputs[2]);
+    normed.tensor(outputs[1]).tensor(outputs[2]).tensor(outputs[0]);
+    normed.int32(groups).int32(flag(norm.activation()));
+    columns.add(normed, address(x), address(outputs[0]));
+    kernels.launch("group_norm", columns.blocks(), normed);
+  }
+
+  private static int flag(Activation activation) {
+    return switch (activation) {
+      case NONE -> 0;
+      case SILU -> 1;
+    };
   }
 
   void groupNormBackward(GroupNormBackward norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    int groups = norm.groups();
+    Columns columns = images(inputs[0]);
+    long sums = scratch.take(2 * 4 * columns.parts() * columns.c());
+    long products = sums + 4 * columns.parts() * columns.c();
+    long means = scratch.take(8L * columns.matrices() * groups);
+
+    Arguments gradient = new Arguments();
+    for (Tensor input : inputs) {
+      gradient.tensor(input);
+    }
+    gradient.address(means).tensor(outputs[0]).address(sums).address(products);
+    gradient.int32(groups).int32(flag(norm.activation()));
+    columns.add(gradient, address(inputs[0]), address(inputs[5]), address(outputs[0]));
+    kernels.launch("group_norm_gradient_sums", columns.blocks(), gradient);
+
+    int lanes = lanes(columns, groups);
+    Arguments both = new Arguments().tensor(inputs[1]).address(sums).address(products);
+    both.address(means).int64(columns.matrices()).int64(columns.rows());
+    both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+    kernels.launch(
+        "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
+
+    kernels.launch("group_norm_gradient", columns.blocks(), gradient);
+    parameters(columns, sums, outputs);
+  }
+
+  /** dgamma and dbeta: sums[parts, c] of their two kinds brought together. */
+  private void parameters(Columns columns, long sums, Tensor[] outputs) {
+    Columns.whole(2, columns.parts(), columns.c())
+        .reduce(kernels, "sum", sums, address(outputs[2]), address(outputs[1]));
   }
 
   void layerNorm(LayerNorm norm, Tensor[] inputs, Tensor[] outputs) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    int c = inputs[0].dim(-1);
+    long rows = outputs[1].size();
+    int lanes = Reductions.lanes(c);
+    Arguments arguments = new Arguments();
+    for (Tensor input : inputs) {
+      arguments.tensor(input);
+    }
+    for (Tensor output : outputs) {
+      arguments.tensor(output);
+    }
+    arguments.int64(rows).int32(c).int32(lanes).float32(norm.epsilon());
+    kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
   }
 
   void layerNormBackward(Tensor[] inputs, Tensor[] outputs, Space scratch) {
-    throw new UnsupportedOperationException("not built yet: " + kernels);
+    Tensor x = inputs[0];
+    Tensor dy = inputs[4];
+    Columns columns = rows(inputs);
+    int lanes = Reductions.lanes(columns.c());
+    Arguments gradient = new Arguments();
+    for (Tensor input : inputs) {
+      gradient.tensor(input);
+    }
+    gradient.tensor(outputs[0]).int64(columns.rows()).int32(columns.c()).int32(lanes);
+    kernels.launch("layer_norm_gradient", kernels.blocks(columns.rows() * lanes), gradient);
+
+    long sums = scratch.take(2 * 4 * columns.parts() * columns.c());
+    long products = sums + 4 * columns.parts() * columns.c();
+    Arguments both = new Arguments().tensor(x).tensor(inputs[2]).tensor(inputs[3]).tensor(dy);
+    columns.add(both.address(sums).address(products), address(x), address(dy));
+    kernels.launch("layer_norm_gradient_sums", columns.blocks(), both);
+    parameters(columns, sums, outputs);
   }
 }

@@ -35,11 +35,6 @@ final class Reductions {
     };
   }
 
-  /** As many blocks as a device runs at the same time. */
-  private long fullDevice() {
-    return kernels.blocks(1L << 40) / 4;
-  }
-
   /** y[outer, pieces, inner] from x[outer, count, inner]; columns if inner is not 1. */
   private record Step(long outer, long count, int inner, long piece, int pieces, Columns columns) {
     long results() {
@@ -98,7 +93,7 @@ final class Reductions {
   }
 
   private Step row(long outer, long count) {
-    long most = Math.min(count / SHORTEST_PIECE, fullDevice() / Math.max(1, outer));
+    long most = Math.min(count / SHORTEST_PIECE, Columns.fullDevice(kernels) / Math.max(1, outer));
     if (most <= 1) {
       return new Step(outer, count, 1, count, 1, null);
     }
@@ -107,11 +102,11 @@ final class Reductions {
   }
 
   private void columns(List<Step> steps, long outer, long count, int inner) {
-    Columns columns = Columns.of(outer, count, inner, fullDevice());
+    Columns columns = Columns.of(kernels, outer, count, inner);
     int pieces = columns.pieces();
     steps.add(new Step(outer, count, inner, columns.piece(), pieces, columns));
     if (pieces > 1) {
-      steps.add(new Step(outer, pieces, inner, pieces, 1, Columns.of(outer, pieces, inner, 1)));
+      steps.add(new Step(outer, pieces, inner, pieces, 1, Columns.whole(outer, pieces, inner)));
     }
   }
 
@@ -137,9 +132,7 @@ final class Reductions {
       if (step.columns == null) {
         rows(kind + "_rows", step, from, 0, to);
       } else {
-        Arguments arguments = new Arguments().address(from).address(to);
-        step.columns.add(arguments, from);
-        kernels.launch(kind + "_columns", step.columns.blocks(), arguments);
+        step.columns.reduce(kernels, kind, from, to, to + 4L * step.pieces * step.inner);
       }
       from = to;
     }

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Normalisation over groups of channels (Wu and He 2018) and over rows (Ba et al. 2016), and their
+// gradients. Images are matrices of pixels and channels; what belongs to the pixels of a piece is
+// found first, channel by channel, and then brought together in a fixed order.
+#include "columns.h"
+#include "rows.h"
+
+typedef struct {
+  const float *x;
+  float *means, *deviations; // [n, pieces, c]
+  Columns columns;
+} ChannelMoments;
+
+DEVICE float4 minus(float4 a, float4 b) {
+  float4 y = {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
+  return y;
+}
+
+DEVICE float4 times(float4 a, float4 b) {
+  float4 y = {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
+  return y;
+}
+
+/**
+ * The mean, and the sum of squared deviations from it, of each channel of each piece. Both come
+ * from differences to the first pixel: as one of those that are summed, it is never so far from
+ * their mean that their variance would be lost, however large the mean is.
+ */
+KERNEL(channel_moments, ChannelMoments) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  float4 first = four(0), sum = first, squares = first;
+  long start = place.row - place.lane, count = place.end - start;
+  if (place.columns > 0 && count > 0) {
+    first = load_four(at.x + first_in(all, &place, start), place.columns, all->aligned);
+  }
+  for (long row = place.row; row < place.end; row += all->lanes) {
+    float4 x = load_four(at.x + first_in(all, &place, row), place.columns, all->aligned);
+    float4 d = minus(x, first);
+    sum = add_fours(sum, d);
+    squares = add_fours(squares, times(d, d));
+  }
+  sum = lanes_sum(all, &place, sum);
+  squares = lanes_sum(all, &place, squares);
+  if (place.lane > 0 || place.columns <= 0) return;
+  float4 mean = times(sum, four(1.0f / count));
+  long to = place.part * all->c + place.column;
+  store_four(at.means + to, add_fours(first, mean), place.columns, all->aligned);
+  store_four(at.deviations + to, minus(squares, times(sum, mean)), place.columns, all->aligned);
+}
+
+typedef struct {
+  const float *means, *deviations; // [n, pieces, c]
+  float *mean, *rstd;              // [n, groups]
+  long n, pixels, piece;
+  int c, groups, pieces, lanes;
+  float epsilon;
+} GroupStatistics;
+
+KERNEL(group_statistics, GroupStatistics) {
+  int width = at.c / at.groups, lane = thread() % at.lanes;
+  FOR_EACH_ROW(group, at.n * at.groups, at.lanes) {
+    int some = group < at.n * at.groups ? at.pieces * width : 0;
+    long start = group / at.groups * at.pieces * at.c + group % at.groups * width;
+    float first = some ? at.means[start] : 0, sum = 0, squares = 0;
+    for (int i = lane; i < some; i += at.lanes) {
+      int piece = i / width;
+      long pixels = at.pixels - piece * at.piece;
+      if (pixels > at.piece) pixels = at.piece;
+      sum += pixels * (at.means[start + (long)piece * at.c + i % width] - first);
+    }
+    float count = (float)at.pixels * width;
+    float mean = first + row_sum(sum, at.lanes) / count;
+    for (int i = lane; i < some; i += at.lanes) {
+      int piece = i / width;
+      long pixels = at.pixels - piece * at.piece, from = start + (long)piece * at.c + i % width;
+      if (pixels > at.piece) pixels = at.piece;
+      float d = at.means[from] - mean;
+      squares += at.deviations[from] + pixels * d * d;
+    }
+    squares = row_sum(squares, at.lanes);
+    if (lane == 0 && group < at.n * at.groups) {
+      at.mean[group] = mean;
+      at.rstd[group] = 1 / sqrtf(squares / count + at.epsilon);
+    }
+  }
+}
+
+/** What belongs to the groups of a thread's channels, of values[n, groups]. */
+DEVICE float4 of_groups(const float *values, const Columns *all, const Place *place, int groups) {
+  int width = all->c / groups, c = place->column, last = all->c - 1;
+  values += place->matrix * groups;
+  float4 own = four(values[c / width]);
+  if (c < last) own.y = values[(c + 1) / width];
+  if (c + 1 < last) own.z = values[(c + 2) / width];
+  if (c + 2 < last) own.w = values[(c + 3) / width];
+  return own;
+}
+
+DEVICE float4 of_channels(const float *values, const Place *place) {
+  return load_four(values + place->column, place->columns, 0);
+}
+
+DEVICE float4 silu_fours(float4 x) {
+  float4 y = {silu_at(x.x), silu_at(x.y), silu_at(x.z), silu_at(x.w)};
+  return y;
+}
+
+DEVICE float4 silu_slopes(float4 x) {
+  float4 y = {silu_slope(x.x), silu_slope(x.y), silu_slope(x.z), silu_slope(x.w)};
+  return y;
+}
+
+typedef struct {
+  const float *x, *gamma, *beta, *mean, *rstd;
+  float *y;
+  int groups, silu;
+  Columns columns;
+} GroupNormed;
+
+/** y = (x - mean) rstd gamma + beta, or silu of it. */
+KERNEL(group_norm, GroupNormed) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  if (place.columns <= 0) return;
+  float4 mean = of_groups(at.mean, all, &place, at.groups);
+  float4 rstd = of_groups(at.rstd, all, &place, at.groups);
+  float4 factor = times(rstd, of_channels(at.gamma, &place));
+  float4 beta = of_channels(at.beta, &place);
+  for (long row = place.row; row < place.end; row += all->lanes) {
+    long from = first_in(all, &place, row);
+    float4 x = load_four(at.x + from, place.columns, all->aligned);
+    float4 y = add_fours(times(minus(x, mean), factor), beta);
+    if (at.silu) y = silu_fours(y);
+    store_four(at.y + from, y, place.columns, all->aligned);
+  }
+}
+
+typedef struct {
+  const float *x, *gamma, *beta, *mean, *rstd, *dy;
+  const float *means;     // [2, n, groups]: of g and of g x^, see below
+  float *dx;
+  float *sums, *products; // [n, pieces, c]: of dz and of dz x^
+  int groups, silu;
+  Columns columns;
+} GroupGradient;
+
+/** What of the gradient belongs to a thread's channels: x^ = (x - mean) rstd. */
+typedef struct {
+  float4 mean, rstd, gamma, beta;
+} Channels;
+
+DEVICE Channels channels_of(const GroupGradient *at, const Place *place) {
+  Channels own;
+  own.mean = of_groups(at->mean, &at->columns, place, at->groups);
+  own.rstd = of_groups(at->rstd, &at->columns, place, at->groups);
+  own.gamma = of_channels(at->gamma, place);
+  own.beta = at->silu ? of_channels(at->beta, place) : four(0);
+  return own;
+}
+
+/** dz: the gradient of what the activation is applied to. */
+DEVICE float4 before_activation(float4 dy, float4 normal, const Channels *own, int silu) {
+  if (!silu) return dy;
+  return times(dy, silu_slopes(add_fours(times(normal, own->gamma), own->beta)));
+}
+
+/** Sums of dz and of dz x^ down each channel of each piece. */
+KERNEL(group_norm_gradient_sums, GroupGradient) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  float4 sum = four(0), product = sum;
+  if (place.row < place.end) {
+    Channels own = channels_of(&at, &place);
+    for (long row = place.row; row < place.end; row += all->lanes) {
+      long from = first_in(all, &place, row);
+      float4 x = load_four(at.x + from, place.columns, all->aligned);
+      float4 dy = load_four(at.dy + from, place.columns, all->aligned);
+      float4 normal = times(minus(x, own.mean), own.rstd);
+      float4 dz = before_activation(dy, normal, &own, at.silu);
+      sum = add_fours(sum, dz);
+      product = add_fours(product, times(dz, normal));
+    }
+  }
+  sum = lanes_sum(all, &place, sum);
+  product = lanes_sum(all, &place, product);
+  if (place.lane > 0 || place.columns <= 0) return;
+  long to = place.part * all->c + place.column;
+  store_four(at.sums + to, sum, place.columns, 0);
+  store_four(at.products + to, product, place.columns, 0);
+}
+
+typedef struct {
+  const float *gamma, *sums, *products;
+  float *means; // [2, n, groups]
+  long n, pixels;
+  int c, groups, pieces, lanes;
+} GroupMeans;
+
+/** Means over each group of g = dz gamma and of g x^. */
+KERNEL(group_norm_gradient_means, GroupMeans) {
+  int width = at.c / at.groups, lane = thread() % at.lanes;
+  long all = at.n * at.groups;
+  FOR_EACH_ROW(group, all, at.lanes) {
+    int some = group < all ? at.pieces * width : 0, channel = group % at.groups * width;
+    long start = group / at.groups * at.pieces * at.c + channel;
+    float sum = 0, product = 0;
+    for (int i = lane; i < some; i += at.lanes) {
+      long from = start + (long)(i / width) * at.c + i % width;
+      float gamma = at.gamma[channel + i % width];
+      sum += gamma * at.sums[from];
+      product += gamma * at.products[from];
+    }
+    float count = (float)at.pixels * width;
+    sum = row_sum(sum, at.lanes) / count;
+    product = row_sum(product, at.lanes) / count;
+    if (lane == 0 && group < all) {
+      at.means[group] = sum;
+      at.means[all + group] = product;
+    }
+  }
+}
+
+/** dx = rstd (g - mean(g) - x^ mean(g x^)). */
+KERNEL(group_norm_gradient, GroupGradient) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  if (place.columns <= 0) return;
+  Channels own = channels_of(&at, &place);
+  float4 mean = of_groups(at.means, all, &place, at.groups);
+  float4 product = of_groups(at.means + all->matrices * at.groups, all, &place, at.groups);
+  for (long row = place.row; row < place.end; row += all->lanes) {
+    long from = first_in(all, &place, row);
+    float4 x = load_four(at.x + from, place.columns, all->aligned);
+    float4 dy = load_four(at.dy + from, place.columns, all->aligned);
+    float4 normal = times(minus(x, own.mean), own.rstd);
+    float4 g = times(before_activation(dy, normal, &own, at.silu), own.gamma);
+    float4 dx = times(own.rstd, minus(minus(g, mean), times(normal, product)));
+    store_four(at.dx + from, dx, place.columns, all->aligned);
+  }
+}
+
+typedef struct {
+  const float *x, *gamma, *beta;
+  float *y, *mean, *rstd;
+  long rows;
+  int c, lanes;
+  float epsilon;
+} LayerNormed;
+
+KERNEL(layer_norm, LayerNormed) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.c;
+    int c = row < at.rows ? at.c : 0;
+    float first = c ? x[0] : 0, sum = 0, squares = 0;
+    for (int i = lane; i < c; i += at.lanes) sum += x[i] - first;
+    float mean = first + row_sum(sum, at.lanes) / at.c;
+    for (int i = lane; i < c; i += at.lanes) squares += (x[i] - mean) * (x[i] - mean);
+    float rstd = 1 / sqrtf(row_sum(squares, at.lanes) / at.c + at.epsilon);
+    for (int i = lane; i < c; i += at.lanes) {
+      at.y[row * at.c + i] = (x[i] - mean) * rstd * at.gamma[i] + at.beta[i];
+    }
+    if (lane == 0 && row < at.rows) {
+      at.mean[row] = mean;
+      at.rstd[row] = rstd;
+    }
+  }
+}
+
+typedef struct {
+  const float *x, *gamma, *mean, *rstd, *dy;
+  float *dx;
+  long rows;
+  int c, lanes;
+} LayerGradient;
+
+/** dx = rstd (g - mean(g) - x^ mean(g x^)), with g = dy gamma. */
+KERNEL(layer_norm_gradient, LayerGradient) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.c, *dy = at.dy + row * at.c;
+    int c = row < at.rows ? at.c : 0;
+    float mean = c ? at.mean[row] : 0, rstd = c ? at.rstd[row] : 0, sum = 0, product = 0;
+    for (int i = lane; i < c; i += at.lanes) {
+      float g = dy[i] * at.gamma[i];
+      sum += g;
+      product += g * ((x[i] - mean) * rstd);
+    }
+    sum = row_sum(sum, at.lanes) / at.c;
+    product = row_sum(product, at.lanes) / at.c;
+    for (int i = lane; i < c; i += at.lanes) {
+      float g = dy[i] * at.gamma[i];
+      at.dx[row * at.c + i] = rstd * (g - sum - (x[i] - mean) * rstd * product);
+    }
+  }
+}
+
+typedef struct {
+  const float *x, *mean, *rstd, *dy;
+  float *sums, *products; // [pieces, c]
+  Columns columns;
+} LayerSums;
+
+/** Sums of dy and of dy x^ down each column of each piece. */
+KERNEL(layer_norm_gradient_sums, LayerSums) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  float4 sum = four(0), product = sum;
+  for (long row = place.row; row < place.end; row += all->lanes) {
+    long from = first_in(all, &place, row);
+    float4 x = load_four(at.x + from, place.columns, all->aligned);
+    float4 dy = load_four(at.dy + from, place.columns, all->aligned);
+    float4 normal = times(minus(x, four(at.mean[row])), four(at.rstd[row]));
+    sum = add_fours(sum, dy);
+    product = add_fours(product, times(dy, normal));
+  }
+  sum = lanes_sum(all, &place, sum);
+  product = lanes_sum(all, &place, product);
+  if (place.lane > 0 || place.columns <= 0) return;
+  long to = place.part * all->c + place.column;
+  store_four(at.sums + to, sum, place.columns, 0);
+  store_four(at.products + to, product, place.columns, 0);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How threads share rows: each has `lanes` of them, a power of two up to WARP, or THREADS.
+#pragma once
+#include "kernel.h"
+
+/** What every thread of those that share a row gets of a value of each; all threads take part. */
+#define ROW_REDUCTION(name, of_block, of_two)                \
+  DEVICE float name(float value, int lanes) {                \
+    if (lanes > WARP) return of_block(value);                \
+    for (int bits = lanes / 2; bits; bits /= 2) {            \
+      value = of_two(value, exchange(value, bits));          \
+    }                                                        \
+    return value;                                            \
+  }
+DEVICE float sum_of_two(float a, float b) { return a + b; }
+ROW_REDUCTION(row_sum, block_sum, sum_of_two)
+ROW_REDUCTION(row_max, block_max, larger)
+
+/** Goes through `all` rows, or pieces of rows, each shared by `lanes` threads. */
+#define FOR_EACH_ROW(row, all, lanes)                                            \
+  for (long row##_0 = block() * (THREADS / lanes), row = row##_0 + thread() / lanes; \
+       row##_0 < all;                                                            \
+       row##_0 += blocks() * (THREADS / lanes), row = row##_0 + thread() / lanes)
