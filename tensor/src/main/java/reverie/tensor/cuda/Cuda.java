@@ -106,7 +106,10 @@ public final class Cuda {
   }
 
   private static int ordinal() {
-    String number = System.getProperty("reverie.cuda.device", "0");
+    return ordinal(System.getProperty("reverie.cuda.device", "0"));
+  }
+
+  static int ordinal(String number) {
     if (!number.matches("\\d{1,4}")) {
       throw new ReverieException(
           "cuda device: expected reverie.cuda.device to be the number of a device, got " + number,
@@ -115,8 +118,11 @@ public final class Cuda {
     return Integer.parseInt(number);
   }
 
-  private static Precision precision() {
-    String name = System.getProperty("reverie.precision", "float32");
+  static Precision precision() {
+    return precision(System.getProperty("reverie.precision", "float32"));
+  }
+
+  static Precision precision(String name) {
     return Arrays.stream(Precision.values())
         .filter(precision -> precision.name().toLowerCase(Locale.ROOT).equals(name))
         .findFirst()

@@ -38,9 +38,10 @@ final class CudnnConvolution implements AutoCloseable {
   private static final Pointer ONE = Pointer.to(new float[] {1});
   private static final Pointer ZERO = Pointer.to(new float[] {0});
 
-  private record Algorithm(int number, int status, boolean repeatable, long memory, int math) {
+  /** What cuDNN suggests; JCudnn leaves out the precision, so that is always the one asked for. */
+  private record Algorithm(int number, int status, int determinism) {
     boolean isFit() {
-      return status == CUDNN_STATUS_SUCCESS && repeatable && memory <= MOST_WORKSPACE;
+      return status == CUDNN_STATUS_SUCCESS && determinism == CUDNN_DETERMINISTIC;
     }
   }
 
@@ -51,7 +52,8 @@ final class CudnnConvolution implements AutoCloseable {
   private final cudnnFilterDescriptor w = new cudnnFilterDescriptor();
   private final cudnnTensorDescriptor y = new cudnnTensorDescriptor();
   private final cudnnConvolutionDescriptor convolution = new cudnnConvolutionDescriptor();
-  private final Algorithm algorithm;
+  private final int algorithm;
+  private final long workspace;
 
   CudnnConvolution(cudnnHandle handle, Dnn.Problem problem, Dnn.Direction direction) {
     this.handle = handle;
@@ -64,7 +66,7 @@ final class CudnnConvolution implements AutoCloseable {
     try {
       describe();
       algorithm = choose();
-      check(cudnnSetConvolutionMathType(convolution, algorithm.math()), "setting the precision");
+      workspace = workspaceBytes(algorithm);
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -111,16 +113,35 @@ final class CudnnConvolution implements AutoCloseable {
         "setting the precision");
   }
 
-  /** cuDNN's first choice among those that give the same bits every time. */
-  private Algorithm choose() {
+  /** cuDNN's first choice among those that give the same bits every time and fit. */
+  private int choose() {
     return suggested().stream()
         .filter(Algorithm::isFit)
+        .map(Algorithm::number)
+        .filter(number -> workspaceBytes(number) <= MOST_WORKSPACE)
         .findFirst()
         .orElseThrow(() ->
             new ReverieException(
                 "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s"
                     .formatted(direction, problem),
                 "-Dreverie.precision=float32 or a newer cuDNN may have one"));
+  }
+
+  /** What an algorithm needs; more than there can be if it cannot be used after all. */
+  private long workspaceBytes(int number) {
+    long[] bytes = new long[1];
+    int status =
+        switch (direction) {
+          case FORWARD ->
+              cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, convolution, y, number, bytes);
+          case INPUT_GRADIENT ->
+              cudnnGetConvolutionBackwardDataWorkspaceSize(
+                  handle, w, y, convolution, x, number, bytes);
+          case WEIGHT_GRADIENT ->
+              cudnnGetConvolutionBackwardFilterWorkspaceSize(
+                  handle, x, y, convolution, w, number, bytes);
+        };
+    return status == CUDNN_STATUS_SUCCESS ? bytes[0] : Long.MAX_VALUE;
   }
 
   private List<Algorithm> suggested() {
@@ -136,7 +157,7 @@ final class CudnnConvolution implements AutoCloseable {
             "choosing an algorithm");
         yield Stream.of(found)
             .limit(count[0])
-            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .map(a -> new Algorithm(a.algo, a.status, a.determinism))
             .toList();
       }
       case INPUT_GRADIENT -> {
@@ -153,7 +174,7 @@ final class CudnnConvolution implements AutoCloseable {
             "choosing an algorithm");
         yield Stream.of(found)
             .limit(count[0])
-            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .map(a -> new Algorithm(a.algo, a.status, a.determinism))
             .toList();
       }
       case WEIGHT_GRADIENT -> {
@@ -171,7 +192,7 @@ final class CudnnConvolution implements AutoCloseable {
             "choosing an algorithm");
         yield Stream.of(found)
             .limit(count[0])
-            .map(a -> algorithm(a.algo, a.status, a.determinism, a.memory, a.mathType))
+            .map(a -> new Algorithm(a.algo, a.status, a.determinism))
             .toList();
       }
     };
@@ -183,33 +204,26 @@ final class CudnnConvolution implements AutoCloseable {
     return filled;
   }
 
-  private static Algorithm algorithm(
-      int number, int status, int determinism, long memory, int math) {
-    return new Algorithm(number, status, determinism == CUDNN_DETERMINISTIC, memory, math);
-  }
-
   long workspaceBytes() {
-    return algorithm.memory();
+    return workspace;
   }
 
-  void run(long first, long second, long result, long workspace) {
+  void run(long first, long second, long result, long memory) {
     Pointer a = new Address(first);
     Pointer b = new Address(second);
     Pointer c = new Address(result);
-    Pointer space = new Address(workspace);
-    int number = algorithm.number();
-    long bytes = algorithm.memory();
+    Pointer space = new Address(memory);
     int status =
         switch (direction) {
           case FORWARD ->
               cudnnConvolutionForward(
-                  handle, ONE, x, a, w, b, convolution, number, space, bytes, ZERO, y, c);
+                  handle, ONE, x, a, w, b, convolution, algorithm, space, workspace, ZERO, y, c);
           case INPUT_GRADIENT ->
               cudnnConvolutionBackwardData(
-                  handle, ONE, w, b, y, a, convolution, number, space, bytes, ZERO, x, c);
+                  handle, ONE, w, b, y, a, convolution, algorithm, space, workspace, ZERO, x, c);
           case WEIGHT_GRADIENT ->
               cudnnConvolutionBackwardFilter(
-                  handle, ONE, x, a, y, b, convolution, number, space, bytes, ZERO, w, c);
+                  handle, ONE, x, a, y, b, convolution, algorithm, space, workspace, ZERO, w, c);
         };
     if (status != CUDNN_STATUS_SUCCESS) {
       check(status, direction + " of " + problem);

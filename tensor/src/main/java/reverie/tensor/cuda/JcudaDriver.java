@@ -66,7 +66,8 @@ final class JcudaDriver implements Driver {
       check(cuStreamCreate(made, CU_STREAM_NON_BLOCKING), "making a stream");
       stream = made;
       CUmodule loaded = new CUmodule();
-      check(cuModuleLoadFatBinary(loaded, kernels()), "loading the kernels");
+      // Takes a fatbin as well; JCuda's cuModuleLoadFatBinary forgets what it loaded.
+      check(cuModuleLoadData(loaded, kernels()), "loading the kernels");
       module = loaded;
     } catch (RuntimeException e) {
       close();

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * The way to a device through JCuda's own libraries, as it is but for its end: libraries that stand
+ * in for NVIDIA's, in a JVM of their own.
+ */
+@EnabledIf(
+    value = "reverie.tensor.cuda.Standins#areAvailable",
+    disabledReason = "stand-ins for NVIDIA's libraries need Linux and gcc")
+class JcudaTest {
+  @TempDir Path folder;
+
+  private Standins.Result run(int cublas, int cudnn, String... options) throws Exception {
+    return Standins.of(folder, cublas, cudnn).java(StandinTasks.class, options);
+  }
+
+  /** With the versions that JCuda was made for, and through the shims with newer ones. */
+  @ParameterizedTest
+  @CsvSource({"12, 8", "13, 9"})
+  void reachesTheLibraries(int cublas, int cudnn) throws Exception {
+    Standins.Result result = run(cublas, cudnn, "-Dtasks=all");
+    String output = result.output();
+    assertEquals(0, result.status(), output);
+    assertTrue(output.contains("/libcublas.so." + cublas + ", version=" + cublas + ".1.2"), output);
+    assertTrue(output.contains("/libcudnn.so." + cudnn), output);
+    assertTrue(output.contains("cuda, stand-in 0, float32, cuBLAS " + cublas + ".1.2"), output);
+    assertEquals(2, count(output, "captured and replayed"), output);
+    assertTrue(output.contains("large arrays copied"), output);
+    assertFalse(output.contains("not refused"), output);
+    checkErrors(output);
+    checkPrecision(output, 68, 0, 3);
+    assertTrue(output.contains("temporary folder: []"), output);
+  }
+
+  private static void checkErrors(String output) {
+    for (String line :
+        new String[] {
+          "Properties[name=stand-in 0, capability=90, multiprocessors=132, bytes=67108864, cuda=13000]",
+          "too much: 0",
+          "freed: 1000",
+          "nanoseconds: 1500000",
+          "cuda device: finding the kernel none failed: CUDA_ERROR_NOT_FOUND (something else)\n"
+              + "hint: the packed kernels are older than the classes: build again",
+          "cuda device: ending a graph failed: CUDA_ERROR_INVALID_VALUE (something else)",
+          "cuda device: opening device 7 failed: CUDA_ERROR_INVALID_DEVICE (invalid device ordinal)\n"
+              + "hint: -Dreverie.cuda.device=… counts the devices",
+        }) {
+      assertTrue(output.contains(line), line + " in " + output);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"tf32, 77, 0, 1", "bf16, 75, 9, 1"})
+  void roundsAsThePrecisionSays(String precision, int sums, int type, int math) throws Exception {
+    String output = run(13, 9, "-Dtasks=all", "-Dreverie.precision=" + precision).output();
+    checkPrecision(output, sums, type, math);
+  }
+
+  private static void checkPrecision(String output, int sums, int type, int math) {
+    assertTrue(output.contains("all done"), output);
+    int products = count(output, "product with sums of type ");
+    assertTrue(products > 0, output);
+    assertEquals(products, count(output, "product with sums of type " + sums), output);
+    for (int direction = 0; direction < 3; direction++) {
+      int convolutions = count(output, "convolution " + direction + " of type ");
+      assertTrue(convolutions > 0, output);
+      assertEquals(
+          convolutions,
+          count(output, "convolution %d of type %d with math %d".formatted(direction, type, math)),
+          output);
+    }
+  }
+
+  @Test
+  void saysWhatIsMissing() throws Exception {
+    Standins standins = new Standins(folder);
+    standins.compile("cuda", 1);
+    Standins.Result result = standins.java(StandinTasks.class);
+    assertTrue(
+        result.output().contains("Part[subject=cuDNN, found=false, detail=cuDNN"), result.output());
+    assertTrue(result.output().contains("hint=install cuDNN 8 or 9"), result.output());
+    result = standins.java(StandinTasks.class, "-Dtasks=all");
+    assertEquals(1, result.status(), result.output());
+    assertTrue(
+        result
+            .output()
+            .contains("ReverieException: cuda device: cuBLAS (libcublas.so.12 or libcublas.so.13)"),
+        result.output());
+  }
+
+  @Test
+  void saysWhatALibraryLacks() throws Exception {
+    Standins standins = Standins.of(folder, 13, 9);
+    Files.copy(
+        folder.resolve("libcuda.so.1"),
+        folder.resolve("libcudnn.so.9"),
+        StandardCopyOption.REPLACE_EXISTING);
+    Standins.Result result = standins.java(StandinTasks.class);
+    assertTrue(result.output().contains("cannot stand in for libcudnn.so.8: "), result.output());
+    assertTrue(result.output().contains("cudnnConvolutionBackwardData"), result.output());
+    assertTrue(result.output().contains("hint=install libcudnn.so.8"), result.output());
+  }
+
+  private static int count(String text, String part) {
+    return text.split(Pattern.quote(part), -1).length - 1;
+  }
+}

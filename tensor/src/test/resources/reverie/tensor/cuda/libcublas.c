@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cuBLAS on the processor: products column by column in plain loops.
+#include "standin.h"
+
+typedef struct {
+  int transposed[2], m, n, k, leading[3], batch;
+  long stride[3];
+  const float *a, *b;
+  float *c;
+} Product;
+
+static int handle;
+
+int cublasCreate_v2(void **made) { return standin_check("cublasCreate"), *made = &handle, 0; }
+int cublasDestroy_v2(void *it) { return it != &handle; }
+int cublasGetProperty(int part, int *value) { return *value = (const int[]){VERSION, 1, 2}[part], 0; }
+const char *cublasGetStatusName(int status) {
+  return status == 7 ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_UNKNOWN";
+}
+int cublasSetAtomicsMode(void *it, int mode) { return it != &handle || mode ? 7 : 0; }
+int cublasSetMathMode(void *it, int mode) { return it != &handle || mode != 16 ? 7 : 0; }
+int cublasSetStream_v2(void *it, void *stream) { return it != &handle || !stream ? 7 : 0; }
+int cublasSetWorkspace_v2(void *it, void *memory, size_t bytes) {
+  return it != &handle || (uintptr_t)memory % 256 || bytes != 32u << 20 ? 7 : 0;
+}
+
+static void multiply(const void *at) {
+  const Product *p = at;
+  for (int batch = 0; batch < p->batch; batch++) {
+    const float *a = p->a + batch * p->stride[0], *b = p->b + batch * p->stride[1];
+    float *c = p->c + batch * p->stride[2];
+    for (int j = 0; j < p->n; j++) {
+      for (int i = 0; i < p->m; i++) {
+        double sum = 0;
+        for (int l = 0; l < p->k; l++) {
+          double x = p->transposed[0] ? a[l + (long)i * p->leading[0]] : a[i + (long)l * p->leading[0]];
+          double y = p->transposed[1] ? b[j + (long)l * p->leading[1]] : b[l + (long)j * p->leading[1]];
+          sum += x * y;
+        }
+        c[i + (long)j * p->leading[2]] = sum;
+      }
+    }
+  }
+}
+
+int cublasGemmStridedBatchedEx(void *it, int a_op, int b_op, int m, int n, int k,
+                               const float *alpha, const void *a, int a_type, int a_leading,
+                               long long a_stride, const void *b, int b_type, int b_leading,
+                               long long b_stride, const float *beta, void *c, int c_type,
+                               int c_leading, long long c_stride, int batch, int compute,
+                               int algorithm) {
+  if (it != &handle || *alpha != 1 || *beta != 0 || a_type || b_type || c_type || algorithm != -1) {
+    return 7;
+  }
+  SAY("product with sums of type %d", compute);
+  Product product = {{a_op, b_op}, m, n, k, {a_leading, b_leading, c_leading}, batch,
+                     {a_stride, b_stride, c_stride}, a, b, c};
+  standin_enqueue(multiply, &product, sizeof product);
+  return 0;
+}
