@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+
+/** Every kernel, with several tiles, aligned and not. */
+@EnabledIf(
+    value = "reverie.tensor.cuda.CudaBackendLawsTest#hostKernels",
+    disabledReason = "no C compiler when the tests were built")
+class AttentionsTest {
+  private final HostDriver driver = new HostDriver(1L << 28);
+  private final CudaBackend backend =
+      new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), Precision.FLOAT32);
+  private final Device device = new Device(backend);
+  private final Device reference = Device.reference();
+
+  @AfterEach
+  void close() {
+    backend.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "8, 200, 130, 8, 8, 2",
+    "16, 70, 33, 12, 16, 1",
+    "32, 65, 70, 30, 21, 1",
+    "40, 200, 130, 40, 40, 2",
+    "64, 70, 77, 64, 64, 1",
+    "80, 130, 40, 80, 72, 1",
+    "160, 40, 50, 160, 160, 2"
+  })
+  void agreesWithTheReference(int size, int tq, int tk, int d, int dv, int heads) {
+    try (Scope _ = Scope.open("test")) {
+      Tensor[] on = inputs(reference, tq, tk, d * heads, dv * heads);
+      Tensor[] expected = run(heads, d, on);
+      Tensor[] got = run(heads, d, inputs(device, tq, tk, d * heads, dv * heads));
+      for (int i = 0; i < got.length; i++) {
+        checkClose("output " + i, expected[i], got[i]);
+      }
+      assertEquals(
+          Stream.of("attention_%d", "attention_delta", "attention_dq_%d", "attention_dk_dv_%d")
+              .map(name -> name.formatted(size))
+              .toList(),
+          driver.launched().stream().filter(name -> name.startsWith("attention")).toList());
+    }
+  }
+
+  private static Tensor[] inputs(Device on, int tq, int tk, int d, int dv) {
+    return Stream.of(List.of(tq, d), List.of(tk, d), List.of(tk, dv), List.of(tq, dv))
+        .map(shape -> {
+          SplittableRandom random = new SplittableRandom(shape.hashCode());
+          int size = 2 * shape.get(0) * shape.get(1);
+          double[] values = random.doubles(size, -2, 2).map(x -> (float) x).toArray();
+          return on.tensor(values, 2, shape.get(0), shape.get(1));
+        })
+        .toArray(Tensor[]::new);
+  }
+
+  /** y, log Σ exp, dq, dk and dv. */
+  private static Tensor[] run(int heads, int d, Tensor... x) {
+    double scale = 1 / Math.sqrt(d);
+    Tensor[] y = Ops.applyAll(new Attention(scale, heads), x[0], x[1], x[2]);
+    Tensor[] gradients =
+        Ops.applyAll(new AttentionBackward(scale, heads), x[0], x[1], x[2], y[0], y[1], x[3]);
+    return Stream.concat(Stream.of(y), Stream.of(gradients)).toArray(Tensor[]::new);
+  }
+
+  private static void checkClose(String what, Tensor expected, Tensor got) {
+    double[] y = expected.toDoubles();
+    double[] z = got.toDoubles();
+    double largest = Arrays.stream(y).map(Math::abs).max().orElseThrow();
+    for (int i = 0; i < y.length; i++) {
+      assertEquals(y[i], z[i], 3e-6 * largest, what + ", element " + i);
+    }
+  }
+
+  @Test
+  void leavesWiderHeadsToProducts() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor wide = device.tensor(new double[168], 1, 1, 168);
+      assertFalse(Attentions.fits(1, new Tensor[] {wide, wide, wide}));
+      assertTrue(Attentions.fits(2, new Tensor[] {wide, wide, wide}));
+    }
+  }
+}
