@@ -62,14 +62,14 @@ DEVICE void put_four(Heads x, int row, int column, float4 value) {
 }
 
 DEVICE float dot_of_four(float4 a, float4 b, float sum) {
-  return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, sum))));
+  return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
 }
 
 DEVICE float4 multiply_add(float factor, float4 x, float4 sum) {
-  sum.x = fmaf(factor, x.x, sum.x);
-  sum.y = fmaf(factor, x.y, sum.y);
-  sum.z = fmaf(factor, x.z, sum.z);
-  sum.w = fmaf(factor, x.w, sum.w);
+  sum.x += factor * x.x;
+  sum.y += factor * x.y;
+  sum.z += factor * x.z;
+  sum.w += factor * x.w;
   return sum;
 }
 
@@ -79,7 +79,7 @@ KERNEL(attention_delta, Attended) {
   for (long i = (block() * THREADS + thread()) / WARP; i < rows; i += blocks() * (THREADS / WARP)) {
     float sum = 0;
     for (int j = thread() % WARP; j < at.dv; j += WARP) {
-      sum = fmaf(at.y[i * at.dv + j], at.dy[i * at.dv + j], sum);
+      sum += at.y[i * at.dv + j] * at.dy[i * at.dv + j];
     }
     sum = warp_sum(sum);
     long head = i % at.heads, row = i / at.heads % at.tq, image = i / at.heads / at.tq;
@@ -250,7 +250,7 @@ DEVICE void differentiate(const Attended *at, Tiling t, int of_keys, float4 *kep
         int row = first + own_row(t, r), column = from + own_lane(t) + t.lanes * j;
         int query = of_keys ? column : row, i = r * t.across + j;
         int inside = row < own && column < others;
-        p[i] = inside ? exp2f(fmaf(p[i], in_bits, -LOG2_E * log_sum[query])) : 0;
+        p[i] = inside ? exp2f(p[i] * in_bits - LOG2_E * log_sum[query]) : 0;
         ds[i] = inside ? at->scale * p[i] * (ds[i] - delta[query]) : 0;
       }
     }

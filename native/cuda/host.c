@@ -5,6 +5,7 @@
 // threads changes all the time, so that a missing barrier shows as different bits.
 #include "kernel.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -15,19 +16,26 @@ enum { STACK = 64 << 10 };
 typedef enum { NEW, READY, AT_BARRIER, AT_EXCHANGE, DONE } State;
 
 typedef struct {
-  ucontext_t context;
+  jmp_buf place; // where it waits; unlike contexts these do without calls of the system
   State state;
   float value;
 } Thread;
 
+typedef struct {
+  jmp_buf place; // where it waits for threads to run
+  char *stack;
+} Fibre;
+
 static __thread struct {
   Thread *threads;
-  char *stacks;
-  ucontext_t scheduler;
+  Fibre *fibres;
+  int *idle; // numbers of fibres that run no thread
+  int made, idles;
+  jmp_buf scheduler;
   void (*body)(const void *);
   const void *at;
   long block, blocks;
-  int running, fibres;
+  int running;
   unsigned order;
 } host;
 
@@ -40,10 +48,15 @@ static void fail(const char *what) {
   abort();
 }
 
+/** Goes on at another place, until someone comes back to this one. */
+static void leave(jmp_buf here, jmp_buf to) {
+  if (!_setjmp(here)) _longjmp(to, 1);
+}
+
 static void wait_as(State state) {
   Thread *mine = &host.threads[host.running];
   mine->state = state;
-  if (swapcontext(&mine->context, &host.scheduler)) fail("the fibre could not be left");
+  leave(mine->place, host.scheduler);
 }
 
 void barrier(void) { wait_as(AT_BARRIER); }
@@ -63,7 +76,7 @@ static int following(int number) {
   return next < THREADS ? next : -1;
 }
 
-/** A fibre runs one thread after the other, until one waits and keeps the fibre. */
+/** One thread after the other, until one waits and keeps the fibre. */
 static void run_threads(void) {
   for (int next = host.running; next >= 0 && host.threads[next].state == NEW;) {
     host.running = next;
@@ -71,19 +84,33 @@ static void run_threads(void) {
     host.threads[host.running].state = DONE;
     next = following(host.running);
   }
-  setcontext(&host.scheduler);
+}
+
+static void run_fibre(int number) {
+  for (;;) {
+    run_threads();
+    host.idle[host.idles++] = number;
+    leave(host.fibres[number].place, host.scheduler);
+  }
+}
+
+static void start_fibre(void) {
+  ucontext_t context;
+  int number = host.made++;
+  Fibre *fibre = &host.fibres[number];
+  if (getcontext(&context)) fail("a fibre could not be made");
+  context.uc_stack.ss_sp = fibre->stack;
+  context.uc_stack.ss_size = STACK;
+  makecontext(&context, (void (*)(void))run_fibre, 1, number);
+  if (!_setjmp(host.scheduler)) setcontext(&context);
 }
 
 static void resume(int number) {
   Thread *thread = &host.threads[number];
   host.running = number;
-  if (thread->state == NEW) {
-    getcontext(&thread->context);
-    thread->context.uc_stack.ss_sp = host.stacks + (size_t)host.fibres++ * STACK;
-    thread->context.uc_stack.ss_size = STACK;
-    makecontext(&thread->context, run_threads, 0);
-  }
-  if (swapcontext(&host.scheduler, &thread->context)) fail("a fibre could not be run");
+  if (thread->state != NEW) leave(host.scheduler, thread->place);
+  else if (host.idles) leave(host.scheduler, host.fibres[host.idle[--host.idles]].place);
+  else start_fibre();
 }
 
 /** Lets go those of a group who all wait for each other; whether there were any. */
@@ -105,7 +132,6 @@ static int release(int from, int count, State waiting) {
 
 static void run_block(void) {
   for (int i = 0; i < THREADS; i++) host.threads[i].state = NEW;
-  host.fibres = 0;
   for (;;) {
     host.order++;
     for (int i = host.order % 2 ? 0 : THREADS - 1; i >= 0; i = following(i)) {
@@ -125,9 +151,14 @@ static void run_block(void) {
 void run_blocks(void (*body)(const void *), const void *at, int blocks) {
   if (!host.threads) {
     host.threads = calloc(THREADS, sizeof(Thread));
-    host.stacks = mmap(NULL, (size_t)THREADS * STACK, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!host.threads || host.stacks == MAP_FAILED) fail("no memory for fibres");
+    host.fibres = calloc(THREADS, sizeof(Fibre));
+    host.idle = calloc(THREADS, sizeof(int));
+    char *stacks = mmap(NULL, (size_t)THREADS * STACK, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!host.threads || !host.fibres || !host.idle || stacks == MAP_FAILED) {
+      fail("no memory for fibres");
+    }
+    for (int i = 0; i < THREADS; i++) host.fibres[i].stack = stacks + (size_t)i * STACK;
   }
   host.body = body;
   host.at = at;
