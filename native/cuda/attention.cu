@@ -141,8 +141,12 @@ DEVICE void store_weights(float4 *weights, const float *s, Tiling t) {
   }
 }
 
-/** sums += weights · lines, where there is a line for each column. */
+/**
+ * sums += weights · lines, where there is a line for each column. What a tile gives is added up
+ * first: sums of thousands keep their precision.
+ */
 DEVICE void add_weighted(float4 *sums, const float4 *weights, const float4 *lines, Tiling t) {
+  float4 of_tile[MOST_SUMS] = {{0, 0, 0, 0}};
   for (int k = 0; k < t.columns / 4; k++) {
     float4 weight[MOST_DOWN];
     for (int r = 0; r < t.down; r++) weight[r] = weights[own_row(t, r) * LINE(t.columns) + k];
@@ -151,12 +155,13 @@ DEVICE void add_weighted(float4 *sums, const float4 *weights, const float4 *line
         int four = own_lane(t) + t.lanes * c;
         float4 x = lines[(4 * k + i) * t.line + (four < t.fours ? four : t.fours - 1)];
         for (int r = 0; r < t.down; r++) {
-          float4 *sum = sums + r * t.wide + c;
+          float4 *sum = of_tile + r * t.wide + c;
           *sum = multiply_add(((float *)&weight[r])[i], x, *sum);
         }
       }
     }
   }
+  for (int i = 0; i < t.down * t.wide; i++) sums[i] = multiply_add(1, of_tile[i], sums[i]);
 }
 
 DEVICE void put_sums(Heads to, int first, float4 *sums, Tiling t) {
@@ -194,8 +199,9 @@ DEVICE void attend(const Attended *at, Tiling t, float4 *queries, float4 *tile, 
       for (int bits = t.lanes / 2; bits; bits /= 2) high = larger(high, exchange(high, bits));
       float kept = exp2f(most[r] - high);
       most[r] = high;
-      total[r] *= kept;
-      for (int j = 0; j < t.across; j++) total[r] += own[j] = exp2f(own[j] - high);
+      float of_tile = 0;
+      for (int j = 0; j < t.across; j++) of_tile += own[j] = exp2f(own[j] - high);
+      total[r] = total[r] * kept + of_tile;
       for (int c = 0; c < t.wide; c++) {
         float4 none = {0, 0, 0, 0};
         sums[r * t.wide + c] = multiply_add(kept, sums[r * t.wide + c], none);

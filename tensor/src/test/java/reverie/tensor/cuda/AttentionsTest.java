@@ -22,9 +22,7 @@ import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
 
 /** Every kernel, with several tiles, aligned and not. */
-@EnabledIf(
-    value = "reverie.tensor.cuda.CudaBackendLawsTest#hostKernels",
-    disabledReason = "no C compiler when the tests were built")
+@EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class AttentionsTest {
   private final HostDriver driver = new HostDriver(1L << 28);
   private final CudaBackend backend =

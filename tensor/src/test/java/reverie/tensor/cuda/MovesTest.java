@@ -26,9 +26,7 @@ import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.UpsampleNearest;
 
 /** Sizes and alignments that the samples of the laws do not have. */
-@EnabledIf(
-    value = "reverie.tensor.cuda.CudaBackendLawsTest#hostKernels",
-    disabledReason = "no C compiler when the tests were built")
+@EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class MovesTest {
   private final HostDriver driver = new HostDriver(1L << 28);
   private final CudaBackend backend =
