@@ -48,7 +48,7 @@ class ChainTrainingTest {
         new PlackettLuce(1));
   }
 
-  private static TrainerSettings settings() {
+  static TrainerSettings settings() {
     return TrainerTest.settings()
         .but(it -> {
           it.promptsPerEpoch = 4;

@@ -12,10 +12,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.rl.advantage.Advantages;
@@ -86,25 +89,26 @@ class TrainerTest {
     return new Trainer(policy, objective, advantages, PROMPTS, BRIGHTNESS, settings);
   }
 
-  @Test
-  void everyObjectiveRaisesTheReward() {
-    List<RolloutObjective> objectives =
-        List.of(
-            new DdpoScoreFunction(),
-            new DdpoImportanceSampled(1e-1, 5),
-            new Grpo(1e-1, 5),
-            new Dpok(1e-1, 5, new ValueFunction(16, 1e-3, 5, 64)),
-            new DpokPublished(1e-1, new ValueFunction(16, 1e-3, 5, 64)),
-            new RewardWeightedRegression(new Exponential(20), true, 4),
-            new RewardWeightedRegression(new Sparse(0.75), true, 4));
-    for (RolloutObjective objective : objectives) {
-      try (var fresh = new TinyModel(Device.cpu());
-          Trainer trainer = trainer(fresh.policy(1, 2), objective, settings())) {
-        double before = trainer.epoch().rewards().mean();
-        trainer.run(10);
-        double after = trainer.epoch().rewards().mean();
-        assertTrue(after > before + 0.1, objective.name() + ": " + before + " to " + after);
-      }
+  static Stream<RolloutObjective> objectives() {
+    return Stream.of(
+        new DdpoScoreFunction(),
+        new DdpoImportanceSampled(1e-1, 5),
+        new Grpo(1e-1, 5),
+        new Dpok(1e-1, 5, new ValueFunction(16, 1e-3, 5, 64)),
+        new DpokPublished(1e-1, new ValueFunction(16, 1e-3, 5, 64)),
+        new RewardWeightedRegression(new Exponential(20), true, 4),
+        new RewardWeightedRegression(new Sparse(0.75), true, 4));
+  }
+
+  @ParameterizedTest
+  @MethodSource("objectives")
+  void everyObjectiveRaisesTheReward(RolloutObjective objective) {
+    try (var fresh = new TinyModel(Device.cpu());
+        Trainer trainer = trainer(fresh.policy(1, 2), objective, settings())) {
+      double before = trainer.epoch().rewards().mean();
+      trainer.run(10);
+      double after = trainer.epoch().rewards().mean();
+      assertTrue(after > before + 0.1, before + " to " + after);
     }
   }
 

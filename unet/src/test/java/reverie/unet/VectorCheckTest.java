@@ -14,13 +14,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
+import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.Precision;
 import reverie.tensor.io.Safetensors;
 
 /** Output, loss and every gradient agree with PyTorch's. */
@@ -48,6 +52,17 @@ class VectorCheckTest {
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"unet2d_micro", "unet2d_condition_micro", "unet2d_ddpm", "unet2d_condition_odd"})
+  @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
+  void agreesThroughTheCudaBackend(String name) throws URISyntaxException {
+    Path file = Path.of(VectorCheckTest.class.getResource(name + ".safetensors").toURI());
+    Device device = new Device(HostCuda.backend(Precision.FLOAT32));
+    VectorCheck.Row worst = VectorCheck.worst(VectorCheck.check(file, device));
+    assertTrue(worst.relativeError() < VectorCheck.TOLERANCE, worst.toString());
   }
 
   @Test
