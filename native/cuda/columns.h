@@ -17,19 +17,22 @@ typedef struct {
 typedef struct {
   long matrix, row, end, part; // part: number of the piece among those of all matrices
   int column, columns, lane;   // columns: 1 to 4, or more
+  int quad;                    // number of the quad among those of the block
 } Place;
 
 DEVICE Place place_in(const Columns *at) {
   int together = at->quads * at->lanes, slots = THREADS / together;
   int slot = thread() / together, within = thread() % together;
-  long unit = block() * slots + slot;
+  unsigned unit = (unsigned)block() * slots + slot; // long ones would be slow to divide
   Place place;
+  place.quad = slot * at->quads + within % at->quads;
   place.lane = within / at->quads;
-  place.column = (unit % at->tiles * at->quads + within % at->quads) * 4;
+  place.column = ((int)(unit % at->tiles) * at->quads + within % at->quads) * 4;
   place.columns = at->c - place.column;
-  place.part = unit / at->tiles;
-  place.matrix = place.part / at->pieces;
-  long first = place.part % at->pieces * at->piece;
+  unsigned part = unit / at->tiles;
+  place.part = part;
+  place.matrix = part / at->pieces;
+  long first = part % at->pieces * at->piece;
   place.row = first + place.lane;
   place.end = first + at->piece < at->rows ? first + at->piece : at->rows;
   if (slot >= slots || place.matrix >= at->matrices || place.columns <= 0) {

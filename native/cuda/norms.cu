@@ -22,32 +22,43 @@ DEVICE float4 times(float4 a, float4 b) {
   return y;
 }
 
+/** Of four channels: their means, and the sums of squared deviations from them. */
+typedef struct {
+  float4 mean, deviation;
+} Moments;
+
 /**
- * The mean, and the sum of squared deviations from it, of each channel of each piece. Both come
- * from differences to the first pixel: as one of those that are summed, it is never so far from
- * their mean that their variance would be lost, however large the mean is.
+ * The moments of a thread's channels in its piece, for all its lanes. Both come from differences to
+ * the first pixel: as one of those that are summed, it is never so far from their mean that their
+ * variance would be lost, however large the mean is.
  */
-KERNEL(channel_moments, ChannelMoments) {
-  const Columns *all = &at.columns;
-  Place place = place_in(all);
+DEVICE Moments moments_in(const float *x, const Columns *all, const Place *place) {
   float4 first = four(0), sum = first, squares = first;
-  long start = place.row - place.lane, count = place.end - start;
-  if (place.columns > 0 && count > 0) {
-    first = load_four(at.x + first_in(all, &place, start), place.columns, all->aligned);
+  long start = place->row - place->lane, count = place->end - start;
+  if (place->columns > 0 && count > 0) {
+    first = load_four(x + first_in(all, place, start), place->columns, all->aligned);
   }
-  for (long row = place.row; row < place.end; row += all->lanes) {
-    float4 x = load_four(at.x + first_in(all, &place, row), place.columns, all->aligned);
-    float4 d = minus(x, first);
+  for (long row = place->row; row < place->end; row += all->lanes) {
+    float4 own = load_four(x + first_in(all, place, row), place->columns, all->aligned);
+    float4 d = minus(own, first);
     sum = add_fours(sum, d);
     squares = add_fours(squares, times(d, d));
   }
-  sum = lanes_sum(all, &place, sum);
-  squares = lanes_sum(all, &place, squares);
-  if (place.lane > 0 || place.columns <= 0) return;
+  sum = lanes_sum(all, place, sum);
+  squares = lanes_sum(all, place, squares);
   float4 mean = times(sum, four(1.0f / count));
+  Moments moments = {add_fours(first, mean), minus(squares, times(sum, mean))};
+  return moments;
+}
+
+KERNEL(channel_moments, ChannelMoments) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  Moments moments = moments_in(at.x, all, &place);
+  if (place.lane > 0 || place.columns <= 0) return;
   long to = place.part * all->c + place.column;
-  store_four(at.means + to, add_fours(first, mean), place.columns, all->aligned);
-  store_four(at.deviations + to, minus(squares, times(sum, mean)), place.columns, all->aligned);
+  store_four(at.means + to, moments.mean, place.columns, all->aligned);
+  store_four(at.deviations + to, moments.deviation, place.columns, all->aligned);
 }
 
 typedef struct {
@@ -113,28 +124,97 @@ DEVICE float4 silu_slopes(float4 x) {
 }
 
 typedef struct {
-  const float *x, *gamma, *beta, *mean, *rstd;
-  float *y;
+  const float *x, *gamma, *beta;
+  float *y, *mean, *rstd;
   int groups, silu;
+  float epsilon;
   Columns columns;
 } GroupNormed;
 
 /** y = (x - mean) rstd gamma + beta, or silu of it. */
-KERNEL(group_norm, GroupNormed) {
-  const Columns *all = &at.columns;
-  Place place = place_in(all);
-  if (place.columns <= 0) return;
-  float4 mean = of_groups(at.mean, all, &place, at.groups);
-  float4 rstd = of_groups(at.rstd, all, &place, at.groups);
-  float4 factor = times(rstd, of_channels(at.gamma, &place));
-  float4 beta = of_channels(at.beta, &place);
-  for (long row = place.row; row < place.end; row += all->lanes) {
-    long from = first_in(all, &place, row);
-    float4 x = load_four(at.x + from, place.columns, all->aligned);
+DEVICE void normalise(const GroupNormed *at, const Place *place, float4 mean, float4 rstd) {
+  const Columns *all = &at->columns;
+  float4 factor = times(rstd, of_channels(at->gamma, place));
+  float4 beta = of_channels(at->beta, place);
+  for (long row = place->row; row < place->end; row += all->lanes) {
+    long from = first_in(all, place, row);
+    float4 x = load_four(at->x + from, place->columns, all->aligned);
     float4 y = add_fours(times(minus(x, mean), factor), beta);
-    if (at.silu) y = silu_fours(y);
-    store_four(at.y + from, y, place.columns, all->aligned);
+    if (at->silu) y = silu_fours(y);
+    store_four(at->y + from, y, place->columns, all->aligned);
   }
+}
+
+/** With statistics that are known. */
+KERNEL(group_norm, GroupNormed) {
+  Place place = place_in(&at.columns);
+  if (place.columns <= 0) return;
+  float4 mean = of_groups(at.mean, &at.columns, &place, at.groups);
+  normalise(&at, &place, mean, of_groups(at.rstd, &at.columns, &place, at.groups));
+}
+
+/** What the channels of a block's tiles have, as one number each, for all its threads. */
+typedef struct {
+  const float *a, *b;
+  int shift, width; // shift: from a channel to its place in a and b; width: channels of a group
+} Tile;
+
+DEVICE Tile shared_in_tile(float4 a, float4 b, const Place *place, int width) {
+  SHARED float4 all_a[THREADS], all_b[THREADS];
+  if (place->lane == 0) {
+    all_a[place->quad] = a;
+    all_b[place->quad] = b;
+  }
+  barrier();
+  Tile tile = {(const float *)all_a, (const float *)all_b, 4 * place->quad - place->column, width};
+  return tile;
+}
+
+typedef struct {
+  float a, b;
+} Pair;
+
+/** `pair` for the group of each of a thread's channels; the last one goes on behind the last. */
+#define PAIRS_OF_GROUPS(name, pair, Arguments)                                                \
+  DEVICE void name(const Arguments *at, const Place *place, Tile tile, float4 *a, float4 *b) { \
+    int c = place->column, last = place->column + place->columns;                             \
+    Pair own = pair(at, place, tile, c);                                                      \
+    a->x = own.a, b->x = own.b;                                                               \
+    if (++c < last && c % tile.width == 0) own = pair(at, place, tile, c);                    \
+    a->y = own.a, b->y = own.b;                                                               \
+    if (++c < last && c % tile.width == 0) own = pair(at, place, tile, c);                    \
+    a->z = own.a, b->z = own.b;                                                               \
+    if (++c < last && c % tile.width == 0) own = pair(at, place, tile, c);                    \
+    a->w = own.a, b->w = own.b;                                                               \
+  }
+
+/** Mean and 1/sqrt(variance + epsilon) of the group of a channel; whose first it is, writes. */
+DEVICE Pair statistics_of(const GroupNormed *at, const Place *place, Tile tile, int channel) {
+  int group = channel / tile.width, start = group * tile.width + tile.shift;
+  float first = tile.a[start], sum = 0, squares = 0, pixels = at->columns.rows;
+  for (int i = start; i < start + tile.width; i++) sum += tile.a[i] - first;
+  float mean = first + sum / tile.width;
+  for (int i = start; i < start + tile.width; i++) {
+    squares += tile.b[i] + pixels * ((tile.a[i] - mean) * (tile.a[i] - mean));
+  }
+  Pair own = {mean, 1 / sqrtf(squares / (pixels * tile.width) + at->epsilon)};
+  if (place->lane == 0 && channel % tile.width == 0) {
+    at->mean[place->matrix * at->groups + group] = own.a;
+    at->rstd[place->matrix * at->groups + group] = own.b;
+  }
+  return own;
+}
+PAIRS_OF_GROUPS(statistics_of_groups, statistics_of, GroupNormed)
+
+/** All at once: tiles of whole groups, each with all pixels of an image. */
+KERNEL(group_norm_at_once, GroupNormed) {
+  Place place = place_in(&at.columns);
+  Moments own = moments_in(at.x, &at.columns, &place);
+  Tile tile = shared_in_tile(own.mean, own.deviation, &place, at.columns.c / at.groups);
+  if (place.columns <= 0) return;
+  float4 mean, rstd;
+  statistics_of_groups(&at, &place, tile, &mean, &rstd);
+  normalise(&at, &place, mean, rstd);
 }
 
 typedef struct {
@@ -152,11 +232,12 @@ typedef struct {
 } Channels;
 
 DEVICE Channels channels_of(const GroupGradient *at, const Place *place) {
-  Channels own;
+  Channels own = {four(0), four(0), four(0), four(0)};
+  if (place->columns <= 0) return own;
   own.mean = of_groups(at->mean, &at->columns, place, at->groups);
   own.rstd = of_groups(at->rstd, &at->columns, place, at->groups);
   own.gamma = of_channels(at->gamma, place);
-  own.beta = at->silu ? of_channels(at->beta, place) : four(0);
+  if (at->silu) own.beta = of_channels(at->beta, place);
   return own;
 }
 
@@ -166,29 +247,32 @@ DEVICE float4 before_activation(float4 dy, float4 normal, const Channels *own, i
   return times(dy, silu_slopes(add_fours(times(normal, own->gamma), own->beta)));
 }
 
-/** Sums of dz and of dz x^ down each channel of each piece. */
-KERNEL(group_norm_gradient_sums, GroupGradient) {
-  const Columns *all = &at.columns;
-  Place place = place_in(all);
-  float4 sum = four(0), product = sum;
-  if (place.row < place.end) {
-    Channels own = channels_of(&at, &place);
-    for (long row = place.row; row < place.end; row += all->lanes) {
-      long from = first_in(all, &place, row);
-      float4 x = load_four(at.x + from, place.columns, all->aligned);
-      float4 dy = load_four(at.dy + from, place.columns, all->aligned);
-      float4 normal = times(minus(x, own.mean), own.rstd);
-      float4 dz = before_activation(dy, normal, &own, at.silu);
-      sum = add_fours(sum, dz);
-      product = add_fours(product, times(dz, normal));
-    }
+/** Sums of dz and of dz x^ down a thread's channels, for all lanes; also into memory. */
+DEVICE void sums_of(const GroupGradient *at, const Place *place, const Channels *own, float4 *sum,
+                    float4 *product) {
+  const Columns *all = &at->columns;
+  for (long row = place->row; row < place->end; row += all->lanes) {
+    long from = first_in(all, place, row);
+    float4 x = load_four(at->x + from, place->columns, all->aligned);
+    float4 dy = load_four(at->dy + from, place->columns, all->aligned);
+    float4 normal = times(minus(x, own->mean), own->rstd);
+    float4 dz = before_activation(dy, normal, own, at->silu);
+    *sum = add_fours(*sum, dz);
+    *product = add_fours(*product, times(dz, normal));
   }
-  sum = lanes_sum(all, &place, sum);
-  product = lanes_sum(all, &place, product);
-  if (place.lane > 0 || place.columns <= 0) return;
-  long to = place.part * all->c + place.column;
-  store_four(at.sums + to, sum, place.columns, 0);
-  store_four(at.products + to, product, place.columns, 0);
+  *sum = lanes_sum(all, place, *sum);
+  *product = lanes_sum(all, place, *product);
+  if (place->lane > 0 || place->columns <= 0) return;
+  long to = place->part * all->c + place->column;
+  store_four(at->sums + to, *sum, place->columns, 0);
+  store_four(at->products + to, *product, place->columns, 0);
+}
+
+KERNEL(group_norm_gradient_sums, GroupGradient) {
+  Place place = place_in(&at.columns);
+  Channels own = channels_of(&at, &place);
+  float4 sum = four(0), product = sum;
+  sums_of(&at, &place, &own, &sum, &product);
 }
 
 typedef struct {
@@ -223,6 +307,21 @@ KERNEL(group_norm_gradient_means, GroupMeans) {
 }
 
 /** dx = rstd (g - mean(g) - x^ mean(g x^)). */
+DEVICE void gradient(const GroupGradient *at, const Place *place, const Channels *own, float4 mean,
+                     float4 product) {
+  const Columns *all = &at->columns;
+  for (long row = place->row; row < place->end; row += all->lanes) {
+    long from = first_in(all, place, row);
+    float4 x = load_four(at->x + from, place->columns, all->aligned);
+    float4 dy = load_four(at->dy + from, place->columns, all->aligned);
+    float4 normal = times(minus(x, own->mean), own->rstd);
+    float4 g = times(before_activation(dy, normal, own, at->silu), own->gamma);
+    float4 dx = times(own->rstd, minus(minus(g, mean), times(normal, product)));
+    store_four(at->dx + from, dx, place->columns, all->aligned);
+  }
+}
+
+/** With means that are known. */
 KERNEL(group_norm_gradient, GroupGradient) {
   const Columns *all = &at.columns;
   Place place = place_in(all);
@@ -230,15 +329,36 @@ KERNEL(group_norm_gradient, GroupGradient) {
   Channels own = channels_of(&at, &place);
   float4 mean = of_groups(at.means, all, &place, at.groups);
   float4 product = of_groups(at.means + all->matrices * at.groups, all, &place, at.groups);
-  for (long row = place.row; row < place.end; row += all->lanes) {
-    long from = first_in(all, &place, row);
-    float4 x = load_four(at.x + from, place.columns, all->aligned);
-    float4 dy = load_four(at.dy + from, place.columns, all->aligned);
-    float4 normal = times(minus(x, own.mean), own.rstd);
-    float4 g = times(before_activation(dy, normal, &own, at.silu), own.gamma);
-    float4 dx = times(own.rstd, minus(minus(g, mean), times(normal, product)));
-    store_four(at.dx + from, dx, place.columns, all->aligned);
+  gradient(&at, &place, &own, mean, product);
+}
+
+DEVICE Pair means_of(const GroupGradient *at, const Place *place, Tile tile, int channel) {
+  int start = channel / tile.width * tile.width + tile.shift;
+  float count = (float)at->columns.rows * tile.width;
+  Pair own = {0, 0};
+  (void)place;
+  for (int i = start; i < start + tile.width; i++) {
+    own.a += tile.a[i];
+    own.b += tile.b[i];
   }
+  own.a /= count;
+  own.b /= count;
+  return own;
+}
+PAIRS_OF_GROUPS(means_of_groups, means_of, GroupGradient)
+
+/** All at once, but for the sums over images, as group_norm_at_once. */
+KERNEL(group_norm_gradient_at_once, GroupGradient) {
+  Place place = place_in(&at.columns);
+  Channels own = channels_of(&at, &place);
+  float4 sum = four(0), product = sum;
+  sums_of(&at, &place, &own, &sum, &product);
+  Tile tile = shared_in_tile(times(sum, own.gamma), times(product, own.gamma), &place,
+                             at.columns.c / at.groups);
+  if (place.columns <= 0) return;
+  float4 mean_g, mean_product;
+  means_of_groups(&at, &place, tile, &mean_g, &mean_product);
+  gradient(&at, &place, &own, mean_g, mean_product);
 }
 
 typedef struct {

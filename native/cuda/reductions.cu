@@ -42,9 +42,10 @@ DEVICE float4 squared_four(const RowReduction *at, long i) {
       float4 values = four(nothing);                                                \
       float rest = nothing;                                                         \
       if (unit < all) {                                                             \
-        long start = unit % at.pieces * at.piece;                                   \
+        long row = at.pieces == 1 ? unit : unit / at.pieces;                        \
+        long start = (unit - row * at.pieces) * at.piece;                           \
         long n = at.count - start < at.piece ? at.count - start : at.piece;         \
-        start += unit / at.pieces * at.count;                                       \
+        start += row * at.count;                                                    \
         for (long i = lane; i < n / 4; i += at.lanes) {                             \
           values = of_fours(values, read##_four(&at, start + 4 * i));               \
         }                                                                           \

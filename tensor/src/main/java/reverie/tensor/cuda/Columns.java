@@ -19,6 +19,12 @@ record Columns(
   /** Enough for whole lines of memory; more would leave fewer threads for each column. */
   private static final int MOST_QUADS = 16;
 
+  /** Lines of memory are this wide. */
+  private static final int FEWEST_QUADS = 8;
+
+  /** Elements of a tile that stay in a multiprocessor's cache. */
+  private static final long MOST_AT_ONCE = 1 << 15;
+
   /** Rows that a lane has at least, if there are as many. */
   private static final int FEWEST_ROWS = 4;
 
@@ -40,21 +46,43 @@ record Columns(
     return kernels.blocks(1L << 40) / 4;
   }
 
+  /**
+   * Leaves matrices as they are, in tiles of whole groups of so many columns.
+   *
+   * @return null if a tile has more elements than a block goes through quickly
+   */
+  static Columns ofGroups(long matrices, long rows, int c, int width) {
+    if (c == 0) {
+      return null;
+    }
+    // Groups begin where quads do once in lcm(width, 4) columns.
+    int quads = width % 4 == 0 ? width / 4 : width % 2 == 0 ? width / 2 : width;
+    quads *= (FEWEST_QUADS + quads - 1) / quads;
+    quads = Math.min(quads, (c + 3) / 4);
+    return quads > Kernels.THREADS || 4 * quads * rows > MOST_AT_ONCE
+        ? null
+        : tiled(matrices, rows, c, quads);
+  }
+
+  private static Columns tiled(long matrices, long rows, int c, int quads) {
+    int tiles = ((c + 3) / 4 + quads - 1) / quads;
+    long useful = Math.max(1, (rows + FEWEST_ROWS - 1) / FEWEST_ROWS);
+    int lanes = (int) Math.min(Kernels.THREADS / quads, useful);
+    return new Columns(matrices, rows, c, quads, tiles, lanes, rows, 1);
+  }
+
   private static Columns of(long matrices, long rows, int c, long blocks) {
     int all = Math.max(1, (c + 3) / 4);
     int tiles = (all + MOST_QUADS - 1) / MOST_QUADS;
-    int quads = (all + tiles - 1) / tiles;
-    long useful = Math.max(1, (rows + FEWEST_ROWS - 1) / FEWEST_ROWS);
-    int lanes = (int) Math.min(Kernels.THREADS / quads, useful);
-    Columns whole = new Columns(matrices, rows, c, quads, tiles, lanes, rows, 1);
-    long most = rows / ((long) lanes * ROWS_OF_A_PIECE);
+    Columns whole = tiled(matrices, rows, c, (all + tiles - 1) / tiles);
+    long most = rows / ((long) whole.lanes * ROWS_OF_A_PIECE);
     long wanted = Math.min(most, blocks / Math.max(1, whole.blocks()));
     if (wanted <= 1) {
       return whole;
     }
     long piece = (rows + wanted - 1) / wanted;
     int pieces = Math.toIntExact((rows + piece - 1) / piece);
-    return new Columns(matrices, rows, c, quads, tiles, lanes, piece, pieces);
+    return new Columns(matrices, rows, c, whole.quads, whole.tiles, whole.lanes, piece, pieces);
   }
 
   /** Pieces of all matrices. */

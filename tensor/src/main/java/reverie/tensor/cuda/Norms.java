@@ -21,9 +21,14 @@ final class Norms {
 
   long scratchBytes(Op op, Tensor[] inputs) {
     return switch (op) {
-      case GroupNorm _ -> 2 * bytes(images(inputs[0]));
-      case GroupNormBackward norm ->
-          2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
+      case GroupNorm norm ->
+          atOnce(inputs[0], norm.groups()) == null ? 2 * bytes(images(inputs[0])) : 0;
+      case GroupNormBackward norm -> {
+        Columns atOnce = atOnce(inputs[0], norm.groups());
+        yield atOnce != null
+            ? 2 * bytes(atOnce)
+            : 2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
+      }
       case LayerNormBackward _ -> 2 * bytes(rows(inputs));
       default -> 0;
     };
@@ -36,11 +41,20 @@ final class Norms {
 
   /** The images [n, …, c] as matrices of pixels and channels. */
   private Columns images(Tensor x) {
+    return Columns.of(kernels, x.dim(0), pixels(x), x.dim(-1));
+  }
+
+  /** The same in tiles of whole groups; null if images are too large for that. */
+  private static Columns atOnce(Tensor x, int groups) {
+    return Columns.ofGroups(x.dim(0), pixels(x), x.dim(-1), x.dim(-1) / groups);
+  }
+
+  private static long pixels(Tensor x) {
     long pixels = 1;
     for (int axis = 1; axis < x.shape().rank() - 1; axis++) {
       pixels *= x.dim(axis);
     }
-    return Columns.of(kernels, x.dim(0), pixels, x.dim(-1));
+    return pixels;
   }
 
   /** The rows of a layer's input as one matrix. */
@@ -55,28 +69,41 @@ final class Norms {
 
   void groupNorm(GroupNorm norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     Tensor x = inputs[0];
-    int groups = norm.groups();
-    Columns columns = images(x);
+    Columns atOnce = atOnce(x, norm.groups());
+    Columns columns = atOnce == null ? images(x) : atOnce;
+    if (atOnce == null) {
+      statistics(norm, columns, x, outputs, scratch);
+    }
+    Arguments arguments = new Arguments();
+    for (Tensor input : inputs) {
+      arguments.tensor(input);
+    }
+    for (Tensor output : outputs) {
+      arguments.tensor(output);
+    }
+    arguments.int32(norm.groups()).int32(flag(norm.activation())).float32(norm.epsilon());
+    columns.add(arguments, address(x), address(outputs[0]));
+    String kernel = atOnce == null ? "group_norm" : "group_norm_at_once";
+    kernels.launch(kernel, columns.blocks(), arguments);
+  }
+
+  private void statistics(
+      GroupNorm norm, Columns columns, Tensor x, Tensor[] outputs, Space scratch) {
     long means = scratch.take(bytes(columns));
     long deviations = scratch.take(bytes(columns));
     Arguments moments = new Arguments().tensor(x).address(means).address(deviations);
     kernels.launch("channel_moments", columns.blocks(), columns.add(moments, address(x), means));
 
+    int groups = norm.groups();
     int lanes = lanes(columns, groups);
-    Arguments statistics = new Arguments().address(means).address(deviations);
-    statistics.tensor(outputs[1]).tensor(outputs[2]);
-    statistics.int64(columns.matrices()).int64(columns.rows()).int64(columns.piece());
-    statistics.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+    Arguments arguments = new Arguments().address(means).address(deviations);
+    arguments.tensor(outputs[1]).tensor(outputs[2]);
+    arguments.int64(columns.matrices()).int64(columns.rows()).int64(columns.piece());
+    arguments.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
     kernels.launch(
         "group_statistics",
         kernels.blocks(columns.matrices() * groups * lanes),
-        statistics.float32(norm.epsilon()));
-
-    Arguments normed = new Arguments().tensor(x).tensor(inputs[1]).tensor(inputs[2]);
-    normed.tensor(outputs[1]).tensor(outputs[2]).tensor(outputs[0]);
-    normed.int32(groups).int32(flag(norm.activation()));
-    columns.add(normed, address(x), address(outputs[0]));
-    kernels.launch("group_norm", columns.blocks(), normed);
+        arguments.float32(norm.epsilon()));
   }
 
   private static int flag(Activation activation) {
@@ -88,28 +115,30 @@ final class Norms {
 
   void groupNormBackward(GroupNormBackward norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     int groups = norm.groups();
-    Columns columns = images(inputs[0]);
+    Columns atOnce = atOnce(inputs[0], groups);
+    Columns columns = atOnce == null ? images(inputs[0]) : atOnce;
     long sums = scratch.take(2 * 4 * columns.parts() * columns.c());
     long products = sums + 4 * columns.parts() * columns.c();
-    long means = scratch.take(8L * columns.matrices() * groups);
-
-    Arguments gradient = new Arguments();
+    long means = atOnce == null ? scratch.take(8L * columns.matrices() * groups) : 0;
+    Arguments arguments = new Arguments();
     for (Tensor input : inputs) {
-      gradient.tensor(input);
+      arguments.tensor(input);
     }
-    gradient.address(means).tensor(outputs[0]).address(sums).address(products);
-    gradient.int32(groups).int32(flag(norm.activation()));
-    columns.add(gradient, address(inputs[0]), address(inputs[5]), address(outputs[0]));
-    kernels.launch("group_norm_gradient_sums", columns.blocks(), gradient);
-
-    int lanes = lanes(columns, groups);
-    Arguments both = new Arguments().tensor(inputs[1]).address(sums).address(products);
-    both.address(means).int64(columns.matrices()).int64(columns.rows());
-    both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
-    kernels.launch(
-        "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
-
-    kernels.launch("group_norm_gradient", columns.blocks(), gradient);
+    arguments.address(means).tensor(outputs[0]).address(sums).address(products);
+    arguments.int32(groups).int32(flag(norm.activation()));
+    columns.add(arguments, address(inputs[0]), address(inputs[5]), address(outputs[0]));
+    if (atOnce != null) {
+      kernels.launch("group_norm_gradient_at_once", columns.blocks(), arguments);
+    } else {
+      kernels.launch("group_norm_gradient_sums", columns.blocks(), arguments);
+      int lanes = lanes(columns, groups);
+      Arguments both = new Arguments().tensor(inputs[1]).address(sums).address(products);
+      both.address(means).int64(columns.matrices()).int64(columns.rows());
+      both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+      kernels.launch(
+          "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
+      kernels.launch("group_norm_gradient", columns.blocks(), arguments);
+    }
     parameters(columns, sums, outputs);
   }
 

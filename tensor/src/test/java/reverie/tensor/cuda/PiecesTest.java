@@ -150,8 +150,18 @@ class PiecesTest {
 
   @ParameterizedTest
   @EnumSource(Activation.class)
-  void normalisesImagesInPieces(Activation activation) {
-    int[][] sizes = {{32, 64, 8}, {32, 68, 4}, {32, 37, 1}, {33, 40, 40}, {70, 3, 1}, {9, 132, 2}};
+  void normalisesImagesAtOnceAndInPieces(Activation activation) {
+    int[][] sizes = {
+      {32, 64, 8},
+      {32, 68, 4},
+      {32, 37, 1},
+      {33, 40, 40},
+      {47, 32, 4},
+      {70, 3, 1},
+      {9, 132, 2},
+      {3, 40, 8},
+      {5, 96, 32}
+    };
     for (int[] size : sizes) {
       int side = size[0];
       int c = size[1];
@@ -168,14 +178,20 @@ class PiecesTest {
           positive(2, groups),
           normal(2, side, side, c));
     }
+    assertTrue(driver.launched().contains("group_norm_at_once"));
+    assertTrue(driver.launched().contains("group_statistics"));
+    assertTrue(driver.launched().contains("group_norm_gradient_at_once"));
+    assertTrue(driver.launched().contains("group_norm_gradient_means"));
   }
 
   @Test
   void keepsTheVarianceOfNumbersFarFromZeroAndOfOutliers() {
-    Values x = shifted(1000, 2, 32, 32, 64);
-    check(1e-4, new GroupNorm(8, 1e-5), x, normal(64), normal(64));
-    for (int place : new int[] {0, 64, 512 * 64 + 5}) {
-      check(1e-4, new GroupNorm(8, 1e-5), x.with(place, 0), normal(64), normal(64));
+    for (int side : new int[] {32, 40}) {
+      Values x = shifted(1000, 2, side, side, 64);
+      check(1e-4, new GroupNorm(8, 1e-5), x, normal(64), normal(64));
+      for (int place : new int[] {0, 64, 512 * 64 + 5}) {
+        check(1e-4, new GroupNorm(8, 1e-5), x.with(place, 0), normal(64), normal(64));
+      }
     }
   }
 
