@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reverie.tensor.Device;
@@ -28,6 +29,7 @@ final class CheckCommand implements Callable<Integer> {
   private static final double TOLERANCE = 1e-4;
 
   private final Session session;
+  @Mixin private DeviceOption deviceOption;
 
   @Parameters(arity = "1..*", paramLabel = "FILE", description = "Files of reference vectors.")
   private List<Path> files;
@@ -67,7 +69,8 @@ final class CheckCommand implements Callable<Integer> {
 
   private boolean check(Path file) {
     long started = System.nanoTime();
-    VectorFile checked = VectorFile.check(file, reference ? Device.reference() : session.device());
+    VectorFile checked =
+        VectorFile.check(file, reference ? Device.reference() : deviceOption.open(session));
     double seconds = (System.nanoTime() - started) * 1e-9;
     VectorFile.Comparison worst = checked.worst();
     if (all) {

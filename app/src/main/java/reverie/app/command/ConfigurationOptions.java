@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
@@ -47,6 +48,8 @@ final class ConfigurationOptions {
       names = "--show-config",
       description = "Print every setting with its meaning and default, and do nothing else.")
   boolean show;
+
+  @Mixin DeviceOption device = new DeviceOption();
 
   /** The settings asked for; those of the run when one is resumed and no others are named. */
   <T extends Record> Configuration<T> configuration(ConfigurationReader<T> reader) {

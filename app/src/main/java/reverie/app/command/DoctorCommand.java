@@ -4,6 +4,7 @@ package reverie.app.command;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import reverie.tensor.cuda.Cuda;
 
 /** Says whether this machine can run Reverie well, and what to do where it cannot. */
 @Command(
@@ -19,8 +20,11 @@ final class DoctorCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    List<Finding> findings = Examination.of(Runtime.version());
+    List<Cuda.Part> cuda = Cuda.examine();
+    List<Finding> findings = Examination.of(Runtime.version(), cuda);
     findings.forEach(session.out()::println);
+    session.out().println();
+    session.out().println(Examination.table(cuda));
     long problems = findings.stream().filter(f -> f.state() == Finding.State.PROBLEM).count();
     long warnings = findings.stream().filter(f -> f.state() == Finding.State.WARNING).count();
     session

@@ -45,6 +45,7 @@ import tools.jackson.databind.json.JsonMapper;
 final class EvaluateCommand implements Callable<Integer> {
   private final Session session;
   @Mixin private SamplingOptions options;
+  @Mixin private DeviceOption deviceOption;
   @Mixin private RewardOption reward;
 
   @Option(
@@ -101,7 +102,7 @@ final class EvaluateCommand implements Callable<Integer> {
     } else {
       sets.put("prompts", PromptSource.fromFile(file).all());
     }
-    Device device = session.device();
+    Device device = deviceOption.open(session);
     Map<String, Object> numbers = new LinkedHashMap<>();
     try (LoadedModel model =
         LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import reverie.tensor.cpu.KernelSet;
+import reverie.tensor.cuda.Cuda;
 
 /** The doctor's questions, each answered by a {@link Finding}. */
 final class Examination {
@@ -24,7 +25,8 @@ final class Examination {
 
   private Examination() {}
 
-  static List<Finding> of(Version version) {
+  /** What is found with this Java and these parts of CUDA. */
+  static List<Finding> of(Version version, List<Cuda.Part> cuda) {
     boolean g1 =
         ManagementFactory.getGarbageCollectorMXBeans().stream()
             .map(GarbageCollectorMXBean::getName)
@@ -39,7 +41,7 @@ final class Examination {
         disk(),
         fonts(),
         onnxRuntime(),
-        cuda());
+        cuda(cuda));
   }
 
   static Finding java(Version version, boolean g1) {
@@ -170,8 +172,35 @@ final class Examination {
     }
   }
 
-  private static Finding cuda() {
-    return Finding.ok("CUDA", "not used: this version computes on the processor only");
+  /** No GPU is no problem; one that cannot be used is a loss. */
+  static Finding cuda(List<Cuda.Part> parts) {
+    Cuda.Part driver = parts.getFirst();
+    if (!driver.found()) {
+      return Finding.ok("CUDA", "not used: " + driver.detail());
+    }
+    return parts.stream()
+        .filter(part -> !part.found())
+        .findFirst()
+        .map(part ->
+            Finding.warning(
+                "CUDA", "not used: %s: %s".formatted(part.subject(), part.detail()), part.hint()))
+        .orElseGet(() -> Finding.ok("CUDA", parts.getLast().detail()));
+  }
+
+  /** What a GPU needs, line by line: looked for, found, version, where it is or what is wrong. */
+  static String table(List<Cuda.Part> parts) {
+    String row = "  %-14s %-6s %-9s %s%n";
+    StringBuilder table = new StringBuilder("For an NVIDIA GPU:\n");
+    table.append(row.formatted("looked for", "found", "version", "where"));
+    for (Cuda.Part part : parts) {
+      String version = part.version().isEmpty() ? "-" : part.version();
+      table.append(
+          row.formatted(part.subject(), part.found() ? "yes" : "no", version, part.detail()));
+      if (!part.hint().isEmpty()) {
+        table.append(" ".repeat(34)).append("hint: ").append(part.hint()).append('\n');
+      }
+    }
+    return table.toString();
   }
 
   /** Loaded only when the module is there. */

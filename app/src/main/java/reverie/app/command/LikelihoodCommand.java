@@ -41,6 +41,7 @@ final class LikelihoodCommand implements Callable<Integer> {
 
   private final Session session;
   @Mixin private SamplingOptions options;
+  @Mixin private DeviceOption deviceOption;
 
   @Parameters(
       paramLabel = "IMAGES",
@@ -126,7 +127,7 @@ final class LikelihoodCommand implements Callable<Integer> {
           "for example --tolerance 1e-3");
     }
     ImageSet set = ImageFolder.readAll(images);
-    Device device = session.device();
+    Device device = deviceOption.open(session);
     List<Measured> all = new ArrayList<>();
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);

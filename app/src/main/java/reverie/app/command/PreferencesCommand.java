@@ -42,6 +42,7 @@ final class PreferencesCommand implements Callable<Integer> {
 
   private final Session session;
   @Mixin private SamplingOptions options;
+  @Mixin private DeviceOption deviceOption;
   @Mixin private RewardOption reward;
 
   @Option(
@@ -103,7 +104,7 @@ final class PreferencesCommand implements Callable<Integer> {
         file == null
             ? PromptSource.of(SilkIcons.training().prompts())
             : PromptSource.fromFile(file);
-    Device device = session.device();
+    Device device = deviceOption.open(session);
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {

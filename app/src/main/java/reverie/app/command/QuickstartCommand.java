@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -25,6 +26,7 @@ import picocli.CommandLine.Option;
     })
 final class QuickstartCommand implements Callable<Integer> {
   private final Session session;
+  @Mixin private DeviceOption deviceOption;
 
   @Option(
       names = "--set",
@@ -55,6 +57,7 @@ final class QuickstartCommand implements Callable<Integer> {
     options.settings = settings;
     options.out = out;
     options.resume = resume;
+    options.device = deviceOption;
     return Recipes.finetune(session, options, FinetuneCommand.READER, "quickstart");
   }
 }

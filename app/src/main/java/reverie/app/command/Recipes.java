@@ -10,6 +10,7 @@ import reverie.app.recipe.Finetuning;
 import reverie.app.recipe.Pretraining;
 import reverie.app.run.Interruption;
 import reverie.app.run.RunFolder;
+import reverie.tensor.Device;
 
 /** Runs a recipe in its run folder, with Ctrl-C understood. */
 final class Recipes {
@@ -21,11 +22,11 @@ final class Recipes {
       ConfigurationReader<FinetuneConfig> reader,
       String name) {
     Configuration<FinetuneConfig> configuration = options.configuration(reader);
+    Device device = options.device.open(session);
     try (RunFolder run = options.open(session, name, configuration);
         Interruption stop = Interruption.listen(System.err)) {
       Path model =
-          new Finetuning(configuration.value(), run, session.encoder(), session.device(), stop)
-              .run();
+          new Finetuning(configuration.value(), run, session.encoder(), device, stop).run();
       session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
       return ExitCode.OK;
     }
@@ -34,11 +35,11 @@ final class Recipes {
   static int pretrain(
       Session session, ConfigurationOptions options, ConfigurationReader<PretrainConfig> reader) {
     Configuration<PretrainConfig> configuration = options.configuration(reader);
+    Device device = options.device.open(session);
     try (RunFolder run = options.open(session, "pretrain", configuration);
         Interruption stop = Interruption.listen(System.err)) {
       Path model =
-          new Pretraining(configuration.value(), run, session.encoder(), session.device(), stop)
-              .run();
+          new Pretraining(configuration.value(), run, session.encoder(), device, stop).run();
       session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
       return ExitCode.OK;
     }

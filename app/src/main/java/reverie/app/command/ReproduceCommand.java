@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.stream.LongStream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reverie.app.config.Configuration;
@@ -39,6 +40,7 @@ import reverie.tensor.Device;
     })
 final class ReproduceCommand implements Callable<Integer> {
   private final Session session;
+  @Mixin private DeviceOption deviceOption;
 
   @Parameters(paramLabel = "CLAIM", arity = "0..*", description = "Which claims. Default: all.")
   private List<String> claims = new ArrayList<>();
@@ -156,7 +158,7 @@ final class ReproduceCommand implements Callable<Integer> {
   /** Whether everything was done. */
   private boolean run(Reproduction reproduction) {
     long end = System.nanoTime() + Duration.ofSeconds(Math.round(60 * minutes)).toNanos();
-    Device device = session.device();
+    Device device = deviceOption.open(session);
     try (Interruption interruption = Interruption.listen(System.err)) {
       BooleanSupplier stop = () -> interruption.requested() || System.nanoTime() - end > 0;
       try {

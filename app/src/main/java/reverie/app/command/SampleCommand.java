@@ -32,6 +32,7 @@ import reverie.tensor.Device;
 final class SampleCommand implements Callable<Integer> {
   private final Session session;
   @Mixin private SamplingOptions options;
+  @Mixin private DeviceOption deviceOption;
 
   @Option(names = "--prompt", paramLabel = "TEXT", description = "What to draw; may be repeated.")
   private List<String> texts = new ArrayList<>();
@@ -78,7 +79,7 @@ final class SampleCommand implements Callable<Integer> {
     }
     List<String> repeated =
         prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
-    Device device = session.device();
+    Device device = deviceOption.open(session);
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
         Progress progress = Progress.start("drawing", "images", repeated.size())) {

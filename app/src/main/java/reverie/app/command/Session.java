@@ -9,7 +9,6 @@ import reverie.app.run.RunFolder;
 import reverie.app.run.RunLog;
 import reverie.app.text.CachedEncoder;
 import reverie.app.text.PromptEncoder;
-import reverie.tensor.Device;
 
 /**
  * What the commands of one process share: where to print, how they were called, and the run's log.
@@ -62,14 +61,6 @@ final class Session {
   /** The text encoder, which loads its model only when a prompt is not in its cache. */
   PromptEncoder encoder() {
     return CachedEncoder.miniLm();
-  }
-
-  /** The device to compute on; says which. */
-  Device device() {
-    Device device = Device.cpu();
-    err.println("computing on " + device.describe());
-    err.flush();
-    return device;
   }
 
   private static String quoted(String argument) {

@@ -113,6 +113,7 @@ public final class Finetuning {
    * @throws Interruption.Stopped if asked to stop
    */
   public Path run() {
+    run.computesOn(device.describe());
     if (Summary.read(run.path()).isPresent()) {
       run.log().say("this run is finished; its report: " + run.path().resolve(RunReport.FILE));
       return run.path().resolve(MODEL);

@@ -90,6 +90,7 @@ public final class Pretraining {
    * @throws Interruption.Stopped if asked to stop
    */
   public Path run() {
+    run.computesOn(device.describe());
     boolean icons = config.data().equals("icons");
     ImageSet training = icons ? SilkIcons.training() : ImageFolder.read(Path.of(config.data()));
     ImageSet heldOut = icons ? SilkIcons.heldOut() : training.where(_ -> false);

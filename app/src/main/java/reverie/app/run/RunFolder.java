@@ -14,12 +14,15 @@ import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
 import reverie.tensor.ReverieException;
+import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -39,6 +42,7 @@ public final class RunFolder implements AutoCloseable {
   /** What it was computed with. */
   public static final String VERSIONS = "versions.json";
 
+  private static final String DEVICE = "device";
   private static final String LOCK = ".lock";
   private static final DateTimeFormatter STAMP =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
@@ -200,6 +204,32 @@ public final class RunFolder implements AutoCloseable {
     AtomicFile.writeText(
         resolve(name),
         new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(value) + "\n");
+  }
+
+  /**
+   * Notes what computes, next to the versions. The same seed gives the same bits on the same device
+   * only, so a run that goes on elsewhere is told.
+   *
+   * @param device as it describes itself
+   */
+  public void computesOn(String device) {
+    Path file = path.resolve(VERSIONS);
+    try {
+      Map<String, Object> versions = new LinkedHashMap<>(read(file));
+      Object before = versions.putIfAbsent(DEVICE, device);
+      if (before == null) {
+        writeJson(VERSIONS, versions);
+      } else if (!before.equals(device)) {
+        log.say("computing on %s; the run began on %s".formatted(device, before));
+      }
+      log.note("computing on " + device);
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(file, e);
+    }
+  }
+
+  private static Map<String, Object> read(Path file) throws IOException {
+    return new JsonMapper().readValue(Files.readString(file), new TypeReference<>() {});
   }
 
   /** Lets others write. */

@@ -4,6 +4,7 @@ package reverie.app.command;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.PreferenceFile;
 import reverie.app.report.Images;
+import reverie.tensor.cuda.Cuda;
 import reverie.tensor.io.Safetensors;
 
 class CommandLinesTest {
@@ -122,6 +124,49 @@ class CommandLinesTest {
   void theDoctorFindsThisMachineFit() {
     assertEquals(0, run("doctor"));
     assertTrue(out.toString().contains("floats at once"), out::toString);
+    assertTrue(out.toString().contains("\nFor an NVIDIA GPU:\n  looked for "), out::toString);
+    for (String part : List.of("NVIDIA driver", "cuBLAS", "cuDNN", "kernels")) {
+      assertTrue(out.toString().contains("\n  " + part + " "), out::toString);
+    }
+  }
+
+  @Test
+  void theDoctorSaysWhetherThereIsAGpu() {
+    Cuda.Part driver = new Cuda.Part("NVIDIA driver", true, "/lib/libcuda.so.1", "13.0", "");
+    Cuda.Part missing = new Cuda.Part("cuDNN", false, "not found", "", "install it");
+    Cuda.Part device = new Cuda.Part("device", true, "cuda, a card", "", "");
+    Finding none = Examination.cuda(List.of(new Cuda.Part("NVIDIA driver", false, "no", "", "x")));
+    assertEquals(Finding.ok("CUDA", "not used: no"), none);
+    assertEquals(
+        Finding.warning("CUDA", "not used: cuDNN: not found", "install it"),
+        Examination.cuda(List.of(driver, missing)));
+    assertEquals(Finding.ok("CUDA", "cuda, a card"), Examination.cuda(List.of(driver, device)));
+    assertEquals(
+        """
+        For an NVIDIA GPU:
+          looked for     found  version   where
+          NVIDIA driver  yes    13.0      /lib/libcuda.so.1
+          cuDNN          no     -         not found
+                                          hint: install it
+        """,
+        Examination.table(List.of(driver, missing)));
+  }
+
+  @Test
+  void computesWhereItIsTold() {
+    assertEquals(0, run("check", "--device", "cpu", VECTORS));
+    assertTrue(err.toString().startsWith("computing on cpu, "), err::toString);
+    assertEquals(ExitCode.USAGE, run("check", "--device", "tpu", VECTORS));
+    assertMessage("expected one of [cpu, cuda, best]", "./reverie check --help");
+  }
+
+  @Test
+  void aMissingGpuIsSaid() {
+    assumeFalse(Cuda.hasDriver(), "this machine may have a GPU");
+    assertEquals(ExitCode.BAD_INPUT, run("check", "--device", "cuda", VECTORS));
+    assertMessage("NVIDIA driver (libcuda.so.1) was found in none of", "install NVIDIA's driver");
+    assertEquals(0, run("check", "--device", "best", VECTORS));
+    assertTrue(err.toString().startsWith("computing on cpu, "), err::toString);
   }
 
   @Test

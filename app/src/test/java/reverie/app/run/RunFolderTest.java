@@ -51,6 +51,20 @@ class RunFolderTest {
   }
 
   @Test
+  void keepsWhereItComputed() throws IOException {
+    try (RunFolder run = create(folder)) {
+      run.computesOn("cpu, 2 threads");
+      run.computesOn("cpu, 2 threads");
+      assertEquals("", said.toString());
+      run.computesOn("cuda, a card");
+    }
+    var versions = new JsonMapper().readTree(Files.readString(folder.resolve("versions.json")));
+    assertEquals("cpu, 2 threads", versions.get("device").asString());
+    assertTrue(versions.get("threads").asInt() >= 1);
+    assertEquals("computing on cuda, a card; the run began on cpu, 2 threads\n", said.toString());
+  }
+
+  @Test
   void namesFoldersByKindAndTime() {
     Clock clock = Clock.fixed(Instant.parse("2026-01-31T12:00:05Z"), ZoneOffset.UTC);
     assertEquals(

@@ -65,6 +65,11 @@ public final class Cuda {
     }
   }
 
+  /** Whether NVIDIA's driver is installed, so that a device can be expected. */
+  public static boolean hasDriver() {
+    return CudaLibrary.DRIVER.find(CudaLibraries.folders()).isPresent();
+  }
+
   /** Everything that a device needs, looked for here and tried out; never throws. */
   public static List<Part> examine() {
     return examine(CudaLibraries.folders());
