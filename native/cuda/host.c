@@ -18,7 +18,7 @@ typedef enum { NEW, READY, AT_BARRIER, AT_EXCHANGE, DONE } State;
 typedef struct {
   jmp_buf place; // where it waits; unlike contexts these do without calls of the system
   State state;
-  float value;
+  float value, a[4], b[2]; // what it lends to its warp
 } Thread;
 
 typedef struct {
@@ -68,6 +68,29 @@ float exchange(float value, int bits) {
   float other = host.threads[own ^ bits].value;
   wait_as(AT_EXCHANGE);
   return other;
+}
+
+/** What the tensor cores take of a number. */
+static double cut(float value) { return bits_to_float(float_to_bits(value) & ~0x1fff); }
+
+void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
+  int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
+  Thread *warp = host.threads + own / WARP * WARP;
+  memcpy(host.threads[own].a, a, sizeof host.threads[own].a);
+  memcpy(host.threads[own].b, b, sizeof host.threads[own].b);
+  wait_as(AT_EXCHANGE);
+  for (int c = 0; c < 2; c++) {
+    double above = upper[c], below = lower[c];
+    for (int k = 0; k < 8; k++) {
+      double factor = cut(warp[(column + c) * 4 + k % 4].b[k / 4]);
+      const float *factors = warp[row * 4 + k % 4].a + k / 4 * 2;
+      above += factor * cut(factors[0]);
+      below += factor * cut(factors[1]);
+    }
+    upper[c] = (float)above;
+    lower[c] = (float)below;
+  }
+  wait_as(AT_EXCHANGE);
 }
 
 /** The thread that comes after one, or -1. */

@@ -31,6 +31,23 @@ DEVICE void barrier(void) { __syncthreads(); }
 DEVICE float exchange(float value, int bits) { return __shfl_xor_sync(~0u, value, bits); }
 DEVICE float bits_to_float(int bits) { return __int_as_float(bits); }
 DEVICE int float_to_bits(float value) { return __float_as_int(value); }
+/**
+ * c += a · b by the tensor cores, for a warp's tiles c[16][8], a[16][8] and b[8][8] of numbers with
+ * 11 bits; others are cut. The thread 4 g + t of the warp has the elements (PTX, mma.m16n8k8)
+ *
+ *   upper = c[g][2 t, 2 t + 1]   a = a[g][t], a[g + 8][t], a[g][t + 4], a[g + 8][t + 4]
+ *   lower = c[g + 8][2 t, 2 t + 1]   b = b[t][g], b[t + 4][g]
+ */
+DEVICE void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(upper[0]), "+f"(upper[1]), "+f"(lower[0]), "+f"(lower[1])
+      : "r"(float_to_bits(a[0])), "r"(float_to_bits(a[1])), "r"(float_to_bits(a[2])),
+        "r"(float_to_bits(a[3])), "r"(float_to_bits(b[0])), "r"(float_to_bits(b[1])));
+}
+/** Before a loop of constant length: no loop, so that arrays can be registers. */
+#define UNROLL _Pragma("unroll")
 
 #else
 
@@ -56,6 +73,8 @@ long block(void);
 long blocks(void);
 void barrier(void);
 float exchange(float value, int bits);
+void multiply_tiles(float *upper, float *lower, const float *a, const float *b);
+#define UNROLL
 
 DEVICE float bits_to_float(int bits) {
   float value;
@@ -91,6 +110,13 @@ DEVICE float silu_at(float a) { return a / (1 + expf(-a)); }
 DEVICE float silu_slope(float a) {
   float s = sigmoid_at(a);
   return s * (1 + a * (1 - s));
+}
+
+/** Rounded to 11 bits, ties away from 0: what the tensor cores take of a float32. */
+DEVICE float rounded_to_tf32(float a) {
+  unsigned bits = (unsigned)float_to_bits(a);
+  unsigned rounded = a != a ? bits | 0x400000u : bits + 0x1000;
+  return bits_to_float((int)(rounded & 0xffffe000u));
 }
 
 DEVICE float warp_sum(float value) {

@@ -9,17 +9,28 @@ import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
 import reverie.tensor.op.Op;
 
-/** Attention without the matrix of scores: {@code attention.cu}. */
+/**
+ * Attention without the matrix of scores: {@code attention.cu} for float32 factors, {@code
+ * attention_cores.cu} for those of the tensor cores.
+ */
 final class Attentions {
   /** Widths of heads, of queries and keys or of values, for which there are kernels. */
   private static final int[] SIZES = {8, 16, 32, 40, 64, 80, 160};
 
+  /** The widest heads whose gradients the tensor cores compute. */
+  private static final int WIDEST_GRADIENT = 80;
+
+  /** Queries or keys that a block keeps in front of the tensor cores. */
+  private static final int CORE_ROWS = 128;
+
   private static final int WIDTH = 16;
 
   private final Kernels kernels;
+  private final Precision precision;
 
-  Attentions(Kernels kernels) {
+  Attentions(Kernels kernels, Precision precision) {
     this.kernels = kernels;
+    this.precision = precision;
   }
 
   /** Whether there is a kernel for heads of this size. */
@@ -40,7 +51,11 @@ final class Attentions {
     long[] to = {address(outputs[0]), address(outputs[1])};
     boolean fours = form.fours(rows[0], rows[1], rows[2], to[0]);
     int size = form.size();
-    launch("attention_" + size, form, form.tq, size <= 80 ? 64 : 32, fours, rows, to);
+    if (precision == Precision.FLOAT32) {
+      launch("attention_" + size, form, form.tq, size <= 80 ? 64 : 32, fours, rows, to);
+    } else {
+      launch("attention_cores_" + size, form, form.tq, CORE_ROWS, fours, rows, to);
+    }
   }
 
   void backward(AttentionBackward attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {
@@ -58,9 +73,11 @@ final class Attentions {
     long queries = kernels.blocks(32 * inputs[4].size());
     kernels.launch("attention_delta", queries, arguments(form, fours, rows, delta, 0));
     int size = form.size();
-    int kept = size <= 40 ? 64 : size <= 80 ? 32 : 16;
-    launch("attention_dq_" + size, form, form.tq, kept, fours, rows, dq, 0);
-    launch("attention_dk_dv_" + size, form, form.tk, kept, fours, rows, dk, dv);
+    boolean byCores = precision != Precision.FLOAT32 && size <= WIDEST_GRADIENT;
+    int kept = byCores ? CORE_ROWS : size <= 40 ? 64 : size <= 80 ? 32 : 16;
+    String name = byCores ? "attention_cores_" : "attention_";
+    launch(name + "dq_" + size, form, form.tq, kept, fours, rows, dq, 0);
+    launch(name + "dk_dv_" + size, form, form.tk, kept, fours, rows, dk, dv);
   }
 
   /** Sizes: batch, heads, queries, keys, width of keys and of values in a head. */
@@ -101,7 +118,7 @@ final class Attentions {
     kernels.launch(kernel, blocks, arguments(form, fours, rows, to));
   }
 
-  private static Arguments arguments(Form form, boolean fours, long[] rows, long... to) {
+  private Arguments arguments(Form form, boolean fours, long[] rows, long... to) {
     Arguments arguments = new Arguments();
     for (long address : rows) {
       arguments.address(address);
@@ -111,6 +128,6 @@ final class Attentions {
     }
     arguments.int32(form.b).int32(form.heads).int32(form.tq).int32(form.tk);
     arguments.int32(form.d).int32(form.dv).float32(form.scale);
-    return arguments.int32(fours ? 1 : 0);
+    return arguments.int32(fours ? 1 : 0).int32(precision == Precision.BF16 ? 1 : 0);
   }
 }

@@ -84,7 +84,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
     moves = new Moves(kernels);
     reductions = new Reductions(kernels);
     norms = new Norms(kernels);
-    attentions = new Attentions(kernels);
+    attentions = new Attentions(kernels, precision);
     products = new Products(blas, elements, precision);
     convolutions = new Convolutions(dnn, products, elements, moves, precision);
   }
