@@ -106,25 +106,27 @@ final class CudnnConvolution implements AutoCloseable {
             CUDNN_CROSS_CORRELATION,
             CUDNN_DATA_FLOAT),
         "describing a convolution");
-    check(
-        cudnnSetConvolutionMathType(
-            convolution,
-            problem.precision() == Precision.FLOAT32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH),
-        "setting the precision");
   }
 
-  /** cuDNN's first choice among those that give the same bits every time and fit. */
+  /**
+   * cuDNN's first choice among those that give the same bits every time and fit: with tensor cores,
+   * if the precision allows them and there is one, else without.
+   */
   private int choose() {
-    return suggested().stream()
-        .filter(Algorithm::isFit)
-        .map(Algorithm::number)
-        .filter(number -> workspaceBytes(number) <= MOST_WORKSPACE)
-        .findFirst()
-        .orElseThrow(() ->
-            new ReverieException(
-                "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s"
-                    .formatted(direction, problem),
-                "-Dreverie.precision=float32 or a newer cuDNN may have one"));
+    boolean exact = problem.precision() == Precision.FLOAT32;
+    for (int math :
+        exact ? new int[] {CUDNN_FMA_MATH} : new int[] {CUDNN_TENSOR_OP_MATH, CUDNN_FMA_MATH}) {
+      check(cudnnSetConvolutionMathType(convolution, math), "setting the precision");
+      for (Algorithm algorithm : suggested()) {
+        if (algorithm.isFit() && workspaceBytes(algorithm.number()) <= MOST_WORKSPACE) {
+          return algorithm.number();
+        }
+      }
+    }
+    throw new ReverieException(
+        "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s"
+            .formatted(direction, problem),
+        "-Dreverie.precision=float32 or a newer cuDNN may have one");
   }
 
   /** What an algorithm needs; more than there can be if it cannot be used after all. */

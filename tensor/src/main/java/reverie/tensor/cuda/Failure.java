@@ -36,8 +36,8 @@ final class Failure {
   static ReverieException library(String library, String what, String name) {
     return new ReverieException(
         "cuda device: %s of %s failed: %s".formatted(what, library, name),
-        "./reverie doctor shows the libraries in use and their versions; -Dreverie.precision=float32"
-            + " asks the least of them");
+        "see whether the driver is new enough for the library (nvidia-smi and ./reverie doctor show"
+            + " the versions), and whether -Dreverie.precision=float32 helps");
   }
 
   private static String hint(int code) {

@@ -106,7 +106,7 @@ record Standins(Path folder) {
               .redirectOutput(output.toFile());
       builder.environment().putAll(environment);
       Process process = builder.start();
-      if (!process.waitFor(1, TimeUnit.MINUTES)) {
+      if (!process.waitFor(3, TimeUnit.MINUTES)) {
         process.destroyForcibly().waitFor();
         throw new IOException(command + " did not end; it printed " + Files.readString(output));
       }
