@@ -79,6 +79,16 @@ DEVICE float4 add_fours(float4 a, float4 b) {
   return sum;
 }
 
+DEVICE float4 sub_fours(float4 a, float4 b) {
+  float4 y = {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
+  return y;
+}
+
+DEVICE float4 mul_fours(float4 a, float4 b) {
+  float4 y = {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
+  return y;
+}
+
 DEVICE float4 larger_fours(float4 a, float4 b) {
   float4 most = {larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)};
   return most;

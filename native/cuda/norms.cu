@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Normalisation over groups of channels (Wu and He 2018) and over rows (Ba et al. 2016), and their
-// gradients. Images are matrices of pixels and channels; what belongs to the pixels of a piece is
-// found first, channel by channel, and then brought together in a fixed order.
+// Normalisation over groups of channels (Wu and He 2018) and its gradient. Images are matrices of
+// pixels and channels. Small ones are gone through at once; of others, what belongs to the pixels
+// of a piece is found first, channel by channel, and then brought together in a fixed order.
 #include "columns.h"
 #include "rows.h"
 
@@ -11,16 +11,6 @@ typedef struct {
   float *means, *deviations; // [n, pieces, c]
   Columns columns;
 } ChannelMoments;
-
-DEVICE float4 minus(float4 a, float4 b) {
-  float4 y = {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
-  return y;
-}
-
-DEVICE float4 times(float4 a, float4 b) {
-  float4 y = {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
-  return y;
-}
 
 /** Of four channels: their means, and the sums of squared deviations from them. */
 typedef struct {
@@ -40,14 +30,14 @@ DEVICE Moments moments_in(const float *x, const Columns *all, const Place *place
   }
   for (long row = place->row; row < place->end; row += all->lanes) {
     float4 own = load_four(x + first_in(all, place, row), place->columns, all->aligned);
-    float4 d = minus(own, first);
+    float4 d = sub_fours(own, first);
     sum = add_fours(sum, d);
-    squares = add_fours(squares, times(d, d));
+    squares = add_fours(squares, mul_fours(d, d));
   }
   sum = lanes_sum(all, place, sum);
   squares = lanes_sum(all, place, squares);
-  float4 mean = times(sum, four(1.0f / count));
-  Moments moments = {add_fours(first, mean), minus(squares, times(sum, mean))};
+  float4 mean = mul_fours(sum, four(1.0f / count));
+  Moments moments = {add_fours(first, mean), sub_fours(squares, mul_fours(sum, mean))};
   return moments;
 }
 
@@ -69,6 +59,11 @@ typedef struct {
   float epsilon;
 } GroupStatistics;
 
+DEVICE float pixels_of(const GroupStatistics *at, int piece) {
+  long rest = at->pixels - piece * at->piece;
+  return rest < at->piece ? rest : at->piece;
+}
+
 KERNEL(group_statistics, GroupStatistics) {
   int width = at.c / at.groups, lane = thread() % at.lanes;
   FOR_EACH_ROW(group, at.n * at.groups, at.lanes) {
@@ -76,19 +71,15 @@ KERNEL(group_statistics, GroupStatistics) {
     long start = group / at.groups * at.pieces * at.c + group % at.groups * width;
     float first = some ? at.means[start] : 0, sum = 0, squares = 0;
     for (int i = lane; i < some; i += at.lanes) {
-      int piece = i / width;
-      long pixels = at.pixels - piece * at.piece;
-      if (pixels > at.piece) pixels = at.piece;
-      sum += pixels * (at.means[start + (long)piece * at.c + i % width] - first);
+      float mean = at.means[start + (long)(i / width) * at.c + i % width];
+      sum += pixels_of(&at, i / width) * (mean - first);
     }
     float count = (float)at.pixels * width;
     float mean = first + row_sum(sum, at.lanes) / count;
     for (int i = lane; i < some; i += at.lanes) {
-      int piece = i / width;
-      long pixels = at.pixels - piece * at.piece, from = start + (long)piece * at.c + i % width;
-      if (pixels > at.piece) pixels = at.piece;
+      long from = start + (long)(i / width) * at.c + i % width;
       float d = at.means[from] - mean;
-      squares += at.deviations[from] + pixels * d * d;
+      squares += at.deviations[from] + pixels_of(&at, i / width) * (d * d);
     }
     squares = row_sum(squares, at.lanes);
     if (lane == 0 && group < at.n * at.groups) {
@@ -134,12 +125,12 @@ typedef struct {
 /** y = (x - mean) rstd gamma + beta, or silu of it. */
 DEVICE void normalise(const GroupNormed *at, const Place *place, float4 mean, float4 rstd) {
   const Columns *all = &at->columns;
-  float4 factor = times(rstd, of_channels(at->gamma, place));
+  float4 factor = mul_fours(rstd, of_channels(at->gamma, place));
   float4 beta = of_channels(at->beta, place);
   for (long row = place->row; row < place->end; row += all->lanes) {
     long from = first_in(all, place, row);
     float4 x = load_four(at->x + from, place->columns, all->aligned);
-    float4 y = add_fours(times(minus(x, mean), factor), beta);
+    float4 y = add_fours(mul_fours(sub_fours(x, mean), factor), beta);
     if (at->silu) y = silu_fours(y);
     store_four(at->y + from, y, place->columns, all->aligned);
   }
@@ -244,7 +235,7 @@ DEVICE Channels channels_of(const GroupGradient *at, const Place *place) {
 /** dz: the gradient of what the activation is applied to. */
 DEVICE float4 before_activation(float4 dy, float4 normal, const Channels *own, int silu) {
   if (!silu) return dy;
-  return times(dy, silu_slopes(add_fours(times(normal, own->gamma), own->beta)));
+  return mul_fours(dy, silu_slopes(add_fours(mul_fours(normal, own->gamma), own->beta)));
 }
 
 /** Sums of dz and of dz x^ down a thread's channels, for all lanes; also into memory. */
@@ -255,10 +246,10 @@ DEVICE void sums_of(const GroupGradient *at, const Place *place, const Channels 
     long from = first_in(all, place, row);
     float4 x = load_four(at->x + from, place->columns, all->aligned);
     float4 dy = load_four(at->dy + from, place->columns, all->aligned);
-    float4 normal = times(minus(x, own->mean), own->rstd);
+    float4 normal = mul_fours(sub_fours(x, own->mean), own->rstd);
     float4 dz = before_activation(dy, normal, own, at->silu);
     *sum = add_fours(*sum, dz);
-    *product = add_fours(*product, times(dz, normal));
+    *product = add_fours(*product, mul_fours(dz, normal));
   }
   *sum = lanes_sum(all, place, *sum);
   *product = lanes_sum(all, place, *product);
@@ -314,9 +305,9 @@ DEVICE void gradient(const GroupGradient *at, const Place *place, const Channels
     long from = first_in(all, place, row);
     float4 x = load_four(at->x + from, place->columns, all->aligned);
     float4 dy = load_four(at->dy + from, place->columns, all->aligned);
-    float4 normal = times(minus(x, own->mean), own->rstd);
-    float4 g = times(before_activation(dy, normal, own, at->silu), own->gamma);
-    float4 dx = times(own->rstd, minus(minus(g, mean), times(normal, product)));
+    float4 normal = mul_fours(sub_fours(x, own->mean), own->rstd);
+    float4 g = mul_fours(before_activation(dy, normal, own, at->silu), own->gamma);
+    float4 dx = mul_fours(own->rstd, sub_fours(sub_fours(g, mean), mul_fours(normal, product)));
     store_four(at->dx + from, dx, place->columns, all->aligned);
   }
 }
@@ -353,93 +344,10 @@ KERNEL(group_norm_gradient_at_once, GroupGradient) {
   Channels own = channels_of(&at, &place);
   float4 sum = four(0), product = sum;
   sums_of(&at, &place, &own, &sum, &product);
-  Tile tile = shared_in_tile(times(sum, own.gamma), times(product, own.gamma), &place,
+  Tile tile = shared_in_tile(mul_fours(sum, own.gamma), mul_fours(product, own.gamma), &place,
                              at.columns.c / at.groups);
   if (place.columns <= 0) return;
   float4 mean_g, mean_product;
   means_of_groups(&at, &place, tile, &mean_g, &mean_product);
   gradient(&at, &place, &own, mean_g, mean_product);
-}
-
-typedef struct {
-  const float *x, *gamma, *beta;
-  float *y, *mean, *rstd;
-  long rows;
-  int c, lanes;
-  float epsilon;
-} LayerNormed;
-
-KERNEL(layer_norm, LayerNormed) {
-  int lane = thread() % at.lanes;
-  FOR_EACH_ROW(row, at.rows, at.lanes) {
-    const float *x = at.x + row * at.c;
-    int c = row < at.rows ? at.c : 0;
-    float first = c ? x[0] : 0, sum = 0, squares = 0;
-    for (int i = lane; i < c; i += at.lanes) sum += x[i] - first;
-    float mean = first + row_sum(sum, at.lanes) / at.c;
-    for (int i = lane; i < c; i += at.lanes) squares += (x[i] - mean) * (x[i] - mean);
-    float rstd = 1 / sqrtf(row_sum(squares, at.lanes) / at.c + at.epsilon);
-    for (int i = lane; i < c; i += at.lanes) {
-      at.y[row * at.c + i] = (x[i] - mean) * rstd * at.gamma[i] + at.beta[i];
-    }
-    if (lane == 0 && row < at.rows) {
-      at.mean[row] = mean;
-      at.rstd[row] = rstd;
-    }
-  }
-}
-
-typedef struct {
-  const float *x, *gamma, *mean, *rstd, *dy;
-  float *dx;
-  long rows;
-  int c, lanes;
-} LayerGradient;
-
-/** dx = rstd (g - mean(g) - x^ mean(g x^)), with g = dy gamma. */
-KERNEL(layer_norm_gradient, LayerGradient) {
-  int lane = thread() % at.lanes;
-  FOR_EACH_ROW(row, at.rows, at.lanes) {
-    const float *x = at.x + row * at.c, *dy = at.dy + row * at.c;
-    int c = row < at.rows ? at.c : 0;
-    float mean = c ? at.mean[row] : 0, rstd = c ? at.rstd[row] : 0, sum = 0, product = 0;
-    for (int i = lane; i < c; i += at.lanes) {
-      float g = dy[i] * at.gamma[i];
-      sum += g;
-      product += g * ((x[i] - mean) * rstd);
-    }
-    sum = row_sum(sum, at.lanes) / at.c;
-    product = row_sum(product, at.lanes) / at.c;
-    for (int i = lane; i < c; i += at.lanes) {
-      float g = dy[i] * at.gamma[i];
-      at.dx[row * at.c + i] = rstd * (g - sum - (x[i] - mean) * rstd * product);
-    }
-  }
-}
-
-typedef struct {
-  const float *x, *mean, *rstd, *dy;
-  float *sums, *products; // [pieces, c]
-  Columns columns;
-} LayerSums;
-
-/** Sums of dy and of dy x^ down each column of each piece. */
-KERNEL(layer_norm_gradient_sums, LayerSums) {
-  const Columns *all = &at.columns;
-  Place place = place_in(all);
-  float4 sum = four(0), product = sum;
-  for (long row = place.row; row < place.end; row += all->lanes) {
-    long from = first_in(all, &place, row);
-    float4 x = load_four(at.x + from, place.columns, all->aligned);
-    float4 dy = load_four(at.dy + from, place.columns, all->aligned);
-    float4 normal = times(minus(x, four(at.mean[row])), four(at.rstd[row]));
-    sum = add_fours(sum, dy);
-    product = add_fours(product, times(dy, normal));
-  }
-  sum = lanes_sum(all, &place, sum);
-  product = lanes_sum(all, &place, product);
-  if (place.lane > 0 || place.columns <= 0) return;
-  long to = place.part * all->c + place.column;
-  store_four(at.sums + to, sum, place.columns, 0);
-  store_four(at.products + to, product, place.columns, 0);
 }

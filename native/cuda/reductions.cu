@@ -28,9 +28,8 @@ DEVICE float squared(const RowReduction *at, long i) {
 DEVICE float4 squared_four(const RowReduction *at, long i) {
   float4 x = plain_four(at, i);
   float4 m = load_four(at->centre + i, 4, takes_fours(at->centre + i));
-  float4 d = {x.x - m.x, x.y - m.y, x.z - m.z, x.w - m.w};
-  float4 squares = {d.x * d.x, d.y * d.y, d.z * d.z, d.w * d.w};
-  return squares;
+  float4 d = sub_fours(x, m);
+  return mul_fours(d, d);
 }
 
 /** y[rows, pieces] = each piece of each row of x[rows, count] brought down to one number. */
@@ -42,14 +41,15 @@ DEVICE float4 squared_four(const RowReduction *at, long i) {
       float4 values = four(nothing);                                                \
       float rest = nothing;                                                         \
       if (unit < all) {                                                             \
-        long row = at.pieces == 1 ? unit : unit / at.pieces;                        \
+        /* Few rows are cut, and none has pieces beyond an int. */                  \
+        long row = at.pieces == 1 ? unit : (unsigned)unit / at.pieces;              \
         long start = (unit - row * at.pieces) * at.piece;                           \
-        long n = at.count - start < at.piece ? at.count - start : at.piece;         \
+        int n = at.count - start < at.piece ? at.count - start : at.piece;          \
         start += row * at.count;                                                    \
-        for (long i = lane; i < n / 4; i += at.lanes) {                             \
-          values = of_fours(values, read##_four(&at, start + 4 * i));               \
+        for (int i = lane; i < n / 4; i += at.lanes) {                              \
+          values = of_fours(values, read##_four(&at, start + 4L * i));              \
         }                                                                           \
-        for (long i = n / 4 * 4 + lane; i < n; i += at.lanes) {                     \
+        for (int i = n / 4 * 4 + lane; i < n; i += at.lanes) {                      \
           rest = of_two(rest, read(&at, start + i));                                \
         }                                                                           \
       }                                                                             \

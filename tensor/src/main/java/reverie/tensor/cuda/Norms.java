@@ -11,7 +11,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Op;
 
-/** Normalisation over groups and layers: {@code norms.cu}. */
+/** Normalisation over groups and layers: {@code norms.cu} and {@code layers.cu}. */
 final class Norms {
   private final Kernels kernels;
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Normalisation over rows (Ba et al. 2016), and its gradient.
+#include "columns.h"
+#include "rows.h"
+
+typedef struct {
+  const float *x, *gamma, *beta;
+  float *y, *mean, *rstd;
+  long rows;
+  int c, lanes;
+  float epsilon;
+} LayerNormed;
+
+KERNEL(layer_norm, LayerNormed) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.c;
+    int c = row < at.rows ? at.c : 0;
+    float first = c ? x[0] : 0, sum = 0, squares = 0;
+    for (int i = lane; i < c; i += at.lanes) sum += x[i] - first;
+    float mean = first + row_sum(sum, at.lanes) / at.c;
+    for (int i = lane; i < c; i += at.lanes) squares += (x[i] - mean) * (x[i] - mean);
+    float rstd = 1 / sqrtf(row_sum(squares, at.lanes) / at.c + at.epsilon);
+    for (int i = lane; i < c; i += at.lanes) {
+      at.y[row * at.c + i] = (x[i] - mean) * rstd * at.gamma[i] + at.beta[i];
+    }
+    if (lane == 0 && row < at.rows) {
+      at.mean[row] = mean;
+      at.rstd[row] = rstd;
+    }
+  }
+}
+
+typedef struct {
+  const float *x, *gamma, *mean, *rstd, *dy;
+  float *dx;
+  long rows;
+  int c, lanes;
+} LayerGradient;
+
+/** dx = rstd (g - mean(g) - x^ mean(g x^)), with g = dy gamma. */
+KERNEL(layer_norm_gradient, LayerGradient) {
+  int lane = thread() % at.lanes;
+  FOR_EACH_ROW(row, at.rows, at.lanes) {
+    const float *x = at.x + row * at.c, *dy = at.dy + row * at.c;
+    int c = row < at.rows ? at.c : 0;
+    float mean = c ? at.mean[row] : 0, rstd = c ? at.rstd[row] : 0, sum = 0, product = 0;
+    for (int i = lane; i < c; i += at.lanes) {
+      float g = dy[i] * at.gamma[i];
+      sum += g;
+      product += g * ((x[i] - mean) * rstd);
+    }
+    sum = row_sum(sum, at.lanes) / at.c;
+    product = row_sum(product, at.lanes) / at.c;
+    for (int i = lane; i < c; i += at.lanes) {
+      float g = dy[i] * at.gamma[i];
+      at.dx[row * at.c + i] = rstd * (g - sum - (x[i] - mean) * rstd * product);
+    }
+  }
+}
+
+typedef struct {
+  const float *x, *mean, *rstd, *dy;
+  float *sums, *products; // [pieces, c]
+  Columns columns;
+} LayerSums;
+
+/** Sums of dy and of dy x^ down each column of each piece. */
+KERNEL(layer_norm_gradient_sums, LayerSums) {
+  const Columns *all = &at.columns;
+  Place place = place_in(all);
+  float4 sum = four(0), product = sum;
+  for (long row = place.row; row < place.end; row += all->lanes) {
+    long from = first_in(all, &place, row);
+    float4 x = load_four(at.x + from, place.columns, all->aligned);
+    float4 dy = load_four(at.dy + from, place.columns, all->aligned);
+    float4 normal = mul_fours(sub_fours(x, four(at.mean[row])), four(at.rstd[row]));
+    sum = add_fours(sum, dy);
+    product = add_fours(product, mul_fours(dy, normal));
+  }
+  sum = lanes_sum(all, &place, sum);
+  product = lanes_sum(all, &place, product);
+  if (place.lane > 0 || place.columns <= 0) return;
+  long to = place.part * all->c + place.column;
+  store_four(at.sums + to, sum, place.columns, 0);
+  store_four(at.products + to, product, place.columns, 0);
+}
