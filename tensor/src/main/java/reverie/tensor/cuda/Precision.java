@@ -2,8 +2,8 @@
 package reverie.tensor.cuda;
 
 /**
- * To what the factors of matrix products and convolutions are rounded. Tensors, sums and everything
- * else are float32, and weights are never rounded where they are kept.
+ * To what the factors of matrix products, convolutions and attention are rounded. Tensors, sums and
+ * everything else are float32, and weights are never rounded where they are kept.
  */
 public enum Precision {
   /** Not at all: 24 bits. */
