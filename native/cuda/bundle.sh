@@ -20,7 +20,7 @@ done
 : "${jdk:?JDK 25 or newer is needed}"
 
 cd "$root"
-mvn -B -q -DskipTests -pl bench -am test-compile
+mvn -B -q -DskipTests -pl bench -am test-compile >&2
 [[ -f tensor/target/classes/reverie/tensor/cuda/kernels.fatbin ]] || {
   echo "bundle: there are no kernels for CUDA: install nvcc and run this again" >&2
   exit 1
@@ -38,19 +38,22 @@ find . -path '*/src/test/resources/*.safetensors' -exec cp {} "$bundle/vectors" 
 cp native/cuda/run.sh "$bundle"
 git rev-parse HEAD >"$bundle/commit.txt" 2>/dev/null || true
 
-# Ours as jars, and the libraries but those of other peers.
+# Ours as jars, and the libraries of the application.
 for module in tensor autograd unet diffusion rl app bench; do
   "$jdk/bin/jar" --create --no-compress --file "$bundle/lib/reverie-$module.jar" -C "$module/target/classes" .
 done
-tr : '\n' <bench/target/bench.classpath | grep '\.jar$' | grep -vE '/(bytedeco|ai/djl|org/bytedeco)/' |
-  while read -r jar; do cp "$jar" "$bundle/lib"; done
-# Of ONNX Runtime only what runs here.
-(cd "$bundle/lib" && zip -q -d onnxruntime-*.jar 'ai/onnxruntime/native/osx*' 'ai/onnxruntime/native/win*' \
-  'ai/onnxruntime/native/linux-aarch64*' || true)
+tr : '\n' <app/target/runtime.classpath | grep '\.jar$' | while read -r jar; do
+  # Without what is for other platforms, and JCuda's compiler; uncompressed, for the archive is
+  # compressed better as a whole.
+  mkdir "$work/jar"
+  unzip -q "$jar" -d "$work/jar" -x 'ai/onnxruntime/native/osx*' 'ai/onnxruntime/native/win*' \
+    'ai/onnxruntime/native/linux-aarch64*' '*/libJNvPTXCompiler*' 2>/dev/null || (($? == 11))
+  "$jdk/bin/jar" --create --no-compress --no-manifest --file "$bundle/lib/$(basename "$jar")" -C "$work/jar" .
+  rm -r "$work/jar"
+done
 
-# Uncompressed, for the archive is compressed better as a whole.
 "$jdk/bin/jlink" --output "$bundle/runtime" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
-  --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.net.http,java.sql,java.xml,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
+  --add-modules java.base,java.desktop,java.logging,java.management,java.xml,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
 
 tar -C "$work" -c reverie-cuda | xz -T2 -6 >"$file"
 size=$(stat -c %s "$file")
