@@ -53,7 +53,7 @@ tr : '\n' <app/target/runtime.classpath | grep '\.jar$' | while read -r jar; do
 done
 
 "$jdk/bin/jlink" --output "$bundle/runtime" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
-  --add-modules java.base,java.desktop,java.logging,java.management,java.xml,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
+  --add-modules java.base,java.desktop,java.logging,java.management,java.xml,jdk.management,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
 
 tar -C "$work" -c reverie-cuda | xz -T2 -6 >"$file"
 size=$(stat -c %s "$file")

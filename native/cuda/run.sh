@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # run.sh [STEP…]: tries Reverie on this machine's CUDA device; all of doctor laws check quickstart
-# bench, or those that are named. What each says is kept in results/.
+# bench, or those that are named. What each says is kept in results/. DEVICE=cpu rehearses check and
+# quickstart where there is no device.
 set -uo pipefail
 cd "$(dirname "$0")"
 mkdir -p results
@@ -21,9 +22,9 @@ laws() {
     --reports-dir results/laws
 }
 
-check() { reverie check --device cuda --tolerance 1e-4 vectors/*.safetensors; }
+check() { reverie check --device "${DEVICE:-cuda}" --tolerance 1e-4 vectors/*.safetensors; }
 
-quickstart() { reverie quickstart --device cuda --out results/quickstart; }
+quickstart() { reverie quickstart --device "${DEVICE:-cuda}" --out results/quickstart; }
 
 bench() { reverie bench --cuda --json results/cuda.json; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.ServiceLoader;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.command.Benchmarks;
 import reverie.bench.step.Batch;
@@ -25,6 +27,9 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.TensorType;
 import reverie.tensor.catalog.Sample;
+import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.HostDriver;
+import reverie.tensor.cuda.Precision;
 import reverie.unet.UNet;
 
 class BenchTest {
@@ -62,6 +67,26 @@ class BenchTest {
               .map(input -> new TensorType(input.index() ? DType.I32 : DType.F32, input.shape()))
               .toList();
       assertFalse(workload.op().apply(Device.cpu()).infer(types).isEmpty(), workload.label());
+    }
+  }
+
+  @Test
+  @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
+  void stepsOnCudaDoNotWait() {
+    HostDriver driver = HostCuda.driver();
+    Device device = new Device(HostCuda.backend(driver, Precision.FLOAT32));
+    try (UNet model = UNet.random(Subject.ICONS.config(), device, Rng.of(1));
+        Batch batch = new Batch(Subject.ICONS, 2, device, StepSettings.usual(), Rng.of(2))) {
+      for (Kind kind : Kind.values()) {
+        try (OurStep step = new OurStep(kind, model, batch, StepSettings.usual())) {
+          step.run();
+          int before = driver.waits();
+          int launched = driver.launched().size();
+          step.run();
+          assertEquals(before, driver.waits(), kind.title());
+          assertTrue(driver.launched().size() > launched + 100, kind.title());
+        }
+      }
     }
   }
 

@@ -3,7 +3,9 @@ package reverie.app.command;
 
 import picocli.CommandLine.Option;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
 import reverie.tensor.cuda.Cuda;
+import reverie.tensor.cuda.Precision;
 
 /** The device of a command that computes. */
 final class DeviceOption {
@@ -14,6 +16,14 @@ final class DeviceOption {
           "${COMPLETION-CANDIDATES}: the processor, an NVIDIA GPU, or the GPU if it works and the"
               + " processor if not. Default: ${DEFAULT-VALUE}")
   private Name name = Name.best;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "NAME",
+      description =
+          "${COMPLETION-CANDIDATES}: to what an NVIDIA GPU rounds the factors of products."
+              + " Default: FLOAT32, not at all")
+  private Precision precision;
 
   private enum Name {
     cpu,
@@ -26,8 +36,8 @@ final class DeviceOption {
     Device device =
         switch (name) {
           case cpu -> Device.cpu();
-          case cuda -> Device.cuda();
-          case best -> Device.best();
+          case cuda -> cuda();
+          case best -> best();
         };
     if (name == Name.best && device == Device.cpu() && Cuda.hasDriver()) {
       session
@@ -37,5 +47,17 @@ final class DeviceOption {
     session.err().println("computing on " + device.describe());
     session.err().flush();
     return device;
+  }
+
+  private Device cuda() {
+    return precision == null ? Device.cuda() : new Device(Cuda.open(precision));
+  }
+
+  private Device best() {
+    try {
+      return cuda();
+    } catch (ReverieException none) {
+      return Device.cpu();
+    }
   }
 }

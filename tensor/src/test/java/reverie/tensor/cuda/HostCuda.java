@@ -20,7 +20,16 @@ public final class HostCuda {
 
   /** A backend that ends with the process. */
   public static CudaBackend backend(Precision precision) {
-    HostDriver driver = new HostDriver(CAPACITY);
+    return backend(driver(), precision);
+  }
+
+  /** A device. */
+  public static HostDriver driver() {
+    return new HostDriver(CAPACITY);
+  }
+
+  /** A backend of this device. */
+  public static CudaBackend backend(HostDriver driver, Precision precision) {
     return new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), precision);
   }
 }

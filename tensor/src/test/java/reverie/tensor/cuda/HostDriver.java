@@ -26,7 +26,7 @@ import reverie.tensor.ReverieException;
  *
  * <p>Any call can be made to fail, and what happened is counted.
  */
-final class HostDriver implements Driver {
+public final class HostDriver implements Driver {
   /** What the build compiled for the host. */
   private static final String KERNELS = "libreverie-cuda-host.so";
 
@@ -48,6 +48,7 @@ final class HostDriver implements Driver {
   private long used;
   private long handles;
   private int calls;
+  private int waits;
   private int failing = -1;
 
   /** A device of so many bytes. */
@@ -85,8 +86,13 @@ final class HostDriver implements Driver {
     return calls;
   }
 
+  /** How often the host waited for the device. */
+  public int waits() {
+    return waits;
+  }
+
   /** The kernels that ran, in their order. */
-  List<String> launched() {
+  public List<String> launched() {
     return launched;
   }
 
@@ -158,6 +164,7 @@ final class HostDriver implements Driver {
   @Override
   public void download(long source, MemorySegment target) {
     refuseCapture("download");
+    waits++;
     MemorySegment.copy(ALL, source, target, 0, target.byteSize());
   }
 
@@ -244,6 +251,7 @@ final class HostDriver implements Driver {
   @Override
   public void synchronize() {
     refuseCapture("synchronize");
+    waits++;
   }
 
   @Override
