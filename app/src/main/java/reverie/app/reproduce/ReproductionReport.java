@@ -146,7 +146,7 @@ public final class ReproductionReport {
     return List.of(
         words(judgement.expectation()),
         interval(judgement.difference()),
-        Double.isNaN(judgement.p()) ? "–" : figure(judgement.p(), 2),
+        probability(judgement.p()),
         Integer.toString(judgement.difference().n()),
         judgement.verdict().label());
   }
@@ -360,6 +360,10 @@ public final class ReproductionReport {
   }
 
   /** So many figures, without an exponent where one can do without. */
+  private static String probability(double p) {
+    return Double.isNaN(p) ? "–" : p < 1e-3 ? "< 0.001" : String.format(Locale.ROOT, "%.3f", p);
+  }
+
   private static String figure(double value, int figures) {
     if (!Double.isFinite(value)) {
       return "–";
