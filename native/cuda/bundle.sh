@@ -55,7 +55,7 @@ done
 "$jdk/bin/jlink" --output "$bundle/runtime" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
   --add-modules java.base,java.desktop,java.logging,java.management,java.xml,jdk.management,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
 
-tar -C "$work" -c reverie-cuda | xz -T2 -6 >"$file"
+tar -C "$work" -c reverie-cuda | xz --x86 --lzma2=preset=9e >"$file"
 size=$(stat -c %s "$file")
 echo "$file: $((size / 1000000)) MB"
 ((size < limit)) || { echo "bundle: more than $((limit / 1000000)) MB" >&2; exit 1; }

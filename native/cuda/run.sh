@@ -17,7 +17,7 @@ doctor() { reverie doctor; }
 
 laws() {
   "${java[@]}" -Xmx8g -jar tests/junit-platform-console-standalone.jar execute \
-    --class-path "tests/tensor:$classpath" --details=summary --disable-banner \
+    --class-path "tests/tensor:$classpath" --details=tree --disable-banner \
     --select-class 'reverie.tensor.cuda.CudaBackendLawsTest$OnADevice' \
     --reports-dir results/laws
 }

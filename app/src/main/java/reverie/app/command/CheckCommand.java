@@ -55,9 +55,10 @@ final class CheckCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     int code = ExitCode.OK;
+    Device device = reference ? Device.reference() : deviceOption.open(session);
     for (Path file : files) {
       try {
-        boolean passed = check(file);
+        boolean passed = check(file, device);
         code = Math.max(code, passed ? ExitCode.OK : ExitCode.FAILED_CHECK);
       } catch (ReverieException e) {
         // The other files deserve their check too.
@@ -67,10 +68,9 @@ final class CheckCommand implements Callable<Integer> {
     return code;
   }
 
-  private boolean check(Path file) {
+  private boolean check(Path file, Device device) {
     long started = System.nanoTime();
-    VectorFile checked =
-        VectorFile.check(file, reference ? Device.reference() : deviceOption.open(session));
+    VectorFile checked = VectorFile.check(file, device);
     double seconds = (System.nanoTime() - started) * 1e-9;
     VectorFile.Comparison worst = checked.worst();
     if (all) {
