@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import reverie.tensor.Tensor;
 
 /** The one parameter of a kernel, laid out field by field as C lays out a struct. */
 final class Arguments {
-  private static final long MOST = 1024;
+  /** Bytes. */
+  static final int MOST = 1024;
 
-  private final MemorySegment bytes = Arena.ofAuto().allocate(MOST, 16);
+  private final MemorySegment bytes = MemorySegment.ofArray(new long[MOST / 8]);
   private long size;
 
   /** A pointer to the first element of a tensor; null for none. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 
 /** Launches kernels of ours by name. */
 final class Kernels {
@@ -10,7 +12,10 @@ final class Kernels {
   static final int THREADS = 256;
 
   private final Driver driver;
-  private final Map<String, Long> handles = new ConcurrentHashMap<>();
+  private final Map<String, Long> handles = new HashMap<>();
+
+  /** Where the driver reads arguments: one launch comes after the other. */
+  private final MemorySegment struct = Arena.ofAuto().allocate(Arguments.MOST, 16);
 
   Kernels(Driver driver) {
     this.driver = driver;
@@ -20,7 +25,9 @@ final class Kernels {
   void launch(String kernel, long blocks, Arguments arguments) {
     if (blocks > 0) {
       long handle = handles.computeIfAbsent(kernel, driver::kernel);
-      driver.launch(handle, Math.toIntExact(blocks), arguments.packed());
+      MemorySegment packed = arguments.packed();
+      MemorySegment own = struct.asSlice(0, packed.byteSize());
+      driver.launch(handle, Math.toIntExact(blocks), own.copyFrom(packed));
     }
   }
 
