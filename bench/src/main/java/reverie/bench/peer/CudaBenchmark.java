@@ -4,7 +4,6 @@ package reverie.bench.peer;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
@@ -42,9 +41,7 @@ public final class CudaBenchmark {
   /** A row: a step of a model with so many samples. */
   record Case(Subject subject, int batch, Kind kind, Precision precision) {
     String name() {
-      return "%s-%d-%s-%s"
-          .formatted(
-              subject.title(), batch, kind.title(), precision.name().toLowerCase(Locale.ROOT));
+      return "%s-%d-%s-%s".formatted(subject.title(), batch, kind.title(), precision.label());
     }
   }
 
@@ -105,7 +102,7 @@ public final class CudaBenchmark {
 
   PeerResults.Row compare(Case c, Device device, PythonTorch.Way way) {
     String script = StepScript.of(c.subject.config(), settings, true);
-    String precision = c.precision.name().toLowerCase(Locale.ROOT);
+    String precision = c.precision.label();
     try (PythonTorch torch = new PythonTorch(python, peerDevice, precision, way, script);
         UNet model = UNet.random(c.subject.config(), device, Rng.of(1));
         Batch batch = new Batch(c.subject, c.batch, device, settings, Rng.of(2))) {

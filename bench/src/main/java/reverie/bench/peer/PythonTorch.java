@@ -7,6 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -14,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
@@ -73,7 +75,7 @@ final class PythonTorch implements LibTorch {
                   folder.resolve(PROGRAM).toString(),
                   device,
                   precision,
-                  way.name().toLowerCase(java.util.Locale.ROOT),
+                  way.name().toLowerCase(Locale.ROOT),
                   script.toString())
               .redirectError(log().toFile())
               .start();
@@ -205,7 +207,7 @@ final class PythonTorch implements LibTorch {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

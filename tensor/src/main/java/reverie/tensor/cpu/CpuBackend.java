@@ -154,25 +154,6 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public boolean acceptsStrides(Op op, int input) {
-    return switch (op) {
-      case Affine _,
-          Binary _,
-          Clamp _,
-          Copy _,
-          GeluBackward _,
-          MatMul _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          true;
-      default -> false;
-    };
-  }
-
-  @Override
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
     return 0;
   }

@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /** Makes the backend of a real device, and says what keeps it from being made. */
@@ -129,7 +128,7 @@ public final class Cuda {
 
   static Precision precision(String name) {
     return Arrays.stream(Precision.values())
-        .filter(precision -> precision.name().toLowerCase(Locale.ROOT).equals(name))
+        .filter(precision -> precision.label().equals(name))
         .findFirst()
         .orElseThrow(() ->
             new ReverieException(

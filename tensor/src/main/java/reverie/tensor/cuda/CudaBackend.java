@@ -97,11 +97,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
   @Override
   public String describe() {
     return "cuda, %s, %s, %s, %s"
-        .formatted(
-            driver.properties().name(),
-            precision.name().toLowerCase(java.util.Locale.ROOT),
-            blas.describe(),
-            dnn.describe());
+        .formatted(driver.properties().name(), precision.label(), blas.describe(), dnn.describe());
   }
 
   @Override
@@ -136,25 +132,6 @@ public final class CudaBackend implements Backend, AutoCloseable {
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       default -> true;
-    };
-  }
-
-  @Override
-  public boolean acceptsStrides(Op op, int input) {
-    return switch (op) {
-      case Affine _,
-          Binary _,
-          Clamp _,
-          Copy _,
-          GeluBackward _,
-          MatMul _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          true;
-      default -> false;
     };
   }
 
