@@ -11,17 +11,25 @@
 #include "functions.h"
 
 enum {
-  /** Queries of a chunk of the forward pass, and of a pass over all keys on the way back. */
+  /** Queries of a chunk of the forward pass,. */
   MANY_QUERIES = 256,
   /** Queries whose scores are held at once on the way forward: two vectors. */
   QUERIES = 2 * WIDTH,
   /** Keys whose scores are held at once. */
   KEYS = 64,
+  /** Keys whose scores are computed at once. */
+  SCORED = 4,
+  /** Keys whose gradients are summed at once. */
+  SUMMED = 16,
+  /** Queries of a pass over all keys on the way back: what is known of them stays in the L1. */
+  PASS = 128,
   KEYS_BACKWARD = 16,
   /** Columns of a product that are summed at once, two vectors each, in half of the registers. */
   COLUMNS = WIDTH / 2,
 };
 
+/** Scores up to this are exponents as they are: 2^60 times any sensible number is finite. */
+static const float SMALL_SCORE = 60;
 static const float LN_2 = 0.6931471805599453f;
 
 /** Sizes and distances between rows; heads lie beside each other in a row. */
@@ -30,20 +38,56 @@ struct form {
   float scale;
 };
 
+/** WIDTH rows of 8 numbers as 8 columns. */
+INLINE void load_columns(const float *from, long row, vec columns[8]) {
+  UNROLLED(long i = 0; i < 8; i++) { columns[i] = load_eights(from + i * row, 8 * row); }
+  transpose_blocks(columns, 8);
+}
+
 /** to[j][i] = factor * from[i][j] for i < count. */
-INLINE void turn(const float *from, long row, long count, long d, float factor, float *to,
-                 long to_row) {
+INLINE void to_columns(const float *from, long row, long count, long d, float factor, float *to,
+                       long to_row) {
+  const long eights = d & -8, whole = eights > 0 ? count & -WIDTH : 0;
+  for (long i = 0; i < whole; i += WIDTH) {
+    for (long j = 0; j < eights; j += 8) {
+      vec columns[8];
+      load_columns(from + i * row + j, row, columns);
+      UNROLLED(long n = 0; n < 8; n++) { store(to + (j + n) * to_row + i, columns[n] * factor); }
+    }
+  }
   for (long i = 0; i < count; i++) {
-    for (long j = 0; j < d; j++) {
+    for (long j = i < whole ? eights : 0; j < d; j++) {
       to[j * to_row + i] = from[i * row + j] * factor;
     }
   }
 }
 
-/** sums[n] = sum over j of rows[n][j] * columns[j][two vectors]. */
+/** to[i][j] = factors[i] * from[j][i] for i < count. */
+INLINE void to_rows(const float *from, long from_row, const float *factors, long count, long d,
+                    float *to, long row) {
+  const long eights = d & -8, whole = eights > 0 ? count & -WIDTH : 0;
+  for (long i = 0; i < whole; i += WIDTH) {
+    for (long j = 0; j < eights; j += 8) {
+      vec columns[8];
+      UNROLLED(long n = 0; n < 8; n++) {
+        columns[n] = load(from + (j + n) * from_row + i) * load(factors + i);
+      }
+      transpose_blocks(columns, 8);
+      UNROLLED(long n = 0; n < 8; n++) {
+        store_eights(to + (i + n) * row + j, 8 * row, columns[n]);
+      }
+    }
+  }
+  for (long i = 0; i < count; i++) {
+    for (long j = i < whole ? eights : 0; j < d; j++) {
+      to[i * row + j] = from[j * from_row + i] * factors[i];
+    }
+  }
+}
+
+/** Adds to sums[n] the sum over j of rows[n][j] * columns[j][two vectors]. */
 INLINE void dots(const float *rows, long row, long count, const float *columns, long column,
                  long d, vec sums[][2]) {
-  UNROLLED(long n = 0; n < count; n++) { sums[n][0] = sums[n][1] = splat(0); }
   UNROLLED(long j = 0; j < d; j++) {
     vec c0 = load(columns + j * column), c1 = load(columns + j * column + WIDTH);
     UNROLLED(long n = 0; n < count; n++) {
@@ -88,83 +132,112 @@ INLINE void weigh(const float *weights, long weight_row, long keys, const float 
   }
 }
 
-/** Scores of one key or four. */
-INLINE void score(const float *k, long row, long count, const float *qt, long d, float *scores,
-                  vec largest[2]) {
-  vec sums[4][2];
+/** most[j] = the largest |k[key][j]|. */
+INLINE void measure_keys(const struct form *f, const float *k, long d, float *most) {
+  for (long j = 0; j < d; j += WIDTH) {
+    vec m = splat(0);
+    for (long key = 0; key < f->tk; key++) {
+      vec x = load_lanes(k + key * f->q_row + j, d - j);
+      m = larger(m, larger(x, -x));
+    }
+    store_lanes(most + j, m, d - j);
+  }
+}
+
+/** The largest scores of two vectors of queries. */
+INLINE void largest_scores(const struct form *f, const float *k, const float *qt, long d,
+                           vec largest[2]) {
+  UNROLLED(long i = 0; i < 2; i++) { largest[i] = splat(-INFINITY); }
+  for (long key = 0; key < f->tk; key++) {
+    vec sums[1][2] = {{splat(0), splat(0)}};
+    dots(k + key * f->q_row, f->q_row, 1, qt, QUERIES, d, sums);
+    UNROLLED(long i = 0; i < 2; i++) { largest[i] = larger(largest[i], sums[0][i]); }
+  }
+}
+
+/**
+ * What is subtracted from scores before they become exponents: nothing where no score can be
+ * large, as is common, else the largest.
+ */
+INLINE void choose_offsets(const struct form *f, const float *k, const float *most,
+                           const float *qt, long d, vec offsets[2]) {
+  UNROLLED(long i = 0; i < 2; i++) { offsets[i] = splat(0); }
+  for (long j = 0; j < d; j++) {
+    UNROLLED(long i = 0; i < 2; i++) {
+      vec q = load(qt + j * QUERIES + i * WIDTH);
+      offsets[i] = fma_(larger(q, -q), splat(most[j]), offsets[i]);
+    }
+  }
+  ivec small = (offsets[0] < splat(SMALL_SCORE)) & (offsets[1] < splat(SMALL_SCORE));
+  UNROLLED(long i = 0; i < 2; i++) { offsets[i] = splat(0); }
+  if (any(~small)) {
+    largest_scores(f, k, qt, d, offsets);
+  }
+}
+
+/** Powers of two of the scores of some keys. */
+INLINE void score(const float *k, long row, long count, const float *qt, long d,
+                  const vec offsets[2], float *scores, vec total[2]) {
+  vec sums[SCORED][2];
+  UNROLLED(long n = 0; n < count; n++) {
+    UNROLLED(long i = 0; i < 2; i++) { sums[n][i] = -offsets[i]; }
+  }
   dots(k, row, count, qt, QUERIES, d, sums);
   UNROLLED(long n = 0; n < count; n++) {
     UNROLLED(long i = 0; i < 2; i++) {
-      largest[i] = larger(largest[i], sums[n][i]);
-      store(scores + n * QUERIES + i * WIDTH, sums[n][i]);
+      vec e = power_of_two(sums[n][i]);
+      total[i] += e;
+      store(scores + n * QUERIES + i * WIDTH, e);
     }
   }
 }
 
 /** At most QUERIES queries and all keys. */
-INLINE void forward(const struct form *f, const float *q, const float *k, const float *v, float *y,
-                    float *log_sum_exp, long count, long d, long dv, float *scratch) {
+INLINE void forward(const struct form *f, const float *q, const float *k, const float *most,
+                    const float *v, float *y, float *log_sum_exp, long count, long d, long dv,
+                    float *scratch) {
   float *qt = scratch, *yt = qt + d * QUERIES, *scores = yt + dv * QUERIES;
   if (count < QUERIES) {
     memset(qt, 0, sizeof(float) * (size_t)(d * QUERIES));
   }
-  turn(q, f->q_row, count, d, f->scale * LOG2_E, qt, QUERIES);
-  vec largest[2] = {splat(-INFINITY), splat(-INFINITY)}, total[2] = {splat(0), splat(0)};
+  to_columns(q, f->q_row, count, d, f->scale * LOG2_E, qt, QUERIES);
+  vec offsets[2], total[2] = {splat(0), splat(0)};
+  choose_offsets(f, k, most, qt, d, offsets);
   for (long first = 0; first < f->tk; first += KEYS) {
     long keys = least(KEYS, f->tk - first), key = 0;
     const float *block = k + first * f->q_row;
-    vec most[2] = {largest[0], largest[1]};
-    for (; key + 4 <= keys; key += 4) {
-      score(block + key * f->q_row, f->q_row, 4, qt, d, scores + key * QUERIES, most);
+    for (; key + SCORED <= keys; key += SCORED) {
+      score(block + key * f->q_row, f->q_row, SCORED, qt, d, offsets, scores + key * QUERIES, total);
+    }
+    for (; key + 2 <= keys; key += 2) {
+      score(block + key * f->q_row, f->q_row, 2, qt, d, offsets, scores + key * QUERIES, total);
     }
     for (; key < keys; key++) {
-      score(block + key * f->q_row, f->q_row, 1, qt, d, scores + key * QUERIES, most);
-    }
-    if (first > 0) {
-      UNROLLED(long i = 0; i < 2; i++) {
-        vec factor = power_of_two(largest[i] - most[i]);
-        total[i] *= factor;
-        for (long j = 0; j < dv; j++) {
-          float *at = yt + j * QUERIES + i * WIDTH;
-          store(at, load(at) * factor);
-        }
-      }
-    }
-    for (key = 0; key < keys; key++) {
-      UNROLLED(long i = 0; i < 2; i++) {
-        float *at = scores + key * QUERIES + i * WIDTH;
-        vec e = power_of_two(load(at) - most[i]);
-        total[i] += e;
-        store(at, e);
-      }
+      score(block + key * f->q_row, f->q_row, 1, qt, d, offsets, scores + key * QUERIES, total);
     }
     weigh(scores, QUERIES, keys, v + first * f->v_row, f->v_row, dv, yt, QUERIES, first > 0);
-    largest[0] = most[0];
-    largest[1] = most[1];
   }
   float factors[QUERIES];
   for (long i = 0; i < 2; i++) {
     store(factors + i * WIDTH, splat(1) / total[i]);
     long lanes = least(WIDTH, count - i * WIDTH);
     if (lanes > 0) {
-      vec value = fma_(largest[i], splat(LN_2), logarithm(total[i]));
-      store_some(log_sum_exp + i * WIDTH, value, lanes);
+      vec value = fma_(offsets[i], splat(LN_2), logarithm(total[i]));
+      store_lanes(log_sum_exp + i * WIDTH, value, lanes);
     }
   }
-  for (long i = 0; i < count; i++) {
-    for (long j = 0; j < dv; j++) {
-      y[i * f->v_row + j] = yt[j * QUERIES + i] * factors[i];
-    }
-  }
+  to_rows(yt, QUERIES, factors, count, dv, y, f->v_row);
 }
 
 /** All queries of a chunk, for one choice of d and dv. */
 INLINE void forward_chunk(const struct form *f, const float *q, const float *k, const float *v,
                           float *y, float *log_sum_exp, long count, long d, long dv,
                           float *scratch) {
+  float *most = scratch + QUERIES * (d + dv + KEYS);
+  measure_keys(f, k, d, most);
   for (long i = 0; i < count; i += QUERIES) {
-    forward(f, q + i * f->q_row, k, v, y + i * f->v_row, log_sum_exp + i, least(QUERIES, count - i),
-            d, dv, scratch);
+    forward(f, q + i * f->q_row, k, most, v, y + i * f->v_row, log_sum_exp + i,
+            least(QUERIES, count - i), d, dv, scratch);
   }
 }
 
@@ -173,7 +246,7 @@ INLINE void forward_chunk(const struct form *f, const float *q, const float *k, 
  *
  * q [b, tq, heads * d], k [b, tk, heads * d], v [b, tk, heads * dv], y [b, tq, heads * dv],
  * log_sum_exp [b, heads, tq]. Chunks are numbered by batch, then head, then queries. scratch:
- * 32 * (d + dv + 64) floats.
+ * 33 * d + 32 * (dv + 64) floats.
  */
 EXPORT void reverie_attention(const float *q, const float *k, const float *v, float *y,
                               float *log_sum_exp, long tq, long tk, long heads, long d, long dv,
@@ -204,103 +277,185 @@ EXPORT void reverie_attention(const float *q, const float *k, const float *v, fl
 }
 
 /**
- * to[key][j] = factor * sum over i of tile[key][i] * columns[j][i], or adds that. The tile has
- * whole groups of WIDTH / 4 rows, the columns whole groups of 4.
+ * to[n][lanes] = factor * sum over i of tile[n][i] * rows[i][lanes], or adds that. If paired, a
+ * vector holds two rows by turns, so that half a vector's numbers fill it.
  */
-INLINE void sum_queries(const float *tile, long keys, const float *columns, long width, long d,
-                        float factor, float *to, long to_row, bool adds) {
-  for (long key = 0; key < keys; key += WIDTH / 4) {
-    for (long j = 0; j < d; j += 4) {
-      vec sums[WIDTH];
-      UNROLLED(int n = 0; n < WIDTH; n++) { sums[n] = splat(0); }
-      for (long i = 0; i < width; i += WIDTH) {
-        vec c[4];
-        UNROLLED(int n = 0; n < 4; n++) { c[n] = load(columns + (j + n) * width + i); }
-        UNROLLED(int m = 0; m < WIDTH / 4; m++) {
-          vec t = load(tile + (key + m) * width + i);
-          UNROLLED(int n = 0; n < 4; n++) { sums[4 * m + n] = fma_(t, c[n], sums[4 * m + n]); }
-        }
-      }
-      float values[WIDTH];
-      store(values, lane_sums(sums) * factor);
-      for (long m = 0; m < least(WIDTH / 4, keys - key); m++) {
-        for (long n = 0; n < least(4, d - j); n++) {
-          float *at = to + (key + m) * to_row + j + n;
-          *at = values[4 * m + n] + (adds ? *at : 0);
-        }
-      }
+INLINE void sum_rows(const float *tile, long width, const long keys, const float *rows, long row,
+                     long count, long lanes, bool paired, float factor, float *to, long to_row,
+                     bool adds) {
+  vec sums[SUMMED];
+  UNROLLED(long n = 0; n < keys; n++) { sums[n] = splat(0); }
+  for (long i = 0; i < count; i += paired ? 2 : 1) {
+    vec r = paired ? load(rows + i * row) : load_some(rows + i * row, lanes);
+    UNROLLED(long n = 0; n < keys; n++) {
+      const float *t = tile + n * width + i;
+      sums[n] = fma_(paired ? splat_two(t) : splat(*t), r, sums[n]);
     }
+  }
+  UNROLLED(long n = 0; n < keys; n++) {
+    float *at = to + n * to_row;
+    vec sum = (paired ? add_pairs(sums[n]) : sums[n]) * factor;
+    store_some(at, adds ? load_some(at, lanes) + sum : sum, lanes);
+  }
+}
+
+/** As sum_rows with SUMMED keys or fewer. */
+INLINE void sum_some_rows(const float *tile, long width, long keys, const float *rows, long row,
+                          long count, long lanes, bool paired, float factor, float *to,
+                          long to_row, bool adds) {
+  switch (keys) {
+#define CASE(N)                                                                                    \
+  case N:                                                                                          \
+    sum_rows(tile, width, N, rows, row, count, lanes, paired, factor, to, to_row, adds);           \
+    break
+    CASE(1);
+    CASE(2);
+    CASE(3);
+    CASE(4);
+    CASE(5);
+    CASE(6);
+    CASE(7);
+    CASE(8);
+    CASE(9);
+    CASE(10);
+    CASE(11);
+    CASE(12);
+    CASE(13);
+    CASE(14);
+    CASE(15);
+    CASE(16);
+#undef CASE
+  }
+}
+
+/** to[key][j] = factor * sum over i of tile[key][i] * rows[i][j], or adds that. */
+static void sum_queries(const float *tile, long width, long keys, const float *rows, long row,
+                        long count, long d, float factor, float *to, long to_row, bool adds) {
+  for (long j = 0; j < d; j += WIDTH) {
+    sum_some_rows(tile, width, keys, rows + j, row, count, least(WIDTH, d - j), false, factor,
+                  to + j, to_row, adds);
+  }
+}
+
+/** The same of rows of WIDTH / 2 numbers in pairs. */
+static void sum_paired_queries(const float *tile, long width, long keys, const float *pairs,
+                               long count, float factor, float *to, long to_row, bool adds) {
+  sum_some_rows(tile, width, keys, pairs, WIDTH / 2, count, WIDTH / 2, true, factor, to, to_row,
+                adds);
+}
+
+/** Rows of WIDTH / 2 numbers, two by turns in a vector; a row of zeros after an odd number. */
+INLINE void pair_rows(const float *from, long row, long count, float *pairs) {
+  for (long i = 0; i < count; i += 2) {
+    vec first = load_some(from + i * row, WIDTH / 2);
+    vec second = i + 1 < count ? load_some(from + (i + 1) * row, WIDTH / 2) : splat(0);
+    store(pairs + i * (WIDTH / 2), by_turns(first, second));
   }
 }
 
 /** Memory of a backward chunk, rows of `width` queries. */
 struct columns {
   long width;
-  float *qt, *dyt, *dqt, *logs, *dots, *p, *ds;
+  float *qt, *dyt, *dqt, *logs, *dots, *p, *ds, *q_pairs, *dy_pairs;
 };
 
-/** p and ds of one key or four with two vectors of queries from i on. */
+/** p and ds of some keys with two vectors of queries from i on. */
 INLINE void differentiate(const struct form *f, const struct columns *c, const float *k,
                           const float *v, long count, long tile, long i, long d, long dv) {
-  vec sums[4][2];
-  dots(k, f->q_row, count, c->qt + i, c->width, d, sums);
+  vec p[SCORED][2], sums[SCORED][2];
+  UNROLLED(long n = 0; n < count; n++) {
+    UNROLLED(long h = 0; h < 2; h++) { p[n][h] = -load(c->logs + i + h * WIDTH); }
+  }
+  dots(k, f->q_row, count, c->qt + i, c->width, d, p);
   UNROLLED(long n = 0; n < count; n++) {
     UNROLLED(long h = 0; h < 2; h++) {
-      long at = i + h * WIDTH;
-      store(c->p + (tile + n) * c->width + at, power_of_two(sums[n][h] - load(c->logs + at)));
+      p[n][h] = power_of_two(p[n][h]);
+      store(c->p + (tile + n) * c->width + i + h * WIDTH, p[n][h]);
+      sums[n][h] = -load(c->dots + i + h * WIDTH);
     }
   }
   dots(v, f->v_row, count, c->dyt + i, c->width, dv, sums);
   UNROLLED(long n = 0; n < count; n++) {
     UNROLLED(long h = 0; h < 2; h++) {
-      long at = i + h * WIDTH, to = (tile + n) * c->width + at;
-      store(c->ds + to, load(c->p + to) * (sums[n][h] - load(c->dots + at)));
+      store(c->ds + (tile + n) * c->width + i + h * WIDTH, p[n][h] * sums[n][h]);
     }
   }
 }
 
-/** Up to KEYS_BACKWARD keys with the queries of a pass. */
-INLINE void backward_keys(const struct form *f, const struct columns *c, const float *k,
-                          const float *v, float *dk, float *dv_, long keys, bool first_queries,
-                          bool first_keys, long d, long dv) {
+/** Up to KEYS_BACKWARD keys with the `count` queries of a pass. */
+INLINE void backward_keys(const struct form *f, const struct columns *c, const float *q,
+                          const float *k, const float *v, const float *dy, float *dk, float *dv_,
+                          long count, long keys, bool first_queries, bool first_keys, long d,
+                          long dv) {
   for (long i = 0; i < c->width; i += QUERIES) {
     long key = 0;
-    for (; key + 4 <= keys; key += 4) {
-      differentiate(f, c, k + key * f->q_row, v + key * f->v_row, 4, key, i, d, dv);
+#define SOME(N)                                                                                    \
+  differentiate(f, c, k + key * f->q_row, v + key * f->v_row, N, key, i, d, dv), key += N
+    while (key + SCORED <= keys) {
+      SOME(SCORED);
     }
-    for (; key < keys; key++) {
-      differentiate(f, c, k + key * f->q_row, v + key * f->v_row, 1, key, i, d, dv);
+    while (key + 2 <= keys) {
+      SOME(2);
     }
+    while (key < keys) {
+      SOME(1);
+    }
+#undef SOME
   }
-  size_t rest = sizeof(float) * (size_t)((-keys & (WIDTH / 4 - 1)) * c->width);
-  memset(c->p + keys * c->width, 0, rest);
-  memset(c->ds + keys * c->width, 0, rest);
-  sum_queries(c->p, keys, c->dyt, c->width, dv, 1, dv_, f->v_row, !first_queries);
-  // The columns of q are multiplied by scale * log2(e).
-  sum_queries(c->ds, keys, c->qt, c->width, d, LN_2, dk, f->q_row, !first_queries);
+  if (dv == WIDTH / 2) {
+    sum_paired_queries(c->p, c->width, keys, c->dy_pairs, count, 1, dv_, f->v_row, !first_queries);
+  } else {
+    sum_queries(c->p, c->width, keys, dy, f->v_row, count, dv, 1, dv_, f->v_row, !first_queries);
+  }
+  if (d == WIDTH / 2) {
+    sum_paired_queries(c->ds, c->width, keys, c->q_pairs, count, f->scale, dk, f->q_row,
+                       !first_queries);
+  } else {
+    sum_queries(c->ds, c->width, keys, q, f->q_row, count, d, f->scale, dk, f->q_row,
+                !first_queries);
+  }
   for (long i = 0; i < c->width; i += QUERIES) {
     weigh(c->ds + i, c->width, keys, k, f->q_row, d, c->dqt + i, c->width, !first_keys);
   }
 }
 
-/** Queries as columns, the rows of zeros that sum_queries wants, and what is known of queries. */
+/** dots[i] = y[i] * dy[i]; dy comes as columns. */
+INLINE void dot_rows(const struct form *f, const struct columns *c, const float *y, long count,
+                     long dv) {
+  const long whole = dv % 8 == 0 ? count & -WIDTH : 0;
+  for (long i = 0; i < whole; i += WIDTH) {
+    vec sum = splat(0);
+    for (long j = 0; j < dv; j += 8) {
+      vec columns[8];
+      load_columns(y + i * f->v_row + j, f->v_row, columns);
+      UNROLLED(long n = 0; n < 8; n++) {
+        sum = fma_(columns[n], load(c->dyt + (j + n) * c->width + i), sum);
+      }
+    }
+    store(c->dots + i, sum);
+  }
+  for (long i = whole; i < count; i++) {
+    c->dots[i] = 0;
+    for (long j = 0; j < dv; j++) {
+      c->dots[i] += y[i * f->v_row + j] * c->dyt[j * c->width + i];
+    }
+  }
+}
+
+/** Queries as columns and as pairs, and what is known of them. */
 INLINE void prepare(const struct form *f, const struct columns *c, const float *q, const float *y,
                     const float *log_sum_exp, const float *dy, long count, long d, long dv) {
-  for (long j = d & -4; j < d + 3; j++) {
-    memset(c->qt + j * c->width, 0, sizeof(float) * (size_t)c->width);
-  }
-  for (long j = dv & -4; j < dv + 3; j++) {
-    memset(c->dyt + j * c->width, 0, sizeof(float) * (size_t)c->width);
-  }
-  turn(q, f->q_row, count, d, f->scale * LOG2_E, c->qt, c->width);
-  turn(dy, f->v_row, count, dv, 1, c->dyt, c->width);
+  to_columns(q, f->q_row, count, d, f->scale * LOG2_E, c->qt, c->width);
+  to_columns(dy, f->v_row, count, dv, 1, c->dyt, c->width);
+  dot_rows(f, c, y, count, dv);
   for (long i = 0; i < count; i++) {
-    float dot = 0;
-    for (long j = 0; j < dv; j++) {
-      dot += y[i * f->v_row + j] * dy[i * f->v_row + j];
-    }
-    c->dots[i] = dot;
     c->logs[i] = log_sum_exp[i] * LOG2_E;
+  }
+  if (d == WIDTH / 2) {
+    pair_rows(q, f->q_row, count, c->q_pairs);
+  }
+  if (dv == WIDTH / 2) {
+    pair_rows(dy, f->v_row, count, c->dy_pairs);
   }
   // Lanes without a query repeat the last one with no gradient: finite if that one is.
   for (long i = count; i < c->width; i++) {
@@ -320,34 +475,36 @@ INLINE void backward(const struct form *f, const float *q, const float *k, const
                      const float *y, const float *log_sum_exp, const float *dy, float *dq,
                      float *dk, float *dv_, long d, long dv, float *scratch) {
   // Without queries one pass over nothing writes zeros.
-  for (long first = 0; first == 0 || first < f->tq; first += MANY_QUERIES) {
-    long count = least(MANY_QUERIES, f->tq - first);
+  for (long first = 0; first == 0 || first < f->tq; first += PASS) {
+    long count = least(PASS, f->tq - first);
     long width = (count + QUERIES - 1) / QUERIES * QUERIES;
     struct columns c = {.width = width, .qt = scratch};
-    c.dyt = c.qt + (d + 3) * width;
-    c.dqt = c.dyt + (dv + 3) * width;
+    c.dyt = c.qt + d * width;
+    c.dqt = c.dyt + dv * width;
     c.logs = c.dqt + d * width;
     c.dots = c.logs + width;
     c.p = c.dots + width;
     c.ds = c.p + KEYS_BACKWARD * width;
+    c.q_pairs = c.ds + KEYS_BACKWARD * width;
+    c.dy_pairs = c.q_pairs + (d == WIDTH / 2 ? d * width : 0);
     prepare(f, &c, q + first * f->q_row, y + first * f->v_row, log_sum_exp + first,
             dy + first * f->v_row, count, d, dv);
     for (long key = 0; key < f->tk; key += KEYS_BACKWARD) {
-      backward_keys(f, &c, k + key * f->q_row, v + key * f->v_row, dk + key * f->q_row,
-                    dv_ + key * f->v_row, least(KEYS_BACKWARD, f->tk - key), first == 0, key == 0,
-                    d, dv);
+      backward_keys(f, &c, q + first * f->q_row, k + key * f->q_row, v + key * f->v_row,
+                    dy + first * f->v_row, dk + key * f->q_row, dv_ + key * f->v_row, count,
+                    least(KEYS_BACKWARD, f->tk - key), first == 0, key == 0, d, dv);
     }
+    float *factors = c.logs; // no longer needed
     for (long i = 0; i < count; i++) {
-      for (long j = 0; j < d; j++) {
-        dq[(first + i) * f->q_row + j] = c.dqt[j * width + i] * f->scale;
-      }
+      factors[i] = f->scale;
     }
+    to_rows(c.dqt, width, factors, count, d, dq + first * f->q_row, f->q_row);
   }
 }
 
 /**
  * dq, dk and dv of one head of one element of the batch; sizes as in reverie_attention, chunks by
- * batch, then head. scratch: 256 * (2 * d + dv + 40) floats.
+ * batch, then head. scratch: 256 * (3 * d + 2 * dv + 40) floats.
  */
 EXPORT void reverie_attention_backward(const float *q, const float *k, const float *v,
                                        const float *y, const float *log_sum_exp, const float *dy,

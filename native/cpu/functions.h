@@ -13,28 +13,27 @@ static const float LOG2_E = 1.4426950408889634f;
 #define UNROLLED _Pragma("GCC unroll 16") for
 
 /**
- * 2 to the x within two units in the last place; infinity from 128 on, NaN for NaN. The polynomial
- * is minimax for the relative error, 9.2e-8. AVX2 has no gradual underflow: 2^-126 is the least.
+ * 2 to the x within two units in the last place, 1 for 0; infinity from 128 on, NaN for NaN. The
+ * polynomial is minimax for the relative error from 0 to 1 with p(0) = 1, 8.2e-8. AVX2 has no
+ * gradual underflow: 2^-126 is the least.
  */
 INLINE vec power_of_two(vec x) {
 #if WIDTH == 16
-  vec f = (vec)_mm512_reduce_ps((__m512)x, 0); // 0 for an infinity
-  vec n = x - f;
+  vec f = (vec)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF); // 0 for an infinity
 #else
   const vec round = splat(12582912.0f); // 1.5 * 2^23 leaves the rounded integer in the low bits
   x = smaller(splat(128), larger(splat(-126), x));
-  vec rounded = x + round;
-  vec n = rounded - round;
-  vec f = x - n;
+  vec rounded = (x - splat(0.5f)) + round;
+  vec f = x - (rounded - round);
 #endif
-  vec p = splat(0.001326472731307149f);
-  p = fma_(p, f, splat(0.009671512991189957f));
-  p = fma_(p, f, splat(0.05550733581185341f));
-  p = fma_(p, f, splat(0.24022242426872253f));
-  p = fma_(p, f, splat(0.6931470036506653f));
+  vec p = splat(0.0018671300495043397f);
+  p = fma_(p, f, splat(0.009017030708491802f));
+  p = fma_(p, f, splat(0.05579991266131401f));
+  p = fma_(p, f, splat(0.24016444385051727f));
+  p = fma_(p, f, splat(0.6931512951850891f));
   p = fma_(p, f, splat(1));
 #if WIDTH == 16
-  return (vec)_mm512_scalef_ps((__m512)p, (__m512)n);
+  return (vec)_mm512_scalef_ps((__m512)p, (__m512)x); // scales by 2 to the floor of x
 #else
   return p * (vec)(((ivec)rounded + 127) << 23);
 #endif
@@ -95,11 +94,9 @@ INLINE vec silu_slope(vec x) {
 
 /** Lane i of the result is the sum of all lanes of v[i]. */
 INLINE vec lane_sums(vec v[WIDTH]) {
-  ivec lane;
-  UNROLLED(int i = 0; i < WIDTH; i++) { lane[i] = i; }
   UNROLLED(int half = WIDTH / 2; half > 0; half /= 2) {
-    ivec second = (lane & half) != 0;
-    ivec straight = lane + (second & WIDTH), crossed = (lane ^ half) + (second & WIDTH);
+    ivec second = (LANES & half) != 0;
+    ivec straight = LANES + (second & WIDTH), crossed = (LANES ^ half) + (second & WIDTH);
     UNROLLED(int i = 0; i < half; i++) {
       v[i] = __builtin_shuffle(v[i], v[i + half], straight)
              + __builtin_shuffle(v[i], v[i + half], crossed);

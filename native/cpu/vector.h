@@ -19,6 +19,12 @@ typedef float vec __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t ivec __attribute__((vector_size(4 * WIDTH)));
 typedef float vec_anywhere __attribute__((vector_size(4 * WIDTH), aligned(4)));
 
+#if WIDTH == 16
+#define LANES ((ivec){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+#else
+#define LANES ((ivec){0, 1, 2, 3, 4, 5, 6, 7})
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 /** What Java may call. */
 #define EXPORT __attribute__((visibility("default")))
@@ -29,9 +35,28 @@ INLINE void store(float *to, vec value) { *(vec_anywhere *)to = value; }
 
 INLINE vec splat(float value) { return value - (vec){0}; }
 
+/** Two numbers by turns. */
+INLINE vec splat_two(const float *from) {
+  typedef double pairs __attribute__((vector_size(4 * WIDTH)));
+  double pair;
+  memcpy(&pair, from, sizeof pair);
+  return (vec)(pair - (pairs){0});
+}
+
 INLINE long least(long a, long b) { return a < b ? a : b; }
 
 #if WIDTH == 16
+
+/** 8 numbers from each of WIDTH / 8 places, `distance` apart. */
+INLINE vec load_eights(const float *from, long distance) {
+  __m512 low = _mm512_castps256_ps512(_mm256_loadu_ps(from));
+  return (vec)_mm512_insertf32x8(low, _mm256_loadu_ps(from + distance), 1);
+}
+
+INLINE void store_eights(float *to, long distance, vec value) {
+  _mm256_storeu_ps(to, _mm512_castps512_ps256((__m512)value));
+  _mm256_storeu_ps(to + distance, _mm512_extractf32x8_ps((__m512)value, 1));
+}
 
 /** The first `count` elements, and zeros. */
 INLINE vec load_some(const float *from, long count) {
@@ -50,8 +75,19 @@ INLINE vec fma_(vec a, vec b, vec c) {
   return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 INLINE vec to_float(ivec x) { return (vec)_mm512_cvtepi32_ps((__m512i)x); }
+INLINE int any(ivec mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 
 #elif WIDTH == 8
+
+INLINE vec load_eights(const float *from, long distance) {
+  (void)distance;
+  return load(from);
+}
+
+INLINE void store_eights(float *to, long distance, vec value) {
+  (void)distance;
+  store(to, value);
+}
 
 INLINE __m256i first_lanes(long count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -74,6 +110,7 @@ INLINE vec fma_(vec a, vec b, vec c) {
   return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 INLINE vec to_float(ivec x) { return (vec)_mm256_cvtepi32_ps((__m256i)x); }
+INLINE int any(ivec mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 
 #endif
 
@@ -90,18 +127,26 @@ INLINE void store_lanes(float *to, vec value, long count) {
   }
 }
 
-/** Turns WIDTH vectors about their diagonal. */
-INLINE void transpose(vec *v) {
+/** Lanes of the first halves of two vectors by turns. */
+INLINE vec by_turns(vec a, vec b) {
+  return __builtin_shuffle(a, b, LANES / 2 + LANES % 2 * WIDTH);
+}
+
+/** Sums of neighbouring lanes, in the first half of a vector. */
+INLINE vec add_pairs(vec a) {
+  const ivec even = LANES * 2 % WIDTH;
+  return __builtin_shuffle(a, even) + __builtin_shuffle(a, even + 1);
+}
+
+/** Turns `count` vectors about the diagonals of their WIDTH / count square blocks. */
+INLINE void transpose_blocks(vec *v, const int count) {
 #pragma GCC unroll 4
-  for (int s = 1; s < WIDTH; s *= 2) {
-    ivec low, high;
+  for (int s = 1; s < count; s *= 2) {
+    // Where a bit of the lane is set, from the second vector.
+    const ivec second = ((LANES & s) != 0) & WIDTH;
+    const ivec low = (LANES & ~s) + second, high = (LANES | s) + second;
 #pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
-      low[i] = i & s ? WIDTH + i - s : i;
-      high[i] = i & s ? WIDTH + i : i + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < WIDTH; i++) {
+    for (int i = 0; i < count; i++) {
       if (!(i & s)) {
         vec a = v[i], b = v[i + s];
         v[i] = __builtin_shuffle(a, b, low);
@@ -110,6 +155,9 @@ INLINE void transpose(vec *v) {
     }
   }
 }
+
+/** Turns WIDTH vectors about their diagonal. */
+INLINE void transpose(vec *v) { transpose_blocks(v, WIDTH); }
 
 /** a where the mask's lanes are all ones, b where they are zero. */
 INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }

@@ -53,7 +53,7 @@ final class NativeAttention {
                 dv,
                 scale,
                 (long) chunk,
-                scratch.takeFloats(32 * (d + dv + 64)));
+                scratch.takeFloats(33 * d + 32 * (dv + 64)));
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
@@ -100,7 +100,7 @@ final class NativeAttention {
                 valueDepth,
                 scale,
                 (long) chunk,
-                scratch.takeFloats(256 * (2 * depth + valueDepth + 40)));
+                scratch.takeFloats(256 * (3 * depth + 2 * valueDepth + 40)));
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
