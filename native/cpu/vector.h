@@ -127,11 +127,6 @@ INLINE void store_lanes(float *to, vec value, long count) {
   }
 }
 
-/** Lanes of the first halves of two vectors by turns. */
-INLINE vec by_turns(vec a, vec b) {
-  return __builtin_shuffle(a, b, LANES / 2 + LANES % 2 * WIDTH);
-}
-
 /** Sums of neighbouring lanes, in the first half of a vector. */
 INLINE vec add_pairs(vec a) {
   const ivec even = LANES * 2 % WIDTH;

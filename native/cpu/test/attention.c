@@ -59,7 +59,7 @@ static void attention(long b, long tq, long tk, long heads, long d, long dv, flo
   const double size = scale > 1 ? scale : 1; // of scores: their rounding is seen in their powers
   expect_close("y", y, y1, b * tq * rv, 1e-6 * size);
   expect_close("log_sum_exp", logs, logs1, b * heads * tq, 1e-6 * size);
-  float *more = floats(256 * (3 * d + 2 * dv + 40));
+  float *more = floats(128 * (3 * d + 2 * dv + 34));
   for (long chunk = b * heads - 1; chunk >= 0; chunk--) {
     reverie_attention_backward(q, k, v, y, logs, dy, dq, dk, dv_, tq, tk, heads, d, dv, scale,
                                chunk, more);

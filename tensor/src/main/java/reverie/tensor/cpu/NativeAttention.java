@@ -100,7 +100,7 @@ final class NativeAttention {
                 valueDepth,
                 scale,
                 (long) chunk,
-                scratch.takeFloats(256 * (3 * depth + 2 * valueDepth + 40)));
+                scratch.takeFloats(128 * (3 * depth + 2 * valueDepth + 34)));
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }
