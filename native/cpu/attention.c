@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Attention.
+//
+// Scores are summed, made powers of two and added up in registers. They need no maximum where none
+// can be large, which a bound tells before; else the largest is where the sums start.
 #include "attention.h"
 
 enum {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The gradient of attention.
+//
+// Tiles of scores are rows of keys. Gradients of keys and values are sums of the queries' rows as
+// they came, each weighed by one number of a tile: no sums over lanes.
 #include "attention.h"
 
 enum {
@@ -16,9 +19,8 @@ enum {
  * to[n][lanes] = factor * sum over i of tile[n][i] * rows[i][lanes], or adds that. If paired, a
  * vector holds two rows by turns, so that half a vector's numbers fill it.
  */
-INLINE void sum_rows(const float *tile, const long keys, const float *rows, long row,
-                     long count, long lanes, bool paired, float factor, float *to, long to_row,
-                     bool adds) {
+INLINE void sum_rows(const float *tile, const long keys, const float *rows, long row, long count,
+                     long lanes, bool paired, float factor, float *to, long to_row, bool adds) {
   vec sums[KEYS];
   UNROLLED(long n = 0; n < keys; n++) { sums[n] = splat(0); }
   for (long i = 0; i < count; i += paired ? 2 : 1) {
@@ -36,13 +38,13 @@ INLINE void sum_rows(const float *tile, const long keys, const float *rows, long
 }
 
 /** As sum_rows with KEYS keys or fewer. */
-INLINE void sum_some_rows(const float *tile, long keys, const float *rows, long row,
-                          long count, long lanes, bool paired, float factor, float *to,
-                          long to_row, bool adds) {
+INLINE void sum_some_rows(const float *tile, long keys, const float *rows, long row, long count,
+                          long lanes, bool paired, float factor, float *to, long to_row,
+                          bool adds) {
   switch (keys) {
 #define CASE(N)                                                                                    \
   case N:                                                                                          \
-    sum_rows(tile, N, rows, row, count, lanes, paired, factor, to, to_row, adds);           \
+    sum_rows(tile, N, rows, row, count, lanes, paired, factor, to, to_row, adds);                  \
     break
     CASE(1);
     CASE(2);
@@ -65,11 +67,11 @@ INLINE void sum_some_rows(const float *tile, long keys, const float *rows, long 
 }
 
 /** to[key][j] = factor * sum over i of tile[key][i] * rows[i][j], or adds that. */
-static void sum_queries(const float *tile, long keys, const float *rows, long row,
-                        long count, long d, float factor, float *to, long to_row, bool adds) {
+static void sum_queries(const float *tile, long keys, const float *rows, long row, long count,
+                        long d, float factor, float *to, long to_row, bool adds) {
   for (long j = 0; j < d; j += WIDTH) {
-    sum_some_rows(tile, keys, rows + j, row, count, least(WIDTH, d - j), false, factor,
-                  to + j, to_row, adds);
+    sum_some_rows(tile, keys, rows + j, row, count, least(WIDTH, d - j), false, factor, to + j,
+                  to_row, adds);
   }
 }
 
@@ -146,18 +148,16 @@ INLINE void backward_keys(const struct form *f, const struct columns *c, const f
     sum_queries(c->p, keys, dy, f->v_row, count, dv, 1, dv_, f->v_row, !first_queries);
   }
   if (d == PAIRED) {
-    sum_paired_queries(c->ds, keys, c->q_pairs, count, f->scale, dk, f->q_row,
-                       !first_queries);
+    sum_paired_queries(c->ds, keys, c->q_pairs, count, f->scale, dk, f->q_row, !first_queries);
   } else {
-    sum_queries(c->ds, keys, q, f->q_row, count, d, f->scale, dk, f->q_row,
-                !first_queries);
+    sum_queries(c->ds, keys, q, f->q_row, count, d, f->scale, dk, f->q_row, !first_queries);
   }
   for (long i = 0; i < c->width; i += QUERIES) {
     weigh(c->ds + i, PASS, keys, k, f->q_row, d, c->dqt + i, PASS, !first_keys);
   }
 }
 
-/** dots[i] = y[i] * dy[i]; dy comes as columns. */
+/** dots[i] = y[i]·dy[i]; dy comes as columns. */
 INLINE void dot_rows(const struct form *f, const struct columns *c, const float *y, long count,
                      long dv) {
   const long whole = dv % 8 == 0 ? count & -WIDTH : 0;

@@ -75,6 +75,7 @@ INLINE vec fma_(vec a, vec b, vec c) {
   return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 INLINE vec to_float(ivec x) { return (vec)_mm512_cvtepi32_ps((__m512i)x); }
+/** Whether a mask has a lane of ones. */
 INLINE int any(ivec mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 
 #elif WIDTH == 8
