@@ -41,7 +41,7 @@ INLINE void largest_scores(const struct form *f, const float *k, const float *qt
 
 /**
  * What is subtracted from scores before they become exponents: nothing where no score can be
- * large, as is common, else the largest.
+ * large, as is common, else the largest. So is a single one, which then is log_sum_exp exactly.
  */
 INLINE void choose_offsets(const struct form *f, const float *k, const float *most,
                            const float *qt, long d, vec offsets[2]) {
@@ -54,7 +54,7 @@ INLINE void choose_offsets(const struct form *f, const float *k, const float *mo
   }
   ivec small = (offsets[0] < splat(SMALL_SCORE)) & (offsets[1] < splat(SMALL_SCORE));
   UNROLLED(long i = 0; i < 2; i++) { offsets[i] = splat(0); }
-  if (any(~small)) {
+  if (any(~small) || f->tk == 1) {
     largest_scores(f, k, qt, d, offsets);
   }
 }
