@@ -102,7 +102,7 @@ INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long
 
 /** The next block of a few row counts that are compiled, when `left` rows are to be done. */
 INLINE int micro_few(long left) {
-  return left >= MICRO_ROWS ? MICRO_ROWS
+  return left >= MICRO_ROWS && left != 16 ? MICRO_ROWS
          : WIDTH == 16 && left >= 8 ? 8
          : left >= 4 ? 4
          : left >= 2 ? 2 : 1;

@@ -3,8 +3,11 @@
 // Winograd convolution of NHWC images with 3 by 3 filters, stride 1: y = Aᵀ[(GgGᵀ) ⊙ (BᵀxB)]A.
 //
 // A chunk takes a range of tiles through all its steps in scratch of the size of the second level
-// cache: inputs to t * t points, a matrix product over the channels for each point, products to
-// outputs with everything that is added to them. The filters are transformed before.
+// cache: inputs to t * t points; then, for a panel of output channels at a time, a matrix product
+// over the channels for each point, and products to outputs with everything that is added to them.
+// The points of the filters take four times the room of the weight: small ones are made before,
+// others by every chunk where it uses them, which is faster than to read them from far away.
+//
 // The gradient with respect to the input is the same, with filters turned by 180 degrees and
 // transposed.
 #include "winograd.h"
@@ -12,40 +15,128 @@
 enum {
   // Products are summed over this many channels at a time, which keeps rounding errors small.
   CHAIN = 32,
+  // Input channels whose filters are transformed at a time, where none were before.
+  DEPTH = CHAIN,
 };
 
-/**
- * Transforms a block of a weight [3, 3, cin, cout]: inputs first to end, outputs left to right,
- * which are multiples of 32 but at the end. turned: the filters of the gradient with respect to the
- * input, whose inputs are the weight's outputs.
- *
- * u: t * t matrices [inputs, outputs rounded up to WIDTH], each in panels and WIDTH longer
- */
-EXPORT void reverie_winograd_filter(const float *weight, long cin, long cout, int t, int turned,
-                                    long first, long end, long left, long right, float *u) {
-  const long inputs = turned ? cout : cin, outputs = turned ? cin : cout;
-  const long step = point_step(inputs, rounded(outputs));
-  for (long o = left; o < right; o += WIDTH) {
-    const long panel = o / MICRO_PANEL * MICRO_PANEL, row = micro_cols(panel, outputs) * WIDTH;
-    for (long k = first; k < end; k += WIDTH) {
-      vec taps[TAPS * TAPS][WIDTH];
-      filter_taps(turned, weight, cin, cout, k, least(WIDTH, end - k), o, taps);
-      for (long r = 0; r < least(WIDTH, end - k); r++) {
-        float *to = u + panel * inputs + (k + r) * row + o - panel;
-#define CALL(T) filter_points(T, &taps[0][r], WIDTH, to, step)
-        TILE_CASES(t, CALL)
-#undef CALL
-      }
+/** Transforms one vector of filters and stores its points. */
+INLINE void filter_points(const int t, const vec *taps, float *u, long uStep) {
+  vec half[MOST_T][TAPS];
+#pragma GCC unroll 3
+  for (int j = 0; j < TAPS; j++) {
+    vec g[TAPS], column[MOST_T];
+#pragma GCC unroll 3
+    for (int i = 0; i < TAPS; i++) {
+      g[i] = taps[i * TAPS + j];
+    }
+    filter_transform(t, g, column);
+#pragma GCC unroll 6
+    for (int i = 0; i < t; i++) {
+      half[i][j] = column[i];
+    }
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < t; i++) {
+    vec row[MOST_T];
+    filter_transform(t, half[i], row);
+#pragma GCC unroll 6
+    for (int j = 0; j < t; j++) {
+      store(u + (i * t + j) * uStep, row[j]);
     }
   }
 }
 
-INLINE void multiply_block(const int rows, const int cols, long cin, const float *v, long slice,
-                           const float *u, float *m, long mRow) {
-  for (long from = 0; from < cin; from += CHAIN) {
+/** Filters of a convolution from cin to cout channels. */
+typedef struct {
+  const float *weight;  // [3, 3, cin, cout], or for the gradient [3, 3, cout, cin]
+  int turned;
+  long cin, cout;
+} Filters;
+
+/** Points of the filters from `depth` inputs, k and on, to a vector of outputs, o and on. */
+INLINE void straight_filters(const int t, const Filters *f, long k, long depth, long o, float *u,
+                             long row, long uStep) {
+  const float *from = f->weight + k * f->cout + o;
+  for (long r = 0; r < depth; r++, from += f->cout, u += row) {
+    vec taps[TAPS * TAPS];
+#pragma GCC unroll 9
+    for (int i = 0; i < TAPS * TAPS; i++) {
+      taps[i] = load_lanes(from + i * f->cin * f->cout, f->cout - o);
+    }
+    filter_points(t, taps, u, uStep);
+  }
+}
+
+/** The same for turned filters, whose inputs are neighbours in memory. */
+INLINE void turned_filters(const int t, const Filters *f, long k, long depth, long o, float *u,
+                           long row, long uStep) {
+  for (long first = 0; first < depth; first += WIDTH) {
+    const long some = least(WIDTH, depth - first);
+    vec square[TAPS * TAPS][WIDTH];
+    for (int i = 0; i < TAPS * TAPS; i++) {
+      const long tap = TAPS * TAPS - 1 - i;
+      const float *from = f->weight + (tap * f->cout + o) * f->cin + k + first;
+#pragma GCC unroll 16
+      for (int r = 0; r < WIDTH; r++) {
+        square[i][r] = o + r < f->cout ? load_lanes(from + r * f->cin, some) : (vec){0};
+      }
+      transpose(square[i]);
+    }
+    for (long r = 0; r < some; r++, u += row) {
+      vec taps[TAPS * TAPS];
+#pragma GCC unroll 9
+      for (int i = 0; i < TAPS * TAPS; i++) {
+        taps[i] = square[i][r];
+      }
+      filter_points(t, taps, u, uStep);
+    }
+  }
+}
+
+/** Floats between the points of filters from `depth` inputs to a panel of outputs. */
+INLINE long filter_step(long depth) { return point_step(depth, MICRO_PANEL); }
+
+/**
+ * Filters from `depth` inputs, k and on, to the panel of outputs from o on: t * t matrices
+ * [depth, vectors of the panel].
+ */
+static void panel_filters(int t, const Filters *f, long k, long depth, long o, float *u) {
+  const int cols = micro_cols(o, f->cout);
+  const long row = cols * WIDTH, step = filter_step(depth);
+  for (int j = 0; j < cols; j++, u += WIDTH, o += WIDTH) {
+#define CALL(T)                                        \
+  if (f->turned) {                                     \
+    turned_filters(T, f, k, depth, o, u, row, step);   \
+  } else {                                             \
+    straight_filters(T, f, k, depth, o, u, row, step); \
+  }
+    TILE_CASES(t, CALL)
+#undef CALL
+  }
+}
+
+/**
+ * The points of a weight's filters to outputs first to end, which are multiples of 32 but at the
+ * end.
+ *
+ * weight [3, 3, cin, cout]; turned: [3, 3, cout, cin], for the gradient with respect to the input.
+ * u: t * t * (32 cin + 16) floats for every 32 outputs
+ */
+EXPORT void reverie_winograd_filters(const float *weight, int turned, long cin, long cout, int t,
+                                     long first, long end, float *u) {
+  const Filters f = {weight, turned, cin, cout};
+  for (long o = first; o < end; o += MICRO_PANEL) {
+    panel_filters(t, &f, 0, cin, o, u + o / MICRO_PANEL * t * t * filter_step(cin));
+  }
+}
+
+/** m (+)= v · u for one point of a few tiles, whose vectors of channels are `slice` apart. */
+INLINE void multiply_block(const int rows, const int cols, long depth, int more, const float *v,
+                           long slice, const float *u, float *m, long mRow) {
+  for (long from = 0; from < depth; from += CHAIN) {
     vec c[MICRO_ROWS][MICRO_COLS];
     micro_zero(c, rows, cols);
-    long end = least(cin, from + CHAIN);
+    const long end = least(depth, from + CHAIN);
     for (long k = from; k < end; k += WIDTH) {
       micro_add(c, rows, cols, least(WIDTH, end - k), v + k / WIDTH * slice, WIDTH, 1,
                 u + k * cols * WIDTH, cols * WIDTH);
@@ -55,54 +146,149 @@ INLINE void multiply_block(const int rows, const int cols, long cin, const float
 #pragma GCC unroll 2
       for (int j = 0; j < cols; j++) {
         float *to = m + r * mRow + j * WIDTH;
-        store(to, from ? load(to) + c[r][j] : c[r][j]);
+        store(to, more || from ? load(to) + c[r][j] : c[r][j]);
       }
     }
   }
 }
 
-/** m[tiles, columns from a panel] = v · u for one point. */
-static void multiply(long tiles, int cols, long cin, const float *v, const float *u, float *m,
-                     long mRow) {
-  for (long from = 0, rows; from < tiles; from += rows) {
-    rows = micro_few(tiles - from);
-#define CALL(R, C) \
-  multiply_block(R, C, cin, v + from * WIDTH, tiles * WIDTH, u, m + from * mRow, mRow)
-    MICRO_FEW_CASES(rows, cols, CALL)
+/** Points of tiles [points][cin / WIDTH][tiles][WIDTH], and their products [points][tiles][mRow]. */
+typedef struct {
+  int points;
+  long tiles, cin, mRow;
+  const float *v;
+  float *m;
+} Product;
+
+INLINE long v_step(const Product *f) { return point_step(f->tiles, rounded(f->cin)); }
+
+INLINE long m_step(const Product *f) { return point_step(f->tiles, f->mRow); }
+
+/** m (+)= v · u for all points, from `depth` channels, k and on, to `outputs`. */
+static void multiply(const Product *f, long k, long depth, long outputs, const float *u) {
+  const long step = filter_step(depth);
+  for (int p = 0; p < f->points; p++) {
+    const float *v = f->v + p * v_step(f) + k * f->tiles;
+    float *m = f->m + p * m_step(f);
+    for (long o = 0; o < outputs; o += MICRO_PANEL) {
+      const float *panel = u + (o / MICRO_PANEL * f->points + p) * step;
+      const int cols = micro_cols(o, outputs);
+      for (long from = 0, rows; from < f->tiles; from += rows) {
+        rows = micro_few(f->tiles - from);
+#define CALL(R, C)                                                                      \
+  multiply_block(R, C, depth, k > 0, v + from * WIDTH, f->tiles * WIDTH, panel,         \
+                 m + from * f->mRow + o, f->mRow)
+        MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
+      }
+    }
+  }
+}
+
+/** What is added to an output; null: nothing. */
+typedef struct {
+  const float *bias, *image_bias, *residual;
+} Added;
+
+/** The outputs of a tile, `count` channels from o on, from its points, `step` apart. */
+INLINE void tile_outputs(const int t, const Shape *s, const Added *added, Place p, long o,
+                         long count, const float *m, long step, float *y) {
+  const int rows = (int)least(t - 2, s->oh - p.top), columns = (int)least(t - 2, s->ow - p.left);
+  vec half[MOST_T - 2][MOST_T];
+#pragma GCC unroll 6
+  for (int j = 0; j < t; j++) {
+    vec points[MOST_T], q[MOST_T - 2];
+#pragma GCC unroll 6
+    for (int i = 0; i < t; i++) {
+      points[i] = load(m + (i * t + j) * step);
+    }
+    output_transform(t, points, q);
+#pragma GCC unroll 4
+    for (int i = 0; i < t - 2; i++) {
+      half[i][j] = q[i];
+    }
+  }
+  vec constant = {0};
+  if (added->bias) {
+    constant = load_lanes(added->bias + o, count);
+  }
+  if (added->image_bias) {
+    constant += load_lanes(added->image_bias + p.image * s->cout + o, count);
+  }
+#pragma GCC unroll 1
+  for (int i = 0; i < rows; i++) {
+    vec q[MOST_T - 2];
+    output_transform(t, half[i], q);
+    long at = ((p.image * s->oh + p.top + i) * s->ow + p.left) * s->cout + o;
+#pragma GCC unroll 4
+    for (int j = 0; j < t - 2; j++) {
+      if (j < columns) {
+        vec value = q[j] + constant;
+        if (added->residual) {
+          value += load_lanes(added->residual + at, count);
+        }
+        store_lanes(y + at, value, count);
+        at += s->cout;
+      }
+    }
+  }
+}
+
+/** Outputs from o on, mRow of them or as many as there are, of the tiles from `first` on. */
+INLINE void all_outputs(const int t, const Shape *s, const Added *added, long first, long o,
+                        const Product *f, float *y) {
+  const long end = least(o + f->mRow, s->cout);
+  Place at = place(t, s, first);
+  for (long tile = 0; tile < f->tiles; tile++, at = after(t, s, at)) {
+    for (long c = o; c < end; c += WIDTH) {
+      const float *points = f->m + tile * f->mRow + c - o;
+      if (c + WIDTH <= end) {
+        tile_outputs(t, s, added, at, c, WIDTH, points, m_step(f), y);
+      } else {
+        tile_outputs(t, s, added, at, c, end - c, points, m_step(f), y);
+      }
+    }
   }
 }
 
 /**
  * Tiles first to end of y = x * weight (+ bias) (+ image_bias of the tile's image) (+ residual).
  *
- * x [n, h, w, cin], u from reverie_winograd_filter, bias [cout], image_bias [n, cout], residual and
- * y [n, h + 2 padding - 2, w + 2 padding - 2, cout]; null: nothing is added. Tiles are numbered row
- * by row, image by image. scratch: t * t * ((end - first) * (cin + cout, each rounded up to
- * WIDTH) + 2 WIDTH) floats and cin rounded up.
+ * x [n, h, w, cin], weight as for reverie_winograd_filters, u its points or null, bias [cout],
+ * image_bias [n, cout], residual and y [n, h + 2 padding - 2, w + 2 padding - 2, cout]; null:
+ * nothing is added. Tiles are numbered row by row, image by image. scratch: t * t *
+ * ((end - first) * (cin and cout, each rounded up to 32) + 34 * 32) floats and cin rounded up.
  */
-EXPORT void reverie_winograd_tiles(const float *x, const float *u, const float *bias,
-                                   const float *image_bias, const float *residual, float *y, long h,
-                                   long w, long cin, long cout, long padding, int t,
-                                   long first, long end, float *scratch) {
+EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int turned, const float *u,
+                                   const float *bias, const float *image_bias,
+                                   const float *residual, float *y, long h, long w, long cin,
+                                   long cout, long padding, int t, long first, long end,
+                                   float *scratch) {
   const Shape s = shape(h, w, cin, cout, padding, t);
-  Added added = {bias, image_bias, residual};
-  long tiles = end - first, mRow = rounded(cout);
-  long vStep = point_step(tiles, rounded(cin)), mStep = point_step(tiles, mRow);
-  float *v = scratch, *m = v + t * t * vStep, *zeros = m + t * t * mStep;
+  const Filters filters = {weight, turned, cin, cout};
+  const Added added = {bias, image_bias, residual};
+  Product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0};
+  f.m = scratch + t * t * v_step(&f);
+  float *own = f.m + t * t * m_step(&f), *zeros = own + (u ? 0 : t * t * filter_step(DEPTH));
   memset(zeros, 0, sizeof(float) * (size_t)cin);
-#define CALL(T)                                                                       \
-  all_points(T, 0, &s, x, cin, cin, first, end, zeros, v, vStep, tiles * WIDTH, WIDTH)
+#define CALL(T)                                                                         \
+  all_points(T, 0, &s, x, cin, cin, first, f.tiles, zeros, scratch, v_step(&f),         \
+             f.tiles * WIDTH, WIDTH)
   TILE_CASES(t, CALL)
 #undef CALL
-  for (int p = 0; p < t * t; p++) {
-    const float *up = u + p * point_step(cin, mRow);
-    for (long o = 0; o < cout; o += MICRO_PANEL) {
-      multiply(tiles, micro_cols(o, cout), cin, v + p * vStep, up + o * cin, m + p * mStep + o,
-               mRow);
+  for (long o = 0; o < cout; o += f.mRow) {
+    const long outputs = least(f.mRow, cout - o);
+    if (u) {
+      multiply(&f, 0, cin, outputs, u);
+    } else {
+      for (long k = 0; k < cin; k += DEPTH) {
+        const long depth = least(DEPTH, cin - k);
+        panel_filters(t, &filters, k, depth, o, own);
+        multiply(&f, k, depth, outputs, own);
+      }
     }
-  }
-#define CALL(T) transform_outputs(T, &s, &added, first, end, m, mRow, mStep, y)
-  TILE_CASES(t, CALL)
+#define CALL(T) all_outputs(T, &s, &added, first, o, &f, y)
+    TILE_CASES(t, CALL)
 #undef CALL
+  }
 }

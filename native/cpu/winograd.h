@@ -135,10 +135,35 @@ INLINE Shape shape(long h, long w, long cin, long cout, long padding, int t) {
   return (Shape){h, w, cin, oh, ow, cout, padding, (oh + t - 3) / (t - 2), (ow + t - 3) / (t - 2)};
 }
 
+/** A tile's image, and its first output. */
+typedef struct {
+  long image, top, left;
+} Place;
+
+INLINE Place place(const int t, const Shape *s, long tile) {
+  const long row = tile / s->across;
+  return (Place){row / s->down, row % s->down * (t - 2), tile % s->across * (t - 2)};
+}
+
+/** The place of the next tile. */
+INLINE Place after(const int t, const Shape *s, Place p) {
+  p.left += t - 2;
+  if (p.left >= s->ow) {
+    p.left = 0, p.top += t - 2;
+    if (p.top >= s->oh) {
+      p.top = 0, p.image++;
+    }
+  }
+  return p;
+}
+
 /** Addresses of the pixels of a tile, row by row; those outside the image are read at `zeros`. */
 typedef struct {
-  const float *at[MOST_T * MOST_T];
+  uintptr_t at[MOST_T * MOST_T];
 } Pixels;
+
+/** All ones if position i is within 0 to end, else 0. */
+INLINE uintptr_t within(long i, long end) { return -(uintptr_t)((unsigned long)i < (unsigned long)end); }
 
 /**
  * The pixels of one tile. outputs 0: its t * t inputs; 1: its outputs, (t - 2) * (t - 2).
@@ -146,18 +171,22 @@ typedef struct {
  * images: the first image's first pixel, pixels are `channels` floats apart
  */
 INLINE void tile_pixels(const int t, const int outputs, const Shape *s, const float *images,
-                        long channels, long tile, const float *zeros, Pixels *pixels) {
+                        long channels, Place p, const float *zeros, Pixels *pixels) {
   const int m = outputs ? t - 2 : t;
   const long h = outputs ? s->oh : s->h, w = outputs ? s->ow : s->w;
   const long border = outputs ? 0 : s->padding;
-  const long left = tile % s->across * (t - 2) - border;
-  const long top = tile / s->across % s->down * (t - 2) - border;
-  const float *image = images + tile / (s->across * s->down) * h * w * channels;
-  for (int i = 0; i < m; i++) {
+  const long top = p.top - border, left = p.left - border, pixel = 4 * channels;
+  // Offsets from the zeros, so that a mask chooses: branches would be mispredicted at every border.
+  const uintptr_t zero = (uintptr_t)zeros;
+  uintptr_t row = (uintptr_t)images - zero + (uintptr_t)(((p.image * h + top) * w + left) * pixel);
+  uintptr_t inside[MOST_T];
+  for (int j = 0; j < m; j++) {
+    inside[j] = within(left + j, w);
+  }
+  for (int i = 0; i < m; i++, row += (uintptr_t)(w * pixel)) {
+    const uintptr_t known = within(top + i, h);
     for (int j = 0; j < m; j++) {
-      long y = top + i, x = left + j;
-      int inside = y >= 0 && y < h && x >= 0 && x < w;
-      pixels->at[i * m + j] = inside ? image + (y * w + x) * channels : zeros;
+      pixels->at[i * m + j] = zero + ((row + (uintptr_t)(j * pixel)) & known & inside[j]);
     }
   }
 }
@@ -170,12 +199,12 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
                         float *points, long step) {
   const int m = outputs ? t - 2 : t;
   vec half[MOST_T][MOST_T];
-#pragma GCC unroll 1
+#pragma GCC unroll 6
   for (int j = 0; j < m; j++) {
     vec d[MOST_T], p[MOST_T];
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
-      d[i] = load_lanes(pixels->at[i * m + j] + c, count);
+      d[i] = load_lanes((const float *)pixels->at[i * m + j] + c, count);
     }
     if (outputs) {
       output_transposed(t, d, p);
@@ -187,7 +216,7 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
       half[i][j] = p[i];
     }
   }
-#pragma GCC unroll 1
+#pragma GCC unroll 6
   for (int i = 0; i < t; i++) {
     vec p[MOST_T];
     if (outputs) {
@@ -203,125 +232,23 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
 }
 
 /**
- * Points of tiles first to end, for `count` channels. Point p of vector k of a tile lies at
- * p * pointStep + k * vectorStep + (tile - first) * tileStep.
+ * Points of `tiles` tiles from `first` on, for `count` channels. Point p of vector k of a tile lies
+ * at p * pointStep + k * vectorStep + (tile - first) * tileStep.
  */
 INLINE void all_points(const int t, const int outputs, const Shape *s, const float *images,
-                       long channels, long count, long first, long end, const float *zeros,
+                       long channels, long count, long first, long tiles, const float *zeros,
                        float *points, long pointStep, long vectorStep, long tileStep) {
-  for (long tile = first; tile < end; tile++) {
+  const long whole = count / WIDTH;
+  Place at = place(t, s, first);
+  for (long i = 0; i < tiles; i++, at = after(t, s, at), points += tileStep) {
     Pixels pixels;
-    tile_pixels(t, outputs, s, images, channels, tile, zeros, &pixels);
-    for (long c = 0; c < count; c += WIDTH) {
-      tile_points(t, outputs, &pixels, c, count - c,
-                  points + c / WIDTH * vectorStep + (tile - first) * tileStep, pointStep);
+    tile_pixels(t, outputs, s, images, channels, at, zeros, &pixels);
+    for (long k = 0; k < whole; k++) {
+      tile_points(t, outputs, &pixels, k * WIDTH, WIDTH, points + k * vectorStep, pointStep);
     }
-  }
-}
-
-/**
- * The filters from inputs k on, `depth` at most WIDTH, to WIDTH outputs from o on, of a weight
- * [3, 3, cin, cout]; zeros where there are none. turned: of the gradient with respect to the input.
- */
-INLINE void filter_taps(int turned, const float *weight, long cin, long cout, long k, long depth,
-                        long o, vec (*taps)[WIDTH]) {
-  for (int i = 0; i < TAPS * TAPS; i++) {
-    if (turned) {
-      const float *from = weight + ((TAPS * TAPS - 1 - i) * cin + o) * cout + k;
-      for (int r = 0; r < WIDTH; r++) {
-        taps[i][r] = depth > 0 && o + r < cin ? load_lanes(from + r * cout, depth) : (vec){0};
-      }
-      transpose(taps[i]);
-    } else {
-      const float *from = weight + (i * cin + k) * cout + o;
-      for (int r = 0; r < WIDTH; r++) {
-        taps[i][r] = r < depth ? load_lanes(from + r * cout, cout - o) : (vec){0};
-      }
-    }
-  }
-}
-
-/** Transforms one vector of filters, taps `step` vectors apart, and stores its points. */
-INLINE void filter_points(const int t, const vec *taps, long step, float *u,
-                          long uStep) {
-  vec half[MOST_T][TAPS];
-#pragma GCC unroll 3
-  for (int j = 0; j < TAPS; j++) {
-    vec g[TAPS], column[MOST_T];
-#pragma GCC unroll 3
-    for (int i = 0; i < TAPS; i++) {
-      g[i] = taps[(i * TAPS + j) * step];
-    }
-    filter_transform(t, g, column);
-#pragma GCC unroll 6
-    for (int i = 0; i < t; i++) {
-      half[i][j] = column[i];
-    }
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < t; i++) {
-    vec row[MOST_T];
-    filter_transform(t, half[i], row);
-#pragma GCC unroll 6
-    for (int j = 0; j < t; j++) {
-      store(u + (i * t + j) * uStep, row[j]);
-    }
-  }
-}
-
-/** What is added to an output; null: nothing. */
-typedef struct {
-  const float *bias, *image_bias, *residual;
-} Added;
-
-INLINE void transform_outputs(const int t, const Shape *s, const Added *added,
-                              long first, long end, const float *m, long mRow, long mStep,
-                              float *y) {
-  for (long tile = first; tile < end; tile++) {
-    long left = tile % s->across * (t - 2), top = tile / s->across % s->down * (t - 2);
-    long image = tile / (s->across * s->down);
-    int rows = (int)least(t - 2, s->oh - top), columns = (int)least(t - 2, s->ow - left);
-    for (long o = 0; o < s->cout; o += WIDTH) {
-      const float *from = m + (tile - first) * mRow + o;
-      long count = s->cout - o;
-      vec half[MOST_T - 2][MOST_T];
-#pragma GCC unroll 1
-      for (int j = 0; j < t; j++) {
-        vec p[MOST_T], q[MOST_T - 2];
-#pragma GCC unroll 6
-        for (int i = 0; i < t; i++) {
-          p[i] = load(from + (i * t + j) * mStep);
-        }
-        output_transform(t, p, q);
-#pragma GCC unroll 4
-        for (int i = 0; i < t - 2; i++) {
-          half[i][j] = q[i];
-        }
-      }
-      vec constant = {0};
-      if (added->bias) {
-        constant = load_lanes(added->bias + o, count);
-      }
-      if (added->image_bias) {
-        constant += load_lanes(added->image_bias + image * s->cout + o, count);
-      }
-#pragma GCC unroll 1
-      for (int i = 0; i < rows; i++) {
-        vec q[MOST_T - 2];
-        output_transform(t, half[i], q);
-        long at = ((image * s->oh + top + i) * s->ow + left) * s->cout + o;
-#pragma GCC unroll 4
-        for (int j = 0; j < t - 2; j++) {
-          if (j < columns) {
-            vec value = q[j] + constant;
-            if (added->residual) {
-              value += load_lanes(added->residual + at, count);
-            }
-            store_lanes(y + at, value, count);
-            at += s->cout;
-          }
-        }
-      }
+    if (whole * WIDTH < count) {
+      tile_points(t, outputs, &pixels, whole * WIDTH, count - whole * WIDTH,
+                  points + whole * vectorStep, pointStep);
     }
   }
 }

@@ -62,8 +62,8 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
   for (long tile = first; tile < end; tile += block) {
     long stop = least(end, tile + block);
 #define CALL(T)                                                                            \
-  all_points(T, 0, &s, x + cinFirst, cin, inputs, tile, stop, zeros, v, vStep, WIDTH, vRow); \
-  all_points(T, 1, &s, dy + coutFirst, cout, outputs, tile, stop, zeros, z, zStep, WIDTH, zRow)
+  all_points(T, 0, &s, x + cinFirst, cin, inputs, tile, stop - tile, zeros, v, vStep, WIDTH, vRow); \
+  all_points(T, 1, &s, dy + coutFirst, cout, outputs, tile, stop - tile, zeros, z, zStep, WIDTH, zRow)
     TILE_CASES(t, CALL)
 #undef CALL
     for (int p = 0; p < t * t; p++) {

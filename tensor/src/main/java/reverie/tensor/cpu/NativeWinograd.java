@@ -21,11 +21,23 @@ final class NativeWinograd {
   /** Floats of a vector, or more: rows in scratch are rounded up to it. */
   private static final int VECTOR = 16;
 
-  /** Input and output channels of a chunk of the filter's transform. */
+  /** Output channels of a chunk of the filters' transform. */
   private static final int SIDE = 32;
 
-  /** Floats of a chunk's tiles: they stay in the second level cache, beside the filters. */
-  private static final long NEAR = 150_000;
+  /** Floats of a chunk's tiles: few enough to stay in the cache beside filters and images. */
+  private static final long NEAR = 75_000;
+
+  /** Tiles that the kernel multiplies at a time; chunks are multiples of it. */
+  private static final int TOGETHER = 14;
+
+  /**
+   * So few tiles make the points of the filters where they use them: to write them to memory and
+   * read them again takes longer than to make them, and all of them take the room of the cache.
+   */
+  private static final int FEW_TILES = 64;
+
+  /** Floats of tiles and of sums that are near in a chunk of the weight's gradient. */
+  private static final long NEAR_SUMS = 150_000;
 
   private static final int LEAST_TILES = 28;
 
@@ -38,7 +50,7 @@ final class NativeWinograd {
   /** Multiply-adds from which the transforms pay. */
   private static final long LEAST_PRODUCTS = 1 << 20;
 
-  private final MethodHandle filter;
+  private final MethodHandle filters;
   private final MethodHandle tiles;
   private final MethodHandle weightGradient;
   private final MethodHandle sum;
@@ -53,8 +65,8 @@ final class NativeWinograd {
    */
   NativeWinograd(NativeLibrary library, boolean exact) {
     mostSide = exact ? 4 : 6;
-    filter = library.function("winograd_filter", "pllii" + "llllp");
-    tiles = library.function("winograd_tiles", "pppppp" + "llllli" + "llp");
+    filters = library.function("winograd_filters", "pillillp");
+    tiles = library.function("winograd_tiles", "ppippppp" + "llllli" + "llp");
     weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
     sum = library.function("winograd_sum", "pllpll");
   }
@@ -146,44 +158,42 @@ final class NativeWinograd {
       Parallel parallel, Images s, boolean turned, long x, long weight, long[] added, long y) {
     int t = side(s.oh(), s.ow());
     int points = t * t;
-    int wide = rounded(s.cin) + rounded(s.cout);
+    int wide = rounded(s.cin) + Math.max(SIDE, rounded(s.cout));
     int all = tiles(t, s.n, s.oh(), s.ow());
-    long near = Math.max(LEAST_TILES, NEAR / points / wide);
-    int chunks = Math.clamp(all / LEAST_TILES, 1, (int) Math.max((all + near - 1) / near, WANTED));
+    boolean few = all <= FEW_TILES;
+    long rows = few ? all : Math.max(1, NEAR / points / wide / TOGETHER) * TOGETHER;
+    int panels = (s.cout + SIDE - 1) / SIDE;
+    int turn = turned ? 1 : 0;
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
-    int slices = (s.cin + SIDE - 1) / SIDE;
-    int panels = (s.cout + SIDE - 1) / SIDE;
-    long u = scratch.takeFloats(points * ((long) slices * panels * SIDE * SIDE + VECTOR));
-    long in = turned ? s.cout : s.cin;
-    long out = turned ? s.cin : s.cout;
-    int turn = turned ? 1 : 0;
+    long u =
+        few ? 0 : scratch.takeFloats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
+    if (!few) {
+      parallel.forEach(
+          panels,
+          i -> {
+            long first = (long) i * SIDE;
+            long end = Math.min(s.cout, first + SIDE);
+            try {
+              filters.invokeExact(weight, turn, (long) s.cin, (long) s.cout, t, first, end, u);
+            } catch (Throwable e) {
+              throw NativeLibrary.failure(e);
+            }
+          });
+    }
+    long floats = points * (rows * wide + 34L * SIDE) + rounded(s.cin);
     parallel.forEach(
-        slices * panels,
-        i -> {
-          long first = i % slices * SIDE;
-          long end = Math.min(s.cin, first + SIDE);
-          long left = i / slices * SIDE;
-          long right = Math.min(s.cout, left + SIDE);
-          try {
-            filter.invokeExact(weight, in, out, t, turn, first, end, left, right, u);
-          } catch (Throwable e) {
-            throw NativeLibrary.failure(e);
-          }
-        });
-    long rows = all / chunks + 1;
-    long floats = points * (rows * wide + SIDE) + rounded(s.cin);
-    parallel.forEach(
-        chunks,
+        (int) ((all + rows - 1) / rows),
         i -> {
           Scratch mine = Scratch.mine();
           long before = mine.mark();
           long room = mine.takeFloats(floats);
-          long first = (long) all * i / chunks;
-          long end = (long) all * (i + 1) / chunks;
+          long first = rows * i;
           try {
             tiles.invokeExact(
                 x,
+                weight,
+                turn,
                 u,
                 added[0],
                 added[1],
@@ -196,7 +206,7 @@ final class NativeWinograd {
                 (long) s.padding,
                 t,
                 first,
-                end,
+                Math.min(all, first + rows),
                 room);
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
@@ -229,7 +239,7 @@ final class NativeWinograd {
     int pairs = inBlocks * outBlocks;
     int ranges = Math.clamp((WANTED + pairs - 1) / pairs, 1, Math.max(1, all / LEAST_TILES));
     int wide = rounded(Math.min(BLOCK, f.cin())) + rounded(Math.min(BLOCK, f.cout()));
-    long near = Math.max(LEAST_TILES, NEAR / points / wide);
+    long near = Math.max(LEAST_TILES, NEAR_SUMS / points / wide);
     long size = (long) f.taps() * f.cin() * f.cout();
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
