@@ -100,7 +100,10 @@ INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long
   switch (rows) { MICRO_CASES_6(cols, CALL) }
 #endif
 
-/** The next block of a few row counts that are compiled, when `left` rows are to be done. */
+/**
+ * The next block of a few row counts that are compiled, when `left` rows are to be done. Blocks of
+ * 2 rows wait for their sums: 16 rows are 8 and 8.
+ */
 INLINE int micro_few(long left) {
   return left >= MICRO_ROWS && left != 16 ? MICRO_ROWS
          : WIDTH == 16 && left >= 8 ? 8

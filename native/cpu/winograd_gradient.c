@@ -9,7 +9,7 @@
 #include "winograd.h"
 
 INLINE void add_products(const int rows, const int cols, long tiles, const float *v, long vRow,
-                         const float *z, long zRow, float *sum, long sumRow) {
+                         const float *z, long zRow, int more, float *sum, long sumRow) {
   vec c[MICRO_ROWS][MICRO_COLS];
   micro_zero(c, rows, cols);
   micro_add(c, rows, cols, tiles, v, 1, vRow, z, zRow);
@@ -18,20 +18,20 @@ INLINE void add_products(const int rows, const int cols, long tiles, const float
 #pragma GCC unroll 2
     for (int j = 0; j < cols; j++) {
       float *to = sum + r * sumRow + j * WIDTH;
-      store(to, load(to) + c[r][j]);
+      store(to, more ? load(to) + c[r][j] : c[r][j]);
     }
   }
 }
 
-/** sum[inputs, outputs] += v[tiles, inputs]ᵀ · z[tiles, outputs] for one point. */
+/** sum[inputs, outputs] (+)= v[tiles, inputs]ᵀ · z[tiles, outputs] for one point. */
 static void add_point(long tiles, long inputs, long outputs, const float *v, long vRow,
-                      const float *z, long zRow, float *sum) {
+                      const float *z, long zRow, int more, float *sum) {
   for (long o = 0; o < outputs; o += MICRO_PANEL) {
     int cols = micro_cols(o, outputs);
     for (long from = 0, rows; from < inputs; from += rows) {
       rows = micro_few(inputs - from);
 #define CALL(R, C) \
-  add_products(R, C, tiles, v + from, vRow, z + o, zRow, sum + from * zRow + o, zRow)
+  add_products(R, C, tiles, v + from, vRow, z + o, zRow, more, sum + from * zRow + o, zRow)
       MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
     }
@@ -39,8 +39,9 @@ static void add_point(long tiles, long inputs, long outputs, const float *v, lon
 }
 
 /**
- * The part of dweight [3, 3, cin, cout] that comes from tiles first to end, for `inputs` channels
- * from cinFirst and `outputs` channels from coutFirst; other elements stay as they are.
+ * The part of dweight [3, 3, cin, cout] that comes from tiles first to end, at least one, for
+ * `inputs` channels from cinFirst and `outputs` channels from coutFirst; other elements stay as
+ * they are.
  *
  * Tiles are numbered row by row, image by image, and go through scratch `block` at a time. scratch:
  * t * t * (inputs * rounded outputs + block * (rounded inputs + rounded outputs) + 3 WIDTH)
@@ -57,7 +58,6 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
   const long zStep = point_step(block, zRow);
   float *sum = scratch, *v = sum + t * t * sumStep, *z = v + t * t * vStep;
   float *zeros = z + t * t * zStep;
-  memset(sum, 0, sizeof(float) * (size_t)(t * t * sumStep));
   memset(zeros, 0, sizeof(float) * (size_t)(inputs > outputs ? inputs : outputs));
   for (long tile = first; tile < end; tile += block) {
     long stop = least(end, tile + block);
@@ -68,7 +68,7 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
 #undef CALL
     for (int p = 0; p < t * t; p++) {
       add_point(stop - tile, inputs, outputs, v + p * vStep, vRow, z + p * zStep, zRow,
-                sum + p * sumStep);
+                tile > first, sum + p * sumStep);
     }
   }
 #define CALL(T)                                            \

@@ -39,7 +39,11 @@ final class NativeWinograd {
   /** Floats of tiles and of sums that are near in a chunk of the weight's gradient. */
   private static final long NEAR_SUMS = 150_000;
 
-  private static final int LEAST_TILES = 28;
+  /** Tiles below which a sum of their own does not pay for the weight's gradient. */
+  private static final int LEAST_TILES = 128;
+
+  /** Tiles of the weight's gradient that are multiplied at a time, at least. */
+  private static final int LEAST_BLOCK = 28;
 
   /** Chunks that are wanted, so that threads end at about the same time. */
   private static final int WANTED = 8;
@@ -239,7 +243,7 @@ final class NativeWinograd {
     int pairs = inBlocks * outBlocks;
     int ranges = Math.clamp((WANTED + pairs - 1) / pairs, 1, Math.max(1, all / LEAST_TILES));
     int wide = rounded(Math.min(BLOCK, f.cin())) + rounded(Math.min(BLOCK, f.cout()));
-    long near = Math.max(LEAST_TILES, NEAR_SUMS / points / wide);
+    long near = Math.max(LEAST_BLOCK, NEAR_SUMS / points / wide);
     long size = (long) f.taps() * f.cin() * f.cout();
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
