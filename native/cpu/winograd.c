@@ -5,8 +5,8 @@
 // A chunk takes a range of tiles through all its steps in scratch of the size of the second level
 // cache: inputs to t * t points; then, for a panel of output channels at a time, a matrix product
 // over the channels for each point, and products to outputs with everything that is added to them.
-// The points of the filters take four times the room of the weight: small ones are made before,
-// others by every chunk where it uses them, which is faster than to read them from far away.
+// The points of the filters take four times the room of the weight. For many tiles they are made
+// before; few tiles make them where they use them, which is faster than to read them from far away.
 //
 // The gradient with respect to the input is the same, with filters turned by 180 degrees and
 // transposed.

@@ -163,7 +163,9 @@ typedef struct {
 } Pixels;
 
 /** All ones if position i is within 0 to end, else 0. */
-INLINE uintptr_t within(long i, long end) { return -(uintptr_t)((unsigned long)i < (unsigned long)end); }
+INLINE uintptr_t within(long i, long end) {
+  return -(uintptr_t)((unsigned long)i < (unsigned long)end);
+}
 
 /**
  * The pixels of one tile. outputs 0: its t * t inputs; 1: its outputs, (t - 2) * (t - 2).
