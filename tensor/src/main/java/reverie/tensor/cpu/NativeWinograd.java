@@ -34,7 +34,7 @@ final class NativeWinograd {
    * So few tiles make the points of the filters where they use them: to write them to memory and
    * read them again takes longer than to make them, and all of them take the room of the cache.
    */
-  private static final int FEW_TILES = 64;
+  private static final int FEW_TILES = 16;
 
   /** Floats of tiles and of sums that are near in a chunk of the weight's gradient. */
   private static final long NEAR_SUMS = 150_000;
