@@ -230,3 +230,20 @@ EXPORT void reverie_gemm_sum(const float *parts, long count, long size, long fir
     store_lanes(to + i, sum, lanes);
   }
 }
+
+/** Columns `first` to `end` of a matrix become rows of `to`. */
+EXPORT void reverie_turn(const float *from, long rows, long columns, long first, long end,
+                         float *to) {
+  for (long j = first; j < end; j += WIDTH) {
+    for (long r = 0; r < rows; r += WIDTH) {
+      vec block[WIDTH];
+      for (long i = 0; i < WIDTH; i++) {
+        block[i] = r + i < rows ? load_lanes(from + (r + i) * columns + j, end - j) : (vec){0};
+      }
+      transpose(block);
+      for (long i = 0; i < least(WIDTH, end - j); i++) {
+        store_lanes(to + (j + i) * rows + r, block[i], rows - r);
+      }
+    }
+  }
+}

@@ -2,43 +2,46 @@
 #include "check.h"
 
 #ifdef AMX
-void reverie_amx_pack(const float *, long, long, long, long, long, long, uint16_t *);
+void reverie_amx_pack(const float *, long, long, long, long, long, long, long, uint16_t *);
 void reverie_amx_gemm(const float *, long, long, const uint16_t *, float *, long, long, long, long,
-                      const float *, uint16_t *);
+                      long, const float *, const float *, uint16_t *);
 
 static long up(long a, long b) { return (a + b - 1) / b * b; }
 
 /** One product with both operands row-major or transposed. */
-static void product(long m, long n, long k, int a_turned, int b_turned, int added) {
+static void product(long m, long n, long k, int planes, int a_turned, int b_turned, int biased,
+                    int added) {
   float *a = numbers(m * k, 1), *b = numbers(k * n, 2), *c = floats(m * n);
-  float *add = numbers(m * n, 4);
+  float *bias = numbers(n, 3), *add = numbers(m * n, 4);
   long a_row = a_turned ? 1 : k, a_step = a_turned ? m : 1;
   long b_row = b_turned ? 1 : n, b_column = b_turned ? k : 1;
   double *want = malloc(8 * m * n);
   for (long r = 0; r < m; r++) {
     for (long j = 0; j < n; j++) {
-      double sum = added ? add[r * n + j] : 0;
+      double sum = (biased ? bias[j] : 0) + (added ? add[r * n + j] : 0);
       for (long p = 0; p < k; p++) {
         sum += (double)a[r * a_row + p * a_step] * b[p * b_row + j * b_column];
       }
       want[r * n + j] = sum;
     }
   }
-  uint16_t *right = aligned_alloc(64, 2 * up(n, 32) * up(k, 32) * 2);
-  uint16_t *left = aligned_alloc(64, 2 * up(m, 16) * up(k, 32) * 2);
+  uint16_t *right = aligned_alloc(64, 2 * up(n, 32) * up(k, 32) * planes);
+  uint16_t *left = aligned_alloc(64, 2 * 32 * up(k, 32) * planes);
   for (long j = 0; j < n; j += 32) {
-    reverie_amx_pack(b, b_row, b_column, k, n, j, j + 32, right);
+    reverie_amx_pack(b, b_row, b_column, k, n, planes, j, j + 32, right);
   }
-  reverie_amx_gemm(a, a_row, a_step, right, c, n, m, n, k, added ? add : 0, left);
-  expect_close("amx_gemm", c, want, m * n, 1e-4);
-  free(a), free(b), free(c), free(add), free(want), free(left), free(right);
+  reverie_amx_gemm(a, a_row, a_step, right, c, n, m, n, k, planes, biased ? bias : 0,
+                   added ? add : 0, left);
+  expect_close("amx_gemm", c, want, m * n, planes == 3 ? 2e-6 : 1e-4);
+  free(a), free(b), free(c), free(bias), free(add), free(want), free(left), free(right);
 }
 
 int main(void) {
   const long sizes[][3] = {{1, 1, 1}, {16, 16, 32}, {33, 17, 31}, {64, 48, 96}, {5, 70, 65}};
   for (int s = 0; s < 5; s++) {
-    for (int form = 0; form < 8; form++) {
-      product(sizes[s][0], sizes[s][1], sizes[s][2], form & 1, form >> 1 & 1, form >> 2);
+    for (int form = 0; form < 32; form++) {
+      product(sizes[s][0], sizes[s][1], sizes[s][2], 2 + (form & 1), form >> 1 & 1, form >> 2 & 1,
+              form >> 3 & 1, form >> 4);
     }
   }
 }

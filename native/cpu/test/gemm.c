@@ -5,6 +5,7 @@ void reverie_gemm_pack(const float *, long, long, long, long, long, long, long, 
                        float *);
 void reverie_gemm(const float *, long, long, const float *, long, long, float *, long, long, long,
                   long, const float *, const float *, float *);
+void reverie_turn(const float *, long, long, long, long, float *);
 void reverie_gemm_sum(const float *, long, long, long, long, float *);
 
 static long most(long a, long b) { return a > b ? a : b; }
@@ -65,6 +66,21 @@ static void sums(long size, long count) {
   free(parts), free(to), free(want);
 }
 
+static void turned(long rows, long columns) {
+  float *from = numbers(rows * columns, 6), *to = floats(rows * columns);
+  double *want = malloc(sizeof(double) * (size_t)(rows * columns));
+  for (long r = 0; r < rows; r++) {
+    for (long j = 0; j < columns; j++) {
+      want[j * rows + r] = from[r * columns + j];
+    }
+  }
+  const long half = columns / 2;
+  reverie_turn(from, rows, columns, 0, half, to);
+  reverie_turn(from, rows, columns, half, columns, to);
+  expect_close("turn", to, want, rows * columns, 0);
+  free(from), free(to), free(want);
+}
+
 int main(void) {
   const long sizes[][3] = {{1, 1, 1},    {3, 5, 7},     {6, 8, 16},   {14, 16, 17}, {15, 32, 3},
                            {29, 33, 64}, {17, 65, 1},   {64, 64, 32}, {5, 130, 40}, {2, 3, 1100},
@@ -77,5 +93,6 @@ int main(void) {
   }
   product(20, 24, 1024, 0, 0, 0, 1, 0, 0);  // rows of A a page apart: copied
   product(1024, 16, 20, 1, 0, 0, 0, 1, 0);
+  turned(1, 1), turned(16, 32), turned(37, 50);
   sums(1, 1), sums(37, 3), sums(64, 16);
 }

@@ -5,6 +5,7 @@ import static reverie.tensor.cpu.CpuBackend.address;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
+import reverie.tensor.cpu.NativeTiles.Planes;
 import reverie.tensor.op.MatMul;
 
 /**
@@ -81,10 +82,9 @@ final class NativeProducts {
         flat
             ? new Form(batch * m, n, k, k, 1, b.stride(-2), b.stride(-1))
             : new Form(m, n, k, a.stride(-2), a.stride(-1), b.stride(-2), b.stride(-1));
-    if ((flat || batch == 1) && op.gradient() && tiles != null && tiles.fits(form)) {
-      tiles.multiply(parallel, form, address(a), address(b), address(y));
-    } else if (flat || batch == 1) {
-      multiply(parallel, form, address(a), address(b), address(y), 0, 0);
+    if (flat || batch == 1) {
+      Planes planes = op.gradient() ? Planes.TWO : Planes.THREE;
+      multiply(parallel, form, planes, address(a), address(b), address(y), 0, 0);
     } else {
       batched(parallel, form, offsets(a, y, batch), offsets(b, y, batch), address(y));
     }
@@ -101,11 +101,22 @@ final class NativeProducts {
     multiply(
         parallel,
         new Form(rows, out, in, in, 1, 1, in),
+        Planes.THREE,
         address(inputs[0]),
         address(inputs[1]),
         address(y),
         inputs.length > 2 ? address(inputs[2]) : 0,
         inputs.length > 3 ? address(inputs[3]) : 0);
+  }
+
+  /** One product, by the tile unit where there is one and it is worth it. */
+  private void multiply(
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+    if (tiles != null && tiles.fits(f, planes)) {
+      tiles.multiply(parallel, f, planes, a, b, c, bias, add);
+    } else {
+      multiply(parallel, f, a, b, c, bias, add);
+    }
   }
 
   /**

@@ -2,18 +2,45 @@
 package reverie.tensor.cpu;
 
 import java.lang.invoke.MethodHandle;
+import reverie.tensor.cpu.NativeProducts.Form;
 
-/**
- * Matrix products on the tile unit, of factors cut to two bfloat16 numbers: {@code amx.c}. Exact
- * enough for gradients, and faster where there is more to multiply than to cut.
- */
+/** Matrix products on the tile unit, of factors cut to planes of bfloat16: {@code amx.c}. */
 final class NativeTiles {
-  private static final int PLANES = 2;
+  /** How exact a product is: how many bfloat16 numbers stand for each factor. */
+  enum Planes {
+    /** rms error about 4e-6 of the result, and few products: for gradients. */
+    TWO(32, 128 * 32),
+    /** As exact as float32. */
+    THREE(64, 64 * 64);
 
-  /** Columns that are packed together, steps of k in a slice of them. */
+    /** Narrower matrices, or fewer numbers in the result, are not worth the cutting. */
+    private final int leastSide;
+
+    private final long leastArea;
+
+    Planes(int leastSide, long leastArea) {
+      this.leastSide = leastSide;
+      this.leastArea = leastArea;
+    }
+
+    private int count() {
+      return this == TWO ? 2 : 3;
+    }
+
+    /** Bytes of k times n numbers in tiles. */
+    private long bytes(long k, long n) {
+      return 2L * count() * up(k, SIDE) * up(n, SIDE);
+    }
+
+    private static long up(long count, long unit) {
+      return (count + unit - 1) / unit * unit;
+    }
+  }
+
+  /** Rows and columns of a block of the result, steps of k in a tile. */
   private static final int SIDE = 32;
 
-  /** Floats of A that are cut at a time; they stay in the second-level cache. */
+  /** Floats of B that are worth a chunk of packing. */
   private static final int NEAR = 1 << 16;
 
   /** Steps of k for which B is cut at a time where k is long. */
@@ -22,74 +49,82 @@ final class NativeTiles {
   private static final int MOST_ROWS = 256;
   private static final int MOST_CHUNKS = 16;
 
-  /** Fewer columns are not worth the cutting. */
-  private static final int LEAST_COLUMNS = 64;
-
-  private static final int LEAST_STEPS = 32;
-
   private static final long LEAST_FLOPS = 4_000_000;
 
   private final NativeProducts products;
   private final MethodHandle pack;
   private final MethodHandle gemm;
+  private final MethodHandle turn;
 
   NativeTiles(NativeLibrary library, NativeProducts products) {
     this.products = products;
-    pack = library.function("amx_pack", "pllllllp");
-    gemm = library.function("amx_gemm", "pllppllllpp");
+    pack = library.function("amx_pack", "plllllllp");
+    gemm = library.function("amx_gemm", "pllpplllllppp");
+    turn = library.function("turn", "pllllp");
   }
 
   /** Whether a product can be computed here, faster than by vectors. */
-  boolean fits(NativeProducts.Form f) {
+  boolean fits(Form f, Planes planes) {
     boolean strides = (f.aRow() == 1 || f.aColumn() == 1) && (f.bRow() == 1 || f.bColumn() == 1);
-    return strides && f.flops() >= LEAST_FLOPS && f.n() >= LEAST_COLUMNS && f.k() >= LEAST_STEPS;
+    return strides
+        && f.flops() >= LEAST_FLOPS
+        && Math.min(Math.min(f.m(), f.n()), f.k()) >= planes.leastSide
+        && (long) f.m() * f.n() >= planes.leastArea;
   }
 
-  /** Whether the sum is so long that it is cut into pieces. */
-  private static boolean isLong(NativeProducts.Form f) {
-    return f.k() > 2 * DEPTH;
-  }
-
-  private static long up(long count, long unit) {
-    return (count + unit - 1) / unit * unit;
-  }
-
-  /** Bytes of k times n numbers in tiles. */
-  private static long bytes(long k, long n) {
-    return 2L * PLANES * up(k, SIDE) * up(n, SIDE);
-  }
-
-  void multiply(Parallel parallel, NativeProducts.Form f, long a, long b, long c) {
+  /**
+   * One product.
+   *
+   * @param bias address of n numbers added to every row, or 0
+   * @param add address of m·n numbers added to the result, or 0
+   */
+  void multiply(
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
-    if (isLong(f)) {
-      pieces(parallel, f, a, b, c);
+    if (f.aColumn() != 1 && f.bColumn() == 1 && f.m() > f.n() && bias == 0 && add == 0) {
+      // To cut columns of the left factor costs a turn, so let it be the narrower one.
+      Form other = new Form(f.n(), f.m(), f.k(), f.bColumn(), f.bRow(), f.aColumn(), f.aRow());
+      long turned = scratch.takeFloats((long) f.m() * f.n());
+      product(parallel, other, planes, b, a, turned, 0, 0);
+      turn(parallel, turned, f.n(), f.m(), c);
     } else {
-      rows(parallel, f, a, b, c);
+      product(parallel, f, planes, a, b, c, bias, add);
     }
     scratch.release(mark);
   }
 
-  private void rows(Parallel parallel, NativeProducts.Form f, long a, long b, long c) {
-    long right = Scratch.mine().take(bytes(f.k(), f.n()));
-    int columns = Math.toIntExact(up(Math.clamp(NEAR / f.k(), 1, f.n()), SIDE));
+  private void product(
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+    if (f.k() > 2 * DEPTH) {
+      pieces(parallel, f, planes, a, b, c, bias, add);
+    } else {
+      rows(parallel, f, planes, a, b, c, bias, add);
+    }
+  }
+
+  private void rows(
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+    long right = Scratch.mine().take(planes.bytes(f.k(), f.n()));
+    int columns = Math.max(SIDE, NEAR / f.k() / SIDE * SIDE);
     parallel.forEach(
-        (f.n() + columns - 1) / columns,
-        i -> pack(f, b, f.k(), (long) i * columns, (i + 1L) * columns, right));
-    int most = Math.clamp(NEAR / f.k(), SIDE, MOST_ROWS);
-    int blocks = (f.m() + most - 1) / most;
+        chunks(f.n(), columns),
+        i -> pack(f, planes, b, f.k(), (long) i * columns, (i + 1L) * columns, right));
     parallel.forEach(
-        blocks,
+        chunks(f.m(), MOST_ROWS),
         i -> {
-          long first = (long) i * f.m() / blocks;
-          long rows = (i + 1L) * f.m() / blocks - first;
-          call(f, a + 4 * first * f.aRow(), right, c + 4 * first * f.n(), rows, f.k(), false);
+          long first = (long) i * MOST_ROWS;
+          long rows = Math.min(MOST_ROWS, f.m() - first);
+          long at = 4 * first * f.n();
+          long from = a + 4 * first * f.aRow();
+          call(f, planes, from, right, c + at, rows, f.k(), bias, add == 0 ? 0 : add + at);
         });
   }
 
   /** Blocks of rows times pieces of the sum. */
-  private void pieces(Parallel parallel, NativeProducts.Form f, long a, long b, long c) {
-    int blocks = (f.m() + MOST_ROWS - 1) / MOST_ROWS;
+  private void pieces(
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+    int blocks = chunks(f.m(), MOST_ROWS);
     int pieces = Math.clamp(f.k() / DEPTH, 1, Math.max(1, MOST_CHUNKS / blocks));
     long size = (long) f.m() * f.n();
     long parts = pieces == 1 ? c : Scratch.mine().takeFloats(size * pieces);
@@ -97,20 +132,22 @@ final class NativeTiles {
         blocks * pieces,
         i -> {
           int piece = i / blocks;
-          int block = i % blocks;
-          long first = (long) block * f.m() / blocks;
-          long rows = (block + 1L) * f.m() / blocks - first;
+          long first = (long) (i % blocks) * MOST_ROWS;
+          long rows = Math.min(MOST_ROWS, f.m() - first);
           long from = (long) piece * f.k() / pieces;
           long end = (piece + 1L) * f.k() / pieces;
-          long to = parts + 4 * (piece * size + first * f.n());
+          long at = 4 * first * f.n();
+          long to = parts + 4 * piece * size + at;
+          long begins = add == 0 || piece > 0 ? 0 : add + at;
           Scratch scratch = Scratch.mine();
           long mark = scratch.mark();
-          long right = scratch.take(bytes(DEPTH, f.n()));
+          long right = scratch.take(planes.bytes(DEPTH, f.n()));
           for (long p = from; p < end; p += DEPTH) {
             long depth = Math.min(DEPTH, end - p);
-            pack(f, b + 4 * p * f.bRow(), depth, 0, f.n(), right);
+            pack(f, planes, b + 4 * p * f.bRow(), depth, 0, f.n(), right);
             long left = a + 4 * (first * f.aRow() + p * f.aColumn());
-            call(f, left, right, to, rows, depth, p > from);
+            long added = p > from ? to : begins;
+            call(f, planes, left, right, to, rows, depth, p == 0 ? bias : 0, added);
           }
           scratch.release(mark);
         });
@@ -119,16 +156,29 @@ final class NativeTiles {
     }
   }
 
-  private void pack(NativeProducts.Form f, long b, long k, long first, long end, long to) {
+  private static int chunks(long count, long most) {
+    return Math.toIntExact((count + most - 1) / most);
+  }
+
+  private void pack(Form f, Planes planes, long b, long k, long first, long end, long to) {
+    long n = f.n();
     try {
-      pack.invokeExact(b, f.bRow(), f.bColumn(), k, (long) f.n(), first, end, to);
+      pack.invokeExact(b, f.bRow(), f.bColumn(), k, n, (long) planes.count(), first, end, to);
     } catch (Throwable e) {
       throw NativeLibrary.failure(e);
     }
   }
 
   private void call(
-      NativeProducts.Form f, long a, long right, long c, long rows, long depth, boolean adds) {
+      Form f,
+      Planes planes,
+      long a,
+      long right,
+      long c,
+      long rows,
+      long depth,
+      long bias,
+      long add) {
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     long n = f.n();
@@ -143,11 +193,26 @@ final class NativeTiles {
           rows,
           n,
           depth,
-          adds ? c : 0L,
-          scratch.take(bytes(depth, rows)));
+          (long) planes.count(),
+          bias,
+          add,
+          scratch.take(planes.bytes(depth, SIDE)));
     } catch (Throwable e) {
       throw NativeLibrary.failure(e);
     }
     scratch.release(mark);
+  }
+
+  private void turn(Parallel parallel, long from, long rows, long columns, long to) {
+    parallel.forEach(
+        chunks(columns, MOST_ROWS),
+        i -> {
+          long first = (long) i * MOST_ROWS;
+          try {
+            turn.invokeExact(from, rows, columns, first, Math.min(columns, first + MOST_ROWS), to);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
   }
 }
