@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
+import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
 /**
@@ -21,4 +22,35 @@ public interface Denoiser {
    *     conditions
    */
   Tensor predict(Tensor x, Tensor timesteps, Tensor context);
+
+  /**
+   * The outputs for several contexts of every sample.
+   *
+   * @param x noised samples {@code [n, …]}
+   * @param timesteps {@code [n]}
+   * @param contexts {@code [k·n, tokens, dim]}: one for each sample, then the next for each
+   * @return {@code [k·n, …]} in the order of the contexts
+   */
+  default Tensor predictEach(Tensor x, Tensor timesteps, Tensor contexts) {
+    int n = contexts.dim(0);
+    return predict(Ops.repeat(x, n), Ops.repeat(timesteps, n), contexts);
+  }
+
+  /**
+   * A model that takes k·n contexts for n samples itself, and computes what depends on no context
+   * once for each sample: {@code Denoiser.branching(unet::forward)}.
+   */
+  static Denoiser branching(Denoiser model) {
+    return new Denoiser() {
+      @Override
+      public Tensor predict(Tensor x, Tensor timesteps, Tensor context) {
+        return model.predict(x, timesteps, context);
+      }
+
+      @Override
+      public Tensor predictEach(Tensor x, Tensor timesteps, Tensor contexts) {
+        return model.predict(x, timesteps, contexts);
+      }
+    };
+  }
 }

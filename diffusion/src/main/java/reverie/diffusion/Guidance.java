@@ -45,12 +45,7 @@ public record Guidance(Denoiser denoiser, double scale, Tensor unconditional) im
     }
     Tensor none = unconditional.expand(context.shape().dims());
     Tensor[] branches =
-        denoiser
-            .predict(
-                Ops.concat(0, x, x),
-                Ops.concat(0, timesteps, timesteps),
-                Ops.concat(0, none, context))
-            .split(0, 2);
+        denoiser.predictEach(x, timesteps, Ops.concat(0, none, context)).split(0, 2);
     return branches[0].add(branches[1].sub(branches[0]).mul(scale));
   }
 }

@@ -62,6 +62,25 @@ class GuidanceTest {
   }
 
   @Test
+  void aModelThatBranchesItselfSeesEverySampleOnce() {
+    Tensor none = DEVICE.tensor(new double[] {0.1, 0.2}, 1, 1, 2);
+    Tensor context = Rng.of(1).normal(DEVICE, 3, 1, 2);
+    Tensor x = Rng.of(2).normal(DEVICE, 3, 4);
+    Tensor t = DEVICE.tensor(new double[] {1, 2, 3}, 3);
+    Denoiser model = model(DEVICE.scalar(0.5));
+    double[] plain = new Guidance(model, 5, none).predict(x, t, context).toDoubles();
+    batches.clear();
+    List<Integer> samples = new ArrayList<>();
+    Denoiser branching =
+        Denoiser.branching((samplesOnce, timesteps, contexts) -> {
+          samples.add(samplesOnce.dim(0));
+          return model.predictEach(samplesOnce, timesteps, contexts);
+        });
+    assertArrayEquals(plain, new Guidance(branching, 5, none).predict(x, t, context).toDoubles());
+    assertEquals(List.of(3), samples);
+  }
+
+  @Test
   void gradientsFlowThroughBothBranches() {
     Tensor weight = DEVICE.scalar(0.5);
     Tensor none = DEVICE.tensor(new double[] {0.1, 0.2}, 1, 1, 2);

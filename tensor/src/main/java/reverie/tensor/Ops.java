@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor;
 
+import java.util.Collections;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AveragePool;
 import reverie.tensor.op.Concat;
@@ -48,6 +49,23 @@ public final class Ops {
   /** Joins along an axis. */
   public static Tensor concat(int axis, Tensor... parts) {
     return one(new Concat(parts[0].shape().axis(axis)), parts);
+  }
+
+  /**
+   * All rows of x, then all of them again, until there are so many.
+   *
+   * @param x {@code [n, …]}; itself the result if it has these rows
+   * @param rows a multiple of n
+   */
+  public static Tensor repeat(Tensor x, int rows) {
+    int n = x.dim(0);
+    if (n == rows) {
+      return x;
+    }
+    if (n == 0 || rows % n != 0) {
+      throw new ReverieException("repeat: expected a multiple of " + n + " rows, got " + rows);
+    }
+    return concat(0, Collections.nCopies(rows / n, x).toArray(Tensor[]::new));
   }
 
   /**

@@ -6,6 +6,7 @@ import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameters;
+import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
 /** diffusers' {@code ResnetBlock2D}: two convolutions, told the time in between, added to x. */
@@ -57,7 +58,7 @@ final class ResnetBlock {
    */
   Tensor forward(Tensor x, Tensor embedding) {
     Tensor y = resample.apply(UNet.activated(config, norm1, x));
-    Tensor told = time.forward(embedding);
+    Tensor told = Ops.repeat(time.forward(embedding), x.dim(0));
     if (config.scaleShift()) {
       Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
       y = norm2.forward(conv1.forward(y)).mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]);

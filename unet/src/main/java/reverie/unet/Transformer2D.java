@@ -9,6 +9,7 @@ import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameters;
+import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
 /** diffusers' {@code Transformer2DModel} on an image: transformer blocks over its pixels. */
@@ -55,6 +56,7 @@ final class Transformer2D implements SpatialLayer {
     for (TransformerBlock block : blocks) {
       tokens = block.forward(tokens, context);
     }
-    return out.apply(tokens.reshape(y.shape().dims()), x);
+    Tensor image = tokens.reshape(y.shape().with(0, tokens.dim(0)).dims());
+    return out.apply(image, Ops.repeat(x, image.dim(0)));
   }
 }

@@ -33,9 +33,11 @@ final class TransformerBlock {
     down = new Linear(p.at("ff.net.2"), 4 * channels, channels, true);
   }
 
-  Tensor forward(Tensor x, Tensor context) {
+  Tensor forward(Tensor image, Tensor context) {
+    Tensor x = onlyCross ? Ops.repeat(image, context.dim(0)) : image;
     Tensor normed = norm1.forward(x);
     Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
+    y = Ops.repeat(y, context.dim(0));
     y = attention2.forward(norm2.forward(y), context, y);
     return down.forward(Ops.geglu(up.forward(norm3.forward(y))), y);
   }

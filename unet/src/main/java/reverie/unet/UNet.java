@@ -12,6 +12,7 @@ import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.TimestepEmbedding;
 import reverie.tensor.Device;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
@@ -142,9 +143,10 @@ public final class UNet implements AutoCloseable {
    *
    * @param sample {@code [n, h, w, inChannels]}
    * @param timesteps {@code [n]}, floating-point
-   * @param context {@code [n, tokens, crossAttentionDim]}, or null for a model without
-   *     cross-attention
-   * @return {@code [n, h, w, outChannels]}
+   * @param context {@code [k·n, tokens, crossAttentionDim]}, usually with k = 1: one context for
+   *     each sample, then the next for each. What comes before the first look at a context is
+   *     computed once for all of a sample's. Null for a model without cross-attention
+   * @return {@code [k·n, h, w, outChannels]}
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
     check(sample, timesteps, context);
@@ -163,6 +165,7 @@ public final class UNet implements AutoCloseable {
     for (UpBlock block : up) {
       x = block.forward(x, embedding, context, skips, checkpointing);
     }
+    x = context == null ? x : Ops.repeat(x, context.dim(0));
     return convOut.forward(
         config.conditioned() ? activated(config, normOut, x) : normOut.forwardSilu(x));
   }
@@ -183,7 +186,7 @@ public final class UNet implements AutoCloseable {
       throw new ReverieException(
           "unet: expected no context, got " + context.type(), "a UNet2DModel takes none");
     }
-    if (context.shape().rank() != 3 || context.dim(0) != sample.dim(0)) {
+    if (context.shape().rank() != 3 || context.dim(0) % Math.max(1, sample.dim(0)) != 0) {
       throw new ReverieException(
           "unet: expected a context ["
               + sample.dim(0)

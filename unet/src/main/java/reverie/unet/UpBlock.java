@@ -44,7 +44,7 @@ final class UpBlock {
       Tensor x, Tensor embedding, Tensor context, Deque<Tensor> skips, boolean checkpoint) {
     Tensor y = x;
     for (int i = 0; i < layers.size(); i++) {
-      Tensor joined = Ops.concat(3, y, skips.pop());
+      Tensor joined = Ops.concat(3, y, Ops.repeat(skips.pop(), y.dim(0)));
       y = layers.forward(i, joined, embedding, context, checkpoint);
     }
     if (resnetUpsample != null) {

@@ -17,11 +17,14 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -99,6 +102,50 @@ class UNetTest {
               p.value().toFloats(), read.parameters().get(p.name()).value().toFloats(), p.name());
         }
       }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "only_cross_attention, true",
+    "resnet_time_scale_shift, scale_shift",
+    "mid_block_type, UNetMidBlock2D"
+  })
+  void severalContextsOfASampleShareWhatComesBefore(String key, String value) {
+    Object set = value.equals("true") ? Boolean.TRUE : value;
+    Tensor contexts = Rng.of(4).normal(device, 6, 5, 12);
+    try (UNet model =
+        UNet.random(Configs.with(Configs.conditioned(), key, set), device, Rng.of(3))) {
+      Tensor together = model.forward(sample, timesteps, contexts);
+      Tensor apart =
+          model.forward(Ops.concat(0, sample, sample, sample), Ops.repeat(timesteps, 6), contexts);
+      assertArrayEquals(apart.toDoubles(), together.toDoubles());
+    }
+  }
+
+  @Test
+  void gradientsOfSharedBranchesAreTheirSum() {
+    Tensor contexts = Rng.of(4).normal(device, 4, 5, 12);
+    try (UNet model = conditioned()) {
+      List<Tensor> all = model.parameters().all().stream().map(Parameter::value).toList();
+      Tape.Result together =
+          Tape.run(all, () -> model.forward(sample, timesteps, contexts).square().sum());
+      Tensor twice = Ops.concat(0, sample, sample);
+      Tensor times = Ops.repeat(timesteps, 4);
+      Tape.Result apart = Tape.run(all, () -> model.forward(twice, times, contexts).square().sum());
+      for (Tensor t : all) {
+        assertArrayEquals(apart.gradient(t).toDoubles(), together.gradient(t).toDoubles(), 1e-9);
+      }
+    }
+  }
+
+  @Test
+  void contextsMustBeAMultipleOfTheSamples() {
+    try (UNet model = conditioned()) {
+      Tensor three = Rng.of(4).normal(device, 3, 5, 12);
+      ReverieException e =
+          assertThrows(ReverieException.class, () -> model.forward(sample, timesteps, three));
+      assertTrue(e.getMessage().contains("expected a context [2, tokens, 12]"), e.getMessage());
     }
   }
 

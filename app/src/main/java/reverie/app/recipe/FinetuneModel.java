@@ -111,7 +111,9 @@ final class FinetuneModel implements AutoCloseable {
   }
 
   private Denoiser guided(Denoiser denoiser) {
-    return guidance == 1 ? denoiser : new Guidance(denoiser, guidance, unconditional);
+    return guidance == 1
+        ? denoiser
+        : new Guidance(Denoiser.branching(denoiser), guidance, unconditional);
   }
 
   private int size() {

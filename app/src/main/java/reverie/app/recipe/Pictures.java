@@ -80,7 +80,9 @@ public record Pictures(
   /** The model with guidance, whose empty prompt belongs to the open scope. */
   Denoiser guided(Denoiser denoiser, Device device) {
     return new Guidance(
-        denoiser, guidance, guidance == 1 ? null : PromptStates.of(device, encoder, List.of("")));
+        Denoiser.branching(denoiser),
+        guidance,
+        guidance == 1 ? null : PromptStates.of(device, encoder, List.of("")));
   }
 
   private static void requireFinite(float[] drawn, int first, int each, List<String> prompts) {

@@ -3,6 +3,7 @@ package reverie.bench.step;
 
 import java.util.Arrays;
 import java.util.stream.IntStream;
+import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.Guidance;
 import reverie.diffusion.ReversePolicy;
@@ -90,7 +91,7 @@ public final class Batch implements AutoCloseable {
 
   /** The model with guidance, as it samples and is trained. */
   public Guidance guidance(UNet model) {
-    return new Guidance(model::forward, settings.guidance(), unconditional);
+    return new Guidance(Denoiser.branching(model::forward), settings.guidance(), unconditional);
   }
 
   /** The reverse process. */
