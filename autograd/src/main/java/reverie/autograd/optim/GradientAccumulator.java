@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.optim;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
@@ -19,6 +21,9 @@ import reverie.tensor.op.Fill;
  * operation.
  */
 public final class GradientAccumulator implements AutoCloseable {
+  /** Numbers that are squared at a time: 4 MB. */
+  private static final int PIECE = 1 << 20;
+
   private final Scope scope = Scope.detached("gradients");
   private final Tensor all;
   private final Map<Parameter, Tensor> parts = new LinkedHashMap<>();
@@ -101,8 +106,16 @@ public final class GradientAccumulator implements AutoCloseable {
     Ops.update(new Fill(all.device(), 0, all.shape()), new Tensor[] {all});
   }
 
+  /** In pieces, so that their squares need little memory. */
   private static Tensor norm(Tensor t) {
-    return t.square().sum().sqrt();
+    int size = Math.toIntExact(t.size());
+    Tensor flat = t.reshape(size);
+    List<Tensor> sums = new ArrayList<>();
+    for (int from = 0; from < size; from += PIECE) {
+      Tensor piece = flat.slice(0, from, Math.min(size, from + PIECE));
+      sums.add(piece.square().sum().reshape(1));
+    }
+    return Ops.concat(0, sums.toArray(Tensor[]::new)).sum().sqrt();
   }
 
   private static double length(Tensor t) {

@@ -2,6 +2,8 @@
 package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.CpuBackend.address;
+import static reverie.tensor.cpu.Memory.get;
+import static reverie.tensor.cpu.Memory.set;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
@@ -16,6 +18,9 @@ final class NativeElements {
 
   /** Rows that are summed in float32. */
   private static final int RUN = 256;
+
+  /** Numbers that are a row of a sum of all numbers. */
+  private static final int LINE = 128;
 
   private final MethodHandle geglu;
   private final MethodHandle gegluBackward;
@@ -83,11 +88,18 @@ final class NativeElements {
 
   /** False for what is left to the Vector API. */
   boolean unary(Parallel parallel, Unary op, Tensor x, Tensor y) {
-    if (op.kind() != Unary.Kind.SILU || !x.isContiguous()) {
+    if (!x.isContiguous()) {
       return false;
     }
     long from = address(x);
     long to = address(y);
+    if (op.kind() == Unary.Kind.SQUARE) {
+      multiply(parallel, from, from, to, y.size());
+      return true;
+    }
+    if (op.kind() != Unary.Kind.SILU) {
+      return false;
+    }
     share(
         parallel,
         y.size(),
@@ -129,14 +141,7 @@ final class NativeElements {
           share(parallel, output.size(), CHUNK, (first, end) -> add(a, b, y, 1, first, end));
       case SUB ->
           share(parallel, output.size(), CHUNK, (first, end) -> add(a, b, y, -1, first, end));
-      case MUL ->
-          share(
-              parallel,
-              output.size(),
-              CHUNK,
-              (first, end) -> {
-                multiply.invokeExact(a, b, y, first, end);
-              });
+      case MUL -> multiply(parallel, a, b, y, output.size());
       default -> {
         return false;
       }
@@ -146,6 +151,16 @@ final class NativeElements {
 
   private void add(long a, long b, long y, float factor, long first, long end) throws Throwable {
     add.invokeExact(a, b, y, factor, first, end);
+  }
+
+  private void multiply(Parallel parallel, long a, long b, long y, long count) {
+    share(
+        parallel,
+        count,
+        CHUNK,
+        (first, end) -> {
+          multiply.invokeExact(a, b, y, first, end);
+        });
   }
 
   private boolean addRow(Parallel parallel, Tensor[] inputs, Tensor output) {
@@ -182,24 +197,57 @@ final class NativeElements {
         && inputs[1].shape().equals(output.shape());
   }
 
-  /** Sums over leading axes; false for what is left to the Vector API. */
+  /** Sums over neighbouring axes; false for what is left to the Vector API. */
   boolean reduce(Parallel parallel, Reduce op, Tensor x, Tensor y) {
-    if (op.kind() != Reduce.Kind.SUM || !x.isContiguous() || x.size() == 0) {
+    if (op.kind() != Reduce.Kind.SUM || !x.isContiguous() || x.size() == 0 || y.size() == 0) {
       return false;
     }
-    int leading = op.axes().length;
-    for (int i = 0; i < leading; i++) {
-      if (op.axes()[i] != i) {
+    int[] axes = op.axes();
+    for (int i = 1; i < axes.length; i++) {
+      if (axes[i] != axes[i - 1] + 1) {
         return false;
       }
     }
-    long c = y.size();
-    if (leading == 0 || c == 1) {
+    long count = x.size() / y.size();
+    long inner = 1;
+    for (int axis = axes.length == 0 ? 0 : axes[axes.length - 1] + 1;
+        axis < x.shape().rank();
+        axis++) {
+      inner *= x.dim(axis);
+    }
+    if (inner == 1 && y.size() == 1 && count > LINE) {
+      total(parallel, address(x), count, address(y));
+    } else if (inner > 1 && count > 1) {
+      for (long i = 0; i < y.size() / inner; i++) {
+        sum(parallel, address(x) + 4 * i * count * inner, count, inner, address(y) + 4 * i * inner);
+      }
+    } else {
       return false;
     }
-    long from = address(x);
-    long to = address(y);
-    long rows = x.size() / c;
+    return true;
+  }
+
+  /** All numbers: lines of them as rows, and what is left over. */
+  private void total(Parallel parallel, long from, long count, long to) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long rows = count / LINE;
+    long parts = scratch.takeFloats(LINE);
+    sum(parallel, from, rows, LINE, parts);
+    parallel.forEach(
+        1,
+        _ -> {
+          double sum = Reductions.sum(from + 4 * rows * LINE, (int) (count - rows * LINE));
+          for (int i = 0; i < LINE; i++) {
+            sum += get(parts + 4L * i);
+          }
+          set(to, (float) sum);
+        });
+    scratch.release(mark);
+  }
+
+  /** Down the columns of [rows, c]. */
+  private void sum(Parallel parallel, long from, long rows, long c, long to) {
     int runs = Math.toIntExact((rows + RUN - 1) / RUN);
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
@@ -215,6 +263,5 @@ final class NativeElements {
       parallel.forEach(1, _ -> Reductions.join(false, partial, to, runs, (int) c));
     }
     scratch.release(mark);
-    return true;
   }
 }
