@@ -3,13 +3,12 @@ package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.Memory.SPECIES;
 import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.get;
 import static reverie.tensor.cpu.Memory.load;
-import static reverie.tensor.cpu.Memory.mask;
 import static reverie.tensor.cpu.Memory.set;
 import static reverie.tensor.cpu.Memory.store;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import reverie.tensor.Tensor;
 
 /** Images made larger and smaller, and the densities of whole images. */
@@ -55,15 +54,24 @@ final class Images {
 
   private static void pool(long corner, long rowBytes, int factor, int c, long to) {
     float scale = 1f / (factor * factor);
-    for (int i = 0; i < c; i += WIDTH) {
-      VectorMask<Float> lanes = mask(i, c);
+    int i = 0;
+    for (; i <= c - WIDTH; i += WIDTH) {
       FloatVector sum = FloatVector.zero(SPECIES);
       for (int row = 0; row < factor; row++) {
         for (int column = 0; column < factor; column++) {
-          sum = sum.add(load(corner + row * rowBytes + 4L * (column * c + i), lanes));
+          sum = sum.add(load(corner + row * rowBytes + 4L * (column * c + i)));
         }
       }
-      store(sum.mul(scale), to + 4L * i, lanes);
+      store(sum.mul(scale), to + 4L * i);
+    }
+    for (; i < c; i++) {
+      float sum = 0;
+      for (int row = 0; row < factor; row++) {
+        for (int column = 0; column < factor; column++) {
+          sum += get(corner + row * rowBytes + 4L * (column * c + i));
+        }
+      }
+      set(to + 4L * i, sum * scale);
     }
   }
 
@@ -83,7 +91,7 @@ final class Images {
             long at = 4L * (i * (long) count + start);
             total += squares(x + at, mean + at, Math.min(run, count - start));
           }
-          double s = Memory.get(sigma + 4L * i);
+          double s = get(sigma + 4L * i);
           double logProb =
               -0.5 * total / count / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
           set(out + 4L * i, (float) logProb);
@@ -92,11 +100,16 @@ final class Images {
 
   private static float squares(long x, long mean, int count) {
     FloatVector sum = FloatVector.zero(SPECIES);
-    for (int i = 0; i < count; i += WIDTH) {
-      VectorMask<Float> lanes = mask(i, count);
-      FloatVector d = load(x + 4L * i, lanes).sub(load(mean + 4L * i, lanes));
+    int i = 0;
+    for (; i <= count - WIDTH; i += WIDTH) {
+      FloatVector d = load(x + 4L * i).sub(load(mean + 4L * i));
       sum = d.fma(d, sum);
     }
-    return VectorMath.sum(sum);
+    float total = VectorMath.sum(sum);
+    for (; i < count; i++) {
+      float d = get(x + 4L * i) - get(mean + 4L * i);
+      total = Math.fma(d, d, total);
+    }
+    return total;
   }
 }

@@ -6,13 +6,11 @@ import static reverie.tensor.cpu.Memory.WIDTH;
 import static reverie.tensor.cpu.Memory.get;
 import static reverie.tensor.cpu.Memory.getInt;
 import static reverie.tensor.cpu.Memory.load;
-import static reverie.tensor.cpu.Memory.mask;
 import static reverie.tensor.cpu.Memory.set;
 import static reverie.tensor.cpu.Memory.setInt;
 import static reverie.tensor.cpu.Memory.store;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import reverie.tensor.Shape;
 
 /**
@@ -161,9 +159,9 @@ final class Operand {
     for (; i <= count - WIDTH; i += WIDTH) {
       store(load(from + 4L * i), to + 4L * i);
     }
-    if (i < count) {
-      VectorMask<Float> rest = mask(i, count);
-      store(load(from + 4L * i, rest), to + 4L * i, rest);
+    // Masks would be garbage.
+    for (; i < count; i++) {
+      set(to + 4L * i, get(from + 4L * i));
     }
   }
 
