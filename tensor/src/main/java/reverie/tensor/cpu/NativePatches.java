@@ -5,6 +5,7 @@ import static reverie.tensor.cpu.CpuBackend.address;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
+import reverie.tensor.cpu.NativeTiles.Planes;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
@@ -122,6 +123,7 @@ final class NativePatches {
       products.multiply(
           parallel,
           new NativeProducts.Form((int) f.count(), n, k, k, 1, n, 1),
+          Planes.THREE,
           address(x),
           address(weight),
           address(y),
@@ -207,6 +209,7 @@ final class NativePatches {
       products.multiply(
           parallel,
           new NativeProducts.Form(rows, n, cout, cout, 1, 1, cout),
+          Planes.TWO,
           address(dy),
           from,
           address(dx),
@@ -306,6 +309,7 @@ final class NativePatches {
       products.multiply(
           parallel,
           new NativeProducts.Form(m, n, (int) f.count(), 1, m, n, 1),
+          Planes.TWO,
           address(x),
           address(dy),
           address(dweight),

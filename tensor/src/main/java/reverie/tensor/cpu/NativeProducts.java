@@ -109,8 +109,13 @@ final class NativeProducts {
         inputs.length > 3 ? address(inputs[3]) : 0);
   }
 
-  /** One product, by the tile unit where there is one and it is worth it. */
-  private void multiply(
+  /**
+   * One product, on the tile unit where there is one and it is worth it.
+   *
+   * @param bias address of n numbers added to every row, or 0
+   * @param add address of m·n numbers added to the result, or 0
+   */
+  void multiply(
       Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
     if (tiles != null && tiles.fits(f, planes)) {
       tiles.multiply(parallel, f, planes, a, b, c, bias, add);
@@ -119,13 +124,7 @@ final class NativeProducts {
     }
   }
 
-  /**
-   * One product.
-   *
-   * @param bias address of n numbers added to every row, or 0
-   * @param add address of m·n numbers added to the result, or 0
-   */
-  void multiply(Parallel parallel, Form f, long a, long b, long c, long bias, long add) {
+  private void multiply(Parallel parallel, Form f, long a, long b, long c, long bias, long add) {
     long wanted = Math.clamp(f.flops() / CHUNK_FLOPS, 1, MOST_CHUNKS);
     int rows = Math.clamp((f.m + wanted - 1) / wanted, Math.min(LEAST_ROWS, f.m), MOST_ROWS);
     int blocks = (f.m + rows - 1) / rows;

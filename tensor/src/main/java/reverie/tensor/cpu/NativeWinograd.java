@@ -170,8 +170,7 @@ final class NativeWinograd {
     int turn = turned ? 1 : 0;
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
-    long u =
-        few ? 0 : scratch.takeFloats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
+    long u = few ? 0 : scratch.takeFloats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
     if (!few) {
       parallel.forEach(
           panels,
