@@ -10,6 +10,8 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import reverie.bench.report.PeerResults;
 import reverie.bench.step.Kind;
 import reverie.bench.step.StepSettings;
@@ -35,15 +37,16 @@ class CudaBenchmarkTest {
     }
   }
 
-  @Test
+  @ParameterizedTest
+  @EnumSource
   @EnabledIf(value = "pytorch", disabledReason = "no Python with PyTorch")
-  void bothSidesAgreeAndAreTimed() {
+  void bothSidesAgreeAndAreTimed(PythonTorch.Way way) {
     CudaBenchmark benchmark =
         new CudaBenchmark(
             _ -> Device.cpu(), PYTHON, "cpu", "", 1, new PrintWriter(new StringWriter()));
     CudaBenchmark.Case small =
         new CudaBenchmark.Case(Subject.ICONS, 2, Kind.DDPO, Precision.FLOAT32);
-    PeerResults.Row row = benchmark.compare(small, Device.cpu(), PythonTorch.Way.EAGER);
+    PeerResults.Row row = benchmark.compare(small, Device.cpu(), way);
     assertEquals("icons-2-ddpo-float32", row.name());
     assertTrue(row.difference() < Agreement.TOLERANCE, row.line());
     assertTrue(row.peer().startsWith("PyTorch "), row.line());
