@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import reverie.tensor.ReverieException;
 
 /**
@@ -57,7 +58,11 @@ public final class HostDriver implements Driver {
     library = kernels(arena);
   }
 
+  /** None where there was no compiler: memory, streams and events need none. */
   private static SymbolLookup kernels(Arena arena) {
+    if (!isAvailable()) {
+      return _ -> Optional.empty();
+    }
     try (InputStream packed = HostDriver.class.getResourceAsStream(KERNELS)) {
       Path file = Files.createTempFile("reverie-kernels", ".so");
       try {
