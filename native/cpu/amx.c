@@ -22,6 +22,7 @@ EXPORT void reverie_amx_pack(const float *b, long row, long column, long k, long
   }
 }
 
+/** A block of C and all that makes it. */
 struct product {
   const bf16 *left, *right;
   long slices;
@@ -31,13 +32,14 @@ struct product {
   long c_row;
 };
 
-/** A block of C whose tiles are whole. */
-INLINE void whole(const int planes, const struct product *p, const int down, const int across) {
+/** A block of four whole tiles to which at most one of bias and add is added. */
+INLINE void in_place(const int planes, const struct product *p) {
   const float *start = p->add ? p->add : p->bias;
-  amx_multiply(planes, down, across, p->slices, p->left, p->right, start, p->add ? p->c_row : 0, p->c, p->c_row);
+  const long start_row = p->add ? p->c_row : 0;
+  amx_multiply(planes, 2, 2, p->slices, p->left, p->right, start, start_row, p->c, p->c_row);
 }
 
-/** What is added to a block of C, and the block itself, by way of memory that has whole tiles. */
+/** Any block, by way of memory that has four whole tiles and begins with what is added. */
 static void by_copy(const int planes, const struct product *p, long rows, long columns) {
   float block[AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
   for (long r = 0; r < rows; r++) {
@@ -49,7 +51,7 @@ static void by_copy(const int planes, const struct product *p, long rows, long c
       store(block + r * AMX_BLOCK + j, start);
     }
   }
-#define BLOCK(down, across)                                                              \
+#define BLOCK(down, across)                                                                 \
   amx_multiply(planes, down, across, p->slices, p->left, p->right, block, AMX_BLOCK, block, \
                AMX_BLOCK)
   if (rows > AMX_SIDE) {
@@ -78,11 +80,13 @@ INLINE void gemm(const int planes, const float *a, long a_row, long a_step, cons
   for (long r = 0; r < m; r += AMX_BLOCK) {
     amx_cut(planes, a + r * a_row, a_row, a_step, m - r, k, 0, left);
     for (long j = 0; j < n; j += AMX_BLOCK) {
-      struct product p = {left, b + j / AMX_BLOCK * amx_block(k, planes), amx_slices(k), bias ? bias + j : 0,
-                          add ? add + r * c_row + j : 0, c + r * c_row + j, c_row};
+      const bf16 *right = b + j / AMX_BLOCK * amx_block(k, planes);
+      const long at = r * c_row + j;
+      struct product p = {left, right, amx_slices(k), bias ? bias + j : 0, add ? add + at : 0,
+                          c + at, c_row};
       const long rows = least(AMX_BLOCK, m - r), columns = least(AMX_BLOCK, n - j);
       if (rows == AMX_BLOCK && columns == AMX_BLOCK && !(bias && add)) {
-        whole(planes, &p, 2, 2);
+        in_place(planes, &p);
       } else {
         by_copy(planes, &p, rows, columns);
       }
