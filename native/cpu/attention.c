@@ -145,18 +145,7 @@ EXPORT void reverie_attention(const float *q, const float *k, const float *v, fl
   v += b * tk * f.v_row + head * dv;
   y += (b * tq + first) * f.v_row + head * dv;
   log_sum_exp += (b * heads + head) * tq + first;
-  switch (d == dv ? d : 0) {
-#define CASE(D)                                                                                    \
-  case D:                                                                                          \
-    forward_chunk(&f, q, k, v, y, log_sum_exp, count, D, D, scratch);                              \
-    break
-    CASE(8);
-    CASE(16);
-    CASE(32);
-    CASE(40);
-    CASE(64);
-#undef CASE
-  default:
-    forward_chunk(&f, q, k, v, y, log_sum_exp, count, d, dv, scratch);
-  }
+#define CALL(D, DV) forward_chunk(&f, q, k, v, y, log_sum_exp, count, D, DV, scratch)
+  HEAD_CASES(d, dv, CALL)
+#undef CALL
 }

@@ -24,6 +24,19 @@ enum {
 
 static const float LN_2 = 0.6931471805599453f;
 
+/** Runs CALL(d, dv) with both as constants where both are one of the usual widths. */
+#define HEAD_CASE(D, CALL) \
+  case D:                  \
+    CALL(D, D);            \
+    break;
+#define HEAD_CASES(d, dv, CALL)                                                      \
+  switch ((d) == (dv) ? (d) : 0) {                                                   \
+    HEAD_CASE(8, CALL) HEAD_CASE(16, CALL) HEAD_CASE(32, CALL) HEAD_CASE(40, CALL)   \
+    HEAD_CASE(64, CALL)                                                              \
+    default:                                                                         \
+      CALL(d, dv);                                                                   \
+  }
+
 /** Sizes and distances between rows; heads lie beside each other in a row. */
 struct form {
   long tq, tk, q_row, v_row;

@@ -257,18 +257,7 @@ EXPORT void reverie_attention_backward(const float *q, const float *k, const flo
   v += from_v, dv_ += from_v;
   y += from_y, dy += from_y;
   log_sum_exp += chunk * tq;
-  switch (d == dv ? d : 0) {
-#define CASE(D)                                                                                    \
-  case D:                                                                                          \
-    backward(&f, q, k, v, y, log_sum_exp, dy, dq, dk, dv_, D, D, scratch);                         \
-    break
-    CASE(8);
-    CASE(16);
-    CASE(32);
-    CASE(40);
-    CASE(64);
-#undef CASE
-  default:
-    backward(&f, q, k, v, y, log_sum_exp, dy, dq, dk, dv_, d, dv, scratch);
-  }
+#define CALL(D, DV) backward(&f, q, k, v, y, log_sum_exp, dy, dq, dk, dv_, D, DV, scratch)
+  HEAD_CASES(d, dv, CALL)
+#undef CALL
 }
