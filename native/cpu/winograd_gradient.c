@@ -77,15 +77,3 @@ EXPORT void reverie_winograd_weight_gradient(const float *x, const float *dy, fl
   TILE_CASES(t, CALL)
 #undef CALL
 }
-
-/** out[i] = the sum of `count` parts at parts + part * step + i, for i from first to end. */
-EXPORT void reverie_winograd_sum(const float *parts, long count, long step, float *out, long first,
-                                 long end) {
-  for (long i = first; i < end; i += WIDTH) {
-    vec sum = load_lanes(parts + i, end - i);
-    for (long p = 1; p < count; p++) {
-      sum += load_lanes(parts + p * step + i, end - i);
-    }
-    store_lanes(out + i, sum, end - i);
-  }
-}

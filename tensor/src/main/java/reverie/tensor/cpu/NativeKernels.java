@@ -48,7 +48,7 @@ final class NativeKernels {
     elements = new NativeElements(library);
     norms = new NativeNorms(library);
     updates = new NativeUpdates(library);
-    winograd = new NativeWinograd(library, exact);
+    winograd = new NativeWinograd(library, products, exact);
   }
 
   /** Carries out an operation; false if it is left to the Vector API. */

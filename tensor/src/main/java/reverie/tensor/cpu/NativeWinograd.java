@@ -54,10 +54,10 @@ final class NativeWinograd {
   /** Multiply-adds from which the transforms pay. */
   private static final long LEAST_PRODUCTS = 1 << 20;
 
+  private final NativeProducts products;
   private final MethodHandle filters;
   private final MethodHandle tiles;
   private final MethodHandle weightGradient;
-  private final MethodHandle sum;
 
   /** Inputs of the largest tile, one way. */
   private final int mostSide;
@@ -65,14 +65,15 @@ final class NativeWinograd {
   /**
    * Takes its functions from a library.
    *
+   * @param products adds the parts of a gradient
    * @param exact whether to do without what costs accuracy: tiles of 4×4 outputs
    */
-  NativeWinograd(NativeLibrary library, boolean exact) {
+  NativeWinograd(NativeLibrary library, NativeProducts products, boolean exact) {
+    this.products = products;
     mostSide = exact ? 4 : 6;
     filters = library.function("winograd_filters", "pillillp");
     tiles = library.function("winograd_tiles", "ppippppp" + "llllli" + "llp");
     weightGradient = library.function("winograd_weight_gradient", "ppp" + "llllli" + "lllllllp");
-    sum = library.function("winograd_sum", "pllpll");
   }
 
   /** Whether a convolution is of this kind, and large enough. */
@@ -287,17 +288,7 @@ final class NativeWinograd {
           mine.release(before);
         });
     if (ranges > 1) {
-      int pieces = Math.clamp(size >> 14, 1, WANTED);
-      parallel.forEach(
-          pieces,
-          i -> {
-            try {
-              sum.invokeExact(
-                  parts, (long) ranges, size, dweight, size * i / pieces, size * (i + 1) / pieces);
-            } catch (Throwable e) {
-              throw NativeLibrary.failure(e);
-            }
-          });
+      products.sum(parallel, parts, ranges, size, dweight);
     }
     scratch.release(mark);
   }

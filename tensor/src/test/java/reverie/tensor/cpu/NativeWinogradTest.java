@@ -30,7 +30,8 @@ class NativeWinogradTest {
   })
   void isAsExactAsPromised(KernelSet set, boolean exact, double error) {
     assumeTrue(set.isAvailable());
-    NativeWinograd winograd = new NativeWinograd(NativeLibrary.load(set.label()), exact);
+    NativeLibrary library = NativeLibrary.load(set.label());
+    NativeWinograd winograd = new NativeWinograd(library, new NativeProducts(library), exact);
     try (Team team = new Team(1);
         Scope _ = Scope.open("test")) {
       int[] x = {2, 16, 16, 96};
