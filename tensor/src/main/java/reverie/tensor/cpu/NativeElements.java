@@ -209,22 +209,20 @@ final class NativeElements {
       }
     }
     long count = x.size() / y.size();
+    int end = axes.length == 0 ? x.shape().rank() : axes[axes.length - 1] + 1;
     long inner = 1;
-    for (int axis = axes.length == 0 ? 0 : axes[axes.length - 1] + 1;
-        axis < x.shape().rank();
-        axis++) {
+    for (int axis = end; axis < x.shape().rank(); axis++) {
       inner *= x.dim(axis);
     }
-    if (inner == 1 && y.size() == 1 && count > LINE) {
+    if (y.size() == 1 && count > LINE) {
       total(parallel, address(x), count, address(y));
-    } else if (inner > 1 && count > 1) {
-      for (long i = 0; i < y.size() / inner; i++) {
-        sum(parallel, address(x) + 4 * i * count * inner, count, inner, address(y) + 4 * i * inner);
-      }
-    } else {
-      return false;
+      return true;
     }
-    return true;
+    if (inner > 1) {
+      sum(parallel, address(x), y.size() / inner, count, inner, address(y));
+      return true;
+    }
+    return false;
   }
 
   /** All numbers: lines of them as rows, and what is left over. */
@@ -233,7 +231,7 @@ final class NativeElements {
     long mark = scratch.mark();
     long rows = count / LINE;
     long parts = scratch.takeFloats(LINE);
-    sum(parallel, from, rows, LINE, parts);
+    sum(parallel, from, 1, rows, LINE, parts);
     parallel.forEach(
         1,
         _ -> {
@@ -246,21 +244,34 @@ final class NativeElements {
     scratch.release(mark);
   }
 
-  /** Down the columns of [rows, c]. */
-  private void sum(Parallel parallel, long from, long rows, long c, long to) {
-    int runs = Math.toIntExact((rows + RUN - 1) / RUN);
+  /** to[outer, c]: down the columns of every matrix of [outer, rows, c]. */
+  private void sum(Parallel parallel, long from, long outer, long rows, long c, long to) {
+    long runs = (rows + RUN - 1) / RUN;
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
-    long partial = runs == 1 ? to : scratch.takeFloats(runs * c);
+    long partial = runs == 1 ? to : scratch.takeFloats(outer * runs * c);
     share(
         parallel,
-        rows,
-        RUN,
+        outer * runs,
+        Math.max(1, CHUNK / (Math.min(RUN, rows) * c)),
         (first, end) -> {
-          sumRows.invokeExact(from + 4 * first * c, partial + 4 * first / RUN * c, end - first, c);
+          for (long i = first; i < end; i++) {
+            long row = i % runs * RUN;
+            long at = from + 4 * (i / runs * rows + row) * c;
+            sumRows.invokeExact(at, partial + 4 * i * c, Math.min(RUN, rows - row), c);
+          }
         });
     if (runs > 1) {
-      parallel.forEach(1, _ -> Reductions.join(false, partial, to, runs, (int) c));
+      share(
+          parallel,
+          outer,
+          Math.max(1, CHUNK / (runs * c)),
+          (first, end) -> {
+            for (long i = first; i < end; i++) {
+              Reductions.join(
+                  false, partial + 4 * i * runs * c, to + 4 * i * c, (int) runs, (int) c);
+            }
+          });
     }
     scratch.release(mark);
   }
