@@ -62,10 +62,15 @@ public final class Ops {
     if (n == rows) {
       return x;
     }
-    if (n == 0 || rows % n != 0) {
+    if (!repeats(n, rows)) {
       throw new ReverieException("repeat: expected a multiple of " + n + " rows, got " + rows);
     }
     return concat(0, Collections.nCopies(rows / n, x).toArray(Tensor[]::new));
+  }
+
+  /** Whether n rows can be {@linkplain #repeat repeated} to so many. */
+  public static boolean repeats(int n, int rows) {
+    return n == rows || n > 0 && rows > 0 && rows % n == 0;
   }
 
   /**

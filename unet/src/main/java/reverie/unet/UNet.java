@@ -186,14 +186,15 @@ public final class UNet implements AutoCloseable {
       throw new ReverieException(
           "unet: expected no context, got " + context.type(), "a UNet2DModel takes none");
     }
-    if (context.shape().rank() != 3 || context.dim(0) % Math.max(1, sample.dim(0)) != 0) {
+    if (context.shape().rank() != 3 || !Ops.repeats(sample.dim(0), context.dim(0))) {
       throw new ReverieException(
           "unet: expected a context ["
               + sample.dim(0)
               + ", tokens, "
               + config.crossAttentionDim().getFirst()
               + "], got "
-              + context.type());
+              + context.type(),
+          "one for each sample, or several: a multiple of " + sample.dim(0));
     }
   }
 

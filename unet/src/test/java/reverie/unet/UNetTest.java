@@ -3,6 +3,7 @@ package reverie.unet;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -142,11 +143,17 @@ class UNetTest {
   @Test
   void contextsMustBeAMultipleOfTheSamples() {
     try (UNet model = conditioned()) {
-      Tensor three = Rng.of(4).normal(device, 3, 5, 12);
-      ReverieException e =
-          assertThrows(ReverieException.class, () -> model.forward(sample, timesteps, three));
-      assertTrue(e.getMessage().contains("expected a context [2, tokens, 12]"), e.getMessage());
+      for (int rows : new int[] {0, 1, 3}) {
+        Tensor wrong = device.zeros(rows, 5, 12);
+        ReverieException e =
+            assertThrows(ReverieException.class, () -> model.forward(sample, timesteps, wrong));
+        assertTrue(e.getMessage().contains("expected a context [2, tokens, 12]"), e.getMessage());
+      }
     }
+    Tensor nothing = device.zeros(0, 3);
+    assertThrows(ReverieException.class, () -> Ops.repeat(nothing, 2));
+    assertThrows(ReverieException.class, () -> Ops.repeat(sample, 0));
+    assertSame(nothing, Ops.repeat(nothing, 0));
   }
 
   @Test
