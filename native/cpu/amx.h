@@ -24,8 +24,7 @@ enum {
   AMX_SIDE = 16,             // rows of a left tile, columns of a right one
   AMX_DEPTH = 32,            // k in a tile
   AMX_TILE = 512,            // bf16 in a tile
-  AMX_BLOCK = 2 * AMX_SIDE,  // rows and columns of a block of C
-  AMX_MOST_PLANES = 3
+  AMX_BLOCK = 2 * AMX_SIDE   // rows and columns of a block of C
 };
 
 INLINE long amx_slices(long k) { return (k + AMX_DEPTH - 1) / AMX_DEPTH; }

@@ -34,7 +34,7 @@ class RecordedStepsTest {
     scope.close();
   }
 
-  private static int stepAt(ReversePolicy policy, int timestep) {
+  static int stepAt(ReversePolicy policy, int timestep) {
     for (int i = 0; i < policy.steps(); i++) {
       if (policy.grid().timestep(i) == timestep) {
         return i;

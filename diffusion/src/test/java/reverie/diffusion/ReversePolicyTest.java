@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static reverie.diffusion.RecordedStepsTest.stepAt;
 
 import java.util.Arrays;
 import java.util.List;
@@ -33,15 +34,6 @@ class ReversePolicyTest {
   @AfterEach
   void close() {
     scope.close();
-  }
-
-  private static int stepAt(ReversePolicy policy, int timestep) {
-    for (int i = 0; i < policy.steps(); i++) {
-      if (policy.grid().timestep(i) == timestep) {
-        return i;
-      }
-    }
-    throw new AssertionError("no timestep " + timestep + " in " + policy.grid());
   }
 
   @Test

@@ -359,11 +359,11 @@ public final class ReproductionReport {
         : "%s [%s, %s]".formatted(figure(e.mean(), 3), figure(e.low(), 3), figure(e.high(), 3));
   }
 
-  /** So many figures, without an exponent where one can do without. */
   private static String probability(double p) {
     return Double.isNaN(p) ? "–" : p < 1e-3 ? "< 0.001" : String.format(Locale.ROOT, "%.3f", p);
   }
 
+  /** So many figures, without an exponent where one can do without. */
   private static String figure(double value, int figures) {
     if (!Double.isFinite(value)) {
       return "–";
