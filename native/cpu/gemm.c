@@ -116,6 +116,15 @@ void gemm_deep(const struct gemm *g, float *spare) {
   }
 }
 
+/** `count` numbers, `step` apart, and zeros. */
+static vec load_apart(const float *from, long step, long count) {
+  vec all = {0};
+  for (long i = 0; i < count; i++) {
+    all[i] = from[i * step];
+  }
+  return all;
+}
+
 /** One panel of B, of any strides, columns past n as zeros. */
 static void pack_panel(const float *b, long bRow, long bColumn, long k, long columns, float *to) {
   if (bColumn == 1) {
@@ -130,11 +139,18 @@ static void pack_panel(const float *b, long bRow, long bColumn, long k, long col
   }
   for (long p = 0; p < k; p += WIDTH) {
     const long steps = least(WIDTH, k - p);
-    for (long j = 0; j < MICRO_PANEL; j++) {
-      float *column = to + p * MICRO_PANEL + j;
-      const float *from = b + p * bRow + j * bColumn;
+    for (long j = 0; j < MICRO_PANEL; j += WIDTH) {
+      vec block[WIDTH];
+#pragma GCC unroll 1
+      for (long i = 0; i < WIDTH; i++) {
+        const float *from = b + p * bRow + (j + i) * bColumn;
+        block[i] = j + i >= columns ? (vec){0}
+                   : bRow == 1      ? load_lanes(from, steps)
+                                    : load_apart(from, bRow, steps);
+      }
+      transpose(block);
       for (long i = 0; i < steps; i++) {
-        column[i * MICRO_PANEL] = j < columns ? from[i * bRow] : 0;
+        store(to + (p + i) * MICRO_PANEL + j, block[i]);
       }
     }
   }
