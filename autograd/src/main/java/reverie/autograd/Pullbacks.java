@@ -26,6 +26,11 @@ final class Pullbacks {
     };
   }
 
+  /** Whether the parts are recorded instead, because gradients need what is between them. */
+  static boolean byParts(Op op) {
+    return op instanceof LinearGeglu;
+  }
+
   /**
    * Gradients of the inputs, or null where there is none.
    *
@@ -122,6 +127,7 @@ final class Pullbacks {
       case GroupNormBackward f -> decomposed(f, in, g);
       case LayerNormBackward f -> decomposed(f, in, g);
       case Lerp f -> decomposed(f, in, g);
+      case LinearGeglu f -> decomposed(f, in, g);
       case SiluBackward f -> decomposed(f, in, g);
       case SoftmaxBackward f -> decomposed(f, in, g);
     };

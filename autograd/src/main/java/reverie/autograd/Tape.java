@@ -2,6 +2,7 @@
 package reverie.autograd;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -15,6 +16,7 @@ import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.Fused;
 import reverie.tensor.op.Op;
 
 /**
@@ -167,10 +169,15 @@ public final class Tape implements Interpreter {
 
   @Override
   public Tensor[] apply(Op op, Tensor... inputs) {
-    Tensor[] outputs = next.apply(op, inputs);
     if (pause != currentPause()) {
-      return outputs;
+      return next.apply(op, inputs);
     }
+    if (op instanceof Fused fused
+        && Pullbacks.byParts(op)
+        && Arrays.stream(inputs).anyMatch(this::tracks)) {
+      return Interpreter.with(this, () -> fused.decompose(inputs));
+    }
+    Tensor[] outputs = next.apply(op, inputs);
     boolean[] needs = new boolean[inputs.length];
     boolean any = false;
     for (int i = 0; i < inputs.length; i++) {

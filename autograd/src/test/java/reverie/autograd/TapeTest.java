@@ -3,15 +3,20 @@ package reverie.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
 import reverie.tensor.Ops;
+import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -149,6 +154,24 @@ class TapeTest {
       }
     }
     assertTrue(live[1] < 0.7 * live[0], live[1] + " of " + live[0]);
+  }
+
+  @Test
+  void recordsPartsWhoseResultsAreWantedAgain() {
+    Tensor x = Rng.of(1).normal(DEVICE, 7, 4);
+    Tensor w = Rng.of(2).normal(DEVICE, 6, 4);
+    Tensor b = Rng.of(3).normal(DEVICE, 6);
+    Tape.Result parts = Tape.run(List.of(w), () -> Ops.geglu(Ops.linear(x, w, b)).sum());
+    Profile profile = new Profile(Interpreter.current());
+    Tape.Result whole =
+        Interpreter.with(profile, () -> Tape.run(List.of(w), () -> Ops.geglu(x, w, b).sum()));
+    assertArrayEquals(parts.gradient(w).toDoubles(), whole.gradient(w).toDoubles());
+    Map<String, Long> counts =
+        profile.rows().stream()
+            .collect(Collectors.toMap(Profile.Row::operation, Profile.Row::count));
+    assertEquals(1, counts.get("linear"));
+    assertEquals(1, counts.get("geglu"));
+    assertNull(counts.get("linear_geglu"));
   }
 
   @Test

@@ -12,6 +12,7 @@ import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Select;
 import reverie.tensor.op.UpsampleNearest;
@@ -165,6 +166,11 @@ public final class Ops {
   /** {@code a·gelu(b)} where the last axis is a then b. */
   public static Tensor geglu(Tensor x) {
     return one(new Geglu(), x);
+  }
+
+  /** The same of {@code x·weightᵀ + bias}. */
+  public static Tensor geglu(Tensor x, Tensor weight, Tensor bias) {
+    return one(new LinearGeglu(), x, weight, bias);
   }
 
   /**

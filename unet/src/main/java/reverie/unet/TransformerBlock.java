@@ -39,6 +39,6 @@ final class TransformerBlock {
     Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
     y = Ops.repeat(y, context.dim(0));
     y = attention2.forward(norm2.forward(y), context, y);
-    return down.forward(Ops.geglu(up.forward(norm3.forward(y))), y);
+    return down.forward(up.geglu(norm3.forward(y)), y);
   }
 }

@@ -20,7 +20,14 @@ public final class Linear {
     return Ops.linear(x, weight.effective(), bias == null ? null : bias.effective());
   }
 
-  /** The same, added to a residual {@code […, out]}. */
+  /** Its {@linkplain Ops#geglu(Tensor) GEGLU}: {@code […, out / 2]}. */
+  public Tensor geglu(Tensor x) {
+    return bias == null
+        ? Ops.geglu(forward(x))
+        : Ops.geglu(x, weight.effective(), bias.effective());
+  }
+
+  /** {@link #forward(Tensor)}, added to a residual {@code […, out]}. */
   public Tensor forward(Tensor x, Tensor residual) {
     return bias == null
         ? forward(x).add(residual)

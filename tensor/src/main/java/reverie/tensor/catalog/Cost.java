@@ -30,6 +30,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -103,6 +104,7 @@ public record Cost(double flops, double bytes) {
       case SoftmaxBackward _ -> 4 * in;
       case MatMul _ -> 2 * out * inputs.get(0).shape().dim(-1);
       case Linear _ -> 2 * out * inputs.get(0).shape().dim(-1);
+      case LinearGeglu _ -> 2 * out * (2 * inputs.get(0).shape().dim(-1) + 1);
       case Conv2d _ -> convolution(outputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dInputGradient _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dWeightGradient _ -> convolution(inputs.get(1).shape(), outputs.get(0).shape());

@@ -31,6 +31,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -101,6 +102,7 @@ public final class OpCatalog {
             new LayerNormBackward(),
             new Lerp(),
             new Linear(),
+            new LinearGeglu(),
             new MatMul(),
             new Pad(0, 0, 0),
             new Permute(),
@@ -147,6 +149,7 @@ public final class OpCatalog {
       case LayerNormBackward _ -> LayerSamples.layerNormBackward();
       case Lerp _ -> ElementSamples.lerp();
       case Linear _ -> ProductSamples.linear();
+      case LinearGeglu _ -> ProductSamples.linearGeglu();
       case MatMul _ -> ProductSamples.matmul();
       case Pad _ -> MoveSamples.pad();
       case Permute _ -> MoveSamples.permute();

@@ -12,6 +12,7 @@ import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 
@@ -128,6 +129,21 @@ final class ProductSamples {
             normal(2),
             normal(3, 5))
         .refuse("expected input 1 of rank 2", op, normal(3, 5), normal(5));
+  }
+
+  static Entry linearGeglu() {
+    Op op = new LinearGeglu();
+    return new Entry()
+        .within(new Terms(20))
+        .smooth(op, normal(5), normal(6, 5), normal(6))
+        .smooth(op, normal(2, 3, 5), normal(2, 5), normal(2))
+        .smooth(op, normal(0, 5), normal(6, 5), normal(6))
+        .smooth(op, normal(3, 0), normal(2, 0), normal(2))
+        .within(new Terms(131))
+        .rough(op, normal(37, 131), normal(130, 131), normal(130))
+        .rough(op, normal(2, 401, 64), normal(192, 64), normal(192))
+        .refuse("expected 3 inputs", op, normal(3, 5), normal(6, 5))
+        .refuse("expected a weight of 2c rows", op, normal(3, 5), normal(7, 5), normal(7));
   }
 
   static Entry conv2d() {

@@ -33,6 +33,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -145,6 +146,7 @@ public final class CpuBackend implements Backend {
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
       case CustomOp _ -> false;
+      case LinearGeglu _ -> kernels != null && kernels.fitsLinearGeglu(inputs);
       // The Vector API has the parts: normalisation and activation.
       case GroupNorm norm -> kernels != null || norm.activation() == GroupNorm.Activation.NONE;
       case GroupNormBackward norm ->
@@ -254,7 +256,8 @@ public final class CpuBackend implements Backend {
               Fusions.rows(y),
               y.dim(-1));
       case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
-      case CustomOp _ -> throw new IllegalStateException(op.name() + " is decomposed");
+      case CustomOp _, LinearGeglu _ ->
+          throw new IllegalStateException(op.name() + " is decomposed");
     }
   }
 

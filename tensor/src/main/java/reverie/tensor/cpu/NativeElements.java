@@ -72,6 +72,15 @@ final class NativeElements {
         });
   }
 
+  /** Some rows of 2c numbers. */
+  void geglu(long from, long to, long rows, long c) {
+    try {
+      geglu.invokeExact(from, to, 0L, rows, c);
+    } catch (Throwable e) {
+      throw NativeLibrary.failure(e);
+    }
+  }
+
   void gegluBackward(Parallel parallel, Tensor[] inputs, Tensor output) {
     long x = address(inputs[0]);
     long dy = address(inputs[1]);

@@ -17,6 +17,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduce;
@@ -51,6 +52,11 @@ final class NativeKernels {
     winograd = new NativeWinograd(library, products, exact);
   }
 
+  /** Whether {@link LinearGeglu} is worth a kernel: its product is made by rows, not of parts. */
+  boolean fitsLinearGeglu(Tensor... inputs) {
+    return products.isByRows(NativeProducts.linear(inputs), NativeProducts.LINEAR);
+  }
+
   /** Carries out an operation; false if it is left to the Vector API. */
   boolean run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
     switch (op) {
@@ -68,6 +74,7 @@ final class NativeKernels {
           patches.weightGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
+      case LinearGeglu _ -> products.linearGeglu(parallel, elements, inputs, outputs[0]);
       case MatMul product -> products.matmul(parallel, product, inputs[0], inputs[1], outputs[0]);
       case Binary binary -> {
         return elements.binary(parallel, binary, inputs, outputs[0]);

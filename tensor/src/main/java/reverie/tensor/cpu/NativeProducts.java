@@ -30,6 +30,12 @@ final class NativeProducts {
   private static final int MOST_ROWS = 512;
   private static final int LEAST_DEPTH = 256;
 
+  /** Floats of a result that are taken on while they are in the cache. */
+  private static final int NEAR = 1 << 16;
+
+  /** How exact layers are. */
+  static final Planes LINEAR = Planes.THREE;
+
   private final MethodHandle pack;
   private final MethodHandle gemm;
   private final MethodHandle sum;
@@ -95,18 +101,70 @@ final class NativeProducts {
     if (y.size() == 0) {
       return;
     }
-    int in = inputs[1].dim(1);
-    int out = inputs[1].dim(0);
-    int rows = Math.toIntExact(y.size() / out);
     multiply(
         parallel,
-        new Form(rows, out, in, in, 1, 1, in),
-        Planes.THREE,
+        linear(inputs),
+        LINEAR,
         address(inputs[0]),
         address(inputs[1]),
         address(y),
         inputs.length > 2 ? address(inputs[2]) : 0,
         inputs.length > 3 ? address(inputs[3]) : 0);
+  }
+
+  /** The product in x·weightᵀ. */
+  static Form linear(Tensor... inputs) {
+    int in = inputs[1].dim(1);
+    int rows = Math.toIntExact(inputs[0].shape().with(-1, 1).size());
+    return new Form(rows, inputs[1].dim(0), in, in, 1, 1, in);
+  }
+
+  /** Needs a product {@linkplain #isByRows made by rows}. */
+  void linearGeglu(Parallel parallel, NativeElements elements, Tensor[] inputs, Tensor y) {
+    if (y.size() == 0) {
+      return;
+    }
+    long to = address(y);
+    long c = y.dim(-1);
+    multiply(
+        parallel,
+        linear(inputs),
+        LINEAR,
+        address(inputs[0]),
+        address(inputs[1]),
+        new Result(0, (from, first, count) -> elements.geglu(from, to + 4 * first * c, count, c)),
+        address(inputs[2]),
+        0);
+  }
+
+  /** What takes on some rows of a result while they are near. */
+  interface Next {
+    void take(long from, long first, long count);
+  }
+
+  /** Computes `count` rows from `first` on. */
+  interface Rows {
+    void compute(long first, long count, long to);
+  }
+
+  /** Where the rows of a result go: to an address, or, a few at a time, to what is next. */
+  record Result(long address, Next next) {
+    void rows(Form f, long first, long count, Rows rows) {
+      if (next == null) {
+        rows.compute(first, count, address + 4 * first * f.n);
+        return;
+      }
+      Scratch scratch = Scratch.mine();
+      long mark = scratch.mark();
+      long together = Math.clamp(NEAR / f.n / PANEL, 1, MOST_ROWS / PANEL) * (long) PANEL;
+      long near = scratch.takeFloats(together * f.n);
+      for (long done = 0; done < count; done += together) {
+        long some = Math.min(together, count - done);
+        rows.compute(first + done, some, near);
+        next.take(near, first + done, some);
+      }
+      scratch.release(mark);
+    }
   }
 
   /**
@@ -117,23 +175,48 @@ final class NativeProducts {
    */
   void multiply(
       Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
-    if (tiles != null && tiles.fits(f, planes)) {
+    multiply(parallel, f, planes, a, b, new Result(c, null), bias, add);
+  }
+
+  private void multiply(
+      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
+    if (onTiles(f, planes)) {
       tiles.multiply(parallel, f, planes, a, b, c, bias, add);
     } else {
       multiply(parallel, f, a, b, c, bias, add);
     }
   }
 
-  private void multiply(Parallel parallel, Form f, long a, long b, long c, long bias, long add) {
-    long wanted = Math.clamp(f.flops() / CHUNK_FLOPS, 1, MOST_CHUNKS);
-    int rows = Math.clamp((f.m + wanted - 1) / wanted, Math.min(LEAST_ROWS, f.m), MOST_ROWS);
-    int blocks = (f.m + rows - 1) / rows;
-    int pieces = Math.clamp(wanted / blocks, 1, Math.max(1, f.k / LEAST_DEPTH));
+  private boolean onTiles(Form f, Planes planes) {
+    return tiles != null && tiles.fits(f, planes);
+  }
+
+  /** Whether whole rows are made one after the other, not sums of parts. */
+  boolean isByRows(Form f, Planes planes) {
+    return onTiles(f, planes) ? NativeTiles.isByRows(f) : pieces(f) == 1;
+  }
+
+  private static long wanted(Form f) {
+    return Math.clamp(f.flops() / CHUNK_FLOPS, 1, MOST_CHUNKS);
+  }
+
+  private static int blocks(Form f) {
+    int rows = Math.clamp((f.m + wanted(f) - 1) / wanted(f), Math.min(LEAST_ROWS, f.m), MOST_ROWS);
+    return (f.m + rows - 1) / rows;
+  }
+
+  private static int pieces(Form f) {
+    return f.m == 0 ? 1 : Math.clamp(wanted(f) / blocks(f), 1, Math.max(1, f.k / LEAST_DEPTH));
+  }
+
+  private void multiply(Parallel parallel, Form f, long a, long b, Result c, long bias, long add) {
+    int blocks = blocks(f);
+    int pieces = pieces(f);
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     if (pieces > 1) {
-      pieces(parallel, f, a, b, c, bias, add, blocks, pieces);
-    } else if (blocks > 1 && !f.rightInPlace()) {
+      pieces(parallel, f, a, b, c.address, bias, add, blocks, pieces);
+    } else if ((blocks > 1 || c.next != null) && !f.rightInPlace()) {
       long panels = scratch.takeFloats((long) f.k * (f.n + PANEL));
       pack(parallel, f, b, panels);
       Form packed = new Form(f.m, f.n, f.k, f.aRow, f.aColumn, 0, PACKED);
@@ -145,14 +228,23 @@ final class NativeProducts {
   }
 
   private void rows(
-      Parallel parallel, Form f, long a, long b, long c, long bias, long add, int blocks) {
+      Parallel parallel, Form f, long a, long b, Result c, long bias, long add, int blocks) {
+    Rows rows =
+        (first, count, to) ->
+            call(
+                f,
+                a + 4 * first * f.aRow,
+                b,
+                to,
+                (int) count,
+                f.k,
+                bias,
+                add == 0 ? 0 : add + 4 * first * f.n);
     parallel.forEach(
         blocks,
         i -> {
           long first = (long) i * f.m / blocks;
-          int rows = (int) ((long) (i + 1) * f.m / blocks - first);
-          long at = 4 * first * f.n;
-          call(f, a + 4 * first * f.aRow, b, c + at, rows, f.k, bias, add == 0 ? 0 : add + at);
+          c.rows(f, first, (long) (i + 1) * f.m / blocks - first, rows);
         });
   }
 

@@ -3,6 +3,8 @@ package reverie.tensor.cpu;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.cpu.NativeProducts.Form;
+import reverie.tensor.cpu.NativeProducts.Result;
+import reverie.tensor.cpu.NativeProducts.Rows;
 
 /** Matrix products on the tile unit, of factors cut to planes of bfloat16: {@code amx.c}. */
 final class NativeTiles {
@@ -79,45 +81,53 @@ final class NativeTiles {
    * @param add address of m·n numbers added to the result, or 0
    */
   void multiply(
-      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     if (f.aColumn() != 1 && f.bColumn() == 1 && f.m() > f.n() && bias == 0 && add == 0) {
       // To cut columns of the left factor costs a turn, so let it be the narrower one.
       Form other = new Form(f.n(), f.m(), f.k(), f.bColumn(), f.bRow(), f.aColumn(), f.aRow());
       long turned = scratch.takeFloats((long) f.m() * f.n());
-      product(parallel, other, planes, b, a, turned, 0, 0);
-      turn(parallel, turned, f.n(), f.m(), c);
+      product(parallel, other, planes, b, a, new Result(turned, null), 0, 0);
+      turn(parallel, turned, f.n(), f.m(), c.address());
     } else {
       product(parallel, f, planes, a, b, c, bias, add);
     }
     scratch.release(mark);
   }
 
+  /** Whether whole rows are made one after the other, not sums of parts. */
+  static boolean isByRows(Form f) {
+    return f.k() <= 2 * DEPTH;
+  }
+
   private void product(
-      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
-    if (f.k() > 2 * DEPTH) {
-      pieces(parallel, f, planes, a, b, c, bias, add);
-    } else {
+      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
+    if (isByRows(f)) {
       rows(parallel, f, planes, a, b, c, bias, add);
+    } else {
+      pieces(parallel, f, planes, a, b, c.address(), bias, add);
     }
   }
 
   private void rows(
-      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
     long right = Scratch.mine().take(planes.bytes(f.k(), f.n()));
     int columns = Math.max(SIDE, NEAR / f.k() / SIDE * SIDE);
     parallel.forEach(
         chunks(f.n(), columns),
         i -> pack(f, planes, b, f.k(), (long) i * columns, (i + 1L) * columns, right));
+    Rows rows =
+        (first, count, to) -> {
+          long from = a + 4 * first * f.aRow();
+          long added = add == 0 ? 0 : add + 4 * first * f.n();
+          call(f, planes, from, right, to, count, f.k(), bias, added);
+        };
     parallel.forEach(
         chunks(f.m(), MOST_ROWS),
         i -> {
           long first = (long) i * MOST_ROWS;
-          long rows = Math.min(MOST_ROWS, f.m() - first);
-          long at = 4 * first * f.n();
-          long from = a + 4 * first * f.aRow();
-          call(f, planes, from, right, c + at, rows, f.k(), bias, add == 0 ? 0 : add + at);
+          c.rows(f, first, Math.min(MOST_ROWS, f.m() - first), rows);
         });
   }
 

@@ -31,6 +31,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -128,7 +129,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case CustomOp _ -> false;
+      case CustomOp _, LinearGeglu _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       default -> true;
@@ -192,7 +193,8 @@ public final class CudaBackend implements Backend, AutoCloseable {
       case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
       case Attention attention -> attentions.forward(attention, inputs, outputs, space);
       case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
-      case CustomOp _ -> throw new IllegalStateException(op.name() + " is decomposed");
+      case CustomOp _, LinearGeglu _ ->
+          throw new IllegalStateException(op.name() + " is decomposed");
     }
   }
 

@@ -23,6 +23,7 @@ public sealed interface Fused extends Op
         LayerNormBackward,
         Lerp,
         Linear,
+        LinearGeglu,
         SiluBackward,
         Softmax,
         SoftmaxBackward,

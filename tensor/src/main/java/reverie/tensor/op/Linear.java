@@ -2,7 +2,6 @@
 package reverie.tensor.op;
 
 import java.util.List;
-import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
@@ -14,20 +13,25 @@ public record Linear() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 4);
-    Rule.floating(this, inputs);
-    Rule.rankAtLeast(this, inputs, 0, 1);
-    Rule.rank(this, inputs, 1, 2);
+    TensorType y = product(this, inputs);
+    if (inputs.size() > 3) {
+      Rule.shape(this, inputs, 3, "residual", y.shape().dims());
+    }
+    return Rule.one(y);
+  }
+
+  /** The type of x·weightᵀ (+ bias). */
+  static TensorType product(Op op, List<TensorType> inputs) {
+    Rule.floating(op, inputs);
+    Rule.rankAtLeast(op, inputs, 0, 1);
+    Rule.rank(op, inputs, 1, 2);
     TensorType x = inputs.get(0);
     int out = inputs.get(1).shape().dim(0);
-    Rule.shape(this, inputs, 1, "weight", out, x.shape().dim(-1));
+    Rule.shape(op, inputs, 1, "weight", out, x.shape().dim(-1));
     if (inputs.size() > 2) {
-      Rule.shape(this, inputs, 2, "bias", out);
+      Rule.shape(op, inputs, 2, "bias", out);
     }
-    Shape y = x.shape().with(-1, out);
-    if (inputs.size() > 3) {
-      Rule.shape(this, inputs, 3, "residual", y.dims());
-    }
-    return Rule.one(x.withShape(y));
+    return x.withShape(x.shape().with(-1, out));
   }
 
   @Override
