@@ -13,7 +13,8 @@ public record Rounds(double[] first, double[] second) {
   /** Long enough for the threads of one library to stop waiting busily before the other begins. */
   private static final int PAUSE_MILLIS = 60;
 
-  private static final int WARM_UP = 3;
+  /** Turns until the virtual machine has compiled what stands round the kernels. */
+  private static final int WARM_UP = 8;
 
   /**
    * Runs both in turn, after a few turns that do not count; who begins changes every round.
