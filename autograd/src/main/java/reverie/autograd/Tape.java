@@ -2,7 +2,6 @@
 package reverie.autograd;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -172,18 +171,16 @@ public final class Tape implements Interpreter {
     if (pause != currentPause()) {
       return next.apply(op, inputs);
     }
-    if (op instanceof Fused fused
-        && Pullbacks.byParts(op)
-        && Arrays.stream(inputs).anyMatch(this::tracks)) {
-      return Interpreter.with(this, () -> fused.decompose(inputs));
-    }
-    Tensor[] outputs = next.apply(op, inputs);
     boolean[] needs = new boolean[inputs.length];
     boolean any = false;
     for (int i = 0; i < inputs.length; i++) {
       needs[i] = tracks(inputs[i]);
       any |= needs[i];
     }
+    if (any && op instanceof Fused fused && Pullbacks.byParts(op)) {
+      return Interpreter.with(this, () -> fused.decompose(inputs));
+    }
+    Tensor[] outputs = next.apply(op, inputs);
     if (any && Pullbacks.differentiable(op)) {
       Tensor[] used = inputs.clone();
       Collections.addAll(tracked, outputs);

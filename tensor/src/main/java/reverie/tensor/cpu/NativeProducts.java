@@ -98,16 +98,29 @@ final class NativeProducts {
 
   /** x·weightᵀ (+ bias) (+ residual). */
   void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
-    if (y.size() == 0) {
-      return;
+    if (y.size() > 0) {
+      linear(parallel, inputs, new Result(address(y)));
     }
+  }
+
+  /** Needs a product {@linkplain #isByRows made by rows}. */
+  void linearGeglu(Parallel parallel, NativeElements elements, Tensor[] inputs, Tensor y) {
+    if (y.size() > 0) {
+      long to = address(y);
+      long c = y.dim(-1);
+      Next geglu = (from, first, count) -> elements.geglu(from, to + 4 * first * c, count, c);
+      linear(parallel, inputs, new Result(0, geglu));
+    }
+  }
+
+  private void linear(Parallel parallel, Tensor[] inputs, Result y) {
     multiply(
         parallel,
         linear(inputs),
         LINEAR,
         address(inputs[0]),
         address(inputs[1]),
-        address(y),
+        y,
         inputs.length > 2 ? address(inputs[2]) : 0,
         inputs.length > 3 ? address(inputs[3]) : 0);
   }
@@ -117,24 +130,6 @@ final class NativeProducts {
     int in = inputs[1].dim(1);
     int rows = Math.toIntExact(inputs[0].shape().with(-1, 1).size());
     return new Form(rows, inputs[1].dim(0), in, in, 1, 1, in);
-  }
-
-  /** Needs a product {@linkplain #isByRows made by rows}. */
-  void linearGeglu(Parallel parallel, NativeElements elements, Tensor[] inputs, Tensor y) {
-    if (y.size() == 0) {
-      return;
-    }
-    long to = address(y);
-    long c = y.dim(-1);
-    multiply(
-        parallel,
-        linear(inputs),
-        LINEAR,
-        address(inputs[0]),
-        address(inputs[1]),
-        new Result(0, (from, first, count) -> elements.geglu(from, to + 4 * first * c, count, c)),
-        address(inputs[2]),
-        0);
   }
 
   /** What takes on some rows of a result while they are near. */
@@ -149,6 +144,10 @@ final class NativeProducts {
 
   /** Where the rows of a result go: to an address, or, a few at a time, to what is next. */
   record Result(long address, Next next) {
+    Result(long address) {
+      this(address, null);
+    }
+
     void rows(Form f, long first, long count, Rows rows) {
       if (next == null) {
         rows.compute(first, count, address + 4 * first * f.n);
@@ -175,7 +174,7 @@ final class NativeProducts {
    */
   void multiply(
       Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
-    multiply(parallel, f, planes, a, b, new Result(c, null), bias, add);
+    multiply(parallel, f, planes, a, b, new Result(c), bias, add);
   }
 
   private void multiply(

@@ -88,7 +88,7 @@ final class NativeTiles {
       // To cut columns of the left factor costs a turn, so let it be the narrower one.
       Form other = new Form(f.n(), f.m(), f.k(), f.bColumn(), f.bRow(), f.aColumn(), f.aRow());
       long turned = scratch.takeFloats((long) f.m() * f.n());
-      product(parallel, other, planes, b, a, new Result(turned, null), 0, 0);
+      product(parallel, other, planes, b, a, new Result(turned), 0, 0);
       turn(parallel, turned, f.n(), f.m(), c.address());
     } else {
       product(parallel, f, planes, a, b, c, bias, add);
