@@ -23,18 +23,22 @@ EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c
   }
 }
 
-/** The gradient of reverie_geglu. */
-EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, long first, long end,
-                                   long c) {
+/** The gradient of reverie_geglu, and, unless y is null, its result again. */
+EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, float *y, long first,
+                                   long end, long c) {
   for (long row = first; row < end; row++) {
     const float *a = x + row * 2 * c, *b = a + c;
     float *da = dx + row * 2 * c, *db = da + c;
     for (long i = 0; i < c; i += WIDTH) {
       vec at = load_lanes(b + i, c - i), d = load_lanes(dy + row * c + i, c - i);
+      vec by = load_lanes(a + i, c - i);
       vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF));
       store_lanes(da + i, d * at * distribution, c - i);
       vec slope = fma_(at, bell(at) * DENSITY_AT_ZERO, distribution);
-      store_lanes(db + i, d * load_lanes(a + i, c - i) * slope, c - i);
+      store_lanes(db + i, d * by * slope, c - i);
+      if (y) {
+        store_lanes(y + row * c + i, by * at * distribution, c - i);
+      }
     }
   }
 }

@@ -2,7 +2,7 @@
 #include "check.h"
 
 void reverie_geglu(const float *, float *, long, long, long);
-void reverie_geglu_backward(const float *, const float *, float *, long, long, long);
+void reverie_geglu_backward(const float *, const float *, float *, float *, long, long, long);
 void reverie_silu(const float *, float *, long, long);
 void reverie_silu_backward(const float *, const float *, float *, long, long);
 void reverie_add(const float *, const float *, float *, float, long, long);
@@ -36,11 +36,15 @@ static void gates(long rows, long c) {
   }
   reverie_geglu(x, y, 0, rows / 2, c);
   reverie_geglu(x, y, rows / 2, rows, c);
-  reverie_geglu_backward(x, dy, dx, 0, rows, c);
+  float *again = floats(rows * c);
+  reverie_geglu_backward(x, dy, dx, 0, 0, rows / 2, c);
+  reverie_geglu_backward(x, dy, dx, again, rows / 2, rows, c);
   // 1 + erf cancels, and what is left is multiplied by up to 36.
   expect_close("geglu", y, y1, rows * c, 4e-6);
   expect_close("geglu backward", dx, dx1, 2 * rows * c, 4e-6);
-  free(x), free(dy), free(y), free(dx), free(y1), free(dx1);
+  const long half = rows / 2 * c;
+  expect_close("geglu again", again + half, y1 + half, rows * c - half, 4e-6);
+  free(x), free(dy), free(y), free(dx), free(again), free(y1), free(dx1);
 }
 
 static void elements(long n) {

@@ -26,9 +26,9 @@ final class Pullbacks {
     };
   }
 
-  /** Whether the parts are recorded instead, because gradients need what is between them. */
-  static boolean byParts(Op op) {
-    return op instanceof LinearGeglu;
+  /** The same operation, keeping what its gradient needs. */
+  static Op keeping(Op op) {
+    return op instanceof FeedForward ? new FeedForward(true) : op;
   }
 
   /**
@@ -118,16 +118,18 @@ final class Pullbacks {
           grads(Ops.averagePool(g[0], u.factor()).mul((double) u.factor() * u.factor()));
       case AveragePool p ->
           grads(Ops.upsampleNearest(g[0], p.factor()).div((double) p.factor() * p.factor()));
+      case FeedForward f ->
+          onlyFirst(g) ? feedForward(in, out[1], g[0], needs) : decomposed(f, in, g);
       case AdamW f -> decomposed(f, in, g);
       case AttentionBackward f -> decomposed(f, in, g);
       case CustomOp f -> decomposed(f, in, g);
+      case FeedForwardBackward f -> decomposed(f, in, g);
       case GaussianLogProb f -> decomposed(f, in, g);
       case GegluBackward f -> decomposed(f, in, g);
       case GeluBackward f -> decomposed(f, in, g);
       case GroupNormBackward f -> decomposed(f, in, g);
       case LayerNormBackward f -> decomposed(f, in, g);
       case Lerp f -> decomposed(f, in, g);
-      case LinearGeglu f -> decomposed(f, in, g);
       case SiluBackward f -> decomposed(f, in, g);
       case SoftmaxBackward f -> decomposed(f, in, g);
     };
@@ -198,21 +200,33 @@ final class Pullbacks {
     int from = 0;
     for (int i = 0; i < in.length; i++) {
       int to = from + in[i].dim(axis);
-      out[i] = needs[i] ? g.slice(axis, from, to) : null;
+      // Its own memory: several operations read it, some of which want it in one piece.
+      out[i] = needs[i] ? g.slice(axis, from, to).contiguous() : null;
       from = to;
     }
     return out;
   }
 
   private static Tensor[] linear(Tensor[] in, Tensor g, boolean[] needs) {
-    int count = 1;
-    for (int i = 0; i < g.shape().rank() - 1; i++) {
-      count *= g.dim(i);
-    }
-    Tensor rows = g.reshape(count, g.dim(-1));
+    Tensor rows = rows(g);
     Tensor dx = needs[0] ? product(rows, in[1]).reshape(in[0].shape().dims()) : null;
-    Tensor dw = needs[1] ? product(rows.transpose(), in[0].reshape(count, in[0].dim(-1))) : null;
+    Tensor dw = needs[1] ? product(rows.transpose(), rows(in[0])) : null;
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
+  }
+
+  private static Tensor[] feedForward(Tensor[] in, Tensor wide, Tensor g, boolean[] needs) {
+    Tensor rows = rows(g);
+    Tensor bias = needs[4] ? rows.sum(0) : null;
+    if (needs[1] || needs[2] || needs[3]) {
+      Tensor[] d = Ops.applyAll(new FeedForwardBackward(), in[0], in[1], in[3], wide, g);
+      return grads(d[0], d[1], d[2], d[3], bias, g);
+    }
+    Tensor dwide = Ops.apply(new GegluBackward(), rows(wide), product(rows, in[3]));
+    return grads(product(dwide, in[1]).reshape(in[0].shape().dims()), null, null, null, bias, g);
+  }
+
+  private static Tensor rows(Tensor x) {
+    return x.reshape(Math.toIntExact(x.shape().with(-1, 1).size()), x.dim(-1));
   }
 
   private static Tensor product(Tensor a, Tensor b) {

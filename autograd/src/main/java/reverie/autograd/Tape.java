@@ -2,6 +2,7 @@
 package reverie.autograd;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -11,11 +12,11 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
-import reverie.tensor.op.Fused;
 import reverie.tensor.op.Op;
 
 /**
@@ -177,16 +178,19 @@ public final class Tape implements Interpreter {
       needs[i] = tracks(inputs[i]);
       any |= needs[i];
     }
-    if (any && op instanceof Fused fused && Pullbacks.byParts(op)) {
-      return Interpreter.with(this, () -> fused.decompose(inputs));
-    }
-    Tensor[] outputs = next.apply(op, inputs);
+    Op recorded = any ? Pullbacks.keeping(op) : op;
+    Tensor[] outputs = next.apply(recorded, inputs);
     if (any && Pullbacks.differentiable(op)) {
       Tensor[] used = inputs.clone();
       Collections.addAll(tracked, outputs);
-      entries.add(new Entry(outputs, cotangents -> pull(op, used, outputs, cotangents, needs)));
+      entries.add(
+          new Entry(outputs, cotangents -> pull(recorded, used, outputs, cotangents, needs)));
     }
-    return outputs;
+    return recorded == op ? outputs : Arrays.copyOf(outputs, outputs(op, inputs));
+  }
+
+  private static int outputs(Op op, Tensor... inputs) {
+    return op.infer(Stream.of(inputs).map(Tensor::type).toList()).size();
   }
 
   @Override

@@ -119,8 +119,8 @@ public final class Captured implements AutoCloseable {
       Trace trace = new Trace(device);
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
-      return new Captured(
-          device.backend(), Recomputation.of(trace.steps(), plenty, results), results);
+      List<Trace.Step> steps = Needed.of(trace.steps(), results);
+      return new Captured(device.backend(), Recomputation.of(steps, plenty, results), results);
     }
   }
 

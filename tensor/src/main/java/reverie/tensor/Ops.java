@@ -7,12 +7,12 @@ import reverie.tensor.op.AveragePool;
 import reverie.tensor.op.Concat;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Embedding;
+import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Select;
 import reverie.tensor.op.UpsampleNearest;
@@ -168,9 +168,18 @@ public final class Ops {
     return one(new Geglu(), x);
   }
 
-  /** The same of {@code x·weightᵀ + bias}. */
-  public static Tensor geglu(Tensor x, Tensor weight, Tensor bias) {
-    return one(new LinearGeglu(), x, weight, bias);
+  /**
+   * A transformer's feed-forward network: {@code residual + geglu(x·upᵀ + upBias)·downᵀ +
+   * downBias}.
+   *
+   * @param x {@code […, in]}
+   * @param up {@code [2c, in]}
+   * @param down {@code [out, c]}
+   * @param residual {@code […, out]}, as is the result
+   */
+  public static Tensor feedForward(
+      Tensor x, Tensor up, Tensor upBias, Tensor down, Tensor downBias, Tensor residual) {
+    return applyAll(new FeedForward(false), x, up, upBias, down, downBias, residual)[0];
   }
 
   /**

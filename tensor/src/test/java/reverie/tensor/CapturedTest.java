@@ -68,6 +68,23 @@ class CapturedTest {
   }
 
   @Test
+  void leavesOutWhatNobodyReads() {
+    Tensor sum = device.zeros(2);
+    Tensor x = device.tensor(new float[] {1, 2}, 2);
+    try (Captured step =
+        capture(() -> {
+          x.exp().log();
+          sum.assign(x.mul(2));
+          return x.add(1);
+        })) {
+      assertEquals(3, step.operations());
+      step.run();
+      assertArrayEquals(new float[] {2, 4}, sum.toFloats());
+      assertArrayEquals(new float[] {2, 3}, step.outputs().getFirst().toFloats());
+    }
+  }
+
+  @Test
   void chainsShareMemory() {
     Tensor x = device.full(0.5, 1000);
     try (Captured step =

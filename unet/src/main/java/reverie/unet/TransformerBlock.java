@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
+import reverie.autograd.nn.FeedForward;
 import reverie.autograd.nn.LayerNorm;
-import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
@@ -17,8 +17,7 @@ final class TransformerBlock {
   private final LayerNorm norm2;
   private final Attention attention2;
   private final LayerNorm norm3;
-  private final Linear up;
-  private final Linear down;
+  private final FeedForward feedForward;
 
   TransformerBlock(Parameters p, int channels, int heads, int contextChannels, boolean onlyCross) {
     this.onlyCross = onlyCross;
@@ -29,8 +28,7 @@ final class TransformerBlock {
     norm2 = new LayerNorm(p.at("norm2"), channels, EPSILON);
     attention2 = new Attention(p.at("attn2"), channels, contextChannels, heads, headDim, false);
     norm3 = new LayerNorm(p.at("norm3"), channels, EPSILON);
-    up = new Linear(p.at("ff.net.0.proj"), channels, 8 * channels, true);
-    down = new Linear(p.at("ff.net.2"), 4 * channels, channels, true);
+    feedForward = new FeedForward(p.at("ff"), channels);
   }
 
   Tensor forward(Tensor image, Tensor context) {
@@ -39,6 +37,6 @@ final class TransformerBlock {
     Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
     y = Ops.repeat(y, context.dim(0));
     y = attention2.forward(norm2.forward(y), context, y);
-    return down.forward(up.geglu(norm3.forward(y)), y);
+    return feedForward.forward(norm3.forward(y), y);
   }
 }

@@ -6,8 +6,10 @@ import reverie.tensor.Tensor;
 
 /** {@code x·weightᵀ + bias} over the last axis. */
 public final class Linear {
-  private final Parameter weight;
-  private final Parameter bias;
+  final Parameter weight;
+
+  /** Null for none. */
+  final Parameter bias;
 
   /** Makes {@code weight [out, in]} and, if wanted, {@code bias [out]}. */
   public Linear(Parameters parameters, int in, int out, boolean hasBias) {
@@ -18,13 +20,6 @@ public final class Linear {
   /** From {@code […, in]} to {@code […, out]}. */
   public Tensor forward(Tensor x) {
     return Ops.linear(x, weight.effective(), bias == null ? null : bias.effective());
-  }
-
-  /** Its {@linkplain Ops#geglu(Tensor) GEGLU}: {@code […, out / 2]}. */
-  public Tensor geglu(Tensor x) {
-    return bias == null
-        ? Ops.geglu(forward(x))
-        : Ops.geglu(x, weight.effective(), bias.effective());
   }
 
   /** {@link #forward(Tensor)}, added to a residual {@code […, out]}. */

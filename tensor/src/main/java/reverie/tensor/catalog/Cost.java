@@ -19,6 +19,8 @@ import reverie.tensor.op.Copy;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.Expand;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
@@ -30,7 +32,6 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -104,7 +105,8 @@ public record Cost(double flops, double bytes) {
       case SoftmaxBackward _ -> 4 * in;
       case MatMul _ -> 2 * out * inputs.get(0).shape().dim(-1);
       case Linear _ -> 2 * out * inputs.get(0).shape().dim(-1);
-      case LinearGeglu _ -> 2 * out * (2 * inputs.get(0).shape().dim(-1) + 1);
+      case FeedForward _ -> feedForward(inputs.get(0), inputs.get(1), inputs.get(3));
+      case FeedForwardBackward _ -> 2 * feedForward(inputs.get(0), inputs.get(1), inputs.get(2));
       case Conv2d _ -> convolution(outputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dInputGradient _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dWeightGradient _ -> convolution(inputs.get(1).shape(), outputs.get(0).shape());
@@ -113,6 +115,11 @@ public record Cost(double flops, double bytes) {
       // Unknown until decomposed.
       case CustomOp _ -> 0;
     };
+  }
+
+  private static double feedForward(TensorType x, TensorType up, TensorType down) {
+    double rows = x.shape().with(-1, 1).size();
+    return rows * (2 * up.shape().size() + 2 * down.shape().size() + 2 * down.shape().dim(1));
   }
 
   private static double convolution(Shape y, Shape weight) {

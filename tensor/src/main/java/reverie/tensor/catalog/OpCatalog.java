@@ -20,6 +20,8 @@ import reverie.tensor.op.Copy;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.Expand;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
@@ -31,7 +33,6 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -91,6 +92,8 @@ public final class OpCatalog {
             new Copy(),
             new Embedding(),
             new Expand(scalar),
+            new FeedForward(false),
+            new FeedForwardBackward(),
             new Fill(null, 0, scalar),
             new GaussianLogProb(),
             new Geglu(),
@@ -102,7 +105,6 @@ public final class OpCatalog {
             new LayerNormBackward(),
             new Lerp(),
             new Linear(),
-            new LinearGeglu(),
             new MatMul(),
             new Pad(0, 0, 0),
             new Permute(),
@@ -138,6 +140,8 @@ public final class OpCatalog {
       case CustomOp _ -> new Entry();
       case Embedding _ -> MoveSamples.embedding();
       case Expand _ -> MoveSamples.expand();
+      case FeedForward _ -> ProductSamples.feedForward();
+      case FeedForwardBackward _ -> ProductSamples.feedForwardBackward();
       case Fill _ -> MoveSamples.fill();
       case GaussianLogProb _ -> LayerSamples.gaussianLogProb();
       case Geglu _ -> LayerSamples.geglu();
@@ -149,7 +153,6 @@ public final class OpCatalog {
       case LayerNormBackward _ -> LayerSamples.layerNormBackward();
       case Lerp _ -> ElementSamples.lerp();
       case Linear _ -> ProductSamples.linear();
-      case LinearGeglu _ -> ProductSamples.linearGeglu();
       case MatMul _ -> ProductSamples.matmul();
       case Pad _ -> MoveSamples.pad();
       case Permute _ -> MoveSamples.permute();

@@ -11,8 +11,9 @@ import reverie.tensor.op.AttentionBackward;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 
@@ -131,19 +132,74 @@ final class ProductSamples {
         .refuse("expected input 1 of rank 2", op, normal(3, 5), normal(5));
   }
 
-  static Entry linearGeglu() {
-    Op op = new LinearGeglu();
+  static Entry feedForward() {
+    Op op = new FeedForward(false);
+    Op keeping = new FeedForward(true);
     return new Entry()
-        .within(new Terms(20))
-        .smooth(op, normal(5), normal(6, 5), normal(6))
-        .smooth(op, normal(2, 3, 5), normal(2, 5), normal(2))
-        .smooth(op, normal(0, 5), normal(6, 5), normal(6))
-        .smooth(op, normal(3, 0), normal(2, 0), normal(2))
-        .within(new Terms(131))
-        .rough(op, normal(37, 131), normal(130, 131), normal(130))
-        .rough(op, normal(2, 401, 64), normal(192, 64), normal(192))
-        .refuse("expected 3 inputs", op, normal(3, 5), normal(6, 5))
-        .refuse("expected a weight of 2c rows", op, normal(3, 5), normal(7, 5), normal(7));
+        .within(new Terms(40))
+        .smooth(op, feedForward(6, 4, 5))
+        .smooth(op, feedForward(6, 4, 2, 3, 5))
+        .smooth(keeping, feedForward(6, 4, 3, 5))
+        .smooth(keeping, feedForward(6, 4, 0, 5))
+        .smooth(keeping, feedForward(6, 4, 3, 0))
+        .within(new Terms(200))
+        .rough(op, feedForward(130, 37, 37, 131))
+        .rough(keeping, feedForward(192, 64, 2, 301, 64))
+        .refuse("expected 6 inputs", op, normal(3, 5), normal(6, 5))
+        .refuse("expected an up (input 1) of 2c rows", op, feedForward(7, 4, 3, 5))
+        .refuse(
+            "expected down (input 3) of shape [4, 3]",
+            op,
+            normal(3, 5),
+            normal(6, 5),
+            normal(6),
+            normal(4, 5),
+            normal(4),
+            normal(3, 4));
+  }
+
+  /** Inputs for so many columns between and after. */
+  private static Input[] feedForward(int wide, int out, int... x) {
+    int in = x[x.length - 1];
+    return new Input[] {
+      normal(x),
+      normal(wide, in),
+      normal(wide),
+      normal(out, wide / 2),
+      normal(out),
+      normal(with(out, x))
+    };
+  }
+
+  static Entry feedForwardBackward() {
+    Op op = new FeedForwardBackward();
+    Entry entry = new Entry().within(new Terms(40));
+    int[][] inputs = {{5}, {2, 3, 5}, {0, 5}, {3, 0}};
+    for (int[] dims : inputs) {
+      entry.smooth(op, feedForwardBackward(6, 4, dims));
+    }
+    return entry
+        .within(new Largest(5e-5))
+        .rough(op, feedForwardBackward(130, 37, 37, 131))
+        .rough(op, feedForwardBackward(192, 64, 2, 301, 64))
+        .refuse("expected 5 inputs", op, normal(3, 5), normal(6, 5));
+  }
+
+  private static Input[] feedForwardBackward(int wide, int out, int... x) {
+    int in = x[x.length - 1];
+    return new Input[] {
+      normal(x),
+      normal(wide, in),
+      normal(out, wide / 2),
+      normal(with(wide, x)),
+      normal(with(out, x))
+    };
+  }
+
+  private static int[] with(int last, int... dims) {
+    int[] out = dims.clone();
+    out[out.length - 1] = last;
+    return out;
   }
 
   static Entry conv2d() {

@@ -22,6 +22,8 @@ import reverie.tensor.op.Copy;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.Expand;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
@@ -33,7 +35,6 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -146,8 +147,8 @@ public final class CpuBackend implements Backend {
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
       case CustomOp _ -> false;
-      case LinearGeglu _ -> kernels != null && kernels.fitsLinearGeglu(inputs);
-      // The Vector API has the parts: normalisation and activation.
+      // The Vector API has the parts.
+      case FeedForward _, FeedForwardBackward _ -> kernels != null;
       case GroupNorm norm -> kernels != null || norm.activation() == GroupNorm.Activation.NONE;
       case GroupNormBackward norm ->
           kernels != null || norm.activation() == GroupNorm.Activation.NONE;
@@ -256,7 +257,7 @@ public final class CpuBackend implements Backend {
               Fusions.rows(y),
               y.dim(-1));
       case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
-      case CustomOp _, LinearGeglu _ ->
+      case CustomOp _, FeedForward _, FeedForwardBackward _ ->
           throw new IllegalStateException(op.name() + " is decomposed");
     }
   }

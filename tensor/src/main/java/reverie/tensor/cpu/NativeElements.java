@@ -33,7 +33,7 @@ final class NativeElements {
 
   NativeElements(NativeLibrary library) {
     geglu = library.function("geglu", "pplll");
-    gegluBackward = library.function("geglu_backward", "ppplll");
+    gegluBackward = library.function("geglu_backward", "pppplll");
     silu = library.function("silu", "ppll");
     siluBackward = library.function("silu_backward", "pppll");
     add = library.function("add", "pppfll");
@@ -81,6 +81,31 @@ final class NativeElements {
     }
   }
 
+  /** The gradient dx for some rows, and y again. */
+  void gegluBackward(long x, long dy, long dx, long y, long rows, long c) {
+    try {
+      gegluBackward.invokeExact(x, dy, dx, y, 0L, rows, c);
+    } catch (Throwable e) {
+      throw NativeLibrary.failure(e);
+    }
+  }
+
+  /** Adds the sums of columns of some rows to what is at {@code add}, or to nothing. */
+  void sumRows(long x, long rows, long c, long to, long add) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long sums = add == 0 ? to : scratch.takeFloats(c);
+    try {
+      sumRows.invokeExact(x, sums, rows, c);
+      if (add != 0) {
+        add(add, sums, to, 1, 0, c);
+      }
+    } catch (Throwable e) {
+      throw NativeLibrary.failure(e);
+    }
+    scratch.release(mark);
+  }
+
   void gegluBackward(Parallel parallel, Tensor[] inputs, Tensor output) {
     long x = address(inputs[0]);
     long dy = address(inputs[1]);
@@ -91,7 +116,7 @@ final class NativeElements {
         Fusions.rows(inputs[1]),
         Math.max(1, CHUNK / Math.max(1, c)),
         (first, end) -> {
-          gegluBackward.invokeExact(x, dy, dx, first, end, c);
+          gegluBackward.invokeExact(x, dy, dx, 0L, first, end, c);
         });
   }
 

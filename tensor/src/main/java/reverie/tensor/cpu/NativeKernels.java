@@ -9,6 +9,8 @@ import reverie.tensor.op.Binary;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GegluBackward;
 import reverie.tensor.op.GroupNorm;
@@ -17,7 +19,6 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduce;
@@ -33,6 +34,7 @@ final class NativeKernels {
   private final NativeProducts products;
   private final NativeAttention attention;
   private final NativeElements elements;
+  private final NativeFeedForward feedForward;
   private final NativeNorms norms;
   private final NativeUpdates updates;
   private final NativeWinograd winograd;
@@ -47,14 +49,10 @@ final class NativeKernels {
     attention = new NativeAttention(library);
     patches = new NativePatches(library, products);
     elements = new NativeElements(library);
+    feedForward = new NativeFeedForward(products, elements);
     norms = new NativeNorms(library);
     updates = new NativeUpdates(library);
     winograd = new NativeWinograd(library, products, exact);
-  }
-
-  /** Whether {@link LinearGeglu} is worth a kernel: its product is made by rows, not of parts. */
-  boolean fitsLinearGeglu(Tensor... inputs) {
-    return products.isByRows(NativeProducts.linear(inputs), NativeProducts.LINEAR);
   }
 
   /** Carries out an operation; false if it is left to the Vector API. */
@@ -72,9 +70,10 @@ final class NativeKernels {
           when winograd.weightGradient(parallel, g, inputs, outputs[0]) -> {}
       case Conv2dWeightGradient g ->
           patches.weightGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
+      case FeedForward _ -> feedForward.forward(parallel, inputs, outputs);
+      case FeedForwardBackward _ -> feedForward.backward(parallel, inputs, outputs);
       case Lerp _ -> updates.lerp(parallel, inputs, outputs[0]);
       case Linear _ -> products.linear(parallel, inputs, outputs[0]);
-      case LinearGeglu _ -> products.linearGeglu(parallel, elements, inputs, outputs[0]);
       case MatMul product -> products.matmul(parallel, product, inputs[0], inputs[1], outputs[0]);
       case Binary binary -> {
         return elements.binary(parallel, binary, inputs, outputs[0]);

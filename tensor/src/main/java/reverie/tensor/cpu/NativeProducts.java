@@ -30,8 +30,8 @@ final class NativeProducts {
   private static final int MOST_ROWS = 512;
   private static final int LEAST_DEPTH = 256;
 
-  /** Floats of a result that are taken on while they are in the cache. */
-  private static final int NEAR = 1 << 16;
+  /** Columns that are turned at a time. */
+  private static final long TURNED = 256;
 
   /** How exact layers are. */
   static final Planes LINEAR = Planes.THREE;
@@ -39,6 +39,7 @@ final class NativeProducts {
   private final MethodHandle pack;
   private final MethodHandle gemm;
   private final MethodHandle sum;
+  private final MethodHandle turn;
 
   /** Null without a tile unit. */
   private final NativeTiles tiles;
@@ -47,6 +48,7 @@ final class NativeProducts {
     pack = library.function("gemm_pack", "pllllllllp");
     gemm = library.function("gemm", "pllpllpllllppp");
     sum = library.function("gemm_sum", "pllllp");
+    turn = library.function("turn", "pllllp");
     tiles = library.has("amx_gemm") ? new NativeTiles(library, this) : null;
   }
 
@@ -99,30 +101,16 @@ final class NativeProducts {
   /** x·weightᵀ (+ bias) (+ residual). */
   void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
     if (y.size() > 0) {
-      linear(parallel, inputs, new Result(address(y)));
+      multiply(
+          parallel,
+          linear(inputs),
+          LINEAR,
+          address(inputs[0]),
+          address(inputs[1]),
+          address(y),
+          inputs.length > 2 ? address(inputs[2]) : 0,
+          inputs.length > 3 ? address(inputs[3]) : 0);
     }
-  }
-
-  /** Needs a product {@linkplain #isByRows made by rows}. */
-  void linearGeglu(Parallel parallel, NativeElements elements, Tensor[] inputs, Tensor y) {
-    if (y.size() > 0) {
-      long to = address(y);
-      long c = y.dim(-1);
-      Next geglu = (from, first, count) -> elements.geglu(from, to + 4 * first * c, count, c);
-      linear(parallel, inputs, new Result(0, geglu));
-    }
-  }
-
-  private void linear(Parallel parallel, Tensor[] inputs, Result y) {
-    multiply(
-        parallel,
-        linear(inputs),
-        LINEAR,
-        address(inputs[0]),
-        address(inputs[1]),
-        y,
-        inputs.length > 2 ? address(inputs[2]) : 0,
-        inputs.length > 3 ? address(inputs[3]) : 0);
   }
 
   /** The product in x·weightᵀ. */
@@ -132,38 +120,14 @@ final class NativeProducts {
     return new Form(rows, inputs[1].dim(0), in, in, 1, 1, in);
   }
 
-  /** What takes on some rows of a result while they are near. */
-  interface Next {
-    void take(long from, long first, long count);
-  }
-
-  /** Computes `count` rows from `first` on. */
+  /** Some rows of a product whose right factor is ready: see {@link #multiply}. */
   interface Rows {
-    void compute(long first, long count, long to);
+    void compute(long a, long count, long c, long bias, long add);
   }
 
-  /** Where the rows of a result go: to an address, or, a few at a time, to what is next. */
-  record Result(long address, Next next) {
-    Result(long address) {
-      this(address, null);
-    }
-
-    void rows(Form f, long first, long count, Rows rows) {
-      if (next == null) {
-        rows.compute(first, count, address + 4 * first * f.n);
-        return;
-      }
-      Scratch scratch = Scratch.mine();
-      long mark = scratch.mark();
-      long together = Math.clamp(NEAR / f.n / PANEL, 1, MOST_ROWS / PANEL) * (long) PANEL;
-      long near = scratch.takeFloats(together * f.n);
-      for (long done = 0; done < count; done += together) {
-        long some = Math.min(together, count - done);
-        rows.compute(first + done, some, near);
-        next.take(near, first + done, some);
-      }
-      scratch.release(mark);
-    }
+  /** Aᵀ·B, of which some rows of both are added to what is at {@code add}, or to nothing. */
+  interface Sums {
+    void add(long a, long b, long count, long c, long add);
   }
 
   /**
@@ -174,11 +138,6 @@ final class NativeProducts {
    */
   void multiply(
       Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
-    multiply(parallel, f, planes, a, b, new Result(c), bias, add);
-  }
-
-  private void multiply(
-      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
     if (onTiles(f, planes)) {
       tiles.multiply(parallel, f, planes, a, b, c, bias, add);
     } else {
@@ -186,13 +145,20 @@ final class NativeProducts {
     }
   }
 
-  private boolean onTiles(Form f, Planes planes) {
-    return tiles != null && tiles.fits(f, planes);
+  /** A product to be made some rows at a time; its right factor lies in the caller's scratch. */
+  Rows rows(Parallel parallel, Form f, Planes planes, long b) {
+    return onTiles(f, planes) ? tiles.rows(parallel, f, planes, b) : rows(parallel, f, b);
   }
 
-  /** Whether whole rows are made one after the other, not sums of parts. */
-  boolean isByRows(Form f, Planes planes) {
-    return onTiles(f, planes) ? NativeTiles.isByRows(f) : pieces(f) == 1;
+  /** A product of which some steps of k are added at a time. */
+  Sums sums(Form f, Planes planes) {
+    return onTiles(f, planes)
+        ? tiles.sums(f, planes)
+        : (a, b, count, c, add) -> call(f, a, b, c, f.m, (int) count, 0, add);
+  }
+
+  private boolean onTiles(Form f, Planes planes) {
+    return tiles != null && tiles.fits(f, planes);
   }
 
   private static long wanted(Form f) {
@@ -208,43 +174,36 @@ final class NativeProducts {
     return f.m == 0 ? 1 : Math.clamp(wanted(f) / blocks(f), 1, Math.max(1, f.k / LEAST_DEPTH));
   }
 
-  private void multiply(Parallel parallel, Form f, long a, long b, Result c, long bias, long add) {
+  private void multiply(Parallel parallel, Form f, long a, long b, long c, long bias, long add) {
     int blocks = blocks(f);
     int pieces = pieces(f);
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     if (pieces > 1) {
-      pieces(parallel, f, a, b, c.address, bias, add, blocks, pieces);
-    } else if ((blocks > 1 || c.next != null) && !f.rightInPlace()) {
-      long panels = scratch.takeFloats((long) f.k * (f.n + PANEL));
-      pack(parallel, f, b, panels);
-      Form packed = new Form(f.m, f.n, f.k, f.aRow, f.aColumn, 0, PACKED);
-      rows(parallel, packed, a, panels, c, bias, add, blocks);
+      pieces(parallel, f, a, b, c, bias, add, blocks, pieces);
+    } else if (blocks > 1) {
+      Rows rows = rows(parallel, f, b);
+      parallel.forEach(
+          blocks,
+          i -> {
+            long first = (long) i * f.m / blocks;
+            long count = (long) (i + 1) * f.m / blocks - first;
+            long at = 4 * first * f.n;
+            rows.compute(a + 4 * first * f.aRow, count, c + at, bias, add == 0 ? 0 : add + at);
+          });
     } else {
-      rows(parallel, f, a, b, c, bias, add, blocks);
+      parallel.forEach(1, _ -> call(f, a, b, c, f.m, f.k, bias, add));
     }
     scratch.release(mark);
   }
 
-  private void rows(
-      Parallel parallel, Form f, long a, long b, Result c, long bias, long add, int blocks) {
-    Rows rows =
-        (first, count, to) ->
-            call(
-                f,
-                a + 4 * first * f.aRow,
-                b,
-                to,
-                (int) count,
-                f.k,
-                bias,
-                add == 0 ? 0 : add + 4 * first * f.n);
-    parallel.forEach(
-        blocks,
-        i -> {
-          long first = (long) i * f.m / blocks;
-          c.rows(f, first, (long) (i + 1) * f.m / blocks - first, rows);
-        });
+  private Rows rows(Parallel parallel, Form f, long b) {
+    Form ready = f.rightInPlace() ? f : new Form(f.m, f.n, f.k, f.aRow, f.aColumn, 0, PACKED);
+    long right = f.rightInPlace() ? b : Scratch.mine().takeFloats((long) f.k * (f.n + PANEL));
+    if (!f.rightInPlace()) {
+      pack(parallel, f, b, right);
+    }
+    return (a, count, c, bias, add) -> call(ready, a, right, c, (int) count, f.k, bias, add);
   }
 
   private void pieces(
@@ -291,6 +250,20 @@ final class NativeProducts {
           try {
             sum.invokeExact(
                 parts, (long) count, size, i * chunk, Math.min(size, (i + 1) * chunk), to);
+          } catch (Throwable e) {
+            throw NativeLibrary.failure(e);
+          }
+        });
+  }
+
+  /** Columns of a matrix as rows of another. */
+  void turn(Parallel parallel, long from, long rows, long columns, long to) {
+    parallel.forEach(
+        Math.toIntExact((columns + TURNED - 1) / TURNED),
+        i -> {
+          long first = i * TURNED;
+          try {
+            turn.invokeExact(from, rows, columns, first, Math.min(columns, first + TURNED), to);
           } catch (Throwable e) {
             throw NativeLibrary.failure(e);
           }

@@ -3,8 +3,8 @@ package reverie.tensor.cpu;
 
 import java.lang.invoke.MethodHandle;
 import reverie.tensor.cpu.NativeProducts.Form;
-import reverie.tensor.cpu.NativeProducts.Result;
 import reverie.tensor.cpu.NativeProducts.Rows;
+import reverie.tensor.cpu.NativeProducts.Sums;
 
 /** Matrix products on the tile unit, of factors cut to planes of bfloat16: {@code amx.c}. */
 final class NativeTiles {
@@ -56,13 +56,11 @@ final class NativeTiles {
   private final NativeProducts products;
   private final MethodHandle pack;
   private final MethodHandle gemm;
-  private final MethodHandle turn;
 
   NativeTiles(NativeLibrary library, NativeProducts products) {
     this.products = products;
     pack = library.function("amx_pack", "plllllllp");
     gemm = library.function("amx_gemm", "pllpplllllppp");
-    turn = library.function("turn", "pllllp");
   }
 
   /** Whether a product can be computed here, faster than by vectors. */
@@ -81,54 +79,46 @@ final class NativeTiles {
    * @param add address of m·n numbers added to the result, or 0
    */
   void multiply(
-      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
     Scratch scratch = Scratch.mine();
     long mark = scratch.mark();
     if (f.aColumn() != 1 && f.bColumn() == 1 && f.m() > f.n() && bias == 0 && add == 0) {
       // To cut columns of the left factor costs a turn, so let it be the narrower one.
       Form other = new Form(f.n(), f.m(), f.k(), f.bColumn(), f.bRow(), f.aColumn(), f.aRow());
       long turned = scratch.takeFloats((long) f.m() * f.n());
-      product(parallel, other, planes, b, a, new Result(turned), 0, 0);
-      turn(parallel, turned, f.n(), f.m(), c.address());
+      product(parallel, other, planes, b, a, turned, 0, 0);
+      products.turn(parallel, turned, f.n(), f.m(), c);
     } else {
       product(parallel, f, planes, a, b, c, bias, add);
     }
     scratch.release(mark);
   }
 
-  /** Whether whole rows are made one after the other, not sums of parts. */
-  static boolean isByRows(Form f) {
-    return f.k() <= 2 * DEPTH;
-  }
-
   private void product(
-      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
-    if (isByRows(f)) {
-      rows(parallel, f, planes, a, b, c, bias, add);
-    } else {
-      pieces(parallel, f, planes, a, b, c.address(), bias, add);
+      Parallel parallel, Form f, Planes planes, long a, long b, long c, long bias, long add) {
+    if (f.k() > 2 * DEPTH) {
+      pieces(parallel, f, planes, a, b, c, bias, add);
+      return;
     }
+    Rows rows = rows(parallel, f, planes, b);
+    parallel.forEach(
+        chunks(f.m(), MOST_ROWS),
+        i -> {
+          long first = (long) i * MOST_ROWS;
+          long count = Math.min(MOST_ROWS, f.m() - first);
+          long at = 4 * first * f.n();
+          rows.compute(a + 4 * first * f.aRow(), count, c + at, bias, add == 0 ? 0 : add + at);
+        });
   }
 
-  private void rows(
-      Parallel parallel, Form f, Planes planes, long a, long b, Result c, long bias, long add) {
+  /** Cuts the right factor, into working memory of the caller. */
+  Rows rows(Parallel parallel, Form f, Planes planes, long b) {
     long right = Scratch.mine().take(planes.bytes(f.k(), f.n()));
     int columns = Math.max(SIDE, NEAR / f.k() / SIDE * SIDE);
     parallel.forEach(
         chunks(f.n(), columns),
         i -> pack(f, planes, b, f.k(), (long) i * columns, (i + 1L) * columns, right));
-    Rows rows =
-        (first, count, to) -> {
-          long from = a + 4 * first * f.aRow();
-          long added = add == 0 ? 0 : add + 4 * first * f.n();
-          call(f, planes, from, right, to, count, f.k(), bias, added);
-        };
-    parallel.forEach(
-        chunks(f.m(), MOST_ROWS),
-        i -> {
-          long first = (long) i * MOST_ROWS;
-          c.rows(f, first, Math.min(MOST_ROWS, f.m() - first), rows);
-        });
+    return (a, count, c, bias, add) -> call(f, planes, a, right, c, count, f.k(), bias, add);
   }
 
   /** Blocks of rows times pieces of the sum. */
@@ -149,21 +139,33 @@ final class NativeTiles {
           long at = 4 * first * f.n();
           long to = parts + 4 * piece * size + at;
           long begins = add == 0 || piece > 0 ? 0 : add + at;
-          Scratch scratch = Scratch.mine();
-          long mark = scratch.mark();
-          long right = scratch.take(planes.bytes(DEPTH, f.n()));
           for (long p = from; p < end; p += DEPTH) {
             long depth = Math.min(DEPTH, end - p);
-            pack(f, planes, b + 4 * p * f.bRow(), depth, 0, f.n(), right);
             long left = a + 4 * (first * f.aRow() + p * f.aColumn());
+            long right = b + 4 * p * f.bRow();
             long added = p > from ? to : begins;
-            call(f, planes, left, right, to, rows, depth, p == 0 ? bias : 0, added);
+            part(f, planes, left, right, to, rows, depth, p == 0 ? bias : 0, added);
           }
-          scratch.release(mark);
         });
     if (pieces > 1) {
       products.sum(parallel, parts, pieces, size, c);
     }
+  }
+
+  /** The product over some steps of k. */
+  private void part(
+      Form f, Planes planes, long a, long b, long c, long rows, long depth, long bias, long add) {
+    Scratch scratch = Scratch.mine();
+    long mark = scratch.mark();
+    long right = scratch.take(planes.bytes(depth, f.n()));
+    pack(f, planes, b, depth, 0, f.n(), right);
+    call(f, planes, a, right, c, rows, depth, bias, add);
+    scratch.release(mark);
+  }
+
+  /** As {@link NativeProducts#sums}. */
+  Sums sums(Form f, Planes planes) {
+    return (a, b, count, c, add) -> part(f, planes, a, b, c, f.m(), count, 0, add);
   }
 
   private static int chunks(long count, long most) {
@@ -211,18 +213,5 @@ final class NativeTiles {
       throw NativeLibrary.failure(e);
     }
     scratch.release(mark);
-  }
-
-  private void turn(Parallel parallel, long from, long rows, long columns, long to) {
-    parallel.forEach(
-        chunks(columns, MOST_ROWS),
-        i -> {
-          long first = (long) i * MOST_ROWS;
-          try {
-            turn.invokeExact(from, rows, columns, first, Math.min(columns, first + MOST_ROWS), to);
-          } catch (Throwable e) {
-            throw NativeLibrary.failure(e);
-          }
-        });
   }
 }

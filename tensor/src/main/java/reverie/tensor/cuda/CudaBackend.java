@@ -20,6 +20,8 @@ import reverie.tensor.op.Copy;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.Expand;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
@@ -31,7 +33,6 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
-import reverie.tensor.op.LinearGeglu;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -129,7 +130,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case CustomOp _, LinearGeglu _ -> false;
+      case CustomOp _, FeedForward _, FeedForwardBackward _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       default -> true;
@@ -193,7 +194,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
       case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
       case Attention attention -> attentions.forward(attention, inputs, outputs, space);
       case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
-      case CustomOp _, LinearGeglu _ ->
+      case CustomOp _, FeedForward _, FeedForwardBackward _ ->
           throw new IllegalStateException(op.name() + " is decomposed");
     }
   }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor;
+
+import java.util.HashSet;
+import java.util.LinkedList;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * What of a captured step anybody sees: a gradient that is taken through an operation's definition
+ * carries that out again, although it often needs only some of it.
+ */
+final class Needed {
+  private Needed() {}
+
+  /**
+   * The steps without those that write nothing that is read later, is a result or was there before.
+   */
+  static List<Trace.Step> of(List<Trace.Step> steps, Tensor... results) {
+    Set<Storage> read = new HashSet<>();
+    Stream.of(results).map(Tensor::storage).forEach(read::add);
+    LinkedList<Trace.Step> needed = new LinkedList<>();
+    for (Trace.Step step : steps.reversed()) {
+      boolean seen =
+          Stream.of(step.outputs())
+              .map(Tensor::storage)
+              .anyMatch(storage -> !storage.isImagined() || read.contains(storage));
+      if (seen) {
+        Stream.of(step.inputs()).map(Tensor::storage).forEach(read::add);
+        needed.addFirst(step);
+      }
+    }
+    return List.copyOf(needed);
+  }
+}

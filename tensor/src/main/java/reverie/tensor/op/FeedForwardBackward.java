@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.op;
+
+import java.util.List;
+import reverie.tensor.Ops;
+import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
+
+/**
+ * {@code (x[…, in], up[2c, in], down[out, c], wide[…, 2c], dy[…, out]) → (dx, dup, dupBias, ddown)}
+ * of {@link FeedForward}, {@code wide} being what that kept. The gradient of its last bias is the
+ * sum of dy, that of its residual dy itself.
+ */
+public record FeedForwardBackward() implements Fused {
+  @Override
+  public List<TensorType> infer(List<TensorType> inputs) {
+    Rule.count(this, inputs, 5, 5);
+    TensorType wide = Linear.product(this, inputs.subList(0, 2));
+    int wideColumns = wide.shape().dim(-1);
+    Rule.require(wideColumns % 2 == 0, this, "an up (input 1) of 2c rows", inputs);
+    Rule.rank(this, inputs, 2, 2);
+    int out = inputs.get(2).shape().dim(0);
+    Rule.shape(this, inputs, 2, "down", out, wideColumns / 2);
+    Rule.shape(this, inputs, 3, "wide", wide.shape().dims());
+    Rule.shape(this, inputs, 4, "dy", wide.shape().with(-1, out).dims());
+    TensorType up = inputs.get(1);
+    return List.of(inputs.get(0), up, up.withShape(Shape.of(wideColumns)), inputs.get(2));
+  }
+
+  @Override
+  public Tensor[] decompose(Tensor... inputs) {
+    Tensor dy = rows(inputs[4]);
+    Tensor wide = rows(inputs[3]);
+    Tensor dwide = Ops.apply(new GegluBackward(), wide, product(dy, inputs[2]));
+    return new Tensor[] {
+      product(dwide, inputs[1]).reshape(inputs[0].shape().dims()),
+      product(dwide.transpose(), rows(inputs[0])),
+      dwide.sum(0),
+      product(dy.transpose(), Ops.geglu(wide))
+    };
+  }
+
+  private static Tensor product(Tensor a, Tensor b) {
+    return Ops.apply(new MatMul(true), a, b);
+  }
+
+  private static Tensor rows(Tensor x) {
+    int columns = x.dim(-1);
+    return x.reshape(Math.toIntExact(x.shape().with(-1, 1).size()), columns);
+  }
+}
