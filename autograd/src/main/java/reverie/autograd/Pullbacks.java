@@ -208,25 +208,20 @@ final class Pullbacks {
   }
 
   private static Tensor[] linear(Tensor[] in, Tensor g, boolean[] needs) {
-    Tensor rows = rows(g);
+    Tensor rows = g.rows();
     Tensor dx = needs[0] ? product(rows, in[1]).reshape(in[0].shape().dims()) : null;
-    Tensor dw = needs[1] ? product(rows.transpose(), rows(in[0])) : null;
+    Tensor dw = needs[1] ? product(rows.transpose(), in[0].rows()) : null;
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
   }
 
   private static Tensor[] feedForward(Tensor[] in, Tensor wide, Tensor g, boolean[] needs) {
-    Tensor rows = rows(g);
-    Tensor bias = needs[4] ? rows.sum(0) : null;
-    if (needs[1] || needs[2] || needs[3]) {
+    if (needs[1] || needs[2] || needs[3] || needs[4]) {
       Tensor[] d = Ops.applyAll(new FeedForwardBackward(), in[0], in[1], in[3], wide, g);
-      return grads(d[0], d[1], d[2], d[3], bias, g);
+      return grads(d[0], d[1], d[2], d[3], d[4], g);
     }
-    Tensor dwide = Ops.apply(new GegluBackward(), rows(wide), product(rows, in[3]));
-    return grads(product(dwide, in[1]).reshape(in[0].shape().dims()), null, null, null, bias, g);
-  }
-
-  private static Tensor rows(Tensor x) {
-    return x.reshape(Math.toIntExact(x.shape().with(-1, 1).size()), x.dim(-1));
+    Tensor dwide = Ops.apply(new GegluBackward(), wide.rows(), product(g.rows(), in[3]));
+    Tensor dx = product(dwide, in[1]).reshape(in[0].shape().dims());
+    return grads(dx, null, null, null, null, g);
   }
 
   private static Tensor product(Tensor a, Tensor b) {

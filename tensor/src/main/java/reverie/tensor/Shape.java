@@ -57,6 +57,11 @@ public final class Shape {
     return size;
   }
 
+  /** How many rows the last axis has: the product of all other dimensions. */
+  public long rows() {
+    return with(-1, 1).size();
+  }
+
   /** A copy of the dimensions. */
   public int[] dims() {
     return dims.clone();

@@ -335,6 +335,11 @@ public final class Tensor {
 
   // Views.
 
+  /** All rows, of the last axis, as one matrix: {@code [rows, last]}. */
+  public Tensor rows() {
+    return reshape(Math.toIntExact(shape().rows()), dim(-1));
+  }
+
   /** The same elements in another shape; one dimension may be −1 and is worked out. */
   public Tensor reshape(int... dims) {
     Shape target = Shape.of(resolved(dims));

@@ -118,7 +118,7 @@ public record Cost(double flops, double bytes) {
   }
 
   private static double feedForward(TensorType x, TensorType up, TensorType down) {
-    double rows = x.shape().with(-1, 1).size();
+    double rows = x.shape().rows();
     return rows * (2 * up.shape().size() + 2 * down.shape().size() + 2 * down.shape().dim(1));
   }
 

@@ -116,7 +116,7 @@ final class NativeProducts {
   /** The product in x·weightᵀ. */
   static Form linear(Tensor... inputs) {
     int in = inputs[1].dim(1);
-    int rows = Math.toIntExact(inputs[0].shape().with(-1, 1).size());
+    int rows = Math.toIntExact(inputs[0].shape().rows());
     return new Form(rows, inputs[1].dim(0), in, in, 1, 1, in);
   }
 

@@ -8,9 +8,9 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * {@code (x[…, in], up[2c, in], down[out, c], wide[…, 2c], dy[…, out]) → (dx, dup, dupBias, ddown)}
- * of {@link FeedForward}, {@code wide} being what that kept. The gradient of its last bias is the
- * sum of dy, that of its residual dy itself.
+ * {@code (x[…, in], up[2c, in], down[out, c], wide[…, 2c], dy[…, out]) → (dx, dup, dupBias, ddown,
+ * ddownBias)} of {@link FeedForward}, {@code wide} being what that kept. The gradient of its
+ * residual is dy itself.
  */
 public record FeedForwardBackward() implements Fused {
   @Override
@@ -25,28 +25,29 @@ public record FeedForwardBackward() implements Fused {
     Rule.shape(this, inputs, 3, "wide", wide.shape().dims());
     Rule.shape(this, inputs, 4, "dy", wide.shape().with(-1, out).dims());
     TensorType up = inputs.get(1);
-    return List.of(inputs.get(0), up, up.withShape(Shape.of(wideColumns)), inputs.get(2));
+    return List.of(
+        inputs.get(0),
+        up,
+        up.withShape(Shape.of(wideColumns)),
+        inputs.get(2),
+        up.withShape(Shape.of(out)));
   }
 
   @Override
   public Tensor[] decompose(Tensor... inputs) {
-    Tensor dy = rows(inputs[4]);
-    Tensor wide = rows(inputs[3]);
+    Tensor dy = inputs[4].rows();
+    Tensor wide = inputs[3].rows();
     Tensor dwide = Ops.apply(new GegluBackward(), wide, product(dy, inputs[2]));
     return new Tensor[] {
       product(dwide, inputs[1]).reshape(inputs[0].shape().dims()),
-      product(dwide.transpose(), rows(inputs[0])),
+      product(dwide.transpose(), inputs[0].rows()),
       dwide.sum(0),
-      product(dy.transpose(), Ops.geglu(wide))
+      product(dy.transpose(), Ops.geglu(wide)),
+      dy.sum(0)
     };
   }
 
   private static Tensor product(Tensor a, Tensor b) {
     return Ops.apply(new MatMul(true), a, b);
-  }
-
-  private static Tensor rows(Tensor x) {
-    int columns = x.dim(-1);
-    return x.reshape(Math.toIntExact(x.shape().with(-1, 1).size()), columns);
   }
 }

@@ -37,11 +37,7 @@ public record Linear() implements Fused {
   @Override
   public Tensor[] decompose(Tensor... inputs) {
     Tensor x = inputs[0];
-    int rows = 1;
-    for (int i = 0; i < x.shape().rank() - 1; i++) {
-      rows *= x.dim(i);
-    }
-    Tensor y = x.reshape(rows, x.dim(-1)).matmul(inputs[1].transpose());
+    Tensor y = x.rows().matmul(inputs[1].transpose());
     if (inputs.length > 2) {
       y = y.add(inputs[2]);
     }
