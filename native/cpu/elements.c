@@ -51,6 +51,13 @@ EXPORT void reverie_silu(const float *x, float *y, long first, long end) {
   }
 }
 
+/** y = exp(x). */
+EXPORT void reverie_exp(const float *x, float *y, long first, long end) {
+  for (long i = first; i < end; i += WIDTH) {
+    store_lanes(y + i, exponential(load_lanes(x + i, end - i)), end - i);
+  }
+}
+
 /** dx = dy * silu'(x). */
 EXPORT void reverie_silu_backward(const float *x, const float *dy, float *dx, long first,
                                   long end) {
@@ -73,6 +80,26 @@ EXPORT void reverie_add(const float *a, const float *b, float *y, float factor, 
 EXPORT void reverie_multiply(const float *a, const float *b, float *y, long first, long end) {
   for (long i = first; i < end; i += WIDTH) {
     store_lanes(y + i, load_lanes(a + i, end - i) * load_lanes(b + i, end - i), end - i);
+  }
+}
+
+/** to[row] = the sum of (a - b)^2 over rows of c elements. */
+EXPORT void reverie_square_distances(const float *a, const float *b, float *to, long rows, long c) {
+  enum { RUN = 512 };  // elements that are summed in float
+  for (long row = 0; row < rows; row++, a += c, b += c) {
+    double total = 0;
+    for (long from = 0; from < c; from += RUN) {
+      const long end = least(from + RUN, c);
+      vec sum = {0};
+      for (long i = from; i < end; i += WIDTH) {
+        vec d = load_lanes(a + i, end - i) - load_lanes(b + i, end - i);
+        sum += d * d;
+      }
+      for (int lane = 0; lane < WIDTH; lane++) {
+        total += sum[lane];
+      }
+    }
+    to[row] = (float)total;
   }
 }
 

@@ -39,6 +39,18 @@ INLINE vec power_of_two(vec x) {
 #endif
 }
 
+/** e to the x within three units in the last place, with gradual underflow; NaN for NaN. */
+INLINE vec exponential(vec x) {
+  const vec round = splat(12582912.0f); // 1.5 * 2^23 leaves the rounded integer in the low bits
+  x = smaller(splat(105), larger(splat(-105), x));
+  vec rounded = fma_(x, splat(LOG2_E), round), n = rounded - round;
+  vec rest = fma_(n, splat(2.1219444005469057e-4f), fma_(n, splat(-0.693359375f), x));
+  vec p = power_of_two(rest * LOG2_E);
+  // Two factors, because 2 to the n alone may be no float.
+  ivec power = (ivec)rounded - (ivec)round, half = power >> 1;
+  return p * (vec)((half + 127) << 23) * (vec)((power - half + 127) << 23);
+}
+
 /** The natural logarithm of positive normal numbers; infinity for infinity, NaN for NaN. */
 INLINE vec logarithm(vec x) {
   const ivec two_thirds = (ivec)splat(2.0f / 3);

@@ -3,6 +3,8 @@
 
 void reverie_geglu(const float *, float *, long, long, long);
 void reverie_geglu_backward(const float *, const float *, float *, float *, long, long, long);
+void reverie_exp(const float *, float *, long, long);
+void reverie_square_distances(const float *, const float *, float *, long, long);
 void reverie_silu(const float *, float *, long, long);
 void reverie_silu_backward(const float *, const float *, float *, long, long);
 void reverie_add(const float *, const float *, float *, float, long, long);
@@ -49,8 +51,9 @@ static void gates(long rows, long c) {
 
 static void elements(long n) {
   float *a = wide(n, 1), *b = numbers(n, 2), *y = floats(n);
-  double *want[4];
-  for (int i = 0; i < 4; i++) {
+  enum { KINDS = 6 };
+  double *want[KINDS];
+  for (int i = 0; i < KINDS; i++) {
     want[i] = doubles(n);
   }
   for (long i = 0; i < n; i++) {
@@ -59,6 +62,8 @@ static void elements(long n) {
     want[1][i] = b[i] * s * (1 + a[i] * (1 - s));
     want[2][i] = a[i] - 0.5 * b[i];
     want[3][i] = (double)a[i] * b[i];
+    want[4][i] = exp(a[i]);
+    want[5][i / 3] += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
   }
   reverie_silu(a, y, 0, n);
   expect_close("silu", y, want[0], n, 1e-6);
@@ -68,7 +73,11 @@ static void elements(long n) {
   expect_close("add", y, want[2], n, 1e-6);
   reverie_multiply(a, b, y, 0, n);
   expect_close("multiply", y, want[3], n, 1e-6);
-  for (int i = 0; i < 4; i++) {
+  reverie_exp(a, y, 0, n);
+  expect_close("exp", y, want[4], n, 4e-7);
+  reverie_square_distances(a, b, y, n / 3, 3);
+  expect_close("square distances", y, want[5], n / 3, 1e-6);
+  for (int i = 0; i < KINDS; i++) {
     free(want[i]);
   }
   free(a), free(b), free(y);

@@ -51,6 +51,7 @@ public class Replay {
   private UNet model;
   private Batch data;
   private OurStep step;
+  private Captured slice;
 
   /** Makes the first step, at which it is captured. */
   @Setup(Level.Trial)
@@ -62,10 +63,10 @@ public class Replay {
     data.draw(model);
     step = new OurStep(kind, model, data, settings);
     step.run();
-    Captured captured = step.captured();
+    slice = step.captured();
     System.out.printf(
         "%n# %s: %.1f MB planned, %.1f MB if nothing shared memory%n",
-        captured, captured.plannedBytes() / 1e6, captured.requestedBytes() / 1e6);
+        slice, slice.plannedBytes() / 1e6, slice.requestedBytes() / 1e6);
   }
 
   /** Frees everything. */
@@ -74,6 +75,12 @@ public class Replay {
     step.close();
     data.close();
     model.close();
+  }
+
+  /** The hot loop alone: one slice of the step, which allocates nothing. */
+  @Benchmark
+  public void slice() {
+    slice.run();
   }
 
   /** As the trainers make it: replayed, slice by slice. */

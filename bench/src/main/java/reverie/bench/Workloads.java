@@ -12,6 +12,8 @@ import reverie.tensor.op.Binary;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNormBackward;
@@ -52,6 +54,21 @@ final class Workloads {
         workload(new Conv2dWeightGradient(1, 1, 3, 3), coarse, coarse),
         workload(new MatMul(), Input.normal(512, 512), Input.normal(512, 512)),
         workload(new Linear(), Input.normal(4096, 64), Input.normal(512, 64), Input.normal(512)),
+        workload(
+            new FeedForward(true),
+            Input.normal(4096, 64),
+            Input.normal(512, 64),
+            Input.normal(512),
+            Input.normal(64, 256),
+            Input.normal(64),
+            Input.normal(4096, 64)),
+        workload(
+            new FeedForwardBackward(),
+            Input.normal(4096, 64),
+            Input.normal(512, 64),
+            Input.normal(64, 256),
+            Input.normal(4096, 512),
+            Input.normal(4096, 64)),
         workload(new Attention(1, 4), tokens, tokens, tokens),
         workload(new Attention(1, 4), tokens, words, words),
         workload(

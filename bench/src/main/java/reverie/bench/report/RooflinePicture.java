@@ -24,6 +24,7 @@ final class RooflinePicture {
   private static final String FAINT = "#dddddd";
   private static final String ROOF = "#b03030";
   private static final String DOT = "#2060b0";
+  private static final String LEADER = "#888888";
 
   private RooflinePicture() {}
 
@@ -45,7 +46,7 @@ final class RooflinePicture {
     canvas.line(x(begin), y(begin * roofline.gigabytes()), x(ridge), y(roofline.gflops()), ROOF, 2);
     canvas.line(x(ridge), y(roofline.gflops()), RIGHT, y(roofline.gflops()), ROOF, 2);
     canvas.word(
-        RIGHT,
+        x(ridge) - 4,
         y(roofline.gflops()) - 6,
         11,
         ROOF,
@@ -58,14 +59,16 @@ final class RooflinePicture {
         ROOF,
         true,
         "%.1f GB/s".formatted(roofline.gigabytes()));
+    Labels labels = new Labels(LEFT, TOP, RIGHT, BOTTOM);
+    labels.keepFree(x(ridge), y(roofline.gflops()) - 2, RIGHT, y(roofline.gflops()) + 2);
     for (OperationRow row : operations) {
       if (row.intensity() > 0 && row.gflops() > 0) {
         double x = x(Math.clamp(row.intensity(), LEAST_INTENSITY, MOST_INTENSITY));
         double y = y(Math.clamp(row.gflops(), LEAST_GFLOPS, MOST_GFLOPS));
-        canvas.dot(x, y, 3.5, DOT, row.label());
-        canvas.word(x + 5, y + 3, 8, INK, false, row.label().replaceFirst("[\\[(].*", ""));
+        labels.add(x, y, row.label().replaceFirst("[\\[(].*", ""), row.label());
       }
     }
+    labels.draw(canvas, DOT, INK, LEADER);
     return canvas;
   }
 

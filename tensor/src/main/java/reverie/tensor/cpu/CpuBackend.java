@@ -230,7 +230,10 @@ public final class CpuBackend implements Backend {
       case AttentionBackward attention ->
           Fusions.attentionBackward(parallel, attention, inputs, outputs);
       case AveragePool pool -> Images.averagePool(parallel, pool.factor(), inputs[0], y);
-      case GaussianLogProb _ -> Images.gaussianLogProb(parallel, inputs, y);
+      case GaussianLogProb _ -> {
+        Images.squareDistances(parallel, inputs[0], inputs[1], y);
+        Images.gaussianLogProb(parallel, inputs, y);
+      }
       case Geglu _ ->
           Gates.forward(parallel, Fusions.rows(y), y.dim(-1), address(inputs[0]), address(y));
       case GegluBackward _ ->

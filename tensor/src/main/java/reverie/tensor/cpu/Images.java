@@ -75,12 +75,12 @@ final class Images {
     }
   }
 
-  static void gaussianLogProb(Parallel parallel, Tensor[] inputs, Tensor output) {
-    int n = output.dim(0);
-    int count = n == 0 ? 0 : Math.toIntExact(inputs[0].size() / n);
-    long x = CpuBackend.address(inputs[0]);
-    long mean = CpuBackend.address(inputs[1]);
-    long sigma = CpuBackend.address(inputs[2]);
+  /** Each sample's sum of squared differences. */
+  static void squareDistances(Parallel parallel, Tensor a, Tensor b, Tensor output) {
+    int n = Math.toIntExact(output.size());
+    int count = n == 0 ? 0 : Math.toIntExact(a.size() / n);
+    long x = CpuBackend.address(a);
+    long mean = CpuBackend.address(b);
     long out = CpuBackend.address(output);
     parallel.forEach(
         n,
@@ -91,10 +91,26 @@ final class Images {
             long at = 4L * (i * (long) count + start);
             total += squares(x + at, mean + at, Math.min(run, count - start));
           }
-          double s = get(sigma + 4L * i);
-          double logProb =
-              -0.5 * total / count / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
-          set(out + 4L * i, (float) logProb);
+          set(out + 4L * i, (float) total);
+        });
+  }
+
+  /** From squared distances, which are there already. */
+  static void gaussianLogProb(Parallel parallel, Tensor[] inputs, Tensor output) {
+    int n = Math.toIntExact(output.size());
+    double count = n == 0 ? 0 : (double) inputs[0].size() / n;
+    long sigma = CpuBackend.address(inputs[2]);
+    long out = CpuBackend.address(output);
+    parallel.forEach(
+        1,
+        _ -> {
+          for (int i = 0; i < n; i++) {
+            double s = get(sigma + 4L * i);
+            double meanSquare = get(out + 4L * i) / count;
+            double logDensity =
+                -0.5 * meanSquare / (s * s) - Math.log(s) - 0.5 * Math.log(2 * Math.PI);
+            set(out + 4L * i, (float) logDensity);
+          }
         });
   }
 

@@ -24,22 +24,26 @@ final class NativeElements {
 
   private final MethodHandle geglu;
   private final MethodHandle gegluBackward;
+  private final MethodHandle exp;
   private final MethodHandle silu;
   private final MethodHandle siluBackward;
   private final MethodHandle add;
   private final MethodHandle multiply;
   private final MethodHandle addRow;
   private final MethodHandle sumRows;
+  private final MethodHandle squareDistances;
 
   NativeElements(NativeLibrary library) {
     geglu = library.function("geglu", "pplll");
     gegluBackward = library.function("geglu_backward", "pppplll");
+    exp = library.function("exp", "ppll");
     silu = library.function("silu", "ppll");
     siluBackward = library.function("silu_backward", "pppll");
     add = library.function("add", "pppfll");
     multiply = library.function("multiply", "pppll");
     addRow = library.function("add_row", "ppplll");
     sumRows = library.function("sum_rows", "ppll");
+    squareDistances = library.function("square_distances", "pppll");
   }
 
   /** What is done with the elements, or rows, from one to another. */
@@ -131,7 +135,13 @@ final class NativeElements {
       multiply(parallel, from, from, to, y.size());
       return true;
     }
-    if (op.kind() != Unary.Kind.SILU) {
+    MethodHandle kernel =
+        switch (op.kind()) {
+          case EXP -> exp;
+          case SILU -> silu;
+          default -> null;
+        };
+    if (kernel == null) {
       return false;
     }
     share(
@@ -139,9 +149,25 @@ final class NativeElements {
         y.size(),
         CHUNK,
         (first, end) -> {
-          silu.invokeExact(from, to, first, end);
+          kernel.invokeExact(from, to, first, end);
         });
     return true;
+  }
+
+  /** Each row's sum of squared differences. */
+  void squareDistances(Parallel parallel, Tensor a, Tensor b, Tensor y) {
+    long from = address(a);
+    long minus = address(b);
+    long to = address(y);
+    long c = y.size() == 0 ? 0 : a.size() / y.size();
+    share(
+        parallel,
+        y.size(),
+        Math.max(1, CHUNK / Math.max(1, c)),
+        (first, end) -> {
+          long at = 4 * first * c;
+          squareDistances.invokeExact(from + at, minus + at, to + 4 * first, end - first, c);
+        });
   }
 
   /** False for what is left to the Vector API. */

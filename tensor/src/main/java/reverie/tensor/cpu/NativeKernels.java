@@ -11,6 +11,7 @@ import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
+import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GegluBackward;
 import reverie.tensor.op.GroupNorm;
@@ -77,6 +78,10 @@ final class NativeKernels {
       case MatMul product -> products.matmul(parallel, product, inputs[0], inputs[1], outputs[0]);
       case Binary binary -> {
         return elements.binary(parallel, binary, inputs, outputs[0]);
+      }
+      case GaussianLogProb _ -> {
+        elements.squareDistances(parallel, inputs[0], inputs[1], outputs[0]);
+        Images.gaussianLogProb(parallel, inputs, outputs[0]);
       }
       case Geglu _ -> elements.geglu(parallel, inputs[0], outputs[0]);
       case GegluBackward _ -> elements.gegluBackward(parallel, inputs, outputs[0]);
