@@ -14,7 +14,7 @@ final class Labels {
   private static final int FARTHEST = 8;
 
   /** Of a letter, about. */
-  private static final double LETTER = 0.58 * SIZE;
+  private static final double LETTER = 0.52 * SIZE;
 
   private record Dot(double x, double y, String name, String title) {}
 
