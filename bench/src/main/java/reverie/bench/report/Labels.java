@@ -14,7 +14,7 @@ final class Labels {
   private static final int FARTHEST = 8;
 
   /** Of a letter, about. */
-  private static final double LETTER = 0.52 * SIZE;
+  private static final double LETTER = 0.55 * SIZE;
 
   private record Dot(double x, double y, String name, String title) {}
 
@@ -46,7 +46,8 @@ final class Labels {
         double near = at.getX() > dot.x ? at.getX() - 1 : at.getMaxX() + 1;
         canvas.line(dot.x, dot.y, near, at.getCenterY(), leader, 0.7);
       }
-      canvas.word(at.getX(), base, SIZE, ink, false, dot.name);
+      boolean left = at.getX() < dot.x;
+      canvas.word(left ? at.getMaxX() : at.getX(), base, SIZE, ink, left, dot.name);
     }
     dots.forEach(dot -> canvas.dot(dot.x, dot.y, RADIUS, dotColor, dot.title));
   }
