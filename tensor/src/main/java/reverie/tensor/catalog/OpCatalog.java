@@ -127,8 +127,8 @@ public final class OpCatalog {
     return switch (op) {
       case AdamW _ -> ElementSamples.adamW();
       case Affine _ -> ElementSamples.affine();
-      case Attention _ -> ProductSamples.attention();
-      case AttentionBackward _ -> ProductSamples.attentionBackward();
+      case Attention _ -> AttentionSamples.attention();
+      case AttentionBackward _ -> AttentionSamples.attentionBackward();
       case AveragePool _ -> LayerSamples.averagePool();
       case Binary b -> ElementSamples.binary(b.kind());
       case Clamp _ -> ElementSamples.clamp();

@@ -50,8 +50,8 @@ final class NativeFeedForward {
     long kept = outputs.length > 1 ? address(outputs[1]) : 0;
     Scratch outside = Scratch.mine();
     long start = outside.mark();
-    Form upForm = new Form(rows, 2 * c, in, in, 1, 1, in);
-    Form downForm = new Form(rows, out, c, c, 1, 1, c);
+    Form upForm = NativeProducts.linear(rows, 2 * c, in);
+    Form downForm = NativeProducts.linear(rows, out, c);
     Rows up = products.rows(parallel, upForm, NativeProducts.LINEAR, address(inputs[1]));
     Rows down = products.rows(parallel, downForm, NativeProducts.LINEAR, address(inputs[3]));
     int together = near(2L * c);

@@ -101,9 +101,10 @@ final class NativeProducts {
   /** x·weightᵀ (+ bias) (+ residual). */
   void linear(Parallel parallel, Tensor[] inputs, Tensor y) {
     if (y.size() > 0) {
+      int rows = Math.toIntExact(y.shape().rows());
       multiply(
           parallel,
-          linear(inputs),
+          linear(rows, y.dim(-1), inputs[1].dim(1)),
           LINEAR,
           address(inputs[0]),
           address(inputs[1]),
@@ -113,11 +114,9 @@ final class NativeProducts {
     }
   }
 
-  /** The product in x·weightᵀ. */
-  static Form linear(Tensor... inputs) {
-    int in = inputs[1].dim(1);
-    int rows = Math.toIntExact(inputs[0].shape().rows());
-    return new Form(rows, inputs[1].dim(0), in, in, 1, 1, in);
+  /** x·weightᵀ of so many rows; the weight is [out, in]. */
+  static Form linear(int rows, int out, int in) {
+    return new Form(rows, out, in, in, 1, 1, in);
   }
 
   /** Some rows of a product whose right factor is ready: see {@link #multiply}. */
