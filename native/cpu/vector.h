@@ -34,6 +34,12 @@ INLINE vec load(const float *from) { return *(const vec_anywhere *)from; }
 
 INLINE void store(float *to, vec value) { *(vec_anywhere *)to = value; }
 
+/** Asks for the line of memory at `from`, which will soon be read; it need not exist. */
+INLINE void soon_read(const float *from) { __builtin_prefetch(from, 0, 3); }
+
+/** The same for one that will be written: what is around must be read first. */
+INLINE void soon_written(float *to) { __builtin_prefetch(to, 1, 3); }
+
 INLINE vec splat(float value) { return value - (vec){0}; }
 
 /** Two numbers by turns. */

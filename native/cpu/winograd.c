@@ -158,11 +158,23 @@ typedef struct {
   long tiles, cin, mRow;
   const float *v;
   float *m;
+  // The outputs that they will become: pixels, cout apart.
+  float *y;
+  long pixels, cout;
 } Product;
 
 INLINE long v_step(const Product *f) { return point_step(f->tiles, rounded(f->cin)); }
 
 INLINE long m_step(const Product *f) { return point_step(f->tiles, f->mRow); }
+
+/** Asks for part p of the outputs, because to wait for all of them later takes long. */
+INLINE void claim_outputs(const Product *f, int p, long outputs) {
+  for (long i = p * f->pixels / f->points; i < (p + 1) * f->pixels / f->points; i++) {
+    for (long o = 0; o < outputs; o += WIDTH) {
+      soon_written(f->y + i * f->cout + o);
+    }
+  }
+}
 
 /** m (+)= v · u for all points, from `depth` channels, k and on, to `outputs`. */
 static void multiply(const Product *f, long k, long depth, long outputs, const float *u) {
@@ -170,6 +182,9 @@ static void multiply(const Product *f, long k, long depth, long outputs, const f
   for (int p = 0; p < f->points; p++) {
     const float *v = f->v + p * v_step(f) + k * f->tiles;
     float *m = f->m + p * m_step(f);
+    if (k == 0) {
+      claim_outputs(f, p, outputs);
+    }
     for (long o = 0; o < outputs; o += MICRO_PANEL) {
       const float *panel = u + (o / MICRO_PANEL * f->points + p) * step;
       const int cols = micro_cols(o, outputs);
@@ -251,6 +266,12 @@ INLINE void all_outputs(const int t, const Shape *s, const Added *added, long fi
   }
 }
 
+/** About the first output of a tile, as if its row's tiles lay one after another. */
+INLINE long first_pixel(int t, const Shape *s, long tile) {
+  const Place p = place(t, s, tile);
+  return (p.image * s->oh + p.top) * s->ow + p.left * (t - 2);
+}
+
 /**
  * Tiles first to end of y = x * weight (+ bias) (+ image_bias of the tile's image) (+ residual).
  *
@@ -267,7 +288,9 @@ EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int turn
   const Shape s = shape(h, w, cin, cout, padding, t);
   const Filters filters = {weight, turned, cin, cout};
   const Added added = {bias, image_bias, residual};
-  Product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0};
+  const long from = first_pixel(t, &s, first), to = first_pixel(t, &s, end);
+  Product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0, 0, to - from,
+               cout};
   f.m = scratch + t * t * v_step(&f);
   float *own = f.m + t * t * m_step(&f), *zeros = own + (u ? 0 : t * t * filter_step(DEPTH));
   memset(zeros, 0, sizeof(float) * (size_t)cin);
@@ -278,6 +301,7 @@ EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int turn
 #undef CALL
   for (long o = 0; o < cout; o += f.mRow) {
     const long outputs = least(f.mRow, cout - o);
+    f.y = y + from * cout + o;
     if (u) {
       multiply(&f, 0, cin, outputs, u);
     } else {

@@ -59,7 +59,7 @@ static void norm(bool layers, long n, long pixels, long c, long groups, bool sil
   long size = n * pixels * c;
   float *x = numbers(size, 1), *gamma = numbers(c, 2), *beta = numbers(c, 3);
   float *dy = numbers(size, 4), *y = floats(size), *dx = floats(size), *sums = floats(2 * c);
-  float *mean = floats(n * groups), *rstd = floats(n * groups), *scratch = floats(8 * c);
+  float *mean = floats(n * groups), *rstd = floats(n * groups), *scratch = floats(9 * c);
   double *y1 = doubles(size), *dx1 = doubles(size), *sums1 = doubles(2 * c);
   double *mean1 = doubles(n * groups), *rstd1 = doubles(n * groups);
   for (long i = 0; i < n; i++) {

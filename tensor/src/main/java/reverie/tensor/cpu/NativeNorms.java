@@ -9,7 +9,7 @@ import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 
-/** Layer and group normalisation and their gradients: {@code norms.c}. */
+/** Layer and group normalisation and their gradients: {@code layer_norm.c}, {@code group_norm.c}. */
 final class NativeNorms {
   /** Rows of a piece of work of layer normalisation. */
   private static final int ROWS = 256;
@@ -141,7 +141,7 @@ final class NativeNorms {
         image -> {
           Scratch scratch = Scratch.mine();
           long mark = scratch.mark();
-          long spare = scratch.takeFloats(8 * c);
+          long spare = scratch.takeFloats(9 * c);
           long part = sums + 8L * image * c;
           try {
             groupNormBackward.invokeExact(
