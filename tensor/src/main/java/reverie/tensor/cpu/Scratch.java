@@ -7,12 +7,13 @@ import java.lang.foreign.Arena;
  * Working memory of one thread, used like a stack: take, work, release to the mark.
  *
  * <p>Kernels need packed panels and address tables that live for one chunk only. Blocks are kept
- * for the life of the thread, so a training step allocates nothing here after the first.
+ * for the life of the thread, so a training step allocates nothing here after the first; they are
+ * large pages, because points of convolutions lie far apart.
  */
 final class Scratch {
   private static final ThreadLocal<Scratch> MINE =
       ThreadLocal.withInitial(() -> new Scratch(Arena.ofAuto()));
-  private static final long BLOCK = 1L << 20;
+  private static final Pages PAGES = new Pages();
 
   private final Arena arena;
   private long[] starts = new long[0];
@@ -57,7 +58,7 @@ final class Scratch {
       block++;
       used = 0;
       if (block == starts.length) {
-        grow(Math.max(size, BLOCK));
+        grow((size + Pages.LARGE - 1) / Pages.LARGE * Pages.LARGE);
       }
     }
     long address = starts[block] + used;
@@ -73,7 +74,7 @@ final class Scratch {
     int n = starts.length;
     starts = java.util.Arrays.copyOf(starts, n + 1);
     sizes = java.util.Arrays.copyOf(sizes, n + 1);
-    starts[n] = arena.allocate(size, 64).address();
+    starts[n] = PAGES.allocate(arena, size);
     sizes[n] = size;
   }
 }
