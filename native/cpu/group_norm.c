@@ -11,7 +11,7 @@ enum {
   // Vectors of channels that a pass takes together, at most.
   MOST = WIDTH / 4,
   // Pixels summed in float before the sum moves to double.
-  RUN = 128,
+  RUN = 32,
   // Pixels from the one in work to the one that is fetched.
   AHEAD = 8,
 };

@@ -9,7 +9,9 @@ import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 
-/** Layer and group normalisation and their gradients: {@code layer_norm.c}, {@code group_norm.c}. */
+/**
+ * Layer and group normalisation and their gradients: {@code layer_norm.c}, {@code group_norm.c}.
+ */
 final class NativeNorms {
   /** Rows of a piece of work of layer normalisation. */
   private static final int ROWS = 256;

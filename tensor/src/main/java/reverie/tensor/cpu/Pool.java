@@ -14,7 +14,7 @@ import reverie.tensor.spi.Buffer;
  * <p>Sizes are rounded up to one of four steps in each power of two, so at most a fifth is wasted.
  */
 final class Pool {
-  /** Small buffers are cut from slabs of this size. */
+  /** Buffers that fill no large page are cut from slabs of this size. */
   private static final long SLAB = 8L << 20;
 
   private final Arena arena = Arena.ofAuto();
@@ -49,7 +49,7 @@ final class Pool {
   }
 
   private long fresh(long size) {
-    if (size > SLAB / 8) {
+    if (size >= Pages.LARGE) {
       return pages.allocate(arena, size);
     }
     if (size > slabLeft) {
