@@ -28,17 +28,20 @@ public interface Denoiser {
    *
    * @param x noised samples {@code [n, …]}
    * @param timesteps {@code [n]}
-   * @param contexts {@code [k·n, tokens, dim]}: one for each sample, then the next for each
+   * @param contexts {@code [k·n, tokens, dim]}: one for each sample, then the next for each; or
+   *     {@code [1 + n, tokens, dim]}: one for all samples, then one for each, which is k = 2
    * @return {@code [k·n, …]} in the order of the contexts
    */
   default Tensor predictEach(Tensor x, Tensor timesteps, Tensor contexts) {
-    int n = contexts.dim(0);
-    return predict(Ops.repeat(x, n), Ops.repeat(timesteps, n), contexts);
+    int n = x.dim(0);
+    Tensor all = contexts.dim(0) == n + 1 ? Ops.repeatFirst(contexts, 2 * n) : contexts;
+    int rows = all.dim(0);
+    return predict(Ops.repeat(x, rows), Ops.repeat(timesteps, rows), all);
   }
 
   /**
-   * A model that takes k·n contexts for n samples itself, and computes what depends on no context
-   * once for each sample: {@code Denoiser.branching(unet::forward)}.
+   * A model that takes k·n or 1 + n contexts for n samples itself, and computes what depends on no
+   * context once for each sample: {@code Denoiser.branching(unet::forward)}.
    */
   static Denoiser branching(Denoiser model) {
     return new Denoiser() {

@@ -43,9 +43,8 @@ public record Guidance(Denoiser denoiser, double scale, Tensor unconditional) im
       throw new ReverieException(
           "guidance: expected a context for " + x.type() + ", got none", "use scale 1 without one");
     }
-    Tensor none = unconditional.expand(context.shape().dims());
-    Tensor[] branches =
-        denoiser.predictEach(x, timesteps, Ops.concat(0, none, context)).split(0, 2);
+    Tensor contexts = Ops.concat(0, unconditional, context);
+    Tensor[] branches = denoiser.predictEach(x, timesteps, contexts).split(0, 2);
     return branches[0].add(branches[1].sub(branches[0]).mul(scale));
   }
 }

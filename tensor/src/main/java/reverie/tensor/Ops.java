@@ -74,6 +74,20 @@ public final class Ops {
     return n == rows || n > 0 && rows > 0 && rows % n == 0;
   }
 
+  /** The first row as often as it takes to make so many rows of x, then the others. */
+  public static Tensor repeatFirst(Tensor x, int rows) {
+    int others = x.dim(0) - 1;
+    if (rows == others + 1) {
+      return x;
+    }
+    if (rows <= others) {
+      throw new ReverieException(
+          "repeat: expected at least " + (others + 1) + " rows of " + x.type() + ", got " + rows);
+    }
+    Tensor first = x.slice(0, 0, 1).expand(x.shape().with(0, rows - others).dims());
+    return concat(0, first, x.slice(0, 1, others + 1));
+  }
+
   /**
    * {@code x·weightᵀ + bias} over the last axis.
    *

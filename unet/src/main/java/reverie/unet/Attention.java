@@ -38,13 +38,13 @@ final class Attention {
   }
 
   /**
-   * From x {@code [n, t, channels]}, looking at the context {@code [n, s, contextChannels]}, added
-   * to a residual of x's shape.
+   * From x {@code [n, t, channels]}, looking at the context {@code [m, s, contextChannels]}, added
+   * to a residual of x's shape. With fewer contexts than n the first is for all that lack one.
    */
   Tensor forward(Tensor x, Tensor context, Tensor residual) {
     Tensor q = query.forward(x);
-    Tensor k = key.forward(context);
-    Tensor v = value.forward(context);
+    Tensor k = Ops.repeatFirst(key.forward(context), x.dim(0));
+    Tensor v = Ops.repeatFirst(value.forward(context), x.dim(0));
     return out.forward(Ops.attention(q, k, v, heads, 1 / Math.sqrt(headDim)), residual);
   }
 }

@@ -32,10 +32,11 @@ final class TransformerBlock {
   }
 
   Tensor forward(Tensor image, Tensor context) {
-    Tensor x = onlyCross ? Ops.repeat(image, context.dim(0)) : image;
+    int rows = UNet.predictions(image.dim(0), context);
+    Tensor x = onlyCross ? Ops.repeat(image, rows) : image;
     Tensor normed = norm1.forward(x);
     Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
-    y = Ops.repeat(y, context.dim(0));
+    y = Ops.repeat(y, rows);
     y = attention2.forward(norm2.forward(y), context, y);
     return feedForward.forward(norm3.forward(y), y);
   }

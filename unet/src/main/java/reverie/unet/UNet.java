@@ -144,8 +144,9 @@ public final class UNet implements AutoCloseable {
    * @param sample {@code [n, h, w, inChannels]}
    * @param timesteps {@code [n]}, floating-point
    * @param context {@code [k·n, tokens, crossAttentionDim]}, usually with k = 1: one context for
-   *     each sample, then the next for each. What comes before the first look at a context is
-   *     computed once for all of a sample's. Null for a model without cross-attention
+   *     each sample, then the next for each; or {@code [1 + n, …]}: one for all samples, then one
+   *     for each, which is k = 2. What comes before the first look at a context is computed once
+   *     for all of a sample's. Null for a model without cross-attention
    * @return {@code [k·n, h, w, outChannels]}
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
@@ -165,9 +166,15 @@ public final class UNet implements AutoCloseable {
     for (UpBlock block : up) {
       x = block.forward(x, embedding, context, skips, checkpointing);
     }
-    x = context == null ? x : Ops.repeat(x, context.dim(0));
+    x = context == null ? x : Ops.repeat(x, predictions(x.dim(0), context));
     return convOut.forward(
         config.conditioned() ? activated(config, normOut, x) : normOut.forwardSilu(x));
+  }
+
+  /** Predictions that so many samples, or predictions already, have with these contexts. */
+  static int predictions(int samples, Tensor context) {
+    int contexts = context.dim(0);
+    return Ops.repeats(samples, contexts) ? contexts : 2 * (contexts - 1);
   }
 
   private void check(Tensor sample, Tensor timesteps, Tensor context) {
@@ -186,15 +193,16 @@ public final class UNet implements AutoCloseable {
       throw new ReverieException(
           "unet: expected no context, got " + context.type(), "a UNet2DModel takes none");
     }
-    if (context.shape().rank() != 3 || !Ops.repeats(sample.dim(0), context.dim(0))) {
+    int n = sample.dim(0);
+    if (context.shape().rank() != 3 || !Ops.repeats(n, context.dim(0)) && context.dim(0) != n + 1) {
       throw new ReverieException(
           "unet: expected a context ["
-              + sample.dim(0)
+              + n
               + ", tokens, "
               + config.crossAttentionDim().getFirst()
               + "], got "
               + context.type(),
-          "one for each sample, or several: a multiple of " + sample.dim(0));
+          "one for each sample, or several: a multiple of " + n + ", or one for all and " + n);
     }
   }
 

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
@@ -121,19 +122,26 @@ class UNetTest {
       Tensor apart =
           model.forward(Ops.concat(0, sample, sample, sample), Ops.repeat(timesteps, 6), contexts);
       assertArrayEquals(apart.toDoubles(), together.toDoubles());
+      Tensor oneForAll = contexts.slice(0, 0, 3);
+      Tensor oneForEach = Ops.repeatFirst(oneForAll, 4);
+      assertArrayEquals(
+          model.forward(sample, timesteps, oneForEach).toDoubles(),
+          model.forward(sample, timesteps, oneForAll).toDoubles());
     }
   }
 
-  @Test
-  void gradientsOfSharedBranchesAreTheirSum() {
-    Tensor contexts = Rng.of(4).normal(device, 4, 5, 12);
+  @ParameterizedTest
+  @ValueSource(ints = {3, 4})
+  void gradientsOfSharedBranchesAreTheirSum(int rows) {
+    Tensor contexts = Rng.of(4).normal(device, rows, 5, 12);
     try (UNet model = conditioned()) {
       List<Tensor> all = model.parameters().all().stream().map(Parameter::value).toList();
       Tape.Result together =
           Tape.run(all, () -> model.forward(sample, timesteps, contexts).square().sum());
       Tensor twice = Ops.concat(0, sample, sample);
       Tensor times = Ops.repeat(timesteps, 4);
-      Tape.Result apart = Tape.run(all, () -> model.forward(twice, times, contexts).square().sum());
+      Tensor each = Ops.repeatFirst(contexts, 4);
+      Tape.Result apart = Tape.run(all, () -> model.forward(twice, times, each).square().sum());
       for (Tensor t : all) {
         assertArrayEquals(apart.gradient(t).toDoubles(), together.gradient(t).toDoubles(), 1e-9);
       }
@@ -141,9 +149,9 @@ class UNetTest {
   }
 
   @Test
-  void contextsMustBeAMultipleOfTheSamples() {
+  void contextsMustBeAMultipleOfTheSamplesOrOneMore() {
     try (UNet model = conditioned()) {
-      for (int rows : new int[] {0, 1, 3}) {
+      for (int rows : new int[] {0, 1, 5}) {
         Tensor wrong = device.zeros(rows, 5, 12);
         ReverieException e =
             assertThrows(ReverieException.class, () -> model.forward(sample, timesteps, wrong));
@@ -154,6 +162,8 @@ class UNetTest {
     assertThrows(ReverieException.class, () -> Ops.repeat(nothing, 2));
     assertThrows(ReverieException.class, () -> Ops.repeat(sample, 0));
     assertSame(nothing, Ops.repeat(nothing, 0));
+    assertSame(sample, Ops.repeatFirst(sample, 2));
+    assertThrows(ReverieException.class, () -> Ops.repeatFirst(sample, 1));
   }
 
   @Test
