@@ -122,9 +122,10 @@ public final class Report {
 
     Whole steps in float32: `icons` is a 16×16 U-Net with 32 and 64 channels at batch 64, `large` a
     32×32 U-Net with 64, 128 and 128 channels at batch 16. Guidance computes every sample twice;
-    this engine, unlike LibTorch, shares what comes before the first cross-attention. *sampling* is
-    one guided DDIM step; *ddpo* forward and backward through both branches of guidance, gradient
-    clipping and AdamW; *pretraining* the same for the denoising loss.
+    this engine, unlike LibTorch, shares what comes before the first cross-attention, and the empty
+    prompt's keys and values. *sampling* is one guided DDIM step; *ddpo* forward and backward through
+    both branches of guidance, gradient clipping and AdamW; *pretraining* the same for the denoising
+    loss.
 
     LibTorch runs in the same process, on the same weights and numbers, eagerly, with
     `scaled_dot_product_attention` and the fused AdamW. It is tried in two builds, contiguous and
