@@ -26,45 +26,42 @@ final class Pages {
   private static final int PRIVATE_ANONYMOUS = 0x22;
   private static final int HUGE_PAGES = 14;
 
-  /** Null where the system is not Linux. */
-  private final MethodHandle map;
+  private static final boolean LINUX = System.getProperty("os.name").equals("Linux");
 
-  private final MethodHandle advise;
-  private final MethodHandle unmap;
+  // Null where the system is not Linux.
+  private static final MethodHandle MAP =
+      function("mmap", ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG);
+  private static final MethodHandle ADVISE =
+      function("madvise", JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT);
+  private static final MethodHandle UNMAP = function("munmap", JAVA_INT, JAVA_LONG, JAVA_LONG);
 
-  Pages() {
-    boolean linux = System.getProperty("os.name").equals("Linux");
-    map =
-        linux
-            ? function(
-                "mmap", ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG)
-            : null;
-    advise = linux ? function("madvise", JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT) : null;
-    unmap = linux ? function("munmap", JAVA_INT, JAVA_LONG, JAVA_LONG) : null;
-  }
+  private Pages() {}
 
   private static MethodHandle function(String name, MemoryLayout result, MemoryLayout... inputs) {
+    if (!LINUX) {
+      return null;
+    }
     Linker linker = Linker.nativeLinker();
     return linker.downcallHandle(
         linker.defaultLookup().findOrThrow(name), FunctionDescriptor.of(result, inputs));
   }
 
   /** The address of so many bytes, which live as long as the arena. */
-  long allocate(Arena arena, long bytes) {
-    if (map == null || bytes < LARGE) {
+  static long allocate(Arena arena, long bytes) {
+    if (!LINUX || bytes < LARGE) {
       return arena.allocate(bytes, 64).address();
     }
     try {
       long mapped = bytes + LARGE;
       long at =
-          ((MemorySegment) map.invokeExact(0L, mapped, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0L))
+          ((MemorySegment) MAP.invokeExact(0L, mapped, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0L))
               .address();
       if (at == -1) {
         throw new OutOfMemoryError("the system has no " + bytes + " bytes for tensors");
       }
       long aligned = (at + LARGE - 1) / LARGE * LARGE;
       // A refusal leaves small pages.
-      int _ = (int) advise.invokeExact(aligned, bytes, HUGE_PAGES);
+      int _ = (int) ADVISE.invokeExact(aligned, bytes, HUGE_PAGES);
       MemorySegment.ofAddress(at).reinterpret(mapped, arena, _ -> free(at, mapped));
       return aligned;
     } catch (RuntimeException | Error e) {
@@ -74,9 +71,9 @@ final class Pages {
     }
   }
 
-  private void free(long at, long bytes) {
+  private static void free(long at, long bytes) {
     try {
-      int _ = (int) unmap.invokeExact(at, bytes);
+      int _ = (int) UNMAP.invokeExact(at, bytes);
     } catch (Throwable e) {
       throw NativeLibrary.failure(e);
     }

@@ -18,7 +18,6 @@ final class Pool {
   private static final long SLAB = 8L << 20;
 
   private final Arena arena = Arena.ofAuto();
-  private final Pages pages = new Pages();
   private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
   private long slab;
   private long slabLeft;
@@ -50,10 +49,10 @@ final class Pool {
 
   private long fresh(long size) {
     if (size >= Pages.LARGE) {
-      return pages.allocate(arena, size);
+      return Pages.allocate(arena, size);
     }
     if (size > slabLeft) {
-      slab = pages.allocate(arena, SLAB);
+      slab = Pages.allocate(arena, SLAB);
       slabLeft = SLAB;
     }
     long address = slab;

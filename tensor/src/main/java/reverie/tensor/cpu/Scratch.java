@@ -13,7 +13,6 @@ import java.lang.foreign.Arena;
 final class Scratch {
   private static final ThreadLocal<Scratch> MINE =
       ThreadLocal.withInitial(() -> new Scratch(Arena.ofAuto()));
-  private static final Pages PAGES = new Pages();
 
   private final Arena arena;
   private long[] starts = new long[0];
@@ -74,7 +73,7 @@ final class Scratch {
     int n = starts.length;
     starts = java.util.Arrays.copyOf(starts, n + 1);
     sizes = java.util.Arrays.copyOf(sizes, n + 1);
-    starts[n] = PAGES.allocate(arena, size);
+    starts[n] = Pages.allocate(arena, size);
     sizes[n] = size;
   }
 }

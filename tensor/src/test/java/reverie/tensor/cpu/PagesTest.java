@@ -9,10 +9,9 @@ import org.junit.jupiter.api.Test;
 class PagesTest {
   @Test
   void everyByteCanBeWrittenAndIsAlignedForVectors() {
-    Pages pages = new Pages();
     for (long bytes : new long[] {256, Pages.LARGE - 64, Pages.LARGE, 5 * Pages.LARGE + 64}) {
       try (Arena arena = Arena.ofConfined()) {
-        long at = pages.allocate(arena, bytes);
+        long at = Pages.allocate(arena, bytes);
         assertEquals(0, at % 64);
         for (long i = 0; i < bytes; i += 4) {
           Memory.set(at + i, i);
