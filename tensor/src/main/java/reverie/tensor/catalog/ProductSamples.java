@@ -38,13 +38,14 @@ final class ProductSamples {
   };
 
   /**
-   * Large enough for Winograd's algorithm, whose rounding errors follow the largest sums of a tile,
-   * not those of the element.
+   * Large enough for the tile unit and for Winograd's algorithm, whose rounding errors follow the
+   * largest sums of a tile, not those of the element.
    */
   private static final int[][][] TILED_CONVOLUTIONS = {
     {{1, 9, 10, 67}, {3, 3, 70}, {1, 0}},
     {{2, 7, 13, 40}, {3, 3, 24}, {1, 2}},
-    {{5, 8, 8, 64}, {3, 3, 96}, {1, 1}}
+    {{5, 8, 8, 64}, {3, 3, 96}, {1, 1}},
+    {{3, 8, 8, 128}, {3, 3, 40}, {1, 1}}
   };
 
   private static final Tolerance TILED = new Largest(5e-6);
@@ -286,7 +287,7 @@ final class ProductSamples {
     }
     for (int[][] c : TILED_CONVOLUTIONS) {
       Op op = new Conv2dWeightGradient(c[2][0], c[2][1], c[1][0], c[1][1]);
-      entry.within(TILED).rough(op, x(c), dy(c));
+      entry.within(TILED_GRADIENT).rough(op, x(c), dy(c));
     }
     return entry
         .refuse(

@@ -40,13 +40,16 @@ final class NativeKernels {
   private final NativeUpdates updates;
   private final NativeWinograd winograd;
 
+  /** Null without a tile unit, or where exactness is preferred. */
+  private final NativeTileConvolution tiles;
+
   /**
    * Takes its kernels from a library.
    *
    * @param exact whether to prefer accuracy to speed where kernels can choose
    */
   NativeKernels(NativeLibrary library, boolean exact) {
-    products = new NativeProducts(library);
+    products = new NativeProducts(library, exact);
     attention = new NativeAttention(library);
     patches = new NativePatches(library, products);
     elements = new NativeElements(library);
@@ -54,6 +57,7 @@ final class NativeKernels {
     norms = new NativeNorms(library);
     updates = new NativeUpdates(library);
     winograd = new NativeWinograd(library, products, exact);
+    tiles = library.has("amx_conv") && !exact ? new NativeTileConvolution(library, products) : null;
   }
 
   /** Carries out an operation; false if it is left to the Vector API. */
@@ -62,11 +66,16 @@ final class NativeKernels {
       case AdamW adamW -> updates.adamW(parallel, adamW, inputs, outputs);
       case Attention a -> attention.forward(parallel, a, inputs, outputs);
       case AttentionBackward a -> attention.backward(parallel, a, inputs, outputs);
+      case Conv2d conv when tiles != null && tiles.forward(parallel, conv, inputs, outputs[0]) -> {}
       case Conv2d conv when winograd.forward(parallel, conv, inputs, outputs[0]) -> {}
       case Conv2d conv -> patches.conv2d(parallel, conv, inputs, outputs[0]);
+      case Conv2dInputGradient g
+          when tiles != null && tiles.inputGradient(parallel, g, inputs, outputs[0]) -> {}
       case Conv2dInputGradient g when winograd.inputGradient(parallel, g, inputs, outputs[0]) -> {}
       case Conv2dInputGradient g ->
           patches.inputGradient(parallel, g, inputs[0], inputs[1], outputs[0]);
+      case Conv2dWeightGradient g
+          when tiles != null && tiles.weightGradient(parallel, g, inputs, outputs[0]) -> {}
       case Conv2dWeightGradient g
           when winograd.weightGradient(parallel, g, inputs, outputs[0]) -> {}
       case Conv2dWeightGradient g ->

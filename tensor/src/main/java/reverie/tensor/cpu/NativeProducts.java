@@ -33,8 +33,8 @@ final class NativeProducts {
   /** Columns that are turned at a time. */
   private static final long TURNED = 256;
 
-  /** How exact layers are. */
-  static final Planes LINEAR = Planes.THREE;
+  /** Of linear layers: what they do not know exactly is small beside what they are added to. */
+  static final Planes LINEAR = Planes.TWO;
 
   private final MethodHandle pack;
   private final MethodHandle gemm;
@@ -44,12 +44,17 @@ final class NativeProducts {
   /** Null without a tile unit. */
   private final NativeTiles tiles;
 
-  NativeProducts(NativeLibrary library) {
+  /**
+   * Takes its functions from a library.
+   *
+   * @param exact whether all products must be as exact as float32
+   */
+  NativeProducts(NativeLibrary library, boolean exact) {
     pack = library.function("gemm_pack", "pllllllllp");
     gemm = library.function("gemm", "pllpllpllllppp");
     sum = library.function("gemm_sum", "pllllp");
     turn = library.function("turn", "pllllp");
-    tiles = library.has("amx_gemm") ? new NativeTiles(library, this) : null;
+    tiles = library.has("amx_gemm") ? new NativeTiles(library, this, exact) : null;
   }
 
   /**

@@ -109,6 +109,19 @@ final class NativeWinograd {
     if (!fits(f)) {
       return false;
     }
+    convolve(
+        parallel,
+        new Images(f.n(), f.h(), f.w(), f.cin(), f.cout(), f.padding()),
+        false,
+        address(inputs[0]),
+        address(weight),
+        added(inputs),
+        address(y));
+    return true;
+  }
+
+  /** Addresses of a bias [cout], a bias [n, cout] and a residual like y, or 0. */
+  static long[] added(Tensor[] inputs) {
     long[] added = new long[3];
     if (inputs.length > 2) {
       added[inputs[2].shape().rank() - 1] = address(inputs[2]);
@@ -116,15 +129,7 @@ final class NativeWinograd {
     if (inputs.length > 3) {
       added[2] = address(inputs[3]);
     }
-    convolve(
-        parallel,
-        new Images(f.n(), f.h(), f.w(), f.cin(), f.cout(), f.padding()),
-        false,
-        address(inputs[0]),
-        address(weight),
-        added,
-        address(y));
-    return true;
+    return added;
   }
 
   /** A convolution of dy with the kernel turned by 180 degrees and transposed. */
@@ -148,7 +153,7 @@ final class NativeWinograd {
   }
 
   /** Images that go in, channels that come out. */
-  private record Images(int n, int h, int w, int cin, int cout, int padding) {
+  record Images(int n, int h, int w, int cin, int cout, int padding) {
     int oh() {
       return h + 2 * padding - 2;
     }
@@ -158,7 +163,6 @@ final class NativeWinograd {
     }
   }
 
-  /** added: addresses of a bias [cout], a bias [n, cout] and a residual like y, or 0. */
   private void convolve(
       Parallel parallel, Images s, boolean turned, long x, long weight, long[] added, long y) {
     int t = side(s.oh(), s.ow());

@@ -17,40 +17,43 @@ import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.Op;
 
 /** How exact the convolutions are: docs/benchmarks/winograd.md. */
-class NativeWinogradTest {
+class ConvolutionExactnessTest {
   private final Device reference = Device.reference();
   private final Device cpu = new Device(new CpuBackend(1, KernelSet.VECTOR));
 
+  /**
+   * Winograd's algorithm; the tile unit, for which pixels of one, two and four images take turns.
+   */
   @ParameterizedTest
   @CsvSource({
-    "AVX512, false, 1.2e-6",
-    "AVX512, true, 4e-7",
-    "AVX2, false, 1.2e-6",
-    "AVX2, true, 4e-7"
+    "AMX, false, 16, 6e-7, 6e-6",
+    "AMX, false, 8, 6e-7, 6e-6",
+    "AMX, false, 4, 6e-7, 6e-6",
+    "AMX, true, 16, 4e-7, 4e-7",
+    "AVX512, false, 16, 1.2e-6, 1.2e-6",
+    "AVX512, true, 16, 4e-7, 4e-7",
+    "AVX2, false, 16, 1.2e-6, 1.2e-6",
+    "AVX2, true, 16, 4e-7, 4e-7"
   })
-  void isAsExactAsPromised(KernelSet set, boolean exact, double error) {
+  void isAsExactAsPromised(
+      KernelSet set, boolean exact, int side, double forward, double gradients) {
     assumeTrue(set.isAvailable());
-    NativeLibrary library = NativeLibrary.load(set.label());
-    NativeWinograd winograd = new NativeWinograd(library, new NativeProducts(library), exact);
+    NativeKernels kernels = new NativeKernels(NativeLibrary.load(set.label()), exact);
+    int[] x = {3, side, side, 128};
+    int[] weight = {3, 3, 128, 64};
+    int[] y = {3, side, side, 64};
+    check(kernels, new Conv2d(1, 1), x, weight, y, forward);
+    check(kernels, new Conv2dInputGradient(1, 1, side, side), y, weight, x, gradients);
+    check(kernels, new Conv2dWeightGradient(1, 1, 3, 3), x, y, weight, gradients);
+  }
+
+  private void check(
+      NativeKernels kernels, Op op, int[] first, int[] second, int[] result, double error) {
     try (Team team = new Team(1);
         Scope _ = Scope.open("test")) {
-      int[] x = {2, 16, 16, 96};
-      int[] weight = {3, 3, 96, 64};
-      int[] y = {2, 16, 16, 64};
-      Conv2d conv = new Conv2d(1, 1);
-      Tensor got = cpu.zeros(y);
-      assertTrue(winograd.forward(team, conv, inputs(cpu, x, weight), got));
-      check(error, conv, inputs(reference, x, weight), got);
-
-      Conv2dInputGradient input = new Conv2dInputGradient(1, 1, 16, 16);
-      got = cpu.zeros(x);
-      assertTrue(winograd.inputGradient(team, input, inputs(cpu, y, weight), got));
-      check(error, input, inputs(reference, y, weight), got);
-
-      Conv2dWeightGradient kernel = new Conv2dWeightGradient(1, 1, 3, 3);
-      got = cpu.zeros(weight);
-      assertTrue(winograd.weightGradient(team, kernel, inputs(cpu, x, y), got));
-      check(error, kernel, inputs(reference, x, y), got);
+      Tensor got = cpu.zeros(result);
+      assertTrue(kernels.run(team, op, inputs(cpu, first, second), new Tensor[] {got}));
+      check(error, op, inputs(reference, first, second), got);
     }
   }
 

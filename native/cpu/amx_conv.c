@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Convolution of NHWC images with 3 by 3 filters, stride 1, on the tile unit. The gradient with
+// respect to the input is the same, with filters turned by 180 degrees and transposed.
+#ifdef AMX
+#include "amx_conv.h"
+
+/**
+ * Cuts the filters to outputs first to end, which are multiples of 32 but at the end.
+ *
+ * weight [3, 3, cin, cout]; turned: [3, 3, cout, cin]
+ * to: for every 32 outputs 9 times 32 times cin rounded up to 32, times planes, in all
+ */
+EXPORT void reverie_amx_conv_filters(const float *weight, int turned, long cin, long cout,
+                                     long planes, long first, long end, bf16 *to) {
+  const long block = amx_block(cin, (int)planes);
+  for (long o = first; o < end; o += AMX_BLOCK) {
+    bf16 *at = to + o / AMX_BLOCK * TAPS * TAPS * block;
+    for (long tap = 0; tap < TAPS * TAPS; tap++, at += block) {
+      const float *from = turned ? weight + ((TAPS * TAPS - 1 - tap) * cout + o) * cin
+                                 : weight + tap * cin * cout + o;
+      const long row = turned ? cin : 1, step = turned ? 1 : cout;
+      if (planes == 3) {
+        amx_cut(3, from, row, step, cout - o, cin, 1, at);
+      } else {
+        amx_cut(2, from, row, step, cout - o, cin, 1, at);
+      }
+    }
+  }
+}
+
+/** Distances in cut rows, in positions: plane, slice of 32 channels, row. */
+struct steps {
+  long slices, plane, slice, row;
+};
+
+INLINE struct steps steps(const int planes, const struct images *s) {
+  const long slices = amx_slices(s->channels), plane = pitch(s);
+  return (struct steps){slices, plane, planes * plane, slices * planes * plane};
+}
+
+/** Cuts what outputs in rows first to end of a strip see. */
+INLINE void cut_rows(const int planes, const struct images *s, long strip, long first, long end,
+                     vec *to) {
+  const struct steps step = steps(planes, s);
+  for (long row = first; row < end + 2; row++, to += step.row) {
+    for (long i = 0; i < s->together; i++) {
+      const float *from = seen_row(s, strip * s->together + i, row);
+      for (long column = 0; column < s->ow + 2; column++) {
+        const float *pixel = seen_pixel(s, from, column);
+        vec *at = to + column * s->together + i;
+        for (long c = 0; c < s->channels; c += AMX_DEPTH, at += step.slice) {
+          amx_pairs(planes, channels_of(s, pixel, c), channels_of(s, pixel, c + WIDTH), at,
+                    step.plane);
+        }
+      }
+    }
+  }
+}
+
+/** What is added to an output; null: nothing. */
+struct added {
+  const float *bias, *image_bias, *residual;
+};
+
+/** The products of all taps and channels, for two tiles of outputs `second` positions apart. */
+INLINE void multiply_taps(const int planes, const int down, const int across,
+                          const struct images *s, const vec *pixels, long second,
+                          const bf16 *filters, float *c, long c_row) {
+  const struct steps step = steps(planes, s);
+  amx_start(down, across, 0, 0);
+  const long block = amx_block(s->channels, planes);
+  for (long i = 0; i < TAPS; i++) {
+    for (long slice = 0; slice < step.slices; slice++) {
+      // Neighbouring taps share most of their pixels, which are near now.
+      for (long j = 0; j < TAPS; j++) {
+        const vec *at = pixels + i * step.row + slice * step.slice + j * s->together;
+        const struct tiles a = {(const bf16 *)at, 32 * step.plane, 32 * second};
+        const bf16 *weights = filters + (i * TAPS + j) * block + slice * 2 * planes * AMX_TILE;
+        const struct tiles b = {weights, AMX_TILE, planes * AMX_TILE};
+        amx_add(planes, down, across, a, b);
+      }
+    }
+  }
+  amx_store(down, across, c, c_row);
+}
+
+INLINE void any_taps(const int planes, int down, int across, const struct images *s,
+                     const vec *pixels, long second, const bf16 *filters, float *c, long c_row) {
+  if (down == 2 && across == 2) {
+    multiply_taps(planes, 2, 2, s, pixels, second, filters, c, c_row);
+  } else if (down == 2) {
+    multiply_taps(planes, 2, 1, s, pixels, second, filters, c, c_row);
+  } else if (across == 2) {
+    multiply_taps(planes, 1, 2, s, pixels, second, filters, c, c_row);
+  } else {
+    multiply_taps(planes, 1, 1, s, pixels, second, filters, c, c_row);
+  }
+}
+
+/** 16 outputs from position `first` of a row on, `count` channels from o on, from a block. */
+INLINE void write_tile(const struct images *s, const struct added *added, long strip, long row,
+                       long first, long cout, long o, long count, const float *block, float *y) {
+  for (long i = 0; i < AMX_SIDE; i++, block += AMX_BLOCK) {
+    const long image = strip * s->together + (first + i) % s->together;
+    const long at = ((image * s->oh + row) * s->ow + (first + i) / s->together) * cout + o;
+    if (image >= s->n) {
+      continue;
+    }
+    for (long j = 0; j < count; j += WIDTH) {
+      vec value = load(block + j);
+      if (added->bias) {
+        value += load_lanes(added->bias + o + j, count - j);
+      }
+      if (added->image_bias) {
+        value += load_lanes(added->image_bias + image * cout + o + j, count - j);
+      }
+      if (added->residual) {
+        value += load_lanes(added->residual + at + j, count - j);
+      }
+      store_lanes(y + at + j, value, count - j);
+    }
+  }
+}
+
+INLINE void convolve(const int planes, const struct images *s, const bf16 *filters,
+                     const struct added *added, float *y, long cout, long strip, long first,
+                     long end, vec *pixels) {
+  const struct steps step = steps(planes, s);
+  const long across = tiles_across(s), all = (end - first) * across;
+  const int plain = s->together == 1 && !added->bias && !added->image_bias && !added->residual;
+  cut_rows(planes, s, strip, first, end, pixels);
+  amx_begin();
+  for (long o = 0; o < cout; o += AMX_BLOCK, filters += TAPS * TAPS * amx_block(s->channels, planes)) {
+    const long count = least(AMX_BLOCK, cout - o);
+    for (long i = 0; i < all; i += 2) {
+      const long at = i / across * step.row + i % across * AMX_SIDE;
+      const long next = (i + 1) / across * step.row + (i + 1) % across * AMX_SIDE;
+      const int down = i + 1 < all ? 2 : 1;
+      if (plain && down == 2 && count == AMX_BLOCK) {
+        float *to = y + ((strip * s->oh + first) * s->ow + i * AMX_SIDE) * cout + o;
+        multiply_taps(planes, 2, 2, s, pixels + at, next - at, filters, to, cout);
+        continue;
+      }
+      float block[AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
+      any_taps(planes, down, count > AMX_SIDE ? 2 : 1, s, pixels + at, next - at, filters, block,
+               AMX_BLOCK);
+      for (long j = i; j < i + down; j++) {
+        write_tile(s, added, strip, first + j / across, j % across * AMX_SIDE, cout, o, count,
+                   block + (j - i) * AMX_SIDE * AMX_BLOCK, y);
+      }
+    }
+  }
+  amx_end();
+}
+
+/**
+ * Rows first to end of the outputs of a strip of `together` images:
+ * y = x * weight (+ bias) (+ image_bias of each image) (+ residual).
+ *
+ * x [n, h, w, cin], filters by reverie_amx_conv_filters, bias [cout], image_bias [n, cout],
+ * residual and y [n, h + 2 padding - 2, w + 2 padding - 2, cout]; null: nothing is added. together:
+ * times the width of y it is a multiple of 16. scratch: (end - first + 2) times (width of y + 2)
+ * times together times cin rounded up to 32, times planes
+ */
+EXPORT void reverie_amx_conv(const float *x, const bf16 *filters, const float *bias,
+                             const float *image_bias, const float *residual, float *y, long n,
+                             long h, long w, long cin, long cout, long padding, long together,
+                             long planes, long strip, long first, long end, bf16 *scratch) {
+  const struct images s = images(x, n, h, w, cin, padding, together);
+  const struct added added = {bias, image_bias, residual};
+  if (planes == 3) {
+    convolve(3, &s, filters, &added, y, cout, strip, first, end, (vec *)scratch);
+  } else {
+    convolve(2, &s, filters, &added, y, cout, strip, first, end, (vec *)scratch);
+  }
+}
+#endif
