@@ -98,27 +98,47 @@ INLINE void any_taps(const int planes, int down, int across, const struct images
   }
 }
 
-/** 16 outputs from position `first` of a row on, `count` channels from o on, from a block. */
-INLINE void write_tile(const struct images *s, const struct added *added, long strip, long row,
-                       long first, long cout, long o, long count, const float *block, float *y) {
-  for (long i = 0; i < AMX_SIDE; i++, block += AMX_BLOCK) {
-    const long image = strip * s->together + (first + i) % s->together;
-    const long at = ((image * s->oh + row) * s->ow + (first + i) / s->together) * cout + o;
-    if (image >= s->n) {
-      continue;
-    }
-    for (long j = 0; j < count; j += WIDTH) {
-      vec value = load(block + j);
+/** Sizes and place of 16 outputs beside each other, `count` channels from o on. */
+struct place {
+  const struct images *s;
+  long strip, row, first, cout, o, count;
+};
+
+/** The number of images in a tile that exist. */
+INLINE long images_in(const struct place *p) {
+  return least(p->s->together, p->s->n - p->strip * p->s->together);
+}
+
+/** Where the tile's outputs of its i-th image begin; pixels are cout apart. */
+INLINE long outputs_at(const struct place *p, long i) {
+  const struct images *s = p->s;
+  const long image = p->strip * s->together + i;
+  return ((image * s->oh + p->row) * s->ow + p->first / s->together) * p->cout + p->o;
+}
+
+/** Writes outputs from a block. */
+INLINE void write_tile(const struct place *p, const struct added *added, const float *block,
+                       float *y) {
+  const long together = p->s->together, columns = AMX_SIDE / together;
+  for (long i = 0; i < images_in(p); i++) {
+    const long begin = outputs_at(p, i), image = p->strip * together + i;
+    for (long j = 0; j < p->count; j += WIDTH) {
+      const long lanes = p->count - j;
+      vec constant = {0};
       if (added->bias) {
-        value += load_lanes(added->bias + o + j, count - j);
+        constant += load_lanes(added->bias + p->o + j, lanes);
       }
       if (added->image_bias) {
-        value += load_lanes(added->image_bias + image * cout + o + j, count - j);
+        constant += load_lanes(added->image_bias + image * p->cout + p->o + j, lanes);
       }
-      if (added->residual) {
-        value += load_lanes(added->residual + at + j, count - j);
+      for (long column = 0; column < columns; column++) {
+        const long at = begin + column * p->cout + j;
+        vec value = load(block + (column * together + i) * AMX_BLOCK + j) + constant;
+        if (added->residual) {
+          value += load_lanes(added->residual + at, lanes);
+        }
+        store_lanes(y + at, value, lanes);
       }
-      store_lanes(y + at + j, value, count - j);
     }
   }
 }
@@ -134,20 +154,25 @@ INLINE void convolve(const int planes, const struct images *s, const bf16 *filte
   for (long o = 0; o < cout; o += AMX_BLOCK, filters += TAPS * TAPS * amx_block(s->channels, planes)) {
     const long count = least(AMX_BLOCK, cout - o);
     for (long i = 0; i < all; i += 2) {
-      const long at = i / across * step.row + i % across * AMX_SIDE;
-      const long next = (i + 1) / across * step.row + (i + 1) % across * AMX_SIDE;
       const int down = i + 1 < all ? 2 : 1;
+      long at[2];
+      struct place places[2];
+      for (int j = 0; j < down; j++) {
+        const long row = (i + j) / across, tile = (i + j) % across * AMX_SIDE;
+        at[j] = row * step.row + tile;
+        places[j] = (struct place){s, strip, first + row, tile, cout, o, count};
+      }
+      const long second = down == 2 ? at[1] - at[0] : 0;
       if (plain && down == 2 && count == AMX_BLOCK) {
-        float *to = y + ((strip * s->oh + first) * s->ow + i * AMX_SIDE) * cout + o;
-        multiply_taps(planes, 2, 2, s, pixels + at, next - at, filters, to, cout);
+        float *to = y + outputs_at(&places[0], 0);
+        multiply_taps(planes, 2, 2, s, pixels + at[0], second, filters, to, cout);
         continue;
       }
       float block[AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
-      any_taps(planes, down, count > AMX_SIDE ? 2 : 1, s, pixels + at, next - at, filters, block,
+      any_taps(planes, down, count > AMX_SIDE ? 2 : 1, s, pixels + at[0], second, filters, block,
                AMX_BLOCK);
-      for (long j = i; j < i + down; j++) {
-        write_tile(s, added, strip, first + j / across, j % across * AMX_SIDE, cout, o, count,
-                   block + (j - i) * AMX_SIDE * AMX_BLOCK, y);
+      for (int j = 0; j < down; j++) {
+        write_tile(&places[j], added, block + j * AMX_SIDE * AMX_BLOCK, y);
       }
     }
   }
