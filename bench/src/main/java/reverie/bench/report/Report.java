@@ -66,8 +66,10 @@ public final class Report {
           Each step of this engine by operation, in milliseconds of one thread: every thread works
           on slices of the batch of its own. The time in the heading is that of the step on one thread.
           The limit of an operation is the longer of the times that its arithmetic and its bytes need
-          at one thread's best; a convolution by Winograd's algorithm needs less arithmetic than its
-          definition, by which it is counted. [What limits the whole](limits.md).
+          at one thread's best in fused multiply-adds. More than all of it have convolutions by
+          Winograd's algorithm, which need less arithmetic than their definition, by which they are
+          counted, and products on the tile unit, where there is one.
+          [What limits the whole](limits.md).
           """);
       for (Profiled profiled : results.profiles()) {
         page.append(Tables.text("%n### %s, %.1f ms%n%n", profiled.name(), profiled.millis()));

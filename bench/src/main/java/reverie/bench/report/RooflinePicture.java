@@ -6,8 +6,8 @@ import reverie.bench.measure.Roofline;
 
 /**
  * Operations under the roof of the machine: arithmetic a second against arithmetic per byte, both
- * on logarithmic axes. What lies at the roof cannot be faster without needing less arithmetic,
- * which is how convolutions by Winograd's algorithm come to lie above it.
+ * on logarithmic axes. What lies at the roof cannot be faster by multiply-adds of vectors:
+ * convolutions by Winograd's algorithm, which needs fewer, and products on the tile unit lie above.
  */
 final class RooflinePicture {
   private static final int WIDTH = 760;
