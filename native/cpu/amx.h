@@ -33,6 +33,9 @@ INLINE long amx_slices(long k) { return (k + AMX_DEPTH - 1) / AMX_DEPTH; }
 /** Numbers from one block of rows or columns to the next, which has `slices` of two tiles. */
 INLINE long amx_block(long k, int planes) { return 2 * amx_slices(k) * planes * AMX_TILE; }
 
+/** What was written must be in memory now: compilers do not know what the unit reads there. */
+INLINE void amx_written(void) { __asm__ volatile("" ::: "memory"); }
+
 /** Sets the unit up in this thread; amx_end must follow, for a set-up unit makes threads heavier. */
 INLINE void amx_begin(void) {
   struct {
@@ -45,6 +48,7 @@ INLINE void amx_begin(void) {
     form.row_bytes[i] = 64;
     form.rows[i] = AMX_SIDE;
   }
+  amx_written();
   _tile_loadconfig(&form);
 }
 
@@ -184,6 +188,7 @@ INLINE void amx_add(const int planes, const int down, const int across, struct t
 
 /** C = start; rows start_row apart, 0 for the same row again and again; null for zeros. */
 INLINE void amx_start(const int down, const int across, const float *start, long start_row) {
+  amx_written();
   if (start) {
     AMX_TILES(_tile_loadd, start, start_row)
   } else {
