@@ -26,11 +26,6 @@ final class Pullbacks {
     };
   }
 
-  /** The same operation, keeping what its gradient needs. */
-  static Op keeping(Op op) {
-    return op instanceof FeedForward ? new FeedForward(true) : op;
-  }
-
   /**
    * Gradients of the inputs, or null where there is none.
    *
@@ -118,8 +113,7 @@ final class Pullbacks {
           grads(Ops.averagePool(g[0], u.factor()).mul((double) u.factor() * u.factor()));
       case AveragePool p ->
           grads(Ops.upsampleNearest(g[0], p.factor()).div((double) p.factor() * p.factor()));
-      case FeedForward f ->
-          onlyFirst(g) ? feedForward(in, out[1], g[0], needs) : decomposed(f, in, g);
+      case FeedForward _ -> feedForward(in, g[0], needs);
       case AdamW f -> decomposed(f, in, g);
       case AttentionBackward f -> decomposed(f, in, g);
       case CustomOp f -> decomposed(f, in, g);
@@ -214,12 +208,13 @@ final class Pullbacks {
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
   }
 
-  private static Tensor[] feedForward(Tensor[] in, Tensor wide, Tensor g, boolean[] needs) {
+  private static Tensor[] feedForward(Tensor[] in, Tensor g, boolean[] needs) {
     if (needs[1] || needs[2] || needs[3] || needs[4]) {
-      Tensor[] d = Ops.applyAll(new FeedForwardBackward(), in[0], in[1], in[3], wide, g);
+      Tensor[] d = Ops.applyAll(new FeedForwardBackward(), in[0], in[1], in[2], in[3], g);
       return grads(d[0], d[1], d[2], d[3], d[4], g);
     }
-    Tensor dwide = Ops.apply(new GegluBackward(), wide.rows(), product(g.rows(), in[3]));
+    Tensor wide = Ops.linear(in[0].rows(), in[1], in[2]);
+    Tensor dwide = Ops.apply(new GegluBackward(), wide, product(g.rows(), in[3]));
     Tensor dx = product(dwide, in[1]).reshape(in[0].shape().dims());
     return grads(dx, null, null, null, null, g);
   }

@@ -2,7 +2,6 @@
 package reverie.autograd;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -12,7 +11,6 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
@@ -178,19 +176,13 @@ public final class Tape implements Interpreter {
       needs[i] = tracks(inputs[i]);
       any |= needs[i];
     }
-    Op recorded = any ? Pullbacks.keeping(op) : op;
-    Tensor[] outputs = next.apply(recorded, inputs);
+    Tensor[] outputs = next.apply(op, inputs);
     if (any && Pullbacks.differentiable(op)) {
       Tensor[] used = inputs.clone();
       Collections.addAll(tracked, outputs);
-      entries.add(
-          new Entry(outputs, cotangents -> pull(recorded, used, outputs, cotangents, needs)));
+      entries.add(new Entry(outputs, cotangents -> pull(op, used, outputs, cotangents, needs)));
     }
-    return recorded == op ? outputs : Arrays.copyOf(outputs, outputs(op, inputs));
-  }
-
-  private static int outputs(Op op, Tensor... inputs) {
-    return op.infer(Stream.of(inputs).map(Tensor::type).toList()).size();
+    return outputs;
   }
 
   @Override

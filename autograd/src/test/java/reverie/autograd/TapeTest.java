@@ -153,10 +153,10 @@ class TapeTest {
     assertTrue(live[1] < 0.7 * live[0], live[1] + " of " + live[0]);
   }
 
-  /** Kept by the operation itself, and only weights that are wanted get a gradient. */
+  /** Only weights that are wanted get a gradient. */
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
-  void keepsWhatTheGradientOfAFeedForwardNeeds(boolean weights) {
+  void differentiatesAFeedForwardAsItsParts(boolean weights) {
     Tensor x = Rng.of(1).normal(DEVICE, 2, 3, 4);
     Tensor up = Rng.of(2).normal(DEVICE, 6, 4);
     Tensor upBias = Rng.of(3).normal(DEVICE, 6);

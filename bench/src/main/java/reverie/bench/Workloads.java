@@ -55,7 +55,7 @@ final class Workloads {
         workload(new MatMul(), Input.normal(512, 512), Input.normal(512, 512)),
         workload(new Linear(), Input.normal(4096, 64), Input.normal(512, 64), Input.normal(512)),
         workload(
-            new FeedForward(true),
+            new FeedForward(),
             Input.normal(4096, 64),
             Input.normal(512, 64),
             Input.normal(512),
@@ -66,8 +66,8 @@ final class Workloads {
             new FeedForwardBackward(),
             Input.normal(4096, 64),
             Input.normal(512, 64),
+            Input.normal(512),
             Input.normal(64, 256),
-            Input.normal(4096, 512),
             Input.normal(4096, 64)),
         workload(new Attention(1, 4), tokens, tokens, tokens),
         workload(new Attention(1, 4), tokens, words, words),

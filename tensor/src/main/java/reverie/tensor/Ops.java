@@ -193,7 +193,7 @@ public final class Ops {
    */
   public static Tensor feedForward(
       Tensor x, Tensor up, Tensor upBias, Tensor down, Tensor downBias, Tensor residual) {
-    return applyAll(new FeedForward(false), x, up, upBias, down, downBias, residual)[0];
+    return applyAll(new FeedForward(), x, up, upBias, down, downBias, residual)[0];
   }
 
   /**

@@ -106,7 +106,9 @@ public record Cost(double flops, double bytes) {
       case MatMul _ -> 2 * out * inputs.get(0).shape().dim(-1);
       case Linear _ -> 2 * out * inputs.get(0).shape().dim(-1);
       case FeedForward _ -> feedForward(inputs.get(0), inputs.get(1), inputs.get(3));
-      case FeedForwardBackward _ -> 2 * feedForward(inputs.get(0), inputs.get(1), inputs.get(2));
+      case FeedForwardBackward _ ->
+          2 * feedForward(inputs.get(0), inputs.get(1), inputs.get(3))
+              + 2 * inputs.get(0).shape().rows() * (double) inputs.get(1).shape().size();
       case Conv2d _ -> convolution(outputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dInputGradient _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Conv2dWeightGradient _ -> convolution(inputs.get(1).shape(), outputs.get(0).shape());

@@ -92,7 +92,7 @@ public final class OpCatalog {
             new Copy(),
             new Embedding(),
             new Expand(scalar),
-            new FeedForward(false),
+            new FeedForward(),
             new FeedForwardBackward(),
             new Fill(null, 0, scalar),
             new GaussianLogProb(),

@@ -132,18 +132,17 @@ final class ProductSamples {
   }
 
   static Entry feedForward() {
-    Op op = new FeedForward(false);
-    Op keeping = new FeedForward(true);
+    Op op = new FeedForward();
     return new Entry()
         .within(new Terms(40))
         .smooth(op, feedForward(6, 4, 5))
         .smooth(op, feedForward(6, 4, 2, 3, 5))
-        .smooth(keeping, feedForward(6, 4, 3, 5))
-        .smooth(keeping, feedForward(6, 4, 0, 5))
-        .smooth(keeping, feedForward(6, 4, 3, 0))
+        .smooth(op, feedForward(6, 4, 3, 5))
+        .smooth(op, feedForward(6, 4, 0, 5))
+        .smooth(op, feedForward(6, 4, 3, 0))
         .within(new Terms(200))
         .rough(op, feedForward(130, 37, 37, 131))
-        .rough(keeping, feedForward(192, 64, 2, 301, 64))
+        .rough(op, feedForward(192, 64, 2, 301, 64))
         .refuse("expected 6 inputs", op, normal(3, 5), normal(6, 5))
         .refuse("expected an up (input 1) of 2c rows", op, feedForward(7, 4, 3, 5))
         .refuse(
@@ -187,11 +186,7 @@ final class ProductSamples {
   private static Input[] feedForwardBackward(int wide, int out, int... x) {
     int in = x[x.length - 1];
     return new Input[] {
-      normal(x),
-      normal(wide, in),
-      normal(out, wide / 2),
-      normal(with(wide, x)),
-      normal(with(out, x))
+      normal(x), normal(wide, in), normal(wide), normal(out, wide / 2), normal(with(out, x))
     };
   }
 

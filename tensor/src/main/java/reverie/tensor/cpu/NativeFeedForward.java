@@ -47,7 +47,6 @@ final class NativeFeedForward {
     long downBias = address(inputs[4]);
     long residual = address(inputs[5]);
     long to = address(y);
-    long kept = outputs.length > 1 ? address(outputs[1]) : 0;
     Scratch outside = Scratch.mine();
     long start = outside.mark();
     Form upForm = NativeProducts.linear(rows, 2 * c, in);
@@ -62,7 +61,7 @@ final class NativeFeedForward {
           long some = Math.min(together, rows - first);
           Scratch scratch = Scratch.mine();
           long mark = scratch.mark();
-          long wide = kept == 0 ? scratch.takeFloats(some * 2 * c) : kept + 4 * first * 2 * c;
+          long wide = scratch.takeFloats(some * 2 * c);
           long gated = scratch.takeFloats(some * c);
           up.compute(x + 4 * first * in, some, wide, upBias, 0);
           elements.geglu(wide, gated, some, c);
@@ -105,15 +104,17 @@ final class NativeFeedForward {
   void backward(Parallel parallel, Tensor[] inputs, Tensor[] outputs) {
     int rows = Math.toIntExact(inputs[0].shape().rows());
     int in = inputs[1].dim(1);
-    int c = inputs[2].dim(1);
-    int out = inputs[2].dim(0);
+    int c = inputs[3].dim(1);
+    int out = inputs[3].dim(0);
     long x = address(inputs[0]);
-    long wide = address(inputs[3]);
+    long upBias = address(inputs[2]);
     long dy = address(inputs[4]);
     long dx = address(outputs[0]);
     Scratch outside = Scratch.mine();
     long start = outside.mark();
-    Rows toGated = times(parallel, rows, out, c, inputs[2]);
+    Form upForm = NativeProducts.linear(rows, 2 * c, in);
+    Rows toWide = products.rows(parallel, upForm, NativeProducts.LINEAR, address(inputs[1]));
+    Rows toGated = times(parallel, rows, out, c, inputs[3]);
     Rows toIn = times(parallel, rows, 2 * c, in, inputs[1]);
     NativeWeightGradient up = gradient(rows, 2 * c, in, outputs[1], outputs[2]);
     NativeWeightGradient down = gradient(rows, out, c, outputs[3], outputs[4]);
@@ -124,13 +125,15 @@ final class NativeFeedForward {
         (piece, begins, first, some) -> {
           Scratch scratch = Scratch.mine();
           long mark = scratch.mark();
+          long wide = scratch.takeFloats(some * 2 * c);
           long dgated = scratch.takeFloats(some * c);
           long gated = scratch.takeFloats(some * c);
           long dwide = scratch.takeFloats(some * 2 * c);
           long at = 4 * first * in;
           long from = dy + 4 * first * out;
+          toWide.compute(x + at, some, wide, upBias, 0);
           toGated.compute(from, some, dgated, 0, 0);
-          elements.gegluBackward(wide + 4 * first * 2 * c, dgated, dwide, gated, some, c);
+          elements.gegluBackward(wide, dgated, dwide, gated, some, c);
           toIn.compute(dwide, some, dx + at, 0, 0);
           up.add(piece, begins, x + at, dwide, some);
           down.add(piece, begins, gated, from, some);

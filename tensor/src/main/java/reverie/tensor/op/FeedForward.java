@@ -11,10 +11,8 @@ import reverie.tensor.TensorType;
  * {@code (x[…, in], up[2c, in], upBias[2c], down[out, c], downBias[out], residual[…, out]) → […,
  * out]} (Shazeer 2020). One operation, because what is between is four to eight times as wide as
  * what goes in and comes out, and need not leave the cache.
- *
- * @param keeps whether {@code x·upᵀ + upBias}, {@code […, 2c]}, is an output too: gradients need it
  */
-public record FeedForward(boolean keeps) implements Fused {
+public record FeedForward() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 6, 6);
@@ -26,13 +24,12 @@ public record FeedForward(boolean keeps) implements Fused {
     Rule.shape(this, inputs, 4, "down's bias", out);
     TensorType y = wide.withShape(wide.shape().with(-1, out));
     Rule.shape(this, inputs, 5, "residual", y.shape().dims());
-    return keeps ? List.of(y, wide) : List.of(y);
+    return List.of(y);
   }
 
   @Override
   public Tensor[] decompose(Tensor... inputs) {
     Tensor wide = Ops.linear(inputs[0], inputs[1], inputs[2]);
-    Tensor y = Ops.linear(Ops.geglu(wide), inputs[3], inputs[4], inputs[5]);
-    return keeps ? new Tensor[] {y, wide} : new Tensor[] {y};
+    return new Tensor[] {Ops.linear(Ops.geglu(wide), inputs[3], inputs[4], inputs[5])};
   }
 }

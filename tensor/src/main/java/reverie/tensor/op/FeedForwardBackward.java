@@ -8,36 +8,36 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /**
- * {@code (x[…, in], up[2c, in], down[out, c], wide[…, 2c], dy[…, out]) → (dx, dup, dupBias, ddown,
- * ddownBias)} of {@link FeedForward}, {@code wide} being what that kept. The gradient of its
- * residual is dy itself.
+ * {@code (x[…, in], up[2c, in], upBias[2c], down[out, c], dy[…, out]) → (dx, dup, dupBias, ddown,
+ * ddownBias)} of {@link FeedForward}. What that has between its products is computed again, which
+ * takes less time than to write it to memory and read it back. The gradient of its residual is dy
+ * itself.
  */
 public record FeedForwardBackward() implements Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 5, 5);
-    TensorType wide = Linear.product(this, inputs.subList(0, 2));
+    TensorType wide = Linear.product(this, inputs.subList(0, 3));
     int wideColumns = wide.shape().dim(-1);
     Rule.require(wideColumns % 2 == 0, this, "an up (input 1) of 2c rows", inputs);
-    Rule.rank(this, inputs, 2, 2);
-    int out = inputs.get(2).shape().dim(0);
-    Rule.shape(this, inputs, 2, "down", out, wideColumns / 2);
-    Rule.shape(this, inputs, 3, "wide", wide.shape().dims());
+    Rule.rank(this, inputs, 3, 2);
+    int out = inputs.get(3).shape().dim(0);
+    Rule.shape(this, inputs, 3, "down", out, wideColumns / 2);
     Rule.shape(this, inputs, 4, "dy", wide.shape().with(-1, out).dims());
     TensorType up = inputs.get(1);
     return List.of(
         inputs.get(0),
         up,
         up.withShape(Shape.of(wideColumns)),
-        inputs.get(2),
+        inputs.get(3),
         up.withShape(Shape.of(out)));
   }
 
   @Override
   public Tensor[] decompose(Tensor... inputs) {
     Tensor dy = inputs[4].rows();
-    Tensor wide = inputs[3].rows();
-    Tensor dwide = Ops.apply(new GegluBackward(), wide, product(dy, inputs[2]));
+    Tensor wide = Ops.linear(inputs[0].rows(), inputs[1], inputs[2]);
+    Tensor dwide = Ops.apply(new GegluBackward(), wide, product(dy, inputs[3]));
     return new Tensor[] {
       product(dwide, inputs[1]).reshape(inputs[0].shape().dims()),
       product(dwide.transpose(), inputs[0].rows()),
