@@ -143,37 +143,45 @@ INLINE void write_tile(const struct place *p, const struct added *added, const f
   }
 }
 
+/** One tile of outputs, or two that `second` positions are between. */
+INLINE void convolve_tiles(const int planes, const struct place *places, int down,
+                           const vec *pixels, long second, const bf16 *filters,
+                           const struct added *added, float *y) {
+  const struct images *s = places->s;
+  const int plain = s->together == 1 && !added->bias && !added->image_bias && !added->residual;
+  if (plain && down == 2 && places->count == AMX_BLOCK) {
+    multiply_taps(planes, 2, 2, s, pixels, second, filters, y + outputs_at(places, 0),
+                  places->cout);
+    return;
+  }
+  float block[AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
+  any_taps(planes, down, places->count > AMX_SIDE ? 2 : 1, s, pixels, second, filters, block,
+           AMX_BLOCK);
+  for (int i = 0; i < down; i++) {
+    write_tile(&places[i], added, block + i * AMX_SIDE * AMX_BLOCK, y);
+  }
+}
+
 INLINE void convolve(const int planes, const struct images *s, const bf16 *filters,
                      const struct added *added, float *y, long cout, long strip, long first,
                      long end, vec *pixels) {
   const struct steps step = steps(planes, s);
   const long across = tiles_across(s), all = (end - first) * across;
-  const int plain = s->together == 1 && !added->bias && !added->image_bias && !added->residual;
+  const long panel = TAPS * TAPS * amx_block(s->channels, planes);
   cut_rows(planes, s, strip, first, end, pixels);
   amx_begin();
-  for (long o = 0; o < cout; o += AMX_BLOCK, filters += TAPS * TAPS * amx_block(s->channels, planes)) {
-    const long count = least(AMX_BLOCK, cout - o);
+  for (long o = 0; o < cout; o += AMX_BLOCK, filters += panel) {
     for (long i = 0; i < all; i += 2) {
-      const int down = i + 1 < all ? 2 : 1;
-      long at[2];
+      const int down = (int)least(2, all - i);
+      long at[2] = {0};
       struct place places[2];
       for (int j = 0; j < down; j++) {
         const long row = (i + j) / across, tile = (i + j) % across * AMX_SIDE;
         at[j] = row * step.row + tile;
-        places[j] = (struct place){s, strip, first + row, tile, cout, o, count};
+        places[j] =
+            (struct place){s, strip, first + row, tile, cout, o, least(AMX_BLOCK, cout - o)};
       }
-      const long second = down == 2 ? at[1] - at[0] : 0;
-      if (plain && down == 2 && count == AMX_BLOCK) {
-        float *to = y + outputs_at(&places[0], 0);
-        multiply_taps(planes, 2, 2, s, pixels + at[0], second, filters, to, cout);
-        continue;
-      }
-      float block[AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
-      any_taps(planes, down, count > AMX_SIDE ? 2 : 1, s, pixels + at[0], second, filters, block,
-               AMX_BLOCK);
-      for (int j = 0; j < down; j++) {
-        write_tile(&places[j], added, block + j * AMX_SIDE * AMX_BLOCK, y);
-      }
+      convolve_tiles(planes, places, down, pixels + at[0], at[1] - at[0], filters, added, y);
     }
   }
   amx_end();

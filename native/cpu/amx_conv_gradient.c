@@ -8,7 +8,7 @@
 #ifdef AMX
 #include "amx_conv.h"
 
-enum { PLANES = 2, GRADIENT_TAPS = TAPS * TAPS };
+enum { PLANES = 2 };
 
 INLINE long halves(long channels) { return 2 * amx_slices(channels); }
 
@@ -61,7 +61,7 @@ static void add_band(const struct images *s, long cout, long rows, int more, con
   const long across = tiles_across(s), plane = (rows + 1) * pitch(s);
   const long inputs = halves(s->channels) * WIDTH, outputs = halves(cout) * WIDTH;
   const long tile = PLANES * AMX_SIDE;
-  for (long tap = 0; tap < GRADIENT_TAPS; tap++) {
+  for (long tap = 0; tap < TAPS * TAPS; tap++) {
     const vec *seen_by = pixels + tap / TAPS * pitch(s) + tap % TAPS * s->together;
     for (long o = 0; o < outputs; o += AMX_BLOCK) {
       for (long c = 0; c < inputs; c += AMX_BLOCK) {
@@ -85,7 +85,7 @@ static void add_band(const struct images *s, long cout, long rows, int more, con
 /** to[tap][input][output] = sums[tap][output][input]. */
 static void turn_sums(const float *sums, long cin, long cout, float *to) {
   const long inputs = halves(cin) * WIDTH, outputs = halves(cout) * WIDTH;
-  for (long tap = 0; tap < GRADIENT_TAPS; tap++, sums += outputs * inputs, to += cin * cout) {
+  for (long tap = 0; tap < TAPS * TAPS; tap++, sums += outputs * inputs, to += cin * cout) {
     for (long c = 0; c < cin; c += WIDTH) {
       for (long o = 0; o < cout; o += WIDTH) {
         vec square[WIDTH];
@@ -116,7 +116,7 @@ EXPORT void reverie_amx_conv_weight_gradient(const float *x, const float *dy, fl
   const struct images s = images(x, n, h, w, cin, padding, together);
   const struct images d = {dy, n, s.oh, s.ow, cout, 0, together, 0, 0};
   const long bands = (s.oh + rows - 1) / rows;
-  float *pixels = scratch + GRADIENT_TAPS * halves(cin) * halves(cout) * WIDTH * WIDTH;
+  float *pixels = scratch + TAPS * TAPS * halves(cin) * halves(cout) * WIDTH * WIDTH;
   float *gradients = pixels + (rows + 1) * pitch(&s) * halves(cin) * PLANES * WIDTH;
   amx_begin();
   for (long band = first; band < end; band++) {

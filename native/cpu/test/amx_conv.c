@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "convolution.h"
 
 #ifdef AMX
 void reverie_amx_conv_filters(const float *, int, long, long, long, long, long, uint16_t *);
@@ -18,24 +19,6 @@ typedef struct {
 static long up(long count) { return (count + 31) / 32 * 32; }
 
 static long strips(Sizes s) { return (s.n + s.together - 1) / s.together; }
-
-/** Calls what for every product of an input, a weight and an output. */
-#define EACH_PRODUCT(s, what)                                                             \
-  for (long b = 0; b < s.n; b++)                                                          \
-    for (long oy = 0; oy < s.oh; oy++)                                                    \
-      for (long ox = 0; ox < s.ow; ox++)                                                  \
-        for (long i = 0; i < 3; i++)                                                      \
-          for (long j = 0; j < 3; j++) {                                                  \
-            long iy = oy + i - s.padding, ix = ox + j - s.padding;                        \
-            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;                     \
-            for (long c = 0; c < s.cin; c++)                                              \
-              for (long o = 0; o < s.cout; o++) {                                         \
-                long in = ((b * s.h + iy) * s.w + ix) * s.cin + c;                        \
-                long out = ((b * s.oh + oy) * s.ow + ox) * s.cout + o;                    \
-                long tap = ((i * 3 + j) * s.cin + c) * s.cout + o;                        \
-                what;                                                                     \
-              }                                                                           \
-          }
 
 /** turned: x is the gradient of the output, with cout channels. */
 static void convolve(Sizes s, int turned, long planes, const float *x, const float *weight,

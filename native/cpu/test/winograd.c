@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "convolution.h"
 
 void reverie_winograd_filters(const float *, int, long, long, int, long, long, float *);
 void reverie_winograd_tiles(const float *, const float *, int, const float *, const float *,
@@ -21,24 +22,6 @@ static long rounded(long count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }
 static long tiles(Sizes s, int t) {
   return s.n * ((s.oh + t - 3) / (t - 2)) * ((s.ow + t - 3) / (t - 2));
 }
-
-/** Calls what for every product of an input, a weight and an output. */
-#define EACH_PRODUCT(s, what)                                                             \
-  for (long b = 0; b < s.n; b++)                                                          \
-    for (long oy = 0; oy < s.oh; oy++)                                                    \
-      for (long ox = 0; ox < s.ow; ox++)                                                  \
-        for (long i = 0; i < 3; i++)                                                      \
-          for (long j = 0; j < 3; j++) {                                                  \
-            long iy = oy + i - s.padding, ix = ox + j - s.padding;                        \
-            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;                     \
-            for (long c = 0; c < s.cin; c++)                                              \
-              for (long o = 0; o < s.cout; o++) {                                         \
-                long in = ((b * s.h + iy) * s.w + ix) * s.cin + c;                        \
-                long out = ((b * s.oh + oy) * s.ow + ox) * s.cout + o;                    \
-                long tap = ((i * 3 + j) * s.cin + c) * s.cout + o;                        \
-                what;                                                                     \
-              }                                                                           \
-          }
 
 /**
  * Runs the tiles in chunks; turned: x is the gradient of the output, with cout channels. before:
