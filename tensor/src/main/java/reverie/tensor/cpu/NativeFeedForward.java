@@ -49,10 +49,8 @@ final class NativeFeedForward {
     long to = address(y);
     Scratch outside = Scratch.mine();
     long start = outside.mark();
-    Form upForm = NativeProducts.linear(rows, 2 * c, in);
-    Form downForm = NativeProducts.linear(rows, out, c);
-    Rows up = products.rows(parallel, upForm, NativeProducts.LINEAR, address(inputs[1]));
-    Rows down = products.rows(parallel, downForm, NativeProducts.LINEAR, address(inputs[3]));
+    Rows up = layer(parallel, rows, 2 * c, in, inputs[1]);
+    Rows down = layer(parallel, rows, out, c, inputs[3]);
     int together = near(2L * c);
     parallel.forEach(
         count(rows, together),
@@ -95,6 +93,12 @@ final class NativeFeedForward {
         products, elements, rows, out, in, address(weight), address(bias));
   }
 
+  /** A product with the transpose of a weight [out, in]. */
+  private Rows layer(Parallel parallel, int rows, int out, int in, Tensor weight) {
+    Form form = NativeProducts.linear(rows, out, in);
+    return products.rows(parallel, form, NativeProducts.LINEAR, address(weight));
+  }
+
   /** A product with a weight as it lies, [out, in], of rows that follow one another. */
   private Rows times(Parallel parallel, int rows, int out, int in, Tensor weight) {
     Form form = new Form(rows, in, out, out, 1, in, 1);
@@ -112,8 +116,7 @@ final class NativeFeedForward {
     long dx = address(outputs[0]);
     Scratch outside = Scratch.mine();
     long start = outside.mark();
-    Form upForm = NativeProducts.linear(rows, 2 * c, in);
-    Rows toWide = products.rows(parallel, upForm, NativeProducts.LINEAR, address(inputs[1]));
+    Rows toWide = layer(parallel, rows, 2 * c, in, inputs[1]);
     Rows toGated = times(parallel, rows, out, c, inputs[3]);
     Rows toIn = times(parallel, rows, 2 * c, in, inputs[1]);
     NativeWeightGradient up = gradient(rows, 2 * c, in, outputs[1], outputs[2]);
