@@ -4,6 +4,7 @@
 #ifdef AMX
 #include "amx.h"
 
+
 /**
  * Packs columns `first` to `end` of B (k by n), `first` a multiple of 32.
  *
@@ -76,9 +77,15 @@ static void by_copy(const int planes, const struct product *p, long rows, long c
 INLINE void gemm(const int planes, const float *a, long a_row, long a_step, const bf16 *b, float *c,
                  long c_row, long m, long n, long k, const float *bias, const float *add,
                  bf16 *left) {
+  // Steps that are cut in less time than the unit needs to fall asleep.
+  const long nap = planes == 2 && a_step == 1 ? 128 : 64;
   amx_begin();
   for (long r = 0; r < m; r += AMX_BLOCK) {
-    amx_cut(planes, a + r * a_row, a_row, a_step, m - r, k, 0, left);
+    for (long p = 0; p < k; p += nap) {
+      amx_cut(planes, a + r * a_row + p * a_step, a_row, a_step, m - r, least(nap, k - p), 0,
+              left + amx_block(p, planes));
+      amx_wake();
+    }
     for (long j = 0; j < n; j += AMX_BLOCK) {
       const bf16 *right = b + j / AMX_BLOCK * amx_block(k, planes);
       const long at = r * c_row + j;

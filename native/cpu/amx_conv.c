@@ -70,19 +70,21 @@ INLINE void multiply_taps(const int planes, const int down, const int across,
   const struct steps step = steps(planes, s);
   amx_start(down, across, 0, 0);
   const long block = amx_block(s->channels, planes);
+  struct tiles a = {0, 32 * step.plane, 32 * second}, b = {0, AMX_TILE, planes * AMX_TILE};
   for (long i = 0; i < TAPS; i++) {
     for (long slice = 0; slice < step.slices; slice++) {
       // Neighbouring taps share most of their pixels, which are near now.
       for (long j = 0; j < TAPS; j++) {
+        if (b.at) {
+          amx_add(planes, down, across, a, b);
+        }
         const vec *at = pixels + i * step.row + slice * step.slice + j * s->together;
-        const struct tiles a = {(const bf16 *)at, 32 * step.plane, 32 * second};
-        const bf16 *weights = filters + (i * TAPS + j) * block + slice * 2 * planes * AMX_TILE;
-        const struct tiles b = {weights, AMX_TILE, planes * AMX_TILE};
-        amx_add(planes, down, across, a, b);
+        a.at = (const bf16 *)at;
+        b.at = filters + (i * TAPS + j) * block + slice * 2 * planes * AMX_TILE;
       }
     }
   }
-  amx_store(down, across, c, c_row);
+  amx_finish(planes, down, across, a, b, c, c_row);
 }
 
 INLINE void any_taps(const int planes, int down, int across, const struct images *s,

@@ -67,16 +67,20 @@ static void add_band(const struct images *s, long cout, long rows, int more, con
       for (long c = 0; c < inputs; c += AMX_BLOCK) {
         float *to = sums + (tap * outputs + o) * inputs + c;
         amx_start(2, 2, more ? to : 0, inputs);
-        const vec *left = gradients + o / WIDTH * tile;
+        struct tiles a = {(const bf16 *)(gradients + o / WIDTH * tile), AMX_TILE,
+                          PLANES * AMX_TILE};
+        struct tiles b = {0, 32 * plane, 32 * PLANES * plane};
         for (long row = 0; row < rows; row += 2) {
-          for (long i = 0; i < across; i++, left += halves(cout) * tile) {
-            const vec *right =
-                seen_by + c / WIDTH * PLANES * plane + row * pitch(s) + i * AMX_SIDE;
-            amx_add(PLANES, 2, 2, (struct tiles){(const bf16 *)left, AMX_TILE, PLANES * AMX_TILE},
-                    (struct tiles){(const bf16 *)right, 32 * plane, 32 * PLANES * plane});
+          for (long i = 0; i < across; i++) {
+            if (b.at) {
+              amx_add(PLANES, 2, 2, a, b);
+              a.at += 32 * halves(cout) * tile;
+            }
+            const vec *right = seen_by + c / WIDTH * PLANES * plane + row * pitch(s);
+            b.at = (const bf16 *)(right + i * AMX_SIDE);
           }
         }
-        amx_store(2, 2, to, inputs);
+        amx_finish(PLANES, 2, 2, a, b, to, inputs);
       }
     }
   }

@@ -3,22 +3,14 @@
 // Activations, sums and products element by element, and sums down columns.
 #include "functions.h"
 
-static const float SQRT_HALF = 0.70710678118654752f, DENSITY_AT_ZERO = 0.3989422804014327f;
-
-/**
- * exp(-x^2 / 2), but no less than e^-80, which is nothing beside 1: numbers below the normal ones
- * take the processor a hundred times longer.
- */
-INLINE vec bell(vec x) { return power_of_two(larger(splat(-115), x * x * (-0.5f * LOG2_E))); }
-
 /** y = a * gelu(b) for rows of x = [a, b], each half c long (Shazeer 2020). */
 EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c) {
   for (long row = first; row < end; row++) {
     const float *a = x + row * 2 * c, *b = a + c;
     for (long i = 0; i < c; i += WIDTH) {
       vec at = load_lanes(b + i, c - i);
-      vec gelu = 0.5f * at * (splat(1) + error_function(at * SQRT_HALF));
-      store_lanes(y + row * c + i, load_lanes(a + i, c - i) * gelu, c - i);
+      vec gated = load_lanes(a + i, c - i) * at * normal_distribution(at);
+      store_lanes(y + row * c + i, gated, c - i);
     }
   }
 }
@@ -32,9 +24,9 @@ EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, f
     for (long i = 0; i < c; i += WIDTH) {
       vec at = load_lanes(b + i, c - i), d = load_lanes(dy + row * c + i, c - i);
       vec by = load_lanes(a + i, c - i);
-      vec distribution = 0.5f * (splat(1) + error_function(at * SQRT_HALF));
+      vec distribution = normal_distribution(at);
       store_lanes(da + i, d * at * distribution, c - i);
-      vec slope = fma_(at, bell(at) * DENSITY_AT_ZERO, distribution);
+      vec slope = fma_(at, normal_density(at), distribution);
       store_lanes(db + i, d * by * slope, c - i);
       if (y) {
         store_lanes(y + row * c + i, by * at * distribution, c - i);
