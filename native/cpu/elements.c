@@ -8,8 +8,7 @@ EXPORT void reverie_geglu(const float *x, float *y, long first, long end, long c
   for (long row = first; row < end; row++) {
     const float *a = x + row * 2 * c, *b = a + c;
     for (long i = 0; i < c; i += WIDTH) {
-      vec at = load_lanes(b + i, c - i);
-      vec gated = load_lanes(a + i, c - i) * at * normal_distribution(at);
+      vec gated = load_lanes(a + i, c - i) * gelu(load_lanes(b + i, c - i));
       store_lanes(y + row * c + i, gated, c - i);
     }
   }
@@ -22,14 +21,12 @@ EXPORT void reverie_geglu_backward(const float *x, const float *dy, float *dx, f
     const float *a = x + row * 2 * c, *b = a + c;
     float *da = dx + row * 2 * c, *db = da + c;
     for (long i = 0; i < c; i += WIDTH) {
-      vec at = load_lanes(b + i, c - i), d = load_lanes(dy + row * c + i, c - i);
-      vec by = load_lanes(a + i, c - i);
-      vec distribution = normal_distribution(at);
-      store_lanes(da + i, d * at * distribution, c - i);
-      vec slope = fma_(at, normal_density(at), distribution);
+      vec by = load_lanes(a + i, c - i), d = load_lanes(dy + row * c + i, c - i);
+      vec slope, at = gelu_and_slope(load_lanes(b + i, c - i), &slope);
+      store_lanes(da + i, d * at, c - i);
       store_lanes(db + i, d * by * slope, c - i);
       if (y) {
-        store_lanes(y + row * c + i, by * at * distribution, c - i);
+        store_lanes(y + row * c + i, by * at, c - i);
       }
     }
   }

@@ -37,8 +37,8 @@ static void product(long m, long n, long k, int planes, int a_turned, int b_turn
 }
 
 int main(void) {
-  const long sizes[][3] = {{1, 1, 1}, {16, 16, 32}, {33, 17, 31}, {64, 48, 96}, {5, 70, 65}};
-  for (int s = 0; s < 5; s++) {
+  const long sizes[][3] = {{1, 1, 1}, {16, 16, 32}, {33, 17, 31}, {64, 48, 96}, {5, 70, 65}, {40, 33, 300}};
+  for (int s = 0; s < 6; s++) {
     for (int form = 0; form < 32; form++) {
       product(sizes[s][0], sizes[s][1], sizes[s][2], 2 + (form & 1), form >> 1 & 1, form >> 2 & 1,
               form >> 3 & 1, form >> 4);
