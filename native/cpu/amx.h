@@ -62,7 +62,7 @@ INLINE void amx_end(void) { _tile_release(); }
 
 /** Takes the next plane off x: the part that a bfloat16 holds, rounded where x loses its tail. */
 INLINE vec amx_head(const int planes, vec *x) {
-  vec head = (vec)(((ivec)*x + (planes == 3 ? 0 : 0x8000)) & ~0xffff);
+  vec head = (vec)(((uvec)*x + (planes == 3 ? 0 : 0x8000u)) & ~0xffffu);
   *x -= head;
   return head;
 }

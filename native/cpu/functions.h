@@ -106,12 +106,15 @@ INLINE vec gelu(vec x) {
   return x * normal_distribution(inside, inside * inside);
 }
 
-/** The same, and its derivative, to 5e-7. */
+/**
+ * The same, and its derivative. The density is no less than e^-80, which is nothing beside the
+ * distribution: numbers below the normal ones take the processor a hundred times longer.
+ */
 INLINE vec gelu_and_slope(vec x, vec *slope) {
   const vec log2_density_at_zero = splat(-1.3257480647361593f);
-  vec inside = normal_range(x), u = inside * inside, below = normal_distribution(inside, u);
-  vec density = power_of_two(fma_(u, splat(-0.5f * LOG2_E), log2_density_at_zero));
-  *slope = fma_(inside, density, below);
+  vec inside = normal_range(x), below = normal_distribution(inside, inside * inside);
+  vec exponent = fma_(x * x, splat(-0.5f * LOG2_E), log2_density_at_zero);
+  *slope = fma_(x, power_of_two(larger(splat(-115), exponent)), below);
   return x * below;
 }
 
