@@ -30,6 +30,19 @@ final class BinaryLoops {
     }
   }
 
+  /** The same of one element each. */
+  static float one(Binary.Kind kind, float a, float b) {
+    return switch (kind) {
+      case ADD -> a + b;
+      case DIV -> a / b;
+      case GREATER -> a > b ? 1 : 0;
+      case MAXIMUM -> Math.max(a, b);
+      case MINIMUM -> Math.min(a, b);
+      case MUL -> a * b;
+      case SUB -> a - b;
+    };
+  }
+
   private static void add(long out, long a, long b, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       store(load(a + i).add(load(b + i)), out + i);

@@ -3,7 +3,9 @@ package reverie.tensor.cpu;
 
 import static reverie.tensor.cpu.Memory.BYTES;
 import static reverie.tensor.cpu.Memory.WIDTH;
+import static reverie.tensor.cpu.Memory.get;
 import static reverie.tensor.cpu.Memory.getLong;
+import static reverie.tensor.cpu.Memory.set;
 import static reverie.tensor.cpu.Memory.setLong;
 
 import reverie.tensor.Shape;
@@ -108,15 +110,35 @@ final class Elementwise {
       int whole = block - block % WIDTH;
       apply(op, to, getLong(in), getLong(in + 8), getLong(in + 16), 4L * whole);
       int rest = block - whole;
-      if (rest > 0) {
+      long tail = 4L * whole;
+      if (rest > 0 && !few(op, to + tail, getLong(in) + tail, getLong(in + 8) + tail, rest)) {
         for (int i = 0; i < operands.length; i++) {
-          Operand.copy(getLong(in + 8L * i) + 4L * whole, pads + i * BYTES, rest);
+          Operand.copy(getLong(in + 8L * i) + tail, pads + i * BYTES, rest);
         }
         apply(op, pads + 3 * BYTES, pads, pads + BYTES, pads + 2 * BYTES, BYTES);
-        Operand.copy(pads + 3 * BYTES, to + 4L * whole, rest);
+        Operand.copy(pads + 3 * BYTES, to + tail, rest);
       }
     }
     scratch.release(mark);
+  }
+
+  /**
+   * Fewer elements than a vector has, with the same bits: where tensors are so small the Vector API
+   * would never be compiled, and box every vector. False if only vectors know the function.
+   */
+  private static boolean few(Op op, long out, long a, long b, int count) {
+    for (long i = 0; i < 4L * count; i += 4) {
+      switch (op) {
+        case Unary u when u.kind() == Unary.Kind.SQUARE -> set(out + i, get(a + i) * get(a + i));
+        case Binary binary -> set(out + i, BinaryLoops.one(binary.kind(), get(a + i), get(b + i)));
+        case Clamp clamp ->
+            set(out + i, Math.min(Math.max(get(a + i), (float) clamp.low()), (float) clamp.high()));
+        default -> {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   /** One block of whole vectors. */

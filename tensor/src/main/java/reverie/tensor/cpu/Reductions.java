@@ -174,6 +174,9 @@ final class Reductions {
   }
 
   private static float run(long from, int count) {
+    if (count < 2 * WIDTH) {
+      return add(0, from, 0, count);
+    }
     FloatVector sum = FloatVector.zero(SPECIES);
     FloatVector other = FloatVector.zero(SPECIES);
     int i = 0;
@@ -181,8 +184,12 @@ final class Reductions {
       sum = sum.add(load(from + 4L * i));
       other = other.add(load(from + 4L * i + BYTES));
     }
-    float total = VectorMath.sum(sum.add(other));
-    for (; i < count; i++) {
+    return add(VectorMath.sum(sum.add(other)), from, i, count);
+  }
+
+  private static float add(float sum, long from, int start, int end) {
+    float total = sum;
+    for (int i = start; i < end; i++) {
       total += get(from + 4L * i);
     }
     return total;
