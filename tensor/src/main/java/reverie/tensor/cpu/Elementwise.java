@@ -31,6 +31,9 @@ final class Elementwise {
   /** Elements of a block: four of them fit the first-level cache. */
   private static final int BLOCK = 2048;
 
+  /** From so many elements on vectors are worth it. */
+  private static final int FEW = 4 * WIDTH;
+
   /** Elements of a piece of work. */
   private static final int CHUNK = 16 * BLOCK;
 
@@ -107,11 +110,14 @@ final class Elementwise {
         setLong(in + 8L * i, operands[i].block(start + done, block, getLong(spare + 8L * i)));
       }
       long to = out + 4 * (start + done);
+      if (block < FEW && few(op, to, getLong(in), getLong(in + 8), block)) {
+        continue;
+      }
       int whole = block - block % WIDTH;
       apply(op, to, getLong(in), getLong(in + 8), getLong(in + 16), 4L * whole);
       int rest = block - whole;
       long tail = 4L * whole;
-      if (rest > 0 && !few(op, to + tail, getLong(in) + tail, getLong(in + 8) + tail, rest)) {
+      if (rest > 0) {
         for (int i = 0; i < operands.length; i++) {
           Operand.copy(getLong(in + 8L * i) + tail, pads + i * BYTES, rest);
         }
@@ -123,8 +129,8 @@ final class Elementwise {
   }
 
   /**
-   * Fewer elements than a vector has, with the same bits: where tensors are so small the Vector API
-   * would never be compiled, and box every vector. False if only vectors know the function.
+   * Elements one by one, with the same bits: where tensors are small the Vector API is called too
+   * rarely to be compiled, and would box every vector. False if only vectors know the function.
    */
   private static boolean few(Op op, long out, long a, long b, int count) {
     for (long i = 0; i < 4L * count; i += 4) {
