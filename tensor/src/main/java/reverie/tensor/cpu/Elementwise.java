@@ -134,14 +134,15 @@ final class Elementwise {
    */
   private static boolean few(Op op, long out, long a, long b, int count) {
     for (long i = 0; i < 4L * count; i += 4) {
-      switch (op) {
-        case Unary u when u.kind() == Unary.Kind.SQUARE -> set(out + i, get(a + i) * get(a + i));
-        case Binary binary -> set(out + i, BinaryLoops.one(binary.kind(), get(a + i), get(b + i)));
-        case Clamp clamp ->
-            set(out + i, Math.min(Math.max(get(a + i), (float) clamp.low()), (float) clamp.high()));
-        default -> {
-          return false;
-        }
+      float x = get(a + i);
+      if (op instanceof Binary binary) {
+        set(out + i, BinaryLoops.one(binary.kind(), x, get(b + i)));
+      } else if (op instanceof Clamp clamp) {
+        set(out + i, Math.min(Math.max(x, (float) clamp.low()), (float) clamp.high()));
+      } else if (op instanceof Unary unary && unary.kind() == Unary.Kind.SQUARE) {
+        set(out + i, x * x);
+      } else {
+        return false;
       }
     }
     return true;
