@@ -4,7 +4,6 @@
 #ifdef AMX
 #include "amx.h"
 
-
 /**
  * Packs columns `first` to `end` of B (k by n), `first` a multiple of 32.
  *

@@ -74,29 +74,16 @@ INLINE vec amx_head(const int planes, vec *x) {
  */
 INLINE vec amx_last(const int planes, vec x) { return planes == 3 ? x : x * 1.0027f; }
 
-/** The upper halves of plane p of two numbers; all planes but the last have no lower ones. */
-INLINE vec amx_pair(const int planes, const int p, vec low, vec high) {
-  ivec upper = p + 1 < planes ? (ivec)high : (ivec)high & ~0xffff;
-  return (vec)(upper | (ivec)((uvec)low >> 16));
-}
-
-/** The planes of x. */
-INLINE void amx_planes(const int planes, vec x, vec *to) {
-#pragma GCC unroll 3
-  for (int p = 0; p + 1 < planes; p++) {
-    to[p] = amx_head(planes, &x);
-  }
-  to[planes - 1] = amx_last(planes, x);
-}
-
 /** Pairs of k = q, in the low half, and k = q + 16: plane after plane, `step` apart. */
 INLINE void amx_pairs(const int planes, vec low, vec high, vec *to, long step) {
-  vec l[3], h[3];
-  amx_planes(planes, low, l);
-  amx_planes(planes, high, h);
 #pragma GCC unroll 3
   for (int p = 0; p < planes; p++) {
-    to[p * step] = amx_pair(planes, p, l[p], h[p]);
+    const int last = p + 1 == planes;
+    vec l = last ? amx_last(planes, low) : amx_head(planes, &low);
+    vec h = last ? amx_last(planes, high) : amx_head(planes, &high);
+    // Heads have no lower half.
+    ivec upper = last ? (ivec)h & ~0xffff : (ivec)h;
+    to[p * step] = (vec)(upper | (ivec)((uvec)l >> 16));
   }
 }
 

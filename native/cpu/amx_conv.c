@@ -75,6 +75,7 @@ INLINE void multiply_taps(const int planes, const int down, const int across,
     for (long slice = 0; slice < step.slices; slice++) {
       // Neighbouring taps share most of their pixels, which are near now.
       for (long j = 0; j < TAPS; j++) {
+        // One behind: amx_finish takes the last.
         if (b.at) {
           amx_add(planes, down, across, a, b);
         }

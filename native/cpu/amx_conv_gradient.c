@@ -72,6 +72,7 @@ static void add_band(const struct images *s, long cout, long rows, int more, con
         struct tiles b = {0, 32 * plane, 32 * PLANES * plane};
         for (long row = 0; row < rows; row += 2) {
           for (long i = 0; i < across; i++) {
+            // One behind: amx_finish takes the last.
             if (b.at) {
               amx_add(PLANES, 2, 2, a, b);
               a.at += 32 * halves(cout) * tile;

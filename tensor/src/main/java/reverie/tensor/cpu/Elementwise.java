@@ -116,13 +116,12 @@ final class Elementwise {
       int whole = block - block % WIDTH;
       apply(op, to, getLong(in), getLong(in + 8), getLong(in + 16), 4L * whole);
       int rest = block - whole;
-      long tail = 4L * whole;
       if (rest > 0) {
         for (int i = 0; i < operands.length; i++) {
-          Operand.copy(getLong(in + 8L * i) + tail, pads + i * BYTES, rest);
+          Operand.copy(getLong(in + 8L * i) + 4L * whole, pads + i * BYTES, rest);
         }
         apply(op, pads + 3 * BYTES, pads, pads + BYTES, pads + 2 * BYTES, BYTES);
-        Operand.copy(pads + 3 * BYTES, to + tail, rest);
+        Operand.copy(pads + 3 * BYTES, to + 4L * whole, rest);
       }
     }
     scratch.release(mark);
