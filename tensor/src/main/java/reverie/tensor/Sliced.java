@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import reverie.tensor.op.Binary;
 import reverie.tensor.spi.Backend;
 
@@ -35,9 +34,6 @@ import reverie.tensor.spi.Backend;
  * threads.
  */
 public final class Sliced implements AutoCloseable {
-  private static final int SPINS = 1_000;
-  private static final long NAP_NANOS = 20_000;
-
   private final Device device;
   private final List<Tensor> totals;
   private final Repeated.Body body;
@@ -189,13 +185,7 @@ public final class Sliced implements AutoCloseable {
     }
 
     private void await(int index) {
-      for (int i = 0; turn.get() < index; i++) {
-        if (i < SPINS) {
-          Thread.onSpinWait();
-        } else {
-          LockSupport.parkNanos(NAP_NANOS);
-        }
-      }
+      backend.await(() -> turn.get() >= index);
     }
   }
 

@@ -3,6 +3,7 @@ package reverie.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
@@ -191,6 +192,11 @@ public final class CpuBackend implements Backend {
   @Override
   public void together(int pieces, IntConsumer work) {
     team.forEach(pieces, work);
+  }
+
+  @Override
+  public void await(BooleanSupplier done) {
+    team.help(done);
   }
 
   private void run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {

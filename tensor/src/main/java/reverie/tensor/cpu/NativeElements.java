@@ -193,7 +193,9 @@ final class NativeElements {
     long b = address(inputs[1]);
     long y = address(output);
     if (!alike(inputs, output)) {
-      return op.kind() == Binary.Kind.ADD && addRow(parallel, inputs, output);
+      return op.kind() == Binary.Kind.ADD
+          && (addRow(parallel, inputs[0], inputs[1], output)
+              || addRow(parallel, inputs[1], inputs[0], output));
     }
     switch (op.kind()) {
       case ADD ->
@@ -222,9 +224,7 @@ final class NativeElements {
         });
   }
 
-  private boolean addRow(Parallel parallel, Tensor[] inputs, Tensor output) {
-    Tensor x = inputs[0];
-    Tensor row = inputs[1];
+  private boolean addRow(Parallel parallel, Tensor x, Tensor row, Tensor output) {
     if (output.shape().rank() == 0
         || !x.shape().equals(output.shape())
         || !x.isContiguous()

@@ -50,7 +50,7 @@ final class Recording implements Parallel {
   /** What was noted, ready to run. */
   Replay replay() {
     done = true;
-    Team.Jobs all = new Team.Jobs(jobs.toArray(Job[]::new));
+    Jobs all = new Jobs(jobs.toArray(Job[]::new));
     return new Replay() {
       @Override
       public void run(long[] nanos) {

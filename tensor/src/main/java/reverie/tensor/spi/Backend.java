@@ -3,6 +3,7 @@ package reverie.tensor.spi;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
@@ -139,6 +140,16 @@ public interface Backend {
   default void together(int pieces, IntConsumer work) {
     for (int i = 0; i < pieces; i++) {
       work.accept(i);
+    }
+  }
+
+  /**
+   * Waits inside a piece of {@link #together} for something that happens in another. Meanwhile the
+   * thread may take part in that one's operations.
+   */
+  default void await(BooleanSupplier done) {
+    while (!done.getAsBoolean()) {
+      Thread.onSpinWait();
     }
   }
 

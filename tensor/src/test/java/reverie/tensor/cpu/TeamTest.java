@@ -6,8 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.Arrays;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -59,5 +63,83 @@ class TeamTest {
       parallel.forEach(100, _ -> runs.incrementAndGet());
       assertEquals(100, runs.get());
     }
+  }
+
+  /** A thread that has nothing to do takes chunks of jobs that run inside another's chunk. */
+  @Test
+  void helpsInsideAnothersChunk() {
+    try (Team team = new Team(2)) {
+      Set<Thread> seen = ConcurrentHashMap.newKeySet();
+      team.forEach(
+          2,
+          piece -> {
+            if (piece == 1) {
+              team.run(jobsUntil(seen, () -> {}), null);
+            }
+          });
+      assertEquals(2, seen.size());
+    }
+  }
+
+  @Test
+  void helpsWhileItWaits() {
+    try (Team team = new Team(2)) {
+      Set<Thread> seen = ConcurrentHashMap.newKeySet();
+      AtomicInteger turn = new AtomicInteger();
+      team.forEach(
+          2,
+          piece -> {
+            if (piece == 0) {
+              team.run(jobsUntil(seen, () -> {}), null);
+              turn.set(1);
+            } else {
+              team.help(() -> turn.get() == 1);
+            }
+          });
+      assertEquals(2, seen.size());
+    }
+  }
+
+  @Test
+  void passesOnWhatFailsWhileHelping() {
+    try (Team team = new Team(2)) {
+      Runnable failure =
+          () -> {
+            throw new IllegalStateException("helped");
+          };
+      Jobs jobs = jobsUntil(ConcurrentHashMap.newKeySet(), failure);
+      IllegalStateException error =
+          assertThrows(
+              IllegalStateException.class,
+              () ->
+                  team.forEach(
+                      2,
+                      piece -> {
+                        if (piece == 1) {
+                          team.run(jobs, null);
+                        }
+                      }));
+      assertEquals("helped", error.getMessage());
+      AtomicInteger runs = new AtomicInteger();
+      team.forEach(100, _ -> runs.incrementAndGet());
+      assertEquals(100, runs.get());
+    }
+  }
+
+  /** Slow jobs until two threads have been seen, which do something then; quick ones after that. */
+  private static Jobs jobsUntil(Set<Thread> seen, Runnable together) {
+    AtomicInteger slow = new AtomicInteger(20_000);
+    IntConsumer body =
+        _ -> {
+          seen.add(Thread.currentThread());
+          if (seen.size() == 2) {
+            together.run();
+          } else if (slow.decrementAndGet() > 0) {
+            LockSupport.parkNanos(1_000_000);
+          }
+        };
+    Job[] all = new Job[10_000];
+    Arrays.fill(all, new Job(2, body, 0));
+    return new Jobs(all);
   }
 }

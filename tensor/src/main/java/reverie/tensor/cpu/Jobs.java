@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu;
+
+/** Jobs one after the other; a team may be given the same ones again and again. */
+final class Jobs {
+  private final Job[] all;
+  private volatile long first;
+  private long[] nanos;
+  private long since;
+  private volatile Throwable failure;
+
+  Jobs(Job... all) {
+    this.all = all;
+    for (Job job : all) {
+      if (job.chunks() < 1 || job.chunks() >= Board.MOST_CHUNKS) {
+        throw new IllegalArgumentException("a job of " + job.chunks() + " chunks");
+      }
+    }
+  }
+
+  int count() {
+    return all.length;
+  }
+
+  int chunks(int index) {
+    return all[index].chunks();
+  }
+
+  /**
+   * Forgets the last run.
+   *
+   * @param sums null, or where to add how long each job took, by {@link Job#call()}
+   */
+  void begin(long[] sums) {
+    failure = null;
+    nanos = sums;
+    since = sums == null ? 0 : System.nanoTime();
+  }
+
+  /** Numbers all jobs for this run, the first with this one. */
+  void number(long number) {
+    first = number;
+  }
+
+  /** The job of a number; not one of those from 0 to {@link #count} if it is for other jobs. */
+  long index(long number) {
+    return number - first;
+  }
+
+  /** A chunk, unless one has failed. */
+  void run(int index, int chunk) {
+    try {
+      if (failure == null) {
+        all[index].body().accept(chunk);
+      }
+    } catch (Throwable t) {
+      failure = t;
+    }
+  }
+
+  /** Called when all chunks of a job are done. */
+  void ended(int index) {
+    if (nanos != null) {
+      long now = System.nanoTime();
+      nanos[all[index].call()] += now - since;
+      since = now;
+    }
+  }
+
+  void rethrow() {
+    Throwable t = failure;
+    if (t instanceof RuntimeException e) {
+      throw e;
+    }
+    if (t instanceof Error e) {
+      throw e;
+    }
+  }
+}
