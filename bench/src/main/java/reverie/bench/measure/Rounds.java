@@ -13,11 +13,14 @@ public record Rounds(double[] first, double[] second) {
   /** Long enough for the threads of one library to stop waiting busily before the other begins. */
   private static final int PAUSE_MILLIS = 60;
 
-  /** Turns until the virtual machine has compiled what stands round the kernels. */
-  private static final int WARM_UP = 8;
+  /**
+   * Turns until the virtual machine has compiled what stands round the kernels. It spends a tenth
+   * of a training step's time or more on that until about the twentieth.
+   */
+  private static final int WARM_UP = 24;
 
   /**
-   * Runs both in turn, after a few turns that do not count; who begins changes every round.
+   * Runs both in turn, after turns that do not count; who begins changes every round.
    *
    * @param first gives the milliseconds of one run
    * @param second likewise

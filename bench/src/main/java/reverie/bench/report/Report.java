@@ -133,7 +133,7 @@ public final class Report {
     `scaled_dot_product_attention` and the fused AdamW. It is tried in two builds, contiguous and
     channels-last, with several settings of its threads, and compared in its fastest way. The first
     step's results (latents; loss, every first moment, that is every clipped gradient, and the
-    parameters) must agree to 1e-4 before anything is timed. After eight turns each that do
+    parameters) must agree to 1e-4 before anything is timed. After 24 turns each that do
     not count, times are taken in turn with pauses between; the ratio is the median over the rounds
     with its 95 % bootstrap interval.
 
