@@ -79,12 +79,14 @@ final class Team implements Parallel, AutoCloseable {
   /** Waits, and takes part meanwhile in what another thread does inside a chunk. */
   void help(BooleanSupplier done) {
     idle.incrementAndGet();
-    while (!done.getAsBoolean()) {
+    for (int waits = 0; !done.getAsBoolean(); waits++) {
       Jobs jobs = inside.shown();
-      if (jobs == null) {
-        Board.nap(done);
-      } else {
+      if (jobs != null) {
         inside.work(jobs, done);
+      } else if (waits < Board.SPINS) {
+        Thread.onSpinWait();
+      } else {
+        Board.nap(done);
       }
     }
     idle.decrementAndGet();
