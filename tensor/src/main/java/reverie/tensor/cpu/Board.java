@@ -25,7 +25,7 @@ final class Board {
   static final int SPINS = 2_000;
 
   /** A wait inside a job list ends by itself: its length is that of one chunk elsewhere. */
-  static final long NAP_NANOS = 50_000;
+  private static final long NAP_NANOS = 50_000;
 
   /** Far from each other and from other objects, so that no two share a cache line. */
   private static final int TICKET = 16;
@@ -83,12 +83,7 @@ final class Board {
   /** What is shown and not done yet, or null. */
   Jobs shown() {
     Jobs jobs = shown;
-    return jobs != null && isOn(jobs, counters.get(TICKET)) ? jobs : null;
-  }
-
-  private static boolean isOn(Jobs jobs, long ticket) {
-    long index = jobs.index(ticket >>> CHUNK_BITS);
-    return index >= 0 && index < jobs.count();
+    return jobs != null && jobs.index(counters.get(TICKET) >>> CHUNK_BITS) >= 0 ? jobs : null;
   }
 
   /** Takes part until all jobs are done, others have taken their place, or this is enough. */
@@ -96,10 +91,11 @@ final class Board {
     int waits = 0;
     while (!enough.getAsBoolean()) {
       long ticket = counters.get(TICKET);
-      if (!isOn(jobs, ticket)) {
+      // Asked once: the jobs may have ended, and got new numbers, before a second time.
+      int index = jobs.index(ticket >>> CHUNK_BITS);
+      if (index < 0) {
         return;
       }
-      int index = (int) jobs.index(ticket >>> CHUNK_BITS);
       long chunk = ticket & MOST_CHUNKS;
       if (chunk < jobs.chunks(index)) {
         if (counters.compareAndSet(TICKET, ticket, ticket + 1)) {

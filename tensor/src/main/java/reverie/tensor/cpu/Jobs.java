@@ -42,9 +42,10 @@ final class Jobs {
     first = number;
   }
 
-  /** The job of a number; not one of those from 0 to {@link #count} if it is for other jobs. */
-  long index(long number) {
-    return number - first;
+  /** The job of a number, or -1 if that is for other jobs. */
+  int index(long number) {
+    long index = number - first;
+    return index >= 0 && index < all.length ? (int) index : -1;
   }
 
   /** A chunk, unless one has failed. */
