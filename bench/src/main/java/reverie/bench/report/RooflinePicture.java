@@ -52,15 +52,18 @@ final class RooflinePicture {
         ROOF,
         true,
         "%.0f GFLOP/s with %d threads".formatted(roofline.gflops(), roofline.threads()));
+    // Beside the foot of the slope, below it: no operation is that slow.
+    double foot = 1.4 * begin;
     canvas.word(
-        x(1) - 8,
-        y(roofline.gigabytes()) - 6,
+        x(foot) + 18,
+        y(foot * roofline.gigabytes()) + 4,
         11,
         ROOF,
-        true,
+        false,
         "%.1f GB/s".formatted(roofline.gigabytes()));
     Labels labels = new Labels(LEFT, TOP, RIGHT, BOTTOM);
     labels.keepFree(x(ridge), y(roofline.gflops()) - 2, RIGHT, y(roofline.gflops()) + 2);
+    labels.keepFree(x(ridge) - 160, y(roofline.gflops()) - 18, x(ridge), y(roofline.gflops()) - 2);
     for (OperationRow row : operations) {
       if (row.intensity() > 0 && row.gflops() > 0) {
         double x = x(Math.clamp(row.intensity(), LEAST_INTENSITY, MOST_INTENSITY));
