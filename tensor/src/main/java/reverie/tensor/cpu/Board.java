@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 
 /**
  * Where one thread shows its jobs and others take chunks of them.
@@ -35,25 +36,28 @@ final class Board {
 
   static final BooleanSupplier NEVER = () -> false;
 
-  /** What a thread does that has looked {@link #SPINS} times in vain. */
-  interface Rest {
-    /** Returns at the latest when {@code done}. */
-    void until(BooleanSupplier done);
-  }
-
   private final AtomicLongArray counters = new AtomicLongArray(COUNTERS);
   private final AtomicBoolean taken = new AtomicBoolean();
   private final AtomicLong numbers;
-  private final Rest rest;
+  private final Runnable told;
+  private final Consumer<BooleanSupplier> rest;
+
+  /** Kept, because threads rest often and the hot loop makes no objects. */
+  private final BooleanSupplier open = this::open;
+
   private volatile Jobs shown;
 
   /**
    * A free one.
    *
    * @param numbers of jobs, common to all boards
+   * @param told what is called when jobs are shown
+   * @param rest what a thread does that has looked {@link #SPINS} times in vain, at the longest
+   *     until what it is given is true
    */
-  Board(AtomicLong numbers, Rest rest) {
+  Board(AtomicLong numbers, Runnable told, Consumer<BooleanSupplier> rest) {
     this.numbers = numbers;
+    this.told = told;
     this.rest = rest;
   }
 
@@ -69,7 +73,7 @@ final class Board {
   }
 
   /** Shows jobs from this one on and returns when they are done; the board must have been taken. */
-  void run(Jobs jobs, int from, Runnable told) {
+  void run(Jobs jobs, int from) {
     long first = numbers.getAndAdd(jobs.count() + 1L);
     jobs.number(first);
     shown = jobs;
@@ -110,8 +114,16 @@ final class Board {
       } else if (waits++ < SPINS) {
         Thread.onSpinWait();
       } else {
-        rest.until(() -> counters.get(TICKET) != ticket || enough.getAsBoolean());
+        rest.accept(open);
       }
     }
+  }
+
+  /** Whether a chunk can be taken, or all are done. */
+  private boolean open() {
+    Jobs jobs = shown;
+    long ticket = counters.get(TICKET);
+    int index = jobs == null ? -1 : jobs.index(ticket >>> CHUNK_BITS);
+    return index < 0 || (ticket & MOST_CHUNKS) < jobs.chunks(index);
   }
 }

@@ -136,6 +136,8 @@ final class Elementwise {
       float x = get(a + i);
       if (op instanceof Binary binary) {
         set(out + i, BinaryLoops.one(binary.kind(), x, get(b + i)));
+      } else if (op instanceof Affine affine) {
+        set(out + i, UnaryLoops.affine(x, (float) affine.scale(), (float) affine.shift()));
       } else if (op instanceof Clamp clamp) {
         set(out + i, Math.min(Math.max(x, (float) clamp.low()), (float) clamp.high()));
       } else if (op instanceof Unary unary && unary.kind() == Unary.Kind.SQUARE) {

@@ -17,8 +17,8 @@ import java.util.function.IntConsumer;
  */
 final class Team implements Parallel, AutoCloseable {
   private final AtomicLong numbers = new AtomicLong();
-  private final Board all = new Board(numbers, this::help);
-  private final Board inside = new Board(numbers, Board::nap);
+  private final Board all = new Board(numbers, this::wake, this::help);
+  private final Board inside = new Board(numbers, () -> {}, Board::nap);
   private final AtomicInteger idle = new AtomicInteger();
   private final Thread[] workers;
   private volatile boolean closed;
@@ -56,7 +56,7 @@ final class Team implements Parallel, AutoCloseable {
   void run(Jobs jobs, long[] nanos) {
     jobs.begin(nanos);
     if (workers.length > 0 && all.take()) {
-      all.run(jobs, 0, this::wake);
+      all.run(jobs, 0);
     } else {
       runInside(jobs);
     }
@@ -66,7 +66,7 @@ final class Team implements Parallel, AutoCloseable {
   private void runInside(Jobs jobs) {
     for (int index = 0; index < jobs.count(); index++) {
       if (idle.get() > 0 && inside.take()) {
-        inside.run(jobs, index, () -> {});
+        inside.run(jobs, index);
         return;
       }
       for (int chunk = 0; chunk < jobs.chunks(index); chunk++) {

@@ -58,6 +58,10 @@ final class UnaryLoops {
     }
   }
 
+  static float affine(float x, float scale, float shift) {
+    return shift == 0 ? x * scale : x * scale + shift;
+  }
+
   static void clamp(long out, long a, long bytes, float low, float high) {
     for (long i = 0; i < bytes; i += BYTES) {
       store(load(a + i).max(low).min(high), out + i);

@@ -4,7 +4,9 @@ package reverie.tensor.cpu;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -12,6 +14,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -123,6 +126,38 @@ class TeamTest {
       AtomicInteger runs = new AtomicInteger();
       team.forEach(100, _ -> runs.incrementAndGet());
       assertEquals(100, runs.get());
+    }
+  }
+
+  /** Neither showing jobs nor waiting for another's chunk makes an object. */
+  @Test
+  void makesNoObjects() {
+    var memory = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    try (Team team = new Team(2)) {
+      Set<Thread> threads = ConcurrentHashMap.newKeySet();
+      Jobs jobs =
+          new Jobs(
+              new Job(
+                  2,
+                  chunk -> {
+                    threads.add(Thread.currentThread());
+                    LockSupport.parkNanos(chunk * 1_000_000L);
+                  },
+                  0));
+      for (int run = 0; run < 100 || threads.size() < 2; run++) {
+        team.run(jobs, null);
+      }
+      LongSupplier bytes =
+          () ->
+              threads.stream()
+                  .mapToLong(thread -> memory.getThreadAllocatedBytes(thread.threadId()))
+                  .sum();
+      long before = bytes.getAsLong();
+      for (int run = 0; run < 1000; run++) {
+        team.run(jobs, null);
+      }
+      long each = (bytes.getAsLong() - before) / 1000;
+      assertTrue(each < 16, each + " bytes a run, not even one object expected");
     }
   }
 
