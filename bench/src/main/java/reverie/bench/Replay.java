@@ -23,7 +23,7 @@ import reverie.bench.step.Kind;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.unet.UNet;
@@ -51,7 +51,7 @@ public class Replay {
   private UNet model;
   private Batch data;
   private OurStep step;
-  private Captured slice;
+  private CapturedGraph slice;
 
   /** Makes the first step, at which it is captured. */
   @Setup(Level.Trial)

@@ -6,7 +6,7 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * A function of tensors that is called again and again: {@linkplain Captured captured} at its first
+ * A function of tensors that is called again and again: {@linkplain CapturedGraph captured} at its first
  * call, if it can be. Calls with inputs of other types than the first, a last smaller batch for
  * instance, and functions that cannot be captured are carried out as they are, with the same
  * results; so are calls under another {@link Interpreter} than the direct one.
@@ -33,7 +33,7 @@ public final class Repeated implements AutoCloseable {
   private final Body body;
   private final Scope scope = Scope.detached("inputs of a captured step");
   private Tensor[] own;
-  private Captured captured;
+  private CapturedGraph captured;
   private String obstacle;
 
   /** Captures nothing yet. */
@@ -78,8 +78,8 @@ public final class Repeated implements AutoCloseable {
       }
     }
     try {
-      captured = Captured.of(device, () -> body.apply(own.clone()));
-    } catch (Captured.Refusal e) {
+      captured = CapturedGraph.of(device, () -> body.apply(own.clone()));
+    } catch (CapturedGraph.Refusal e) {
       obstacle = e.getMessage();
     }
   }
@@ -102,7 +102,7 @@ public final class Repeated implements AutoCloseable {
   }
 
   /** The captured step; empty before the first call, or if it cannot be captured. */
-  public Optional<Captured> captured() {
+  public Optional<CapturedGraph> captured() {
     return Optional.ofNullable(captured);
   }
 

@@ -192,14 +192,14 @@ public final class Sliced implements AutoCloseable {
   /** What one thread needs for slices of one size. */
   private final class Lane {
     private final Repeated pass = new Repeated(device, body);
-    private Captured addition;
+    private CapturedGraph addition;
 
     void capture(Tensor... inputs) {
       pass.capture(inputs);
       if (addition == null && pass.captured().isPresent()) {
         List<Tensor> outputs = pass.captured().get().outputs();
         addition =
-            Captured.of(
+            CapturedGraph.of(
                 device,
                 () -> {
                   Sliced.this.add(outputs);
@@ -249,7 +249,7 @@ public final class Sliced implements AutoCloseable {
   }
 
   /** A captured slice, if there is one. */
-  public Optional<Captured> captured() {
+  public Optional<CapturedGraph> captured() {
     return all.stream().flatMap(lane -> lane.pass.captured().stream()).findFirst();
   }
 

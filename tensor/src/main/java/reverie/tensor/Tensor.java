@@ -449,7 +449,7 @@ public final class Tensor {
 
   /**
    * Copies values of the host, in row-major order, into this tensor's memory: the way to change
-   * what a {@link Captured} step reads.
+   * what a {@link CapturedGraph} step reads.
    */
   public void assign(float[] values) {
     upload(DType.F32, device.floats(values), values.length);

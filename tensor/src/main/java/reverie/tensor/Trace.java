@@ -42,7 +42,7 @@ final class Trace extends Direct {
   @Override
   void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
     if (backend != device.backend()) {
-      throw new Captured.Refusal(
+      throw new CapturedGraph.Refusal(
           "captured step: expected every operation on "
               + device
               + ", got "
@@ -81,7 +81,7 @@ final class Trace extends Direct {
 
   private static void refuse(String what, String hint) {
     if (ACTIVE.isBound()) {
-      throw new Captured.Refusal(what, hint);
+      throw new CapturedGraph.Refusal(what, hint);
     }
   }
 }

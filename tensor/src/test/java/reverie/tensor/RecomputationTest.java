@@ -38,7 +38,7 @@ class RecomputationTest {
       for (int i = 0; i < DEPTH; i++) {
         weights[i] = Rng.of(2).fork(i).normal(device, 128, 128).mul(0.1);
       }
-      try (Captured step = Captured.of(device, 0, () -> thereAndBack(x, weights))) {
+      try (CapturedGraph step = CapturedGraph.of(device, 0, () -> thereAndBack(x, weights))) {
         assertEquals(4 * DEPTH + DEPTH - 1, step.operations());
         assertTrue(
             step.plannedBytes() <= (DEPTH + 3) * 4 * x.size(), step.plannedBytes() + " bytes");
@@ -56,8 +56,8 @@ class RecomputationTest {
   void whatWasChangedInBetweenIsKept() {
     try (Scope _ = Scope.open("test")) {
       Tensor x = Rng.of(1).normal(device, 256, 128);
-      try (Captured step =
-          Captured.of(
+      try (CapturedGraph step =
+          CapturedGraph.of(
               device,
               0,
               () -> {

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
@@ -32,8 +32,8 @@ class CapturedTrainingTest {
       Tensor target = Rng.of(5).normal(device, 3, 8, 8, 4);
       Tensor context = Rng.of(6).normal(device, 3, 5, 12);
       Tensor timesteps = device.tensor(new double[] {3, 500, 999}, 3);
-      try (Captured step =
-          Captured.of(device, () -> differentiate(model, weights, x, timesteps, context, target))) {
+      try (CapturedGraph step =
+          CapturedGraph.of(device, () -> differentiate(model, weights, x, timesteps, context, target))) {
         assertTrue(step.plannedBytes() < step.requestedBytes() / 2);
         long live = device.liveBytes();
         for (int time = 0; time < 3; time++) {

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import reverie.autograd.Tape;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Scope;
 import reverie.tensor.Sliced;
@@ -83,7 +83,7 @@ public final class BackwardPass implements AutoCloseable {
   }
 
   /** The captured pass over a slice, if there is one. */
-  public Optional<Captured> captured() {
+  public Optional<CapturedGraph> captured() {
     return pass.captured();
   }
 

@@ -10,7 +10,7 @@ import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
@@ -96,7 +96,7 @@ public final class OurStep implements AutoCloseable {
    * adds to the profile where their time goes.
    */
   public void profile(Profile profile) {
-    Captured slice = captured();
+    CapturedGraph slice = captured();
     for (int i = 0; i < slices(); i++) {
       slice.run(profile);
     }
@@ -106,7 +106,7 @@ public final class OurStep implements AutoCloseable {
   }
 
   /** A slice of the step as it was captured when it was first run. */
-  public Captured captured() {
+  public CapturedGraph captured() {
     return (kind.trains() ? pass.captured() : sampling.captured())
         .orElseThrow(
             () -> new ReverieException("bench: the step was not captured", "please report this"));

@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
@@ -32,7 +32,7 @@ class GraphTest {
   void runsAsOneGraphWithOneCallAndNoWaiting() {
     try (Scope _ = Scope.open("test")) {
       Tensor x = device.tensor(new float[] {1, 2, 3, 4}, 2, 2);
-      try (Captured captured = Captured.of(device, () -> step(x))) {
+      try (CapturedGraph captured = CapturedGraph.of(device, () -> step(x))) {
         int calls = driver.calls();
         captured.run();
         assertEquals(calls + 1, driver.calls());
@@ -51,7 +51,7 @@ class GraphTest {
   void measuresEveryOperationByItself() {
     try (Scope _ = Scope.open("test")) {
       Tensor x = device.tensor(new float[] {1, 2, 3, 4}, 2, 2);
-      try (Captured captured = Captured.of(device, () -> step(x))) {
+      try (CapturedGraph captured = CapturedGraph.of(device, () -> step(x))) {
         Profile profile = new Profile(null);
         captured.run(profile);
         assertEquals(
@@ -70,7 +70,7 @@ class GraphTest {
       driver.failAfter(call);
       try (Scope _ = Scope.open("test")) {
         Tensor x = device.tensor(new float[] {1, 2, 3, 4}, 2, 2);
-        try (Captured captured = Captured.of(device, () -> step(x))) {
+        try (CapturedGraph captured = CapturedGraph.of(device, () -> step(x))) {
           captured.run();
           captured.outputs().getFirst().toFloats();
         }

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -97,8 +97,8 @@ final class StandinTasks {
     try (Scope _ = Scope.open("capture")) {
       Tensor x = device.tensor(new float[] {1, 2, 3, 4}, 1, 2, 2, 1);
       Tensor w = device.tensor(new float[] {1, -1, 2, -2, 3, -3, 4, -4, 5}, 3, 3, 1, 1);
-      try (Captured step =
-          Captured.of(device, () -> new Tensor[] {Ops.conv2d(x.add(x), w, null, 1, 1)})) {
+      try (CapturedGraph step =
+          CapturedGraph.of(device, () -> new Tensor[] {Ops.conv2d(x.add(x), w, null, 1, 1)})) {
         step.run();
         x.assign(new float[] {4, 3, 2, 1});
         step.run();

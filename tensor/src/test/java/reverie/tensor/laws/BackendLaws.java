@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import reverie.tensor.Captured;
+import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -290,7 +290,7 @@ public abstract class BackendLaws {
       for (Device on : devices) {
         for (Layout layout : List.of(Layout.CONTIGUOUS, Layout.TRANSPOSED)) {
           Tensor[] inputs = sample.inputs(on, layout);
-          try (Captured step = Captured.of(on, () -> run(sample, on, inputs))) {
+          try (CapturedGraph step = CapturedGraph.of(on, () -> run(sample, on, inputs))) {
             for (int time = 0; time < 2; time++) {
               step.run();
               String what = sample + " " + layout + ", replay " + time;
@@ -331,9 +331,9 @@ public abstract class BackendLaws {
                       RandomGraph graph = new RandomGraph(seed);
                       List<Tensor> all = graph.run(on);
                       Supplier<Tensor[]> last = () -> new Tensor[] {graph.run(on).getLast()};
-                      try (Captured some = Captured.of(on, last);
-                          Captured every =
-                              Captured.of(on, () -> graph.run(on).toArray(Tensor[]::new))) {
+                      try (CapturedGraph some = CapturedGraph.of(on, last);
+                          CapturedGraph every =
+                              CapturedGraph.of(on, () -> graph.run(on).toArray(Tensor[]::new))) {
                         some.run();
                         checkAll("seed " + seed, List.of(all.getLast()), some.outputs());
                         every.run();

@@ -19,7 +19,7 @@ import reverie.tensor.spi.Replay;
  *
  * <pre>{@code
  * Tensor x = device.zeros(16, 8);
- * try (Captured step = Captured.of(device, () -> new Tensor[] {model(x)})) {
+ * try (CapturedGraph step = CapturedGraph.of(device, () -> new Tensor[] {model(x)})) {
  *   for (float[] batch : batches) {
  *     x.assign(batch);
  *     step.run();
@@ -38,7 +38,7 @@ import reverie.tensor.spi.Replay;
  * <p>Under another interpreter, such as {@link NanGuard}, a run passes all its operations through
  * that interpreter.
  */
-public final class Captured implements AutoCloseable {
+public final class CapturedGraph implements AutoCloseable {
   /** Why a function cannot be captured: it needs values before there are any. */
   public static final class Refusal extends ReverieException {
     private static final long serialVersionUID = 1;
@@ -57,7 +57,7 @@ public final class Captured implements AutoCloseable {
   private final long plannedBytes;
   private final long requestedBytes;
 
-  private Captured(Backend backend, List<Trace.Step> steps, Tensor[] results) {
+  private CapturedGraph(Backend backend, List<Trace.Step> steps, Tensor[] results) {
     Lifetimes lifetimes = new Lifetimes(steps, results);
     outside = lifetimes.outside();
     requestedBytes = lifetimes.requestedBytes();
@@ -110,17 +110,17 @@ public final class Captured implements AutoCloseable {
    * @param step returns the tensors to read after a run
    * @throws Refusal if the step reads values, uploads or draws some, or works on another device
    */
-  public static Captured of(Device device, Supplier<Tensor[]> step) {
+  public static CapturedGraph of(Device device, Supplier<Tensor[]> step) {
     return of(device, device.backend().plentyBytes(), step);
   }
 
-  static Captured of(Device device, long plenty, Supplier<Tensor[]> step) {
+  static CapturedGraph of(Device device, long plenty, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {
       Trace trace = new Trace(device);
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
       List<Trace.Step> steps = Needed.of(trace.steps(), results);
-      return new Captured(device.backend(), Recomputation.of(steps, plenty, results), results);
+      return new CapturedGraph(device.backend(), Recomputation.of(steps, plenty, results), results);
     }
   }
 

@@ -16,7 +16,7 @@ import reverie.tensor.laws.LeakCheck;
 import reverie.tensor.op.Affine;
 
 @ExtendWith(LeakCheck.class)
-class CapturedTest {
+class CapturedGraphTest {
   private final Device device = Device.cpu();
   private Scope scope;
 
@@ -30,14 +30,14 @@ class CapturedTest {
     scope.close();
   }
 
-  private Captured capture(Supplier<Tensor> step) {
-    return Captured.of(device, () -> new Tensor[] {step.get()});
+  private CapturedGraph capture(Supplier<Tensor> step) {
+    return CapturedGraph.of(device, () -> new Tensor[] {step.get()});
   }
 
   @Test
   void readsWhatTheTensorsOutsideHoldWhenItRuns() {
     Tensor x = device.tensor(new float[] {1, 2, 3}, 3);
-    try (Captured step = capture(() -> x.mul(2).add(1))) {
+    try (CapturedGraph step = capture(() -> x.mul(2).add(1))) {
       step.run();
       assertArrayEquals(new float[] {3, 5, 7}, step.outputs().getFirst().toFloats());
       x.assign(new float[] {0, -1, 4});
@@ -53,8 +53,8 @@ class CapturedTest {
   void computesNothingUntilItRuns() {
     Tensor sum = device.zeros(2);
     Tensor x = device.tensor(new float[] {1, 2}, 2);
-    try (Captured step =
-        Captured.of(
+    try (CapturedGraph step =
+        CapturedGraph.of(
             device,
             () -> {
               sum.assign(sum.add(x));
@@ -71,7 +71,7 @@ class CapturedTest {
   void leavesOutWhatNobodyReads() {
     Tensor sum = device.zeros(2);
     Tensor x = device.tensor(new float[] {1, 2}, 2);
-    try (Captured step =
+    try (CapturedGraph step =
         capture(() -> {
           x.exp().log();
           sum.assign(x.mul(2));
@@ -87,7 +87,7 @@ class CapturedTest {
   @Test
   void chainsShareMemory() {
     Tensor x = device.full(0.5, 1000);
-    try (Captured step =
+    try (CapturedGraph step =
         capture(() -> {
           Tensor y = x;
           for (int i = 0; i < 20; i++) {
@@ -104,7 +104,7 @@ class CapturedTest {
   @Test
   void returnsTensorsFromOutsideToo() {
     Tensor x = device.tensor(new float[] {1, 2, 3, 4}, 2, 2);
-    try (Captured step = Captured.of(device, () -> new Tensor[] {x, x.transpose()})) {
+    try (CapturedGraph step = CapturedGraph.of(device, () -> new Tensor[] {x, x.transpose()})) {
       step.run();
       assertEquals(0, step.operations());
       assertArrayEquals(new float[] {1, 3, 2, 4}, step.outputs().getLast().toFloats());
@@ -140,7 +140,7 @@ class CapturedTest {
     Tensor x = device.full(2, 3);
     Tensor[] inside = new Tensor[2];
     Scope elsewhere = Scope.detached("elsewhere");
-    try (Captured step =
+    try (CapturedGraph step =
         capture(() -> {
           inside[0] = x.mul(2);
           inside[1] = elsewhere.adopt(x.mul(3));
@@ -157,7 +157,7 @@ class CapturedTest {
   @Test
   void aTensorThatHasEndedStopsIt() {
     Tensor y = device.full(1, 3);
-    Captured step;
+    CapturedGraph step;
     try (Scope _ = Scope.open("inner")) {
       Tensor x = device.full(2, 3);
       step = capture(() -> x.add(y));
@@ -174,7 +174,7 @@ class CapturedTest {
   @Test
   void oneInsideAnotherIsAnError() {
     Tensor x = device.full(2, 3);
-    try (Captured inner = capture(() -> x.mul(2))) {
+    try (CapturedGraph inner = capture(() -> x.mul(2))) {
       assertThrows(
           ReverieException.class,
           () ->
@@ -186,7 +186,7 @@ class CapturedTest {
           ReverieException.class,
           () ->
               capture(() -> {
-                try (Captured _ = capture(() -> x)) {
+                try (CapturedGraph _ = capture(() -> x)) {
                   return x;
                 }
               }));
@@ -196,7 +196,7 @@ class CapturedTest {
   @Test
   void passesThroughAnotherInterpreter() {
     Tensor x = device.tensor(new float[] {1, 2, 3}, 3);
-    try (Captured step = capture(() -> x.mul(2).sub(3).log().sum())) {
+    try (CapturedGraph step = capture(() -> x.mul(2).sub(3).log().sum())) {
       step.run();
       String message =
           assertThrows(
@@ -226,7 +226,7 @@ class CapturedTest {
   @Test
   void profilesItsOperations() {
     Tensor x = device.full(1, 8, 8);
-    try (Captured step = capture(() -> x.matmul(x).add(1).mul(2).tanh())) {
+    try (CapturedGraph step = capture(() -> x.matmul(x).add(1).mul(2).tanh())) {
       Profile profile = new Profile(Interpreter.current());
       step.run(profile);
       step.run(profile);
