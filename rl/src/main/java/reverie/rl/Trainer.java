@@ -21,7 +21,7 @@ import reverie.rl.objective.RolloutObjective;
 import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
-import reverie.tensor.Repeated;
+import reverie.tensor.CapturedFunction;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -57,7 +57,7 @@ public final class Trainer implements AutoCloseable {
   private final Ema ema;
   private final Rng root;
   private final Source source;
-  private final Repeated optimisation;
+  private final CapturedFunction optimisation;
   private int epoch;
   private long updates;
   private boolean unfinished;
@@ -141,7 +141,7 @@ public final class Trainer implements AutoCloseable {
     optimiser = new AdamW(policy.parameters().trainable(), settings.optimiser());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
-    optimisation = new Repeated(policy.device(), _ -> optimise());
+    optimisation = new CapturedFunction(policy.device(), _ -> optimise());
   }
 
   /** Epochs finished so far. */

@@ -16,7 +16,7 @@ import reverie.tensor.spi.Backend;
  * A function of a batch whose samples do not meet, carried out on a few samples at a time: slices
  * whose memory stays in the cache, each by one thread from beginning to end, several at once. So
  * threads wait for each other once in a batch, not after every operation. Slices of one size are
- * {@linkplain Repeated captured} once.
+ * {@linkplain CapturedFunction captured} once.
  *
  * <pre>{@code
  * Tensor total = device.scalar(0);
@@ -36,7 +36,7 @@ import reverie.tensor.spi.Backend;
 public final class Sliced implements AutoCloseable {
   private final Device device;
   private final List<Tensor> totals;
-  private final Repeated.Body body;
+  private final CapturedFunction.Body body;
   private final Map<Integer, Deque<Lane>> idle = new HashMap<>();
   private final List<Lane> all = new ArrayList<>();
   private Scope scope = Scope.detached("results of slices");
@@ -49,7 +49,7 @@ public final class Sliced implements AutoCloseable {
    * @param totals to each of them one output of the function is added, the first ones; those that
    *     follow have the samples as their first axis
    */
-  public Sliced(Device device, List<Tensor> totals, Repeated.Body body) {
+  public Sliced(Device device, List<Tensor> totals, CapturedFunction.Body body) {
     this.device = device;
     this.totals = List.copyOf(totals);
     this.body = body;
@@ -191,7 +191,7 @@ public final class Sliced implements AutoCloseable {
 
   /** What one thread needs for slices of one size. */
   private final class Lane {
-    private final Repeated pass = new Repeated(device, body);
+    private final CapturedFunction pass = new CapturedFunction(device, body);
     private CapturedGraph addition;
 
     void capture(Tensor... inputs) {

@@ -24,7 +24,7 @@ import reverie.autograd.optim.LearningRate;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
-import reverie.tensor.Repeated;
+import reverie.tensor.CapturedFunction;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -56,7 +56,7 @@ public final class Pretraining {
       TrainingCheckpoint state,
       GradientAccumulator gradients,
       BackwardPass pass,
-      Repeated optimisation) {}
+      CapturedFunction optimisation) {}
 
   /**
    * Prepares a run.
@@ -110,7 +110,7 @@ public final class Pretraining {
           AdamW optimizer = new AdamW(parameters.trainable(), options);
           GradientAccumulator gradients = new GradientAccumulator(parameters.trainable());
           BackwardPass pass = pass(model, gradients);
-          Repeated optimisation = optimisation(ema, optimizer, gradients)) {
+          CapturedFunction optimisation = optimisation(ema, optimizer, gradients)) {
         UNet average = new UNet(shape, ema.parameters());
         TrainingCheckpoint state = new TrainingCheckpoint(parameters, ema, optimizer);
         train(new Trained(state, gradients, pass, optimisation), training, average, results);
@@ -180,9 +180,9 @@ public final class Pretraining {
   }
 
   /** Moves the weights; it gives the gradient's norm. */
-  private Repeated optimisation(Ema ema, AdamW optimizer, GradientAccumulator gradients) {
+  private CapturedFunction optimisation(Ema ema, AdamW optimizer, GradientAccumulator gradients) {
     double largest = config.optimizer().clipNorm();
-    return new Repeated(
+    return new CapturedFunction(
         device,
         _ -> {
           Tensor norm = gradients.norm();

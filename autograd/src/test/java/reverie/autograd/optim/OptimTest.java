@@ -21,7 +21,7 @@ import reverie.autograd.nn.Parameters;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
-import reverie.tensor.Repeated;
+import reverie.tensor.CapturedFunction;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -166,8 +166,8 @@ class OptimTest {
     try (AdamW adam = new AdamW(trained.all(), AdamW.Options.weightDecay(0.1));
         Ema ema = new Ema(trained, 0.9, true);
         GradientAccumulator sum = new GradientAccumulator(trained.all());
-        Repeated step =
-            new Repeated(
+        CapturedFunction step =
+            new CapturedFunction(
                 device,
                 in -> {
                   sum.clear();

@@ -14,7 +14,7 @@ import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
-import reverie.tensor.Repeated;
+import reverie.tensor.CapturedFunction;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Sliced;
@@ -38,7 +38,7 @@ public final class OurStep implements AutoCloseable {
   private final GradientAccumulator gradients;
   private final Sliced sampling;
   private final BackwardPass pass;
-  private final Repeated optimisation;
+  private final CapturedFunction optimisation;
 
   /** A step of a model, which training steps change. */
   public OurStep(Kind kind, UNet model, Batch batch, StepSettings settings) {
@@ -61,7 +61,7 @@ public final class OurStep implements AutoCloseable {
         kind.trains()
             ? new BackwardPass(device, gradients, in -> new Tensor[] {loss(in).sum().div(n)})
             : null;
-    optimisation = kind.trains() ? new Repeated(device, _ -> optimise()) : null;
+    optimisation = kind.trains() ? new CapturedFunction(device, _ -> optimise()) : null;
   }
 
   /** Makes one step; training moves the parameters. */

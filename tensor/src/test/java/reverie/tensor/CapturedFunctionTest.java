@@ -11,7 +11,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.tensor.laws.LeakCheck;
 
 @ExtendWith(LeakCheck.class)
-class RepeatedTest {
+class CapturedFunctionTest {
   private final Device device = Device.cpu();
   private int calls;
 
@@ -23,7 +23,7 @@ class RepeatedTest {
   @Test
   void theFunctionIsCalledOnceForInputsOfOneKind() {
     try (Scope _ = Scope.open("test");
-        Repeated twice = new Repeated(device, this::shifted)) {
+        CapturedFunction twice = new CapturedFunction(device, this::shifted)) {
       for (int i = 1; i < 4; i++) {
         float[] y = twice.run(device.full(i, 2), null).getFirst().toFloats();
         assertArrayEquals(new float[] {2 * i, 2 * i}, y);
@@ -37,7 +37,7 @@ class RepeatedTest {
   @Test
   void otherInputsAreComputedAsTheyCome() {
     try (Scope _ = Scope.open("test");
-        Repeated sum = new Repeated(device, this::shifted)) {
+        CapturedFunction sum = new CapturedFunction(device, this::shifted)) {
       Tensor one = device.full(1, 2);
       assertEquals(3, sum.run(one, device.full(2, 2)).getFirst().toFloats()[1]);
       assertEquals(3, sum.run(device.full(1, 5), device.full(2, 5)).getFirst().toFloats()[4]);
@@ -50,8 +50,8 @@ class RepeatedTest {
   @Test
   void aFunctionThatReadsValuesStillWorksAndSaysWhy() {
     try (Scope _ = Scope.open("test");
-        Repeated reading =
-            new Repeated(
+        CapturedFunction reading =
+            new CapturedFunction(
                 device, in -> new Tensor[] {in[0].sum().item() > 0 ? in[0] : in[0].neg()})) {
       assertEquals(1, reading.run(device.full(-1, 1)).getFirst().item());
       assertEquals(2, reading.run(device.full(2, 1)).getFirst().item());
@@ -64,8 +64,8 @@ class RepeatedTest {
   void randomNumbersAreNotFrozen() {
     long[] drawn = {0};
     try (Scope _ = Scope.open("test");
-        Repeated noise =
-            new Repeated(
+        CapturedFunction noise =
+            new CapturedFunction(
                 device, in -> new Tensor[] {in[0].add(Rng.of(drawn[0]++).normal(device, 1))})) {
       Tensor zero = device.zeros(1);
       double first = noise.run(zero).getFirst().item();
@@ -77,7 +77,7 @@ class RepeatedTest {
   @Test
   void otherErrorsPassOn() {
     try (Scope _ = Scope.open("test");
-        Repeated wrong = new Repeated(device, in -> new Tensor[] {in[0].matmul(in[0])})) {
+        CapturedFunction wrong = new CapturedFunction(device, in -> new Tensor[] {in[0].matmul(in[0])})) {
       assertThrows(ReverieException.class, () -> wrong.run(device.zeros(2, 3)));
     }
   }
@@ -85,7 +85,7 @@ class RepeatedTest {
   @Test
   void otherInterpretersSeeTheOperations() {
     try (Scope _ = Scope.open("test");
-        Repeated twice = new Repeated(device, this::shifted)) {
+        CapturedFunction twice = new CapturedFunction(device, this::shifted)) {
       Profile profile = new Profile(Interpreter.current());
       Tensor x = device.full(1, 2);
       Interpreter.with(profile, () -> twice.run(x, null));

@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
  * results; so are calls under another {@link Interpreter} than the direct one.
  *
  * <pre>{@code
- * try (Repeated forward = new Repeated(device, in -> new Tensor[] {model(in[0], in[1])})) {
+ * try (CapturedFunction forward = new CapturedFunction(device, in -> new Tensor[] {model(in[0], in[1])})) {
  *   for (Batch batch : batches) {
  *     float[] y = forward.run(batch.x(), batch.y()).getFirst().toFloats();
  *   }
@@ -21,7 +21,7 @@ import java.util.stream.IntStream;
  *
  * The function must depend on its inputs and on the values of tensors alone.
  */
-public final class Repeated implements AutoCloseable {
+public final class CapturedFunction implements AutoCloseable {
   /** What is repeated. */
   @FunctionalInterface
   public interface Body {
@@ -37,7 +37,7 @@ public final class Repeated implements AutoCloseable {
   private String obstacle;
 
   /** Captures nothing yet. */
-  public Repeated(Device device, Body body) {
+  public CapturedFunction(Device device, Body body) {
     this.device = device;
     this.body = body;
   }
