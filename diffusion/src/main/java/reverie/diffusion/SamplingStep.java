@@ -4,7 +4,7 @@ package reverie.diffusion;
 import java.util.List;
 import java.util.Optional;
 import reverie.tensor.Device;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
@@ -17,8 +17,8 @@ import reverie.tensor.Tensor;
  */
 public final class SamplingStep implements AutoCloseable {
   private final ReversePolicy policy;
-  private final Sliced decision;
-  private final Sliced determined;
+  private final MicroBatched decision;
+  private final MicroBatched determined;
 
   /** The latents after a step, as they are stored, and their log-probability or null. */
   record Drawn(Tensor latents, Tensor logProb) {}
@@ -31,7 +31,7 @@ public final class SamplingStep implements AutoCloseable {
   public SamplingStep(ReversePolicy policy, Device device, Denoiser denoiser) {
     this.policy = policy;
     decision =
-        new Sliced(
+        new MicroBatched(
             device,
             List.of(),
             in -> {
@@ -40,7 +40,7 @@ public final class SamplingStep implements AutoCloseable {
               return new Tensor[] {next, policy.logProb(next, step)};
             });
     determined =
-        new Sliced(
+        new MicroBatched(
             device,
             List.of(),
             in -> {

@@ -7,7 +7,7 @@ import java.util.Optional;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.Denoiser;
 import reverie.tensor.Scope;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
@@ -18,7 +18,7 @@ final class Scoring implements AutoCloseable {
   private final Policy policy;
   private final int batchSize;
   private final int[] decisions;
-  private final Sliced pass;
+  private final MicroBatched pass;
 
   /** Decisions scored at once: {@code batchSize}. */
   Scoring(Policy policy, Denoiser denoiser, int batchSize) {
@@ -26,7 +26,7 @@ final class Scoring implements AutoCloseable {
     this.batchSize = batchSize;
     decisions = policy.process().decisions();
     pass =
-        new Sliced(
+        new MicroBatched(
             policy.device(),
             List.of(),
             in -> {

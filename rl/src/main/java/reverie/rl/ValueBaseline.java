@@ -20,7 +20,7 @@ import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
@@ -46,7 +46,7 @@ final class ValueBaseline implements AutoCloseable {
   private final Parameter bias;
   private final GradientAccumulator gradients;
   private final AdamW optimiser;
-  private final Sliced forward;
+  private final MicroBatched forward;
   private final BackwardPass backward;
   private final Rng rng;
 
@@ -70,7 +70,7 @@ final class ValueBaseline implements AutoCloseable {
     bias = own.create("bias", Layout.SAME, Initialiser.zeros(), 1);
     gradients = new GradientAccumulator(parameters.all());
     optimiser = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
-    forward = new Sliced(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});
+    forward = new MicroBatched(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});
     backward =
         new BackwardPass(
             device,

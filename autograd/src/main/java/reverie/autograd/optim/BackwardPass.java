@@ -10,11 +10,11 @@ import reverie.autograd.Tape;
 import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Scope;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
- * Differentiates a loss that is a sum over the samples of a batch, {@linkplain Sliced a few samples
+ * Differentiates a loss that is a sum over the samples of a batch, {@linkplain MicroBatched a few samples
  * at a time}, and adds the gradient to what an accumulator holds already.
  *
  * <pre>{@code
@@ -28,7 +28,7 @@ import reverie.tensor.Tensor;
 public final class BackwardPass implements AutoCloseable {
   private final Scope scope = Scope.detached("loss");
   private final Tensor loss;
-  private final Sliced pass;
+  private final MicroBatched pass;
 
   /** What is differentiated. */
   @FunctionalInterface
@@ -51,7 +51,7 @@ public final class BackwardPass implements AutoCloseable {
           roots.add(parameter.value());
           totals.add(sum);
         });
-    pass = new Sliced(device, totals, in -> differentiate(roots, loss, in));
+    pass = new MicroBatched(device, totals, in -> differentiate(roots, loss, in));
   }
 
   private static Tensor[] differentiate(List<Tensor> roots, Loss loss, Tensor... inputs) {
@@ -70,7 +70,7 @@ public final class BackwardPass implements AutoCloseable {
   }
 
   /**
-   * Adds the gradient for a batch; inputs as in {@link Sliced#run}.
+   * Adds the gradient for a batch; inputs as in {@link MicroBatched#run}.
    *
    * @return the loss, then the other outputs, to be read before the next pass
    */

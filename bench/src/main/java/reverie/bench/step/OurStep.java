@@ -17,7 +17,7 @@ import reverie.tensor.Profile;
 import reverie.tensor.CapturedFunction;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 
@@ -36,7 +36,7 @@ public final class OurStep implements AutoCloseable {
   private final Tensor advantage;
   private final AdamW optimizer;
   private final GradientAccumulator gradients;
-  private final Sliced sampling;
+  private final MicroBatched sampling;
   private final BackwardPass pass;
   private final CapturedFunction optimisation;
 
@@ -56,7 +56,7 @@ public final class OurStep implements AutoCloseable {
     optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
     gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
     sampling =
-        kind.trains() ? null : new Sliced(device, List.of(), in -> new Tensor[] {sample(in)});
+        kind.trains() ? null : new MicroBatched(device, List.of(), in -> new Tensor[] {sample(in)});
     pass =
         kind.trains()
             ? new BackwardPass(device, gradients, in -> new Tensor[] {loss(in).sum().div(n)})

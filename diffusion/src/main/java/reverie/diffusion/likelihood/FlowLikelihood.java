@@ -19,7 +19,7 @@ import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
-import reverie.tensor.Sliced;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
@@ -48,7 +48,7 @@ public final class FlowLikelihood implements AutoCloseable {
   private final NoiseLevels levels;
   private final Trace trace;
   private final double tolerance;
-  private final Sliced pass;
+  private final MicroBatched pass;
 
   /**
    * What came out.
@@ -86,7 +86,7 @@ public final class FlowLikelihood implements AutoCloseable {
     levels = NoiseLevels.of(config.schedule());
     this.trace = trace;
     this.tolerance = tolerance;
-    pass = new Sliced(device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
+    pass = new MicroBatched(device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
   }
 
   /**

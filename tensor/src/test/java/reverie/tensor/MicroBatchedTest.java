@@ -16,7 +16,7 @@ import reverie.tensor.cpu.KernelSet;
 import reverie.tensor.laws.LeakCheck;
 
 @ExtendWith(LeakCheck.class)
-class SlicedTest {
+class MicroBatchedTest {
   private final Device device = Device.cpu();
 
   /** The sum of all numbers times a factor, and each of them. */
@@ -33,7 +33,7 @@ class SlicedTest {
       Tensor x = Rng.of(1).normal(device, n, 3, 2);
       Tensor more = Rng.of(2).normal(device, n, 3, 2);
       double expected = 0;
-      try (Sliced sliced = new Sliced(device, List.of(total), SlicedTest::scaled)) {
+      try (MicroBatched sliced = new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
         for (double factor : new double[] {2, -1}) {
           Tensor y = sliced.run(x, device.scalar(factor), more).getFirst();
           assertArrayEquals(x.mul(factor).add(more).toFloats(), y.toFloats());
@@ -48,7 +48,7 @@ class SlicedTest {
   void batchesOfSeveralSizesTakeTurns() {
     try (Scope _ = Scope.open("test")) {
       Tensor total = device.scalar(0);
-      try (Sliced sliced = new Sliced(device, List.of(total), SlicedTest::scaled)) {
+      try (MicroBatched sliced = new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
         for (int n : new int[] {20, 7, 20, 0, 3}) {
           Tensor y = sliced.run(device.full(1, n, 2), device.scalar(3), null).getFirst();
           assertEquals(n, y.dim(0));
@@ -70,8 +70,8 @@ class SlicedTest {
       Device own = new Device(new CpuBackend(threads, KernelSet.chosen()));
       try (Scope _ = Scope.open("test")) {
         Tensor total = own.zeros(40, 40);
-        try (Sliced sliced =
-            new Sliced(own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
+        try (MicroBatched sliced =
+            new MicroBatched(own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
           sliced.run(Rng.of(1).normal(own, 50, 40));
           sums[threads - 1] = total.toFloats();
           assertArrayEquals(sums[0], sums[threads - 1]);
@@ -83,8 +83,8 @@ class SlicedTest {
   @Test
   void aFunctionThatReadsValuesStillWorksAndSaysWhy() {
     try (Scope _ = Scope.open("test");
-        Sliced reading =
-            new Sliced(device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
+        MicroBatched reading =
+            new MicroBatched(device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertTrue(reading.obstacle().orElseThrow().contains("were read"));
@@ -94,8 +94,8 @@ class SlicedTest {
   @Test
   void aFailingSliceEndsTheCall() {
     try (Scope _ = Scope.open("test");
-        Sliced wrong =
-            new Sliced(
+        MicroBatched wrong =
+            new MicroBatched(
                 device,
                 List.of(),
                 in -> {
@@ -115,7 +115,7 @@ class SlicedTest {
   @Test
   void otherInterpretersSeeTheOperations() {
     try (Scope _ = Scope.open("test");
-        Sliced sliced = new Sliced(device, List.of(device.scalar(0)), SlicedTest::scaled)) {
+        MicroBatched sliced = new MicroBatched(device, List.of(device.scalar(0)), MicroBatchedTest::scaled)) {
       Profile profile = new Profile(Interpreter.current());
       Tensor x = device.full(1, 32);
       Interpreter.with(profile, () -> sliced.run(x, device.scalar(2), null));

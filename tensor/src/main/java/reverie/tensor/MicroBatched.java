@@ -20,7 +20,7 @@ import reverie.tensor.spi.Backend;
  *
  * <pre>{@code
  * Tensor total = device.scalar(0);
- * try (Sliced square = new Sliced(device, List.of(total), in -> {
+ * try (MicroBatched square = new MicroBatched(device, List.of(total), in -> {
  *   Tensor y = in[0].square();
  *   return new Tensor[] {y.sum(), y};
  * })) {
@@ -33,7 +33,7 @@ import reverie.tensor.spi.Backend;
  * sums are taken in the order of the slices, so that results are the same bits for any number of
  * threads.
  */
-public final class Sliced implements AutoCloseable {
+public final class MicroBatched implements AutoCloseable {
   private final Device device;
   private final List<Tensor> totals;
   private final CapturedFunction.Body body;
@@ -49,7 +49,7 @@ public final class Sliced implements AutoCloseable {
    * @param totals to each of them one output of the function is added, the first ones; those that
    *     follow have the samples as their first axis
    */
-  public Sliced(Device device, List<Tensor> totals, CapturedFunction.Body body) {
+  public MicroBatched(Device device, List<Tensor> totals, CapturedFunction.Body body) {
     this.device = device;
     this.totals = List.copyOf(totals);
     this.body = body;
@@ -177,7 +177,7 @@ public final class Sliced implements AutoCloseable {
     }
 
     private List<Tensor> compute(Lane lane, Tensor... inputs) {
-      synchronized (Sliced.this) {
+      synchronized (MicroBatched.this) {
         // The function need not be ready for several threads.
         lane.capture(inputs);
       }
@@ -202,7 +202,7 @@ public final class Sliced implements AutoCloseable {
             CapturedGraph.of(
                 device,
                 () -> {
-                  Sliced.this.add(outputs);
+                  MicroBatched.this.add(outputs);
                   return new Tensor[0];
                 });
       }
