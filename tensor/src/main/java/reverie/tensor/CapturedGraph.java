@@ -119,7 +119,7 @@ public final class CapturedGraph implements AutoCloseable {
       Trace trace = new Trace(device);
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
-      List<Trace.Step> steps = Needed.of(trace.steps(), results);
+      List<Trace.Step> steps = DeadCode.of(trace.steps(), results);
       return new CapturedGraph(device.backend(), Recomputation.of(steps, plenty, results), results);
     }
   }

@@ -11,8 +11,8 @@ import java.util.stream.Stream;
  * What of a captured step anybody sees: a gradient that is taken through an operation's definition
  * carries that out again, although it often needs only some of it.
  */
-final class Needed {
-  private Needed() {}
+final class DeadCode {
+  private DeadCode() {}
 
   /**
    * The steps without those that write nothing that is read later, is a result or was there before.
