@@ -58,16 +58,16 @@ public final class CapturedGraph implements AutoCloseable {
   private final long requestedBytes;
 
   private CapturedGraph(Backend backend, List<Trace.Step> steps, Tensor[] results) {
-    Lifetimes lifetimes = new Lifetimes(steps, results);
-    outside = lifetimes.outside();
-    requestedBytes = lifetimes.requestedBytes();
-    MemoryPlan plan = MemoryPlan.of(lifetimes.blocks());
+    Liveness liveness = new Liveness(steps, results);
+    outside = liveness.outside();
+    requestedBytes = liveness.requestedBytes();
+    MemoryPlan plan = MemoryPlan.of(liveness.blocks());
     plannedBytes = plan.bytes();
     memory = Storage.allocated(backend, plannedBytes);
     scope.add(memory);
     Buffer whole = memory.live(this);
     Map<Storage, Storage> parts = new IdentityHashMap<>();
-    lifetimes
+    liveness
         .places()
         .forEach((storage, block) ->
             parts.put(
@@ -75,7 +75,7 @@ public final class CapturedGraph implements AutoCloseable {
                 Storage.part(memory, backend.part(whole, plan.offsets()[block], storage.bytes()))));
     for (int i = 0; i < steps.size(); i++) {
       Trace.Step step = steps.get(i);
-      int scratch = lifetimes.scratch(i);
+      int scratch = liveness.scratch(i);
       calls.add(
           new Call(
               step.op(),

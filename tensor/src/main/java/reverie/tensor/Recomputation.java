@@ -47,7 +47,7 @@ final class Recomputation {
    */
   static List<Trace.Step> of(List<Trace.Step> steps, long plenty, Tensor... results) {
     Recomputation recomputation = new Recomputation(steps, results);
-    Peak peak = peak(new Lifetimes(steps, results));
+    Peak peak = peak(new Liveness(steps, results));
     long least = peak.bytes;
     if (least <= plenty) {
       return steps;
@@ -57,7 +57,7 @@ final class Recomputation {
       if (!recomputation.round(peak.step)) {
         break;
       }
-      Peak now = peak(new Lifetimes(recomputation.steps, results));
+      Peak now = peak(new Liveness(recomputation.steps, results));
       if (now.bytes < least) {
         least = now.bytes;
         best = recomputation.steps;
@@ -70,8 +70,8 @@ final class Recomputation {
   private record Peak(int step, long bytes) {}
 
   /** Where most memory is needed. */
-  private static Peak peak(Lifetimes lifetimes) {
-    List<MemoryPlan.Block> blocks = lifetimes.blocks();
+  private static Peak peak(Liveness liveness) {
+    List<MemoryPlan.Block> blocks = liveness.blocks();
     int end = blocks.stream().mapToInt(MemoryPlan.Block::last).max().orElse(0) + 2;
     long[] change = new long[end];
     for (MemoryPlan.Block block : blocks) {

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
  * From which operation to which each piece of memory made in a captured step is needed. A result
  * that may be written over an input takes the input's memory if nobody reads that any more.
  */
-final class Lifetimes {
+final class Liveness {
   /** Memory of one or more tensors, one after the other. */
   private static final class Span {
     private final long bytes;
@@ -32,7 +32,7 @@ final class Lifetimes {
   private final Map<Storage, Integer> places = new LinkedHashMap<>();
   private final int[] scratch;
 
-  Lifetimes(List<Trace.Step> steps, Tensor... results) {
+  Liveness(List<Trace.Step> steps, Tensor... results) {
     for (int i = 0; i < steps.size(); i++) {
       for (Tensor t : used(steps.get(i))) {
         lastUses.put(t.storage(), i);
