@@ -20,7 +20,7 @@ import reverie.tensor.catalog.Cost;
  * <p>In a training step these are the activations that only the gradients of the weights look at
  * (Chen et al. 2016), found without anybody marking them.
  */
-final class Recomputation {
+final class Rematerialization {
   /**
    * Floating-point operations per byte of the result up to which computing it costs little more
    * than writing it: normalisation, activations, narrow linear layers.
@@ -35,7 +35,7 @@ final class Recomputation {
   private final Set<Storage> kept = new HashSet<>();
   private List<Trace.Step> steps;
 
-  private Recomputation(List<Trace.Step> steps, Tensor... results) {
+  private Rematerialization(List<Trace.Step> steps, Tensor... results) {
     this.steps = steps;
     Stream.of(results).map(Tensor::storage).forEach(kept::add);
   }
@@ -46,7 +46,7 @@ final class Recomputation {
    * @param plenty where this many bytes suffice nothing is computed twice
    */
   static List<Trace.Step> of(List<Trace.Step> steps, long plenty, Tensor... results) {
-    Recomputation recomputation = new Recomputation(steps, results);
+    Rematerialization rematerialization = new Rematerialization(steps, results);
     Peak peak = peak(new Liveness(steps, results));
     long least = peak.bytes;
     if (least <= plenty) {
@@ -54,13 +54,13 @@ final class Recomputation {
     }
     List<Trace.Step> best = steps;
     for (int round = 0; round < ROUNDS; round++) {
-      if (!recomputation.round(peak.step)) {
+      if (!rematerialization.round(peak.step)) {
         break;
       }
-      Peak now = peak(new Liveness(recomputation.steps, results));
+      Peak now = peak(new Liveness(rematerialization.steps, results));
       if (now.bytes < least) {
         least = now.bytes;
-        best = recomputation.steps;
+        best = rematerialization.steps;
       }
       peak = now;
     }

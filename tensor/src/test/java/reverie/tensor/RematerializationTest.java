@@ -10,7 +10,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.tensor.laws.LeakCheck;
 
 @ExtendWith(LeakCheck.class)
-class RecomputationTest {
+class RematerializationTest {
   private static final int DEPTH = 6;
   private final Device device = Device.cpu();
 
