@@ -111,7 +111,7 @@ public final class CapturedGraph implements AutoCloseable {
    * @throws Refusal if the step reads values, uploads or draws some, or works on another device
    */
   public static CapturedGraph of(Device device, Supplier<Tensor[]> step) {
-    return of(device, device.backend().plentyBytes(), step);
+    return of(device, device.backend().rematerializeAboveBytes(), step);
   }
 
   static CapturedGraph of(Device device, long plenty, Supplier<Tensor[]> step) {

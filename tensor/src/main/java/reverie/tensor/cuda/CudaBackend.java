@@ -139,7 +139,7 @@ public final class CudaBackend implements Backend, AutoCloseable {
 
   /** Half of the device's memory. */
   @Override
-  public long plentyBytes() {
+  public long rematerializeAboveBytes() {
     return driver.properties().bytes() / 2;
   }
 

@@ -116,7 +116,7 @@ public interface Backend {
   }
 
   /** Bytes that a captured step may take before anything is computed twice to save some. */
-  default long plentyBytes() {
+  default long rematerializeAboveBytes() {
     return 512L << 20;
   }
 
