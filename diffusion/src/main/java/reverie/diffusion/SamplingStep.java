@@ -13,7 +13,7 @@ import reverie.tensor.Tensor;
  * reads where they are.
  *
  * <p>A denoiser that cannot be captured, because it looks at values, works all the same; {@link
- * #obstacle} then says why it is slower than it could be.
+ * #captureFailure} then says why it is slower than it could be.
  */
 public final class SamplingStep implements AutoCloseable {
   private final ReversePolicy policy;
@@ -72,8 +72,8 @@ public final class SamplingStep implements AutoCloseable {
   }
 
   /** Why the step cannot be captured; empty if it can, or was not made yet. */
-  public Optional<String> obstacle() {
-    return decision.obstacle().or(determined::obstacle);
+  public Optional<String> captureFailure() {
+    return decision.captureFailure().or(determined::captureFailure);
   }
 
   /** Frees its memory. */

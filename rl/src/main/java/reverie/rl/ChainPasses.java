@@ -21,8 +21,8 @@ record ChainPasses(Scoring now, Scoring reference, StepGradient gradient) implem
         new StepGradient(policy, new DdpoScoreFunction(), settings.klWeight(), gradients));
   }
 
-  Optional<String> obstacle() {
-    return gradient.obstacle().or(now::obstacle).or(reference::obstacle);
+  Optional<String> captureFailure() {
+    return gradient.captureFailure().or(now::captureFailure).or(reference::captureFailure);
   }
 
   @Override

@@ -36,8 +36,8 @@ final class DenoisingGradient implements AutoCloseable {
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */
-  Optional<String> obstacle() {
-    return pass.obstacle();
+  Optional<String> captureFailure() {
+    return pass.captureFailure();
   }
 
   @Override

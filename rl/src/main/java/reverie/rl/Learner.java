@@ -38,7 +38,7 @@ interface Learner extends AutoCloseable {
   default void restore(TrainerState state) {}
 
   /** Why a pass cannot be captured; empty if all can, or were not made yet. */
-  Optional<String> obstacle();
+  Optional<String> captureFailure();
 
   @Override
   void close();
@@ -190,10 +190,10 @@ interface Learner extends AutoCloseable {
     }
 
     @Override
-    public Optional<String> obstacle() {
+    public Optional<String> captureFailure() {
       return gradient
-          .obstacle()
-          .or(() -> baseline == null ? Optional.empty() : baseline.obstacle());
+          .captureFailure()
+          .or(() -> baseline == null ? Optional.empty() : baseline.captureFailure());
     }
 
     @Override
@@ -216,8 +216,8 @@ interface Learner extends AutoCloseable {
     }
 
     @Override
-    public Optional<String> obstacle() {
-      return passes.obstacle();
+    public Optional<String> captureFailure() {
+      return passes.captureFailure();
     }
 
     @Override
@@ -241,8 +241,8 @@ interface Learner extends AutoCloseable {
     }
 
     @Override
-    public Optional<String> obstacle() {
-      return gradient.obstacle();
+    public Optional<String> captureFailure() {
+      return gradient.captureFailure();
     }
 
     @Override

@@ -135,7 +135,7 @@ final class PreferenceSource implements Source {
 
   @Override
   public List<Optional<String>> obstacles() {
-    return List.of(gradient.obstacle());
+    return List.of(gradient.captureFailure());
   }
 
   @Override

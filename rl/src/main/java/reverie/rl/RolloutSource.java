@@ -217,7 +217,7 @@ final class RolloutSource implements Source {
 
   @Override
   public List<Optional<String>> obstacles() {
-    return List.of(sampling.obstacle(), learner.obstacle());
+    return List.of(sampling.captureFailure(), learner.captureFailure());
   }
 
   @Override

@@ -117,8 +117,8 @@ final class StepGradient implements AutoCloseable {
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */
-  Optional<String> obstacle() {
-    return pass.obstacle();
+  Optional<String> captureFailure() {
+    return pass.captureFailure();
   }
 
   @Override

@@ -244,7 +244,7 @@ public final class Trainer implements AutoCloseable {
    * than it could: a denoiser or an objective that looks at values. Empty if all can, or as long as
    * nothing ran.
    */
-  public Optional<String> obstacle() {
+  public Optional<String> captureFailure() {
     return source.obstacles().stream().flatMap(Optional::stream).findFirst();
   }
 

@@ -172,8 +172,8 @@ final class ValueBaseline implements AutoCloseable {
     optimiser.restore(state.tensors(), state.counters().get(STEPS));
   }
 
-  Optional<String> obstacle() {
-    return forward.obstacle().or(backward::obstacle);
+  Optional<String> captureFailure() {
+    return forward.captureFailure().or(backward::captureFailure);
   }
 
   @Override

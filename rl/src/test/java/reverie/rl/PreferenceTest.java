@@ -86,7 +86,7 @@ class PreferenceTest {
       assertEquals(0, last.rewards().count());
       assertTrue(last.metrics().values().stream().allMatch(Double::isFinite));
       assertEquals(Double.NaN, last.ratioDeviation());
-      assertTrue(trainer.obstacle().isEmpty());
+      assertTrue(trainer.captureFailure().isEmpty());
     }
   }
 

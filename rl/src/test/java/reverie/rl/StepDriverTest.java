@@ -166,7 +166,7 @@ class StepDriverTest {
     try (var sums = new GradientAccumulator(policy.parameters().trainable());
         var pass = new StepGradient(policy, objective, settings.klWeight(), sums)) {
       driver(rollout, objective, pass, settings, diagnostics).accumulate(ALL, Rng.of(1));
-      assertTrue(pass.obstacle().isEmpty());
+      assertTrue(pass.captureFailure().isEmpty());
       for (Parameter p : policy.parameters().trainable()) {
         gradient.add(sums.gradient(p).toDoubles());
       }

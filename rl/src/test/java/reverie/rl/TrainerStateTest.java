@@ -86,7 +86,7 @@ class TrainerStateTest {
       trainer.save(half);
       trainer.run(2);
       trainer.save(ends[0]);
-      assertTrue(trainer.obstacle().isEmpty(), () -> trainer.obstacle().orElseThrow());
+      assertTrue(trainer.captureFailure().isEmpty(), () -> trainer.captureFailure().orElseThrow());
     }
     try (var model = new TinyModel(Device.cpu());
         Trainer trainer = dpok(model)) {

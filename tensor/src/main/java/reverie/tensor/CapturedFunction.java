@@ -34,7 +34,7 @@ public final class CapturedFunction implements AutoCloseable {
   private final Scope scope = Scope.detached("inputs of a captured step");
   private Tensor[] own;
   private CapturedGraph captured;
-  private String obstacle;
+  private String captureFailure;
 
   /** Captures nothing yet. */
   public CapturedFunction(Device device, Body body) {
@@ -80,7 +80,7 @@ public final class CapturedFunction implements AutoCloseable {
     try {
       captured = CapturedGraph.of(device, () -> body.apply(own.clone()));
     } catch (CapturedGraph.Refusal e) {
-      obstacle = e.getMessage();
+      captureFailure = e.getMessage();
     }
   }
 
@@ -107,8 +107,8 @@ public final class CapturedFunction implements AutoCloseable {
   }
 
   /** Why the function cannot be captured; empty if it can, or was not called yet. */
-  public Optional<String> obstacle() {
-    return Optional.ofNullable(obstacle);
+  public Optional<String> captureFailure() {
+    return Optional.ofNullable(captureFailure);
   }
 
   /** Frees the memory of the captured step. */

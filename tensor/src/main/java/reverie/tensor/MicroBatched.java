@@ -41,7 +41,7 @@ public final class MicroBatched implements AutoCloseable {
   private final List<Lane> all = new ArrayList<>();
   private Scope scope = Scope.detached("results of slices");
   private List<Tensor> results = List.of();
-  private String obstacle;
+  private String captureFailure;
 
   /**
    * Captures nothing yet.
@@ -64,7 +64,7 @@ public final class MicroBatched implements AutoCloseable {
    */
   public List<Tensor> run(Tensor... inputs) {
     int n = inputs[0].dim(0);
-    if (Interpreter.current() != Direct.INSTANCE || obstacle != null || n == 0) {
+    if (Interpreter.current() != Direct.INSTANCE || captureFailure != null || n == 0) {
       return whole(inputs);
     }
     Cut cut = new Cut(inputs, n, device.backend().slices(n));
@@ -77,9 +77,9 @@ public final class MicroBatched implements AutoCloseable {
     }
     give(cut.rows(0), first);
     if (first.pass.captured().isEmpty()) {
-      obstacle = first.pass.obstacle().orElseThrow();
+      captureFailure = first.pass.captureFailure().orElseThrow();
     }
-    if (obstacle != null || !fits) {
+    if (captureFailure != null || !fits) {
       return whole(inputs);
     }
     makeRoom(n, samples(first.pass.captured().get().outputs()));
@@ -254,8 +254,8 @@ public final class MicroBatched implements AutoCloseable {
   }
 
   /** Why the function cannot be captured; empty if it can, or was not called yet. */
-  public Optional<String> obstacle() {
-    return Optional.ofNullable(obstacle);
+  public Optional<String> captureFailure() {
+    return Optional.ofNullable(captureFailure);
   }
 
   /** Frees all memory. */

@@ -30,7 +30,7 @@ class CapturedFunctionTest {
       }
       assertEquals(1, calls);
       assertTrue(twice.captured().isPresent());
-      assertTrue(twice.obstacle().isEmpty());
+      assertTrue(twice.captureFailure().isEmpty());
     }
   }
 
@@ -55,8 +55,8 @@ class CapturedFunctionTest {
                 device, in -> new Tensor[] {in[0].sum().item() > 0 ? in[0] : in[0].neg()})) {
       assertEquals(1, reading.run(device.full(-1, 1)).getFirst().item());
       assertEquals(2, reading.run(device.full(2, 1)).getFirst().item());
-      String obstacle = reading.obstacle().orElseThrow();
-      assertTrue(obstacle.contains("the values of F32[] were read"), obstacle);
+      String captureFailure = reading.captureFailure().orElseThrow();
+      assertTrue(captureFailure.contains("the values of F32[] were read"), captureFailure);
     }
   }
 
@@ -70,7 +70,7 @@ class CapturedFunctionTest {
       Tensor zero = device.zeros(1);
       double first = noise.run(zero).getFirst().item();
       assertTrue(first != noise.run(zero).getFirst().item());
-      assertTrue(noise.obstacle().orElseThrow().startsWith("rng: "));
+      assertTrue(noise.captureFailure().orElseThrow().startsWith("rng: "));
     }
   }
 

@@ -87,7 +87,7 @@ class MicroBatchedTest {
             new MicroBatched(device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
-      assertTrue(reading.obstacle().orElseThrow().contains("were read"));
+      assertTrue(reading.captureFailure().orElseThrow().contains("were read"));
     }
   }
 

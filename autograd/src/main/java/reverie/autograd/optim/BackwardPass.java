@@ -88,8 +88,8 @@ public final class BackwardPass implements AutoCloseable {
   }
 
   /** Why the pass cannot be captured; empty if it can, or was not made yet. */
-  public Optional<String> obstacle() {
-    return pass.obstacle();
+  public Optional<String> captureFailure() {
+    return pass.captureFailure();
   }
 
   @Override
