@@ -100,7 +100,7 @@ public final class CapturedGraph implements AutoCloseable {
 
   private static Tensor[] placed(Tensor[] tensors, Map<Storage, Storage> parts) {
     return Stream.of(tensors)
-        .map(t -> t.storage().isImagined() ? t.on(parts.get(t.storage())) : t)
+        .map(t -> t.storage().isMeta() ? t.on(parts.get(t.storage())) : t)
         .toArray(Tensor[]::new);
   }
 

@@ -25,7 +25,7 @@ final class DeadCode {
       boolean seen =
           Stream.of(step.outputs())
               .map(Tensor::storage)
-              .anyMatch(storage -> !storage.isImagined() || read.contains(storage));
+              .anyMatch(storage -> !storage.isMeta() || read.contains(storage));
       if (seen) {
         Stream.of(step.inputs()).map(Tensor::storage).forEach(read::add);
         needed.addFirst(step);

@@ -36,7 +36,7 @@ final class Liveness {
     for (int i = 0; i < steps.size(); i++) {
       for (Tensor t : used(steps.get(i))) {
         lastUses.put(t.storage(), i);
-        if (!t.storage().isImagined()) {
+        if (!t.storage().isMeta()) {
           outside.putIfAbsent(t.storage(), t);
         }
       }
@@ -75,7 +75,7 @@ final class Liveness {
 
   private void place(Trace.Step step, int index, Tensor output) {
     Storage storage = output.storage();
-    if (!storage.isImagined() || spans.containsKey(storage)) {
+    if (!storage.isMeta() || spans.containsKey(storage)) {
       return;
     }
     Span span = inherited(step, index, output);
@@ -93,7 +93,7 @@ final class Liveness {
     }
     for (Tensor input : step.inputs()) {
       Storage storage = input.storage();
-      if (storage.isImagined()
+      if (storage.isMeta()
           && lastUses.get(storage) == index
           && storage.bytes() == output.storage().bytes()
           && Stream.of(step.inputs())

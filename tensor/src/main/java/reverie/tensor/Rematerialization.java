@@ -138,7 +138,7 @@ final class Rematerialization {
     Tensor output = step.outputs()[0];
     Storage storage = output.storage();
     boolean own =
-        storage.isImagined()
+        storage.isMeta()
             && !kept.contains(storage)
             && storage.bytes() == output.type().bytes()
             && storage.bytes() >= LEAST_BYTES
@@ -149,7 +149,7 @@ final class Rematerialization {
             .map(Tensor::storage)
             .allMatch(input ->
                 !uses.writtenBetween(input, index, until)
-                    && (!input.isImagined() || uses.last(input) >= until || kept.contains(input)))
+                    && (!input.isMeta() || uses.last(input) >= until || kept.contains(input)))
         && cheap(step);
   }
 
@@ -164,7 +164,7 @@ final class Rematerialization {
     Trace.Step step = steps.get(index);
     Tensor[] fresh =
         Stream.of(step.outputs())
-            .map(t -> t.on(Storage.imagined(t.storage().bytes())))
+            .map(t -> t.on(Storage.meta(t.storage().bytes())))
             .toArray(Tensor[]::new);
     Storage old = step.outputs()[0].storage();
     List<Trace.Step> out = new ArrayList<>(steps.subList(0, until));

@@ -28,7 +28,7 @@ final class Storage {
   }
 
   /** Memory that is only spoken of, while a step is captured. */
-  static Storage imagined(long bytes) {
+  static Storage meta(long bytes) {
     return new Storage(null, null, null, bytes);
   }
 
@@ -60,7 +60,7 @@ final class Storage {
     }
   }
 
-  boolean isImagined() {
+  boolean isMeta() {
     return buffer == null;
   }
 

@@ -36,7 +36,7 @@ final class Trace extends Direct {
 
   @Override
   Tensor allocate(Device on, TensorType type) {
-    return on.own(Scope.current(), type, Storage.imagined(type.bytes()));
+    return on.own(Scope.current(), type, Storage.meta(type.bytes()));
   }
 
   @Override
