@@ -37,8 +37,8 @@ public final class MicroBatched implements AutoCloseable {
   private final Device device;
   private final List<Tensor> totals;
   private final CapturedFunction.Body body;
-  private final Map<Integer, Deque<Lane>> idle = new HashMap<>();
-  private final List<Lane> all = new ArrayList<>();
+  private final Map<Integer, Deque<Worker>> idle = new HashMap<>();
+  private final List<Worker> all = new ArrayList<>();
   private Scope scope = Scope.detached("results of slices");
   private List<Tensor> results = List.of();
   private String captureFailure;
@@ -67,8 +67,8 @@ public final class MicroBatched implements AutoCloseable {
     if (Interpreter.current() != Direct.INSTANCE || captureFailure != null || n == 0) {
       return whole(inputs);
     }
-    Cut cut = new Cut(inputs, n, device.backend().slices(n));
-    Lane first = take(cut.rows(0));
+    Cut cut = new Cut(inputs, n, device.backend().microBatches(n));
+    Worker first = take(cut.rows(0));
     boolean fits;
     try (Scope _ = Scope.open("first slice")) {
       Tensor[] slice = cut.inputs(0);
@@ -138,13 +138,13 @@ public final class MicroBatched implements AutoCloseable {
     }
 
     void all() {
-      if (cut.slices < backend.lanes()) {
+      if (cut.slices < backend.workers()) {
         // The threads work together on each slice instead.
         for (int i = 0; i < cut.slices; i++) {
           slice(i);
         }
       } else {
-        backend.together(cut.slices, this::slice);
+        backend.parallelFor(cut.slices, this::slice);
       }
       if (failure instanceof RuntimeException e) {
         throw e;
@@ -156,32 +156,32 @@ public final class MicroBatched implements AutoCloseable {
 
     /** Throws nothing, for others may be waiting for this one's turn to end. */
     private void slice(int index) {
-      Lane lane = take(cut.rows(index));
+      Worker worker = take(cut.rows(index));
       try (Scope _ = Scope.open("slice")) {
-        List<Tensor> outputs = failure == null ? compute(lane, cut.inputs(index)) : List.of();
+        List<Tensor> outputs = failure == null ? compute(worker, cut.inputs(index)) : List.of();
         for (int i = totals.size(); i < outputs.size(); i++) {
           Tensor result = results.get(i - totals.size());
           result.slice(0, cut.from(index), cut.from(index + 1)).assign(outputs.get(i));
         }
         await(index);
         if (failure == null) {
-          lane.addition.run();
+          worker.addition.run();
         }
       } catch (Throwable t) {
         failure = t;
         await(index);
       } finally {
         turn.set(index + 1);
-        give(cut.rows(index), lane);
+        give(cut.rows(index), worker);
       }
     }
 
-    private List<Tensor> compute(Lane lane, Tensor... inputs) {
+    private List<Tensor> compute(Worker worker, Tensor... inputs) {
       synchronized (MicroBatched.this) {
         // The function need not be ready for several threads.
-        lane.capture(inputs);
+        worker.capture(inputs);
       }
-      return lane.pass.run(inputs);
+      return worker.pass.run(inputs);
     }
 
     private void await(int index) {
@@ -190,7 +190,7 @@ public final class MicroBatched implements AutoCloseable {
   }
 
   /** What one thread needs for slices of one size. */
-  private final class Lane {
+  private final class Worker {
     private final CapturedFunction pass = new CapturedFunction(device, body);
     private CapturedGraph addition;
 
@@ -216,17 +216,17 @@ public final class MicroBatched implements AutoCloseable {
     }
   }
 
-  private synchronized Lane take(int rows) {
-    Lane spare = idle.computeIfAbsent(rows, _ -> new ArrayDeque<>()).poll();
+  private synchronized Worker take(int rows) {
+    Worker spare = idle.computeIfAbsent(rows, _ -> new ArrayDeque<>()).poll();
     if (spare == null) {
-      spare = new Lane();
+      spare = new Worker();
       all.add(spare);
     }
     return spare;
   }
 
-  private synchronized void give(int rows, Lane lane) {
-    idle.get(rows).push(lane);
+  private synchronized void give(int rows, Worker worker) {
+    idle.get(rows).push(worker);
   }
 
   private void makeRoom(int n, List<Tensor> outputs) {
@@ -250,7 +250,7 @@ public final class MicroBatched implements AutoCloseable {
 
   /** A captured slice, if there is one. */
   public Optional<CapturedGraph> captured() {
-    return all.stream().flatMap(lane -> lane.pass.captured().stream()).findFirst();
+    return all.stream().flatMap(worker -> worker.pass.captured().stream()).findFirst();
   }
 
   /** Why the function cannot be captured; empty if it can, or was not called yet. */
@@ -261,7 +261,7 @@ public final class MicroBatched implements AutoCloseable {
   /** Frees all memory. */
   @Override
   public void close() {
-    all.forEach(Lane::close);
+    all.forEach(Worker::close);
     scope.close();
   }
 }

@@ -97,7 +97,7 @@ public final class OurStep implements AutoCloseable {
    */
   public void profile(Profile profile) {
     CapturedGraph slice = captured();
-    for (int i = 0; i < slices(); i++) {
+    for (int i = 0; i < microBatches(); i++) {
       slice.run(profile);
     }
     if (kind.trains()) {
@@ -113,8 +113,8 @@ public final class OurStep implements AutoCloseable {
   }
 
   /** Into how many slices the batch is cut. */
-  public int slices() {
-    return model.parameters().device().backend().slices(batch.steps().length);
+  public int microBatches() {
+    return model.parameters().device().backend().microBatches(batch.steps().length);
   }
 
   /** Makes one step operation by operation. */

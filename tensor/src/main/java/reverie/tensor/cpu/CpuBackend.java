@@ -179,19 +179,19 @@ public final class CpuBackend implements Backend {
 
   /** So few samples that their memory stays in the cache, and some for every thread. */
   @Override
-  public int slices(int samples) {
+  public int microBatches(int samples) {
     int small = (samples + MOST_SAMPLES - 1) / MOST_SAMPLES;
     return Math.max(small, Math.min(WANTED_SLICES, (samples + FEW_SAMPLES - 1) / FEW_SAMPLES));
   }
 
   @Override
-  public int lanes() {
+  public int workers() {
     return team.threads();
   }
 
   @Override
-  public void together(int pieces, IntConsumer work) {
-    team.forEach(pieces, work);
+  public void parallelFor(int n, IntConsumer body) {
+    team.forEach(n, body);
   }
 
   @Override

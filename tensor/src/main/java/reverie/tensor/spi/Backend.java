@@ -121,31 +121,31 @@ public interface Backend {
   }
 
   /**
-   * Into how many slices a batch is best cut whose samples do not meet; at least 1. It depends on
-   * nothing else, so that results do not.
+   * Into how many micro-batches a batch of independent samples is best divided; at least 1. It
+   * depends on nothing else, so that results do not.
    */
-  default int slices(int samples) {
+  default int microBatches(int samples) {
     return 1;
   }
 
-  /** How many pieces of independent work {@link #together} carries out at once. */
-  default int lanes() {
+  /** How many bodies {@link #parallelFor} carries out at once. */
+  default int workers() {
     return 1;
   }
 
   /**
-   * Carries out pieces of independent work, begun in the order of their numbers, each by one thread
-   * together with all operations and replays in it; returns when they are done.
+   * Carries out {@code body} for 0 to n−1, begun in this order, each by one thread with all
+   * operations and replays in it; returns when they are done.
    */
-  default void together(int pieces, IntConsumer work) {
-    for (int i = 0; i < pieces; i++) {
-      work.accept(i);
+  default void parallelFor(int n, IntConsumer body) {
+    for (int i = 0; i < n; i++) {
+      body.accept(i);
     }
   }
 
   /**
-   * Waits inside a piece of {@link #together} for something that happens in another. Meanwhile the
-   * thread may take part in that one's operations.
+   * Waits inside a body of {@link #parallelFor} for something that happens in another. Meanwhile
+   * the thread may take part in that one's operations.
    */
   default void await(BooleanSupplier done) {
     while (!done.getAsBoolean()) {
