@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Steps of optimisers and moving averages, element by element and usually in place.
+// Steps of optimizers and moving averages, element by element and usually in place.
 #include "vector.h"
 
 /**

@@ -8,7 +8,7 @@ import java.util.Map;
  * What an epoch did, in numbers. What was not measured is NaN and missing from {@link #metrics()}.
  *
  * @param epoch from 0
- * @param updates optimiser steps since the run began
+ * @param updates optimizer steps since the run began
  * @param rewardQueries samples scored since the run began
  * @param rewards of this epoch's samples
  * @param advantages of this epoch's samples

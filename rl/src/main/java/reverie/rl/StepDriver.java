@@ -9,7 +9,7 @@ import reverie.tensor.Scope;
 
 /**
  * The gradient of a {@link StepObjective}: one backward pass per micro-batch of samples and
- * position in the chain, accumulated over all steps before the optimiser moves, as the reference
+ * position in the chain, accumulated over all steps before the optimizer moves, as the reference
  * does. Each pass is a scope, so memory does not depend on the number of steps. Every sample visits
  * the steps in an order of its own; with a fraction below 1, only the first of them.
  */

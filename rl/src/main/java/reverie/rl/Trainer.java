@@ -42,7 +42,7 @@ import reverie.tensor.Tensor;
  *       then, and the state can be saved only again after an epoch that was finished.
  * </ul>
  *
- * <p>Confined to one thread. Close it to free the optimiser's memory; the model stays.
+ * <p>Confined to one thread. Close it to free the optimizer's memory; the model stays.
  */
 public final class Trainer implements AutoCloseable {
   private static final String WEIGHT = "weight.";
@@ -53,7 +53,7 @@ public final class Trainer implements AutoCloseable {
   private final TrainerSettings settings;
   private final TrainerListener listener;
   private final GradientAccumulator gradients;
-  private final AdamW optimiser;
+  private final AdamW optimizer;
   private final Ema ema;
   private final Rng root;
   private final Source source;
@@ -138,7 +138,7 @@ public final class Trainer implements AutoCloseable {
     this.listener = listener;
     gradients = new GradientAccumulator(policy.parameters().trainable());
     source = from.apply(gradients);
-    optimiser = new AdamW(policy.parameters().trainable(), settings.optimiser());
+    optimizer = new AdamW(policy.parameters().trainable(), settings.optimizer());
     ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
     root = Rng.of(settings.seed());
     optimisation = new CapturedFunction(policy.device(), _ -> optimise());
@@ -217,7 +217,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   private void update(Diagnostics diagnostics) {
-    optimiser.advance(
+    optimizer.advance(
         LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates));
     if (ema != null) {
       ema.advance();
@@ -231,7 +231,7 @@ public final class Trainer implements AutoCloseable {
   /** Everything of an update that is the same every time; gives the gradient's norm. */
   private Tensor[] optimise() {
     Tensor norm = gradients.norm();
-    optimiser.apply(
+    optimizer.apply(
         gradients::gradient, GradientAccumulator.clipFactor(norm, settings.gradientClip()));
     if (ema != null) {
       ema.apply();
@@ -261,7 +261,7 @@ public final class Trainer implements AutoCloseable {
 
   /**
    * Writes the whole state of the run to one file, so that it can go on bit for bit: weights,
-   * optimiser, average, remembered rewards and counters. Either all of it is written or the old
+   * optimizer, average, remembered rewards and counters. Either all of it is written or the old
    * file stays.
    *
    * @throws ReverieException if an epoch was cut off, or the file cannot be written
@@ -286,7 +286,7 @@ public final class Trainer implements AutoCloseable {
           .parameters()
           .all()
           .forEach(p -> p.value().assign(state.tensors().get(WEIGHT + p.name())));
-      optimiser.restore(state.tensors(), state.counters().get("optimiser_steps"));
+      optimizer.restore(state.tensors(), state.counters().get("optimizer_steps"));
       if (ema != null) {
         try (Parameters saved = ema.parameters().copy()) {
           saved.all().forEach(p -> p.value().assign(state.tensors().get(AVERAGE + p.name())));
@@ -302,7 +302,7 @@ public final class Trainer implements AutoCloseable {
   private Map<String, Tensor> tensors() {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     policy.parameters().all().forEach(p -> tensors.put(WEIGHT + p.name(), p.value()));
-    tensors.putAll(optimiser.state());
+    tensors.putAll(optimizer.state());
     if (ema != null) {
       ema.parameters().all().forEach(p -> tensors.put(AVERAGE + p.name(), p.value()));
     }
@@ -314,7 +314,7 @@ public final class Trainer implements AutoCloseable {
     Map<String, Long> counters = new LinkedHashMap<>();
     counters.put("epoch", (long) epoch);
     counters.put("updates", updates);
-    counters.put("optimiser_steps", optimiser.steps());
+    counters.put("optimizer_steps", optimizer.steps());
     counters.put("average_updates", ema == null ? 0 : ema.updates());
     counters.putAll(source.counters());
     return counters;
@@ -338,13 +338,13 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** Frees the optimiser's memory and ends the reward's thread. */
+  /** Frees the optimizer's memory and ends the reward's thread. */
   @Override
   public void close() {
     source.close();
     optimisation.close();
     gradients.close();
-    optimiser.close();
+    optimizer.close();
     if (ema != null) {
       ema.close();
     }

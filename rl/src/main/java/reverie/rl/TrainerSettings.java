@@ -24,7 +24,7 @@ import reverie.tensor.ReverieException;
  * @param samplingBatch samples drawn at once, and scored at once
  * @param trainingBatch decisions differentiated at once; memory grows with it, the result does not
  *     depend on it
- * @param updatesPerEpoch optimiser steps per pass, each on an equal share of the samples
+ * @param updatesPerEpoch optimizer steps per pass, each on an equal share of the samples
  * @param passes how often every sample is trained with before new ones are drawn
  * @param stepFraction share of a chain's decisions that is trained, drawn anew per sample and pass
  * @param klWeight weight of the exact Gaussian KL to the reference model, averaged over decisions,
@@ -33,7 +33,7 @@ import reverie.tensor.ReverieException;
  * @param learningRate of AdamW
  * @param warmup updates over which the learning rate rises; AdamW's first steps are as long as its
  *     later ones but know much less of the gradient
- * @param optimiser its other options
+ * @param optimizer its other options
  * @param gradientClip largest norm of the gradient
  * @param emaDecay of the average of the weights with warm-up; 0 for no average
  * @param rewardTimeout how long the reward may take for one sampling batch
@@ -53,7 +53,7 @@ public record TrainerSettings(
     double klWeight,
     double learningRate,
     int warmup,
-    AdamW.Options optimiser,
+    AdamW.Options optimizer,
     double gradientClip,
     double emaDecay,
     Duration rewardTimeout,
@@ -112,7 +112,7 @@ public record TrainerSettings(
     draft.klWeight = klWeight;
     draft.learningRate = learningRate;
     draft.warmup = warmup;
-    draft.optimiser = optimiser;
+    draft.optimizer = optimizer;
     draft.gradientClip = gradientClip;
     draft.emaDecay = emaDecay;
     draft.rewardTimeout = rewardTimeout;
@@ -136,7 +136,7 @@ public record TrainerSettings(
     public double klWeight;
     public double learningRate = 1e-4;
     public int warmup;
-    public AdamW.Options optimiser = AdamW.Options.weightDecay(1e-4);
+    public AdamW.Options optimizer = AdamW.Options.weightDecay(1e-4);
     public double gradientClip = 1;
     public double emaDecay;
     public Duration rewardTimeout = Duration.ofMinutes(5);
@@ -159,7 +159,7 @@ public record TrainerSettings(
           klWeight,
           learningRate,
           warmup,
-          optimiser,
+          optimizer,
           gradientClip,
           emaDecay,
           rewardTimeout,

@@ -45,7 +45,7 @@ final class ValueBaseline implements AutoCloseable {
   private final Parameter weight;
   private final Parameter bias;
   private final GradientAccumulator gradients;
-  private final AdamW optimiser;
+  private final AdamW optimizer;
   private final MicroBatched forward;
   private final BackwardPass backward;
   private final Rng rng;
@@ -69,7 +69,7 @@ final class ValueBaseline implements AutoCloseable {
     weight = own.create("weight", Layout.SAME, Initialiser.zeros(), 1, width);
     bias = own.create("bias", Layout.SAME, Initialiser.zeros(), 1);
     gradients = new GradientAccumulator(parameters.all());
-    optimiser = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
+    optimizer = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
     forward = new MicroBatched(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});
     backward =
         new BackwardPass(
@@ -147,7 +147,7 @@ final class ValueBaseline implements AutoCloseable {
                 .getFirst();
         diagnostics.note("value_loss", loss.item());
         gradients.requireFinite(gradients.norm());
-        optimiser.step(gradients::gradient, settings.learningRate(), 1);
+        optimizer.step(gradients::gradient, settings.learningRate(), 1);
       }
     }
   }
@@ -158,18 +158,18 @@ final class ValueBaseline implements AutoCloseable {
 
   /** Weights and moments; not copies. */
   Map<String, Tensor> tensors() {
-    Map<String, Tensor> tensors = new LinkedHashMap<>(optimiser.state());
+    Map<String, Tensor> tensors = new LinkedHashMap<>(optimizer.state());
     parameters.all().forEach(p -> tensors.put(WEIGHT + p.name(), p.value()));
     return tensors;
   }
 
   Map<String, Long> counters() {
-    return Map.of(STEPS, optimiser.steps());
+    return Map.of(STEPS, optimizer.steps());
   }
 
   void restore(TrainerState state) {
     parameters.all().forEach(p -> p.value().assign(state.tensors().get(WEIGHT + p.name())));
-    optimiser.restore(state.tensors(), state.counters().get(STEPS));
+    optimizer.restore(state.tensors(), state.counters().get(STEPS));
   }
 
   Optional<String> captureFailure() {
@@ -180,7 +180,7 @@ final class ValueBaseline implements AutoCloseable {
   public void close() {
     forward.close();
     backward.close();
-    optimiser.close();
+    optimizer.close();
     gradients.close();
     parameters.close();
   }

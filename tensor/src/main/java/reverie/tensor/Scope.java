@@ -19,7 +19,7 @@ import java.util.stream.Collectors;
  * }</pre>
  *
  * Scopes of a thread nest. A {@link #detached} scope stands outside the nest and holds what lives
- * long: parameters, optimiser state.
+ * long: parameters, optimizer state.
  */
 public final class Scope implements AutoCloseable {
   private static final ThreadLocal<Deque<Scope>> OPEN = ThreadLocal.withInitial(ArrayDeque::new);

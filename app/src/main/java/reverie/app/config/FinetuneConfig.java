@@ -185,13 +185,13 @@ public record FinetuneConfig(
   /**
    * Learning from a rollout.
    *
-   * @param perEpoch optimiser steps on one rollout, each on its share of it
+   * @param perEpoch optimizer steps on one rollout, each on its share of it
    * @param passes how often the rollout is gone through
    * @param batchSize (image, step) pairs in one pass through the model
    * @param stepFraction share of an image's steps that is trained
    * @param clipRange ε of the clipped ratio
    * @param klToBase weight of the KL divergence to the base model, for ddpo_sf and ddpo_is
-   * @param warmup optimiser steps over which the learning rate rises
+   * @param warmup optimizer steps over which the learning rate rises
    */
   public record Update(
       @Range(min = 1) int perEpoch,

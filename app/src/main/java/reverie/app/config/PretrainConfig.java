@@ -10,7 +10,7 @@ import java.util.List;
  * @param data "icons", or a folder of PNG files with metadata.jsonl
  * @param model the U-Net
  * @param schedule the noise
- * @param steps optimiser steps
+ * @param steps optimizer steps
  * @param batchSize images a step
  * @param optimizer AdamW
  * @param warmup steps over which the learning rate rises before it falls as a cosine

@@ -170,7 +170,7 @@ final class FinetuneParts {
           it.klWeight = klWeight(config);
           it.learningRate = optimizer.learningRate();
           it.warmup = config.update().warmup();
-          it.optimiser =
+          it.optimizer =
               new AdamW.Options(
                   optimizer.beta1(),
                   optimizer.beta2(),

@@ -51,7 +51,7 @@ public final class Pretraining {
   private final SchedulerConfig scheduler;
   private final Rng rng;
 
-  /** What is trained: the model on its weights, their average and the optimiser. */
+  /** What is trained: the model on its weights, their average and the optimizer. */
   private record Trained(
       TrainingCheckpoint state,
       GradientAccumulator gradients,
@@ -194,7 +194,7 @@ public final class Pretraining {
         });
   }
 
-  /** One optimiser step, the one that follows {@code done} others. */
+  /** One optimizer step, the one that follows {@code done} others. */
   private Step step(Trained trained, DenoisingBatches batches, long done) {
     double rate =
         LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())

@@ -16,7 +16,7 @@ import reverie.tensor.io.Safetensors;
 
 /**
  * The whole state of a pretraining run between two steps: weights, their running average, the
- * optimiser's moments and the number of steps made. Random numbers need no state, they are
+ * optimizer's moments and the number of steps made. Random numbers need no state, they are
  * addressed by the step. One file, replaced atomically.
  */
 record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {

@@ -45,7 +45,7 @@ public final class Parameter {
     return layout.fileShape(shape);
   }
 
-  /** The stored values: what an optimiser changes and files hold; always this very tensor. */
+  /** The stored values: what an optimizer changes and files hold; always this very tensor. */
   public Tensor value() {
     if (value == null) {
       throw new ReverieException("parameter: " + name + " has a shape only, " + shape);

@@ -86,7 +86,7 @@ class OptimTest {
   }
 
   @Test
-  void aRestoredOptimiserGoesOnWithTheSameBits() {
+  void aRestoredOptimizerGoesOnWithTheSameBits() {
     Tensor gradient = device.tensor(new double[] {0.3, -0.7}, 2);
     double[] through;
     try (AdamW adam = new AdamW(List.of(p), AdamW.Options.weightDecay(0.1))) {

@@ -28,7 +28,7 @@ final class Agreement {
    * difference.
    *
    * <p>Of a training step these are the loss, every first moment (a tenth of the clipped gradient,
-   * as the optimiser saw it), and all parameters together: AdamW's first step goes by the sign of a
+   * as the optimizer saw it), and all parameters together: AdamW's first step goes by the sign of a
    * gradient, so that a single one near zero may go either way.
    *
    * @throws ReverieException if that is more than the tolerance

@@ -94,7 +94,7 @@ final class PeerStep implements AutoCloseable {
     return torch.read(parameters);
   }
 
-  /** The optimiser's first moments. */
+  /** The optimizer's first moments. */
   List<float[]> firstMoments() {
     return torch.read(first);
   }

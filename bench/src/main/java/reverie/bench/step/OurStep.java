@@ -149,7 +149,7 @@ public final class OurStep implements AutoCloseable {
     return kind == Kind.DDPO ? ddpoLosses(in) : pretrainingLosses(in);
   }
 
-  /** The optimiser's first moment of a parameter. */
+  /** The optimizer's first moment of a parameter. */
   public Tensor firstMoment(Parameter parameter) {
     return optimizer.state().get("first_moment." + parameter.name());
   }

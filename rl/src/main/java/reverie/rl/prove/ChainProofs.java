@@ -184,7 +184,7 @@ public final class ChainProofs {
           it.samplingBatch = 128;
           it.trainingBatch = 128;
           it.updatesPerEpoch = 1;
-          it.optimiser = AdamW.Options.weightDecay(0);
+          it.optimizer = AdamW.Options.weightDecay(0);
           it.gradientClip = 1e9;
         })
         .but(change);

@@ -36,7 +36,7 @@ public final class DenoisingProofs {
           it.updatesPerEpoch = 1;
           it.passes = passes;
           it.learningRate = rate;
-          it.optimiser = AdamW.Options.weightDecay(0);
+          it.optimizer = AdamW.Options.weightDecay(0);
           it.gradientClip = 1e9;
           it.emaDecay = average;
         });

@@ -128,7 +128,7 @@ public final class StepProofs {
               it.passes = Math.max(1, updates / 2);
               it.klWeight = klWeight;
               it.learningRate = 4e-3;
-              it.optimiser = AdamW.Options.weightDecay(0);
+              it.optimizer = AdamW.Options.weightDecay(0);
               it.gradientClip = 1e9;
               it.emaDecay = 0.98;
             });

@@ -7,7 +7,7 @@ import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 
-/** Steps of optimisers and moving averages: {@code updates.c}. */
+/** Steps of optimizers and moving averages: {@code updates.c}. */
 final class NativeUpdates {
   private static final long CHUNK = 1 << 14;
 

@@ -12,7 +12,7 @@ import jdk.incubator.vector.VectorMask;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
 
-/** Steps of optimisers and moving averages, usually in place. */
+/** Steps of optimizers and moving averages, usually in place. */
 final class Updates {
   private static final int CHUNK = 1 << 14;
 
