@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Optional;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.Denoiser;
-import reverie.tensor.Scope;
 import reverie.tensor.MicroBatched;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**

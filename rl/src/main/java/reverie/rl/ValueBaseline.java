@@ -17,10 +17,10 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**

@@ -6,9 +6,9 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * A function of tensors that is called again and again: {@linkplain CapturedGraph captured} at its first
- * call, if it can be. Calls with inputs of other types than the first, a last smaller batch for
- * instance, and functions that cannot be captured are carried out as they are, with the same
+ * A function of tensors that is called again and again: {@linkplain CapturedGraph captured} at its
+ * first call, if it can be. Calls with inputs of other types than the first, a last smaller batch
+ * for instance, and functions that cannot be captured are carried out as they are, with the same
  * results; so are calls under another {@link Interpreter} than the direct one.
  *
  * <pre>{@code

@@ -120,7 +120,8 @@ public final class CapturedGraph implements AutoCloseable {
       Tensor[] results = trace.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
       List<Trace.Step> steps = DeadCode.of(trace.steps(), results);
-      return new CapturedGraph(device.backend(), Rematerialization.of(steps, plenty, results), results);
+      return new CapturedGraph(
+          device.backend(), Rematerialization.of(steps, plenty, results), results);
     }
   }
 

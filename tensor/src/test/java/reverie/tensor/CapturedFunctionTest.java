@@ -77,7 +77,8 @@ class CapturedFunctionTest {
   @Test
   void otherErrorsPassOn() {
     try (Scope _ = Scope.open("test");
-        CapturedFunction wrong = new CapturedFunction(device, in -> new Tensor[] {in[0].matmul(in[0])})) {
+        CapturedFunction wrong =
+            new CapturedFunction(device, in -> new Tensor[] {in[0].matmul(in[0])})) {
       assertThrows(ReverieException.class, () -> wrong.run(device.zeros(2, 3)));
     }
   }

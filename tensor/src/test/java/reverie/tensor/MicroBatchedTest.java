@@ -33,7 +33,8 @@ class MicroBatchedTest {
       Tensor x = Rng.of(1).normal(device, n, 3, 2);
       Tensor more = Rng.of(2).normal(device, n, 3, 2);
       double expected = 0;
-      try (MicroBatched sliced = new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
+      try (MicroBatched sliced =
+          new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
         for (double factor : new double[] {2, -1}) {
           Tensor y = sliced.run(x, device.scalar(factor), more).getFirst();
           assertArrayEquals(x.mul(factor).add(more).toFloats(), y.toFloats());
@@ -48,7 +49,8 @@ class MicroBatchedTest {
   void batchesOfSeveralSizesTakeTurns() {
     try (Scope _ = Scope.open("test")) {
       Tensor total = device.scalar(0);
-      try (MicroBatched sliced = new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
+      try (MicroBatched sliced =
+          new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
         for (int n : new int[] {20, 7, 20, 0, 3}) {
           Tensor y = sliced.run(device.full(1, n, 2), device.scalar(3), null).getFirst();
           assertEquals(n, y.dim(0));
@@ -71,7 +73,8 @@ class MicroBatchedTest {
       try (Scope _ = Scope.open("test")) {
         Tensor total = own.zeros(40, 40);
         try (MicroBatched sliced =
-            new MicroBatched(own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
+            new MicroBatched(
+                own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
           sliced.run(Rng.of(1).normal(own, 50, 40));
           sums[threads - 1] = total.toFloats();
           assertArrayEquals(sums[0], sums[threads - 1]);
@@ -84,7 +87,8 @@ class MicroBatchedTest {
   void aFunctionThatReadsValuesStillWorksAndSaysWhy() {
     try (Scope _ = Scope.open("test");
         MicroBatched reading =
-            new MicroBatched(device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
+            new MicroBatched(
+                device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
       assertTrue(reading.captureFailure().orElseThrow().contains("were read"));
@@ -115,7 +119,8 @@ class MicroBatchedTest {
   @Test
   void otherInterpretersSeeTheOperations() {
     try (Scope _ = Scope.open("test");
-        MicroBatched sliced = new MicroBatched(device, List.of(device.scalar(0)), MicroBatchedTest::scaled)) {
+        MicroBatched sliced =
+            new MicroBatched(device, List.of(device.scalar(0)), MicroBatchedTest::scaled)) {
       Profile profile = new Profile(Interpreter.current());
       Tensor x = device.full(1, 32);
       Interpreter.with(profile, () -> sliced.run(x, device.scalar(2), null));

@@ -33,7 +33,8 @@ class CapturedTrainingTest {
       Tensor context = Rng.of(6).normal(device, 3, 5, 12);
       Tensor timesteps = device.tensor(new double[] {3, 500, 999}, 3);
       try (CapturedGraph step =
-          CapturedGraph.of(device, () -> differentiate(model, weights, x, timesteps, context, target))) {
+          CapturedGraph.of(
+              device, () -> differentiate(model, weights, x, timesteps, context, target))) {
         assertTrue(step.plannedBytes() < step.requestedBytes() / 2);
         long live = device.liveBytes();
         for (int time = 0; time < 3; time++) {

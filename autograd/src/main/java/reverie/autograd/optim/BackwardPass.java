@@ -9,13 +9,13 @@ import java.util.stream.Stream;
 import reverie.autograd.Tape;
 import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
-import reverie.tensor.Scope;
 import reverie.tensor.MicroBatched;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * Differentiates a loss that is a sum over the samples of a batch, {@linkplain MicroBatched a few samples
- * at a time}, and adds the gradient to what an accumulator holds already.
+ * Differentiates a loss that is a sum over the samples of a batch, {@linkplain MicroBatched a few
+ * samples at a time}, and adds the gradient to what an accumulator holds already.
  *
  * <pre>{@code
  * BackwardPass pass = new BackwardPass(device, gradients, in -> {

@@ -17,9 +17,9 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**
@@ -86,7 +86,9 @@ public final class FlowLikelihood implements AutoCloseable {
     levels = NoiseLevels.of(config.schedule());
     this.trace = trace;
     this.tolerance = tolerance;
-    pass = new MicroBatched(device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
+    pass =
+        new MicroBatched(
+            device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
   }
 
   /**
