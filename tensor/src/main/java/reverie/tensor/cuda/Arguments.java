@@ -5,22 +5,73 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import reverie.tensor.Tensor;
 
-/** The one parameter of a kernel, laid out field by field as C lays out a struct. */
+/**
+ * The one parameter of a kernel, laid out field by field as C lays out a struct. Pointers say how
+ * much of what they point to is read or written, each byte counted once, for {@link Driver.Work}.
+ */
 final class Arguments {
   /** Bytes. */
   static final int MOST = 1024;
 
   private final MemorySegment bytes = MemorySegment.ofArray(new long[MOST / 8]);
   private long size;
+  private long read;
+  private long written;
+  private double flops;
+  private Precision unit = Precision.FLOAT32;
 
-  /** A pointer to the first element of a tensor; null for none. */
-  Arguments tensor(Tensor tensor) {
-    return address(tensor == null ? 0 : CudaBackend.address(tensor));
+  /** A pointer to a tensor that is read; null for none. */
+  Arguments read(Tensor tensor) {
+    return tensor == null ? pointer(0) : read(CudaBackend.address(tensor), bytes(tensor));
   }
 
-  /** A pointer. */
-  Arguments address(long address) {
+  /** A pointer to so many bytes that are read; 0 for none. */
+  Arguments read(long address, long bytes) {
+    read += address == 0 ? 0 : bytes;
+    return pointer(address);
+  }
+
+  /** A pointer to a tensor that is written; null for none. */
+  Arguments write(Tensor tensor) {
+    return tensor == null ? pointer(0) : write(CudaBackend.address(tensor), bytes(tensor));
+  }
+
+  /** A pointer to so many bytes that are written; 0 for none. */
+  Arguments write(long address, long bytes) {
+    written += address == 0 ? 0 : bytes;
+    return pointer(address);
+  }
+
+  /** A pointer to a tensor that is read and then written. */
+  Arguments update(Tensor tensor) {
+    read += bytes(tensor);
+    return write(tensor);
+  }
+
+  /** A pointer that this kernel does not follow. */
+  Arguments pointer(long address) {
     return int64(address);
+  }
+
+  /** Elements that repeat are read once. */
+  private static long bytes(Tensor tensor) {
+    long elements = 1;
+    for (int axis = 0; axis < tensor.shape().rank(); axis++) {
+      elements *= tensor.stride(axis) == 0 ? Math.min(1, tensor.dim(axis)) : tensor.dim(axis);
+    }
+    return elements * tensor.dtype().bytes();
+  }
+
+  /** Floating-point operations of the matrix products within, and the unit that does them. */
+  Arguments products(double operations, Precision by) {
+    flops = operations;
+    unit = by;
+    return this;
+  }
+
+  /** What the kernel does with these arguments. */
+  Driver.Work work() {
+    return new Driver.Work(read, written, flops, unit);
   }
 
   /** A {@code long}. */

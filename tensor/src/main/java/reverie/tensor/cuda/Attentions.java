@@ -47,43 +47,69 @@ final class Attentions {
 
   void forward(Attention attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     Form form = new Form(attention.heads(), attention.scale(), inputs[0], inputs[2]);
-    long[] rows = {address(inputs[0]), address(inputs[1]), address(inputs[2]), 0, 0, 0, 0};
-    long[] to = {address(outputs[0]), address(outputs[1])};
-    boolean fours = form.fours(rows[0], rows[1], rows[2], to[0]);
+    boolean fours =
+        form.fours(address(inputs[0]), address(inputs[1]), address(inputs[2]), address(outputs[0]));
+    Arguments arguments = new Arguments().read(inputs[0]).read(inputs[1]).read(inputs[2]);
+    arguments.pointer(0).pointer(0).pointer(0).pointer(0).write(outputs[0]).write(outputs[1]);
+    boolean byCores = precision != Precision.FLOAT32;
+    arguments.products(form.flops(1, 1), unit(byCores));
     int size = form.size();
-    if (precision == Precision.FLOAT32) {
-      launch("attention_" + size, form, form.tq, size <= 80 ? 64 : 32, fours, rows, to);
-    } else {
-      launch("attention_cores_" + size, form, form.tq, CORE_ROWS, fours, rows, to);
-    }
+    int kept = byCores ? CORE_ROWS : size <= 80 ? 64 : 32;
+    launch(name(byCores) + size, form, form.tq, kept, fours, arguments);
   }
 
   void backward(AttentionBackward attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     Form form = new Form(attention.heads(), attention.scale(), inputs[0], inputs[2]);
-    long delta = scratch.take(4 * inputs[4].size());
-    long[] from = new long[inputs.length];
-    for (int i = 0; i < from.length; i++) {
-      from[i] = address(inputs[i]);
-    }
-    long[] rows = {from[0], from[1], from[2], from[3], from[5], from[4], delta};
-    long dq = address(outputs[0]);
-    long dk = address(outputs[1]);
-    long dv = address(outputs[2]);
-    boolean fours = form.fours(from[0], from[1], from[2], from[5], dq, dk, dv);
-    long queries = kernels.blocks(32 * inputs[4].size());
-    kernels.launch("attention_delta", queries, arguments(form, fours, rows, delta, 0));
+    long bytes = 4 * inputs[4].size();
+    long delta = scratch.take(bytes);
+    boolean fours =
+        form.fours(
+            address(inputs[0]),
+            address(inputs[1]),
+            address(inputs[2]),
+            address(inputs[5]),
+            address(outputs[0]),
+            address(outputs[1]),
+            address(outputs[2]));
+    Arguments deltas = new Arguments().pointer(0).pointer(0).pointer(0);
+    deltas.read(inputs[3]).read(inputs[5]).pointer(0).pointer(0).write(delta, bytes).pointer(0);
+    kernels.launch(
+        "attention_delta", kernels.blocks(32 * inputs[4].size()), add(deltas, form, fours));
+
     int size = form.size();
     boolean byCores = precision != Precision.FLOAT32 && size <= WIDEST_GRADIENT;
     int kept = byCores ? CORE_ROWS : size <= 40 ? 64 : size <= 80 ? 32 : 16;
-    String name = byCores ? "attention_cores_" : "attention_";
-    launch(name + "dq_" + size, form, form.tq, kept, fours, rows, dq, 0);
-    launch(name + "dk_dv_" + size, form, form.tk, kept, fours, rows, dk, dv);
+    Arguments queries = gradient(inputs, delta, bytes).write(outputs[0]).pointer(0);
+    queries.products(form.flops(2, 1), unit(byCores));
+    launch(name(byCores) + "dq_" + size, form, form.tq, kept, fours, queries);
+    Arguments keys = gradient(inputs, delta, bytes).write(outputs[1]).write(outputs[2]);
+    keys.products(form.flops(2, 2), unit(byCores));
+    launch(name(byCores) + "dk_dv_" + size, form, form.tk, kept, fours, keys);
+  }
+
+  private static String name(boolean byCores) {
+    return byCores ? "attention_cores_" : "attention_";
+  }
+
+  /** The tensor cores get TF32 numbers, which may have been rounded to bfloat16. */
+  private static Precision unit(boolean byCores) {
+    return byCores ? Precision.TF32 : Precision.FLOAT32;
+  }
+
+  private static Arguments gradient(Tensor[] inputs, long delta, long bytes) {
+    Arguments arguments = new Arguments().read(inputs[0]).read(inputs[1]).read(inputs[2]);
+    return arguments.pointer(0).read(inputs[5]).read(inputs[4]).read(delta, bytes);
   }
 
   /** Sizes: batch, heads, queries, keys, width of keys and of values in a head. */
   private record Form(int b, int heads, int tq, int tk, int d, int dv, double scale) {
     Form(int heads, double scale, Tensor q, Tensor v) {
       this(q.dim(0), heads, q.dim(1), v.dim(1), q.dim(2) / heads, v.dim(2) / heads, scale);
+    }
+
+    /** Of so many products over the width of keys and over that of values. */
+    double flops(int keys, int values) {
+      return 2.0 * b * heads * tq * tk * (keys * d + values * dv);
     }
 
     /** That of the kernel. */
@@ -113,19 +139,12 @@ final class Attentions {
    * @param kept how many the kernel's tiles have
    */
   private void launch(
-      String kernel, Form form, int length, int kept, boolean fours, long[] rows, long... to) {
+      String kernel, Form form, int length, int kept, boolean fours, Arguments arguments) {
     long blocks = (long) form.b * form.heads * ((length + kept - 1) / kept);
-    kernels.launch(kernel, blocks, arguments(form, fours, rows, to));
+    kernels.launch(kernel, blocks, add(arguments, form, fours));
   }
 
-  private Arguments arguments(Form form, boolean fours, long[] rows, long... to) {
-    Arguments arguments = new Arguments();
-    for (long address : rows) {
-      arguments.address(address);
-    }
-    for (long address : to) {
-      arguments.address(address);
-    }
+  private Arguments add(Arguments arguments, Form form, boolean fours) {
     arguments.int32(form.b).int32(form.heads).int32(form.tq).int32(form.tk);
     arguments.int32(form.d).int32(form.dv).float32(form.scale);
     return arguments.int32(fours ? 1 : 0).int32(precision == Precision.BF16 ? 1 : 0);

@@ -114,7 +114,8 @@ record Columns(
    * @param next where the results of the second matrix go
    */
   void reduce(Kernels kernels, String kind, long from, long to, long next) {
-    Arguments arguments = new Arguments().address(from).address(to).int64((next - to) / 4);
+    Arguments arguments = new Arguments().read(from, 4 * matrices * rows * c);
+    arguments.write(to, 4 * parts() * c).int64((next - to) / 4);
     kernels.launch(kind + "_columns", blocks(), add(arguments, from));
   }
 }

@@ -27,6 +27,16 @@ public interface Driver extends AutoCloseable {
   record Properties(String name, int capability, int multiprocessors, long bytes, int cuda) {}
 
   /**
+   * What a kernel does.
+   *
+   * @param read bytes, each once
+   * @param written bytes
+   * @param flops floating-point operations of matrix products, others left out
+   * @param unit what multiplies: for {@code FLOAT32} the ordinary units, else the tensor cores
+   */
+  record Work(long read, long written, double flops, Precision unit) {}
+
+  /**
    * Memory, aligned to 256 bytes at least.
    *
    * @return its address on the device, or 0 if there is not as much
@@ -56,8 +66,9 @@ public interface Driver extends AutoCloseable {
    * Launches a kernel in blocks of {@link Kernels#THREADS}.
    *
    * @param arguments its one parameter, a struct; copied before this returns
+   * @param work what it does, for those that count
    */
-  void launch(long kernel, int blocks, MemorySegment arguments);
+  void launch(long kernel, int blocks, MemorySegment arguments, Work work);
 
   /** From here on work is noted instead of done. */
   void beginCapture();

@@ -64,9 +64,9 @@ final class Elements {
     }
     long n = output.size();
     long fours = contiguous && aligned ? n / 4 : 0;
-    Arguments arguments = new Arguments().address(to);
+    Arguments arguments = new Arguments().write(to, 4 * n);
     for (int i = 0; i < MOST_OPERANDS; i++) {
-      arguments.tensor(i < inputs.length ? inputs[i] : null);
+      arguments.read(i < inputs.length ? inputs[i] : null);
     }
     arguments.int64(n).int64(fours).float32(p).float32(q);
     if (contiguous) {
@@ -117,7 +117,7 @@ final class Elements {
   }
 
   void fill(double value, Tensor y) {
-    Arguments arguments = new Arguments().tensor(y).int64(y.size()).float32(value);
+    Arguments arguments = new Arguments().write(y).int64(y.size()).float32(value);
     kernels.launch("fill", kernels.blocks(y.size()), arguments);
   }
 
@@ -134,7 +134,7 @@ final class Elements {
     boolean oneForAll = bias == null || bias.shape().rank() == 1;
     long pixels = oneForAll || y.size() == 0 ? 0 : y.size() / c / y.dim(0);
     Arguments arguments =
-        new Arguments().tensor(y).tensor(bias).tensor(residual).int64(y.size()).int64(pixels);
+        new Arguments().update(y).read(bias).read(residual).int64(y.size()).int64(pixels);
     kernels.launch("epilogue", kernels.blocks(y.size()), arguments.int32(c));
   }
 
@@ -148,7 +148,7 @@ final class Elements {
 
   private void gate(String name, Tensor x, Tensor dy, Tensor y, Tensor half) {
     int c = half.dim(-1);
-    Arguments arguments = new Arguments().tensor(x).tensor(dy).tensor(y);
+    Arguments arguments = new Arguments().read(x).read(dy).write(y);
     arguments.int64(c == 0 ? 0 : half.size() / c).int32(c);
     kernels.launch(name, kernels.blocks(half.size()), arguments);
   }
@@ -156,18 +156,18 @@ final class Elements {
   void lerp(Tensor[] inputs, Tensor y) {
     Arguments arguments = new Arguments();
     for (Tensor x : inputs) {
-      arguments.tensor(x);
+      arguments.read(x);
     }
-    kernels.launch("lerp", kernels.blocks(y.size()), arguments.tensor(y).int64(y.size()));
+    kernels.launch("lerp", kernels.blocks(y.size()), arguments.write(y).int64(y.size()));
   }
 
   void adamW(AdamW op, Tensor[] inputs, Tensor[] outputs) {
     Arguments arguments = new Arguments();
     for (Tensor x : inputs) {
-      arguments.tensor(x);
+      arguments.read(x);
     }
     for (Tensor y : outputs) {
-      arguments.tensor(y);
+      arguments.write(y);
     }
     long n = outputs[0].size();
     arguments.int64(n);

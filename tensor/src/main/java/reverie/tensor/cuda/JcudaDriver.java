@@ -233,7 +233,7 @@ final class JcudaDriver implements Driver {
   }
 
   @Override
-  public void launch(long kernel, int blocks, MemorySegment arguments) {
+  public void launch(long kernel, int blocks, MemorySegment arguments, Work work) {
     makeCurrent();
     Function function = functions.get(kernel);
     Pointer parameters = Pointer.to(new Address(arguments.address()));

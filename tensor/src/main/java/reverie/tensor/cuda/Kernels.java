@@ -27,7 +27,7 @@ final class Kernels {
       long handle = handles.computeIfAbsent(kernel, driver::kernel);
       MemorySegment packed = arguments.packed();
       MemorySegment own = struct.asSlice(0, packed.byteSize());
-      driver.launch(handle, Math.toIntExact(blocks), own.copyFrom(packed));
+      driver.launch(handle, Math.toIntExact(blocks), own.copyFrom(packed), arguments.work());
     }
   }
 

@@ -22,24 +22,26 @@ final class Moves {
   /** Of a matrix in row-major order, with this many rows and columns. */
   void transpose(long from, long to, int rows, int columns) {
     long tiles = (rows + TILE - 1L) / TILE * ((columns + TILE - 1L) / TILE);
-    Arguments arguments = new Arguments().address(from).address(to).int64(rows).int64(columns);
+    long bytes = 4L * rows * columns;
+    Arguments arguments = new Arguments().read(from, bytes).write(to, bytes);
+    arguments.int64(rows).int64(columns);
     kernels.launch("transpose", kernels.blocks(tiles * Kernels.THREADS), arguments);
   }
 
   /** Float32 to bfloat16, rounded to the nearest, ties to even. */
   void narrow(long from, long to, long n) {
-    resize("narrow", from, to, n);
+    resize("narrow", new Arguments().read(from, 4 * n).write(to, 2 * n), from, to, n);
   }
 
   /** Bfloat16 to float32. */
   void widen(long from, long to, long n) {
-    resize("widen", to, from, n);
+    resize("widen", new Arguments().write(to, 4 * n).read(from, 2 * n), to, from, n);
   }
 
-  private void resize(String kernel, long wide, long narrow, long n) {
+  private void resize(String kernel, Arguments arguments, long wide, long narrow, long n) {
     boolean fours = wide % WIDTH == 0 && narrow % (WIDTH / 2) == 0;
-    Arguments arguments = new Arguments().address(wide).address(narrow).int64(n);
-    kernels.launch(kernel, kernels.blocks((n + 3) / 4), arguments.int32(fours ? 1 : 0));
+    arguments.int64(n).int32(fours ? 1 : 0);
+    kernels.launch(kernel, kernels.blocks((n + 3) / 4), arguments);
   }
 
   void concat(int axis, Tensor[] inputs, Tensor y) {
@@ -76,7 +78,8 @@ final class Moves {
 
   private void place(long from, long to, long rows, long count, long before, long width, long row) {
     int unit = unit(from | to, count | before | width | row);
-    Arguments arguments = new Arguments().address(from).address(to).int64(rows).int64(count / unit);
+    Arguments arguments = new Arguments().read(from, 4 * rows * count).write(to, 4 * rows * width);
+    arguments.int64(rows).int64(count / unit);
     arguments.int64(before / unit).int64(width / unit).int64(row / unit);
     launch("place", unit, rows * width, arguments);
   }
@@ -99,13 +102,14 @@ final class Moves {
   void embedding(Tensor table, Tensor indices, Tensor y) {
     int d = table.dim(1);
     int unit = unit(address(table) | address(y), d);
-    Arguments arguments = new Arguments().tensor(table).tensor(indices).tensor(y);
+    Arguments arguments = new Arguments().read(address(table), 4 * y.size());
+    arguments.read(indices).write(y);
     arguments.int64(indices.size()).int32(table.dim(0)).int32(d / unit);
     launch("embedding", unit, y.size(), arguments);
   }
 
   void scatterRows(Tensor dy, Tensor indices, Tensor y) {
-    Arguments arguments = new Arguments().tensor(dy).tensor(indices).tensor(y);
+    Arguments arguments = new Arguments().read(dy).read(indices).write(y);
     arguments.int64(indices.size()).int64(y.dim(0)).int32(y.dim(1));
     kernels.launch("scatter_rows", kernels.blocks((long) y.dim(0) * Kernels.THREADS), arguments);
   }
@@ -117,7 +121,8 @@ final class Moves {
     for (int first = 0; first < rows; first += MOST_SEQUENCES) {
       int count = Math.min(MOST_SEQUENCES, rows - first);
       long to = address(y) + 4 * first * length;
-      Arguments arguments = new Arguments().address(to).int64(count).int64(length);
+      Arguments arguments = new Arguments().write(to, 4 * count * length);
+      arguments.int64(count).int64(length);
       for (long[] numbers : new long[][] {normal.seeds(), normal.streams()}) {
         for (int i = 0; i < MOST_SEQUENCES; i++) {
           arguments.int64(i < count ? numbers[first + i] : 0);
@@ -144,7 +149,7 @@ final class Moves {
   private void scale(String name, int factor, Tensor x, Tensor y, int w) {
     int c = y.dim(3);
     int unit = unit(address(x) | address(y), c);
-    Arguments arguments = new Arguments().tensor(x).tensor(y).int64(y.size() / unit);
+    Arguments arguments = new Arguments().read(x).write(y).int64(y.size() / unit);
     launch(name, unit, y.size(), arguments.int32(factor).int32(w).int32(c / unit));
   }
 }

@@ -74,12 +74,13 @@ final class Norms {
     if (atOnce == null) {
       statistics(norm, columns, x, outputs, scratch);
     }
-    Arguments arguments = new Arguments();
-    for (Tensor input : inputs) {
-      arguments.tensor(input);
-    }
-    for (Tensor output : outputs) {
-      arguments.tensor(output);
+    Arguments arguments = read(inputs).write(outputs[0]);
+    for (int i = 1; i < outputs.length; i++) {
+      if (atOnce == null) {
+        arguments.read(outputs[i]);
+      } else {
+        arguments.write(outputs[i]);
+      }
     }
     arguments.int32(norm.groups()).int32(flag(norm.activation())).float32(norm.epsilon());
     columns.add(arguments, address(x), address(outputs[0]));
@@ -91,13 +92,14 @@ final class Norms {
       GroupNorm norm, Columns columns, Tensor x, Tensor[] outputs, Space scratch) {
     long means = scratch.take(bytes(columns));
     long deviations = scratch.take(bytes(columns));
-    Arguments moments = new Arguments().tensor(x).address(means).address(deviations);
+    long bytes = 4 * columns.parts() * columns.c();
+    Arguments moments = new Arguments().read(x).write(means, bytes).write(deviations, bytes);
     kernels.launch("channel_moments", columns.blocks(), columns.add(moments, address(x), means));
 
     int groups = norm.groups();
     int lanes = lanes(columns, groups);
-    Arguments arguments = new Arguments().address(means).address(deviations);
-    arguments.tensor(outputs[1]).tensor(outputs[2]);
+    Arguments arguments = new Arguments().read(means, bytes).read(deviations, bytes);
+    arguments.write(outputs[1]).write(outputs[2]);
     arguments.int64(columns.matrices()).int64(columns.rows()).int64(columns.piece());
     arguments.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
     kernels.launch(
@@ -117,29 +119,45 @@ final class Norms {
     int groups = norm.groups();
     Columns atOnce = atOnce(inputs[0], groups);
     Columns columns = atOnce == null ? images(inputs[0]) : atOnce;
-    long sums = scratch.take(2 * 4 * columns.parts() * columns.c());
-    long products = sums + 4 * columns.parts() * columns.c();
-    long means = atOnce == null ? scratch.take(8L * columns.matrices() * groups) : 0;
-    Arguments arguments = new Arguments();
-    for (Tensor input : inputs) {
-      arguments.tensor(input);
-    }
-    arguments.address(means).tensor(outputs[0]).address(sums).address(products);
-    arguments.int32(groups).int32(flag(norm.activation()));
-    columns.add(arguments, address(inputs[0]), address(inputs[5]), address(outputs[0]));
+    long half = 4 * columns.parts() * columns.c();
+    long sums = scratch.take(2 * half);
+    long products = sums + half;
+    Tensor dx = outputs[0];
     if (atOnce != null) {
-      kernels.launch("group_norm_gradient_at_once", columns.blocks(), arguments);
+      Arguments all = read(inputs).pointer(0).write(dx).write(sums, half).write(products, half);
+      kernels.launch(
+          "group_norm_gradient_at_once", columns.blocks(), add(norm, columns, inputs, dx, all));
     } else {
-      kernels.launch("group_norm_gradient_sums", columns.blocks(), arguments);
+      long pairs = 8L * columns.matrices() * groups;
+      long means = scratch.take(pairs);
+      Arguments first = read(inputs).pointer(means).pointer(address(dx));
+      first.write(sums, half).write(products, half);
+      kernels.launch(
+          "group_norm_gradient_sums", columns.blocks(), add(norm, columns, inputs, dx, first));
       int lanes = lanes(columns, groups);
-      Arguments both = new Arguments().tensor(inputs[1]).address(sums).address(products);
-      both.address(means).int64(columns.matrices()).int64(columns.rows());
+      Arguments both = new Arguments().read(inputs[1]).read(sums, half).read(products, half);
+      both.write(means, pairs).int64(columns.matrices()).int64(columns.rows());
       both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
       kernels.launch(
           "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
-      kernels.launch("group_norm_gradient", columns.blocks(), arguments);
+      Arguments last = read(inputs).read(means, pairs).write(dx).pointer(sums).pointer(products);
+      kernels.launch("group_norm_gradient", columns.blocks(), add(norm, columns, inputs, dx, last));
     }
     parameters(columns, sums, outputs);
+  }
+
+  private static Arguments read(Tensor[] inputs) {
+    Arguments arguments = new Arguments();
+    for (Tensor input : inputs) {
+      arguments.read(input);
+    }
+    return arguments;
+  }
+
+  private static Arguments add(
+      GroupNormBackward norm, Columns columns, Tensor[] inputs, Tensor dx, Arguments arguments) {
+    arguments.int32(norm.groups()).int32(flag(norm.activation()));
+    return columns.add(arguments, address(inputs[0]), address(inputs[5]), address(dx));
   }
 
   /** dgamma and dbeta: sums[parts, c] of their two kinds brought together. */
@@ -152,12 +170,9 @@ final class Norms {
     int c = inputs[0].dim(-1);
     long rows = outputs[1].size();
     int lanes = Reductions.lanes(c);
-    Arguments arguments = new Arguments();
-    for (Tensor input : inputs) {
-      arguments.tensor(input);
-    }
+    Arguments arguments = read(inputs);
     for (Tensor output : outputs) {
-      arguments.tensor(output);
+      arguments.write(output);
     }
     arguments.int64(rows).int32(c).int32(lanes).float32(norm.epsilon());
     kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
@@ -168,17 +183,15 @@ final class Norms {
     Tensor dy = inputs[4];
     Columns columns = rows(inputs);
     int lanes = Reductions.lanes(columns.c());
-    Arguments gradient = new Arguments();
-    for (Tensor input : inputs) {
-      gradient.tensor(input);
-    }
-    gradient.tensor(outputs[0]).int64(columns.rows()).int32(columns.c()).int32(lanes);
+    Arguments gradient = read(inputs).write(outputs[0]);
+    gradient.int64(columns.rows()).int32(columns.c()).int32(lanes);
     kernels.launch("layer_norm_gradient", kernels.blocks(columns.rows() * lanes), gradient);
 
-    long sums = scratch.take(2 * 4 * columns.parts() * columns.c());
-    long products = sums + 4 * columns.parts() * columns.c();
-    Arguments both = new Arguments().tensor(x).tensor(inputs[2]).tensor(inputs[3]).tensor(dy);
-    columns.add(both.address(sums).address(products), address(x), address(dy));
+    long half = 4 * columns.parts() * columns.c();
+    long sums = scratch.take(2 * half);
+    Arguments both = new Arguments().read(x).read(inputs[2]).read(inputs[3]).read(dy);
+    both.write(sums, half).write(sums + half, half);
+    columns.add(both, address(x), address(dy));
     kernels.launch("layer_norm_gradient_sums", columns.blocks(), both);
     parameters(columns, sums, outputs);
   }

@@ -140,7 +140,9 @@ final class Reductions {
 
   private void rows(String kernel, Step step, long from, long centre, long to) {
     int lanes = lanes(step.piece);
-    Arguments arguments = new Arguments().address(from).address(centre).address(to);
+    Arguments arguments = new Arguments();
+    long bytes = 4 * step.outer * step.count;
+    arguments.read(from, bytes).read(centre, bytes).write(to, 4 * step.results());
     arguments.int64(step.outer).int64(step.count).int64(step.piece);
     arguments.int32(step.pieces).int32(lanes);
     kernels.launch(kernel, kernels.blocks(step.results() * lanes), arguments);
@@ -167,7 +169,7 @@ final class Reductions {
     int count = x.dim(-1);
     long rows = count == 0 ? 0 : x.size() / count;
     int lanes = lanes(count);
-    Arguments arguments = new Arguments().tensor(x).tensor(dy).tensor(y).int64(rows);
+    Arguments arguments = new Arguments().read(x).read(dy).write(y).int64(rows);
     kernels.launch(kernel, kernels.blocks(rows * lanes), arguments.int32(count).int32(lanes));
   }
 
@@ -181,7 +183,8 @@ final class Reductions {
     Step step = samples(inputs[0]);
     long squares = scratch.take(4 * step.results());
     rows("squared_rows", step, address(inputs[0]), address(inputs[1]), squares);
-    Arguments arguments = new Arguments().address(squares).tensor(inputs[2]).tensor(y);
+    Arguments arguments = new Arguments().read(squares, 4 * step.results());
+    arguments.read(inputs[2]).write(y);
     arguments.int64(step.outer).int64(step.count).int32(step.pieces);
     kernels.launch("gaussian_log_prob", kernels.blocks(WARP * step.outer), arguments);
   }

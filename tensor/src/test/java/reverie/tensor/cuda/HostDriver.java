@@ -188,7 +188,7 @@ public final class HostDriver implements Driver {
   }
 
   @Override
-  public void launch(long kernel, int blocks, MemorySegment arguments) {
+  public void launch(long kernel, int blocks, MemorySegment arguments, Work work) {
     MethodHandle handle = kernels.get(Math.toIntExact(kernel));
     MemorySegment own = Arena.ofAuto().allocate(arguments.byteSize(), 16);
     own.copyFrom(arguments);
