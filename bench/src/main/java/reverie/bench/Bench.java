@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import reverie.app.command.Benchmarks;
 import reverie.app.run.Environment;
 import reverie.bench.measure.Roofline;
@@ -111,7 +112,7 @@ public final class Bench implements Benchmarks {
         only,
         Roofline.measure(1),
         p -> {
-          out.println(String.format("%n%s: %.1f ms", p.name(), p.millis()));
+          out.println(String.format(Locale.ROOT, "%n%s: %.1f ms", p.name(), p.millis()));
           out.println(Tables.profile(p));
         });
   }
@@ -121,7 +122,7 @@ public final class Bench implements Benchmarks {
         Operation.measure(
             only,
             roofline,
-            r -> out.println(String.format("%10.1f µs  %s", r.micros(), r.label())));
+            r -> out.println(String.format(Locale.ROOT, "%10.1f µs  %s", r.micros(), r.label())));
     if (!rows.isEmpty()) {
       out.println();
       out.println(Tables.operations(rows));
@@ -134,7 +135,12 @@ public final class Bench implements Benchmarks {
         Steps.scaling(r ->
             out.println(
                 String.format(
-                    "%-10s %-8s %-16s %8.1f ms", r.what(), r.value(), r.step(), r.millis())));
+                    Locale.ROOT,
+                    "%-10s %-8s %-16s %8.1f ms",
+                    r.what(),
+                    r.value(),
+                    r.step(),
+                    r.millis())));
     out.println();
     out.println(Tables.scaling(rows));
     return rows;

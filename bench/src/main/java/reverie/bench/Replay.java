@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench;
 
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -65,8 +66,11 @@ public class Replay {
     step.run();
     slice = step.captured();
     System.out.printf(
+        Locale.ROOT,
         "%n# %s: %.1f MB planned, %.1f MB if nothing shared memory%n",
-        slice, slice.plannedBytes() / 1e6, slice.requestedBytes() / 1e6);
+        slice,
+        slice.plannedBytes() / 1e6,
+        slice.requestedBytes() / 1e6);
   }
 
   /** Frees everything. */

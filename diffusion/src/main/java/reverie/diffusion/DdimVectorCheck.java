@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -104,17 +105,18 @@ public final class DdimVectorCheck {
       this.eta = number("eta");
       this.config =
           SchedulerConfig.parse(
-              """
-              {"beta_schedule": %s, "beta_start": %s, "beta_end": %s, "prediction_type": %s, "clip_sample": %s,
-               "steps_offset": %s, "set_alpha_to_one": false}\
-              """
-                  .formatted(
-                      value("beta_schedule"),
-                      value("beta_start"),
-                      value("beta_end"),
-                      value("prediction"),
-                      value("clip_sample"),
-                      value("steps_offset")),
+              String.format(
+                  Locale.ROOT,
+                  """
+                  {"beta_schedule": %s, "beta_start": %s, "beta_end": %s, "prediction_type": %s, "clip_sample": %s,
+                   "steps_offset": %s, "set_alpha_to_one": false}\
+                  """,
+                  value("beta_schedule"),
+                  value("beta_start"),
+                  value("beta_end"),
+                  value("prediction"),
+                  value("clip_sample"),
+                  value("steps_offset")),
               path + " " + prefix);
     }
 
@@ -189,15 +191,16 @@ public final class DdimVectorCheck {
     }
 
     private String words() {
-      return "%s%s %s steps %d offset %d eta %s%s"
-          .formatted(
-              prefix.replace('.', ' '),
-              config.betaSchedule().key(),
-              config.prediction().key(),
-              steps,
-              config.stepsOffset(),
-              eta,
-              config.clipSample() ? " clipped" : "");
+      return String.format(
+          Locale.ROOT,
+          "%s%s %s steps %d offset %d eta %s%s",
+          prefix.replace('.', ' '),
+          config.betaSchedule().key(),
+          config.prediction().key(),
+          steps,
+          config.stepsOffset(),
+          eta,
+          config.clipSample() ? " clipped" : "");
     }
 
     private int[] ints(String name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.IntConsumer;
@@ -104,8 +105,12 @@ interface Learner extends AutoCloseable {
     }
     if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
       throw new ReverieException(
-          "%s: the %d prompts of an epoch do not divide into %d updates, and their samples belong together"
-              .formatted(name, settings.promptsPerEpoch(), settings.updatesPerEpoch()),
+          String.format(
+              Locale.ROOT,
+              "%s: the %d prompts of an epoch do not divide into %d updates, and their samples belong together",
+              name,
+              settings.promptsPerEpoch(),
+              settings.updatesPerEpoch()),
           "let the number of updates divide that of the prompts");
     }
     if (settings.stepFraction() < 1) {
@@ -131,8 +136,11 @@ interface Learner extends AutoCloseable {
   private static void requireNoKl(RolloutObjective objective, TrainerSettings settings) {
     if (settings.klWeight() > 0) {
       throw new ReverieException(
-          "trainer: klWeight is %s but %s looks at no decisions of the chain"
-              .formatted(settings.klWeight(), objective.name()),
+          String.format(
+              Locale.ROOT,
+              "trainer: klWeight is %s but %s looks at no decisions of the chain",
+              settings.klWeight(),
+              objective.name()),
           "set klWeight to 0");
     }
   }

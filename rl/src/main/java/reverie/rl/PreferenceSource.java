@@ -3,6 +3,7 @@ package reverie.rl;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.IntConsumer;
@@ -40,8 +41,11 @@ final class PreferenceSource implements Source {
     }
     if (settings.klWeight() > 0) {
       throw new ReverieException(
-          "trainer: klWeight is %s but %s looks at no decisions of the chain"
-              .formatted(settings.klWeight(), objective.name()),
+          String.format(
+              Locale.ROOT,
+              "trainer: klWeight is %s but %s looks at no decisions of the chain",
+              settings.klWeight(),
+              objective.name()),
           "set klWeight to 0; its beta keeps the model near the reference");
     }
     this.policy = policy;
@@ -73,15 +77,16 @@ final class PreferenceSource implements Source {
     int elements = policy.height() * policy.width() * policy.channels();
     if (pair.chosen().length != elements || pair.rejected().length != elements) {
       throw new ReverieException(
-          "preferences: expected images of %d×%d×%d = %d values, got %d and %d for \"%s\""
-              .formatted(
-                  policy.height(),
-                  policy.width(),
-                  policy.channels(),
-                  elements,
-                  pair.chosen().length,
-                  pair.rejected().length,
-                  pair.prompt()),
+          String.format(
+              Locale.ROOT,
+              "preferences: expected images of %d×%d×%d = %d values, got %d and %d for \"%s\"",
+              policy.height(),
+              policy.width(),
+              policy.channels(),
+              elements,
+              pair.chosen().length,
+              pair.rejected().length,
+              pair.prompt()),
           "resize the images to what the model draws");
     }
     return pair;

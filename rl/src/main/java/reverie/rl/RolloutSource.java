@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -178,7 +179,9 @@ final class RolloutSource implements Source {
     Map<String, String> fingerprint = new LinkedHashMap<>();
     fingerprint.put("advantages", advantages.toString());
     fingerprint.put("reward", rewardName);
-    fingerprint.put("prompts", "%d with checksum %08x".formatted(prompts.size(), texts.getValue()));
+    fingerprint.put(
+        "prompts",
+        String.format(Locale.ROOT, "%d with checksum %08x", prompts.size(), texts.getValue()));
     fingerprint.put("timesteps", process.grid().toString());
     fingerprint.put("eta", Double.toString(process.eta()));
     fingerprint.put("log_probability", process.reduction().toString());

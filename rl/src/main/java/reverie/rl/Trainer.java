@@ -4,6 +4,7 @@ package reverie.rl;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -251,8 +252,12 @@ public final class Trainer implements AutoCloseable {
   private void requireRatioOne(double deviation) {
     if (deviation > settings.ratioTolerance()) {
       throw new ReverieException(
-          "trainer: before the first update of epoch %d the ratio of new to old likelihood should be 1, but is off by up to %s (allowed %s)"
-              .formatted(epoch, deviation, settings.ratioTolerance()),
+          String.format(
+              Locale.ROOT,
+              "trainer: before the first update of epoch %d the ratio of new to old likelihood should be 1, but is off by up to %s (allowed %s)",
+              epoch,
+              deviation,
+              settings.ratioTolerance()),
           "the model answers differently in training than in sampling: look for dropout, a changed"
               + " context or guidance, or a lower precision; batch sizes that round differently are"
               + " no reason beyond 1e-5");
@@ -333,7 +338,7 @@ public final class Trainer implements AutoCloseable {
   private void requireFinished(String what) {
     if (unfinished) {
       throw new ReverieException(
-          "trainer: epoch %d was cut off and cannot %s".formatted(epoch, what),
+          String.format(Locale.ROOT, "trainer: epoch %d was cut off and cannot %s", epoch, what),
           "resume from the last saved state");
     }
   }

@@ -4,6 +4,7 @@ package reverie.rl;
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
 import reverie.autograd.optim.AdamW;
@@ -76,12 +77,13 @@ public record TrainerSettings(
     check("ratioTolerance", ratioTolerance, ratioTolerance >= 0, "of 0 or more");
     if (samples(promptsPerEpoch, samplesPerPrompt) % updatesPerEpoch != 0) {
       throw new ReverieException(
-          "trainer: %d samples an epoch (%d prompts, %d samples each) do not divide into %d updates"
-              .formatted(
-                  samples(promptsPerEpoch, samplesPerPrompt),
-                  promptsPerEpoch,
-                  samplesPerPrompt,
-                  updatesPerEpoch));
+          String.format(
+              Locale.ROOT,
+              "trainer: %d samples an epoch (%d prompts, %d samples each) do not divide into %d updates",
+              samples(promptsPerEpoch, samplesPerPrompt),
+              promptsPerEpoch,
+              samplesPerPrompt,
+              updatesPerEpoch));
     }
   }
 
@@ -198,7 +200,7 @@ public record TrainerSettings(
   private static void check(String name, double value, boolean fine, String expected) {
     if (!fine) {
       throw new ReverieException(
-          "trainer: expected %s %s, got %s".formatted(name, expected, value));
+          String.format(Locale.ROOT, "trainer: expected %s %s, got %s", name, expected, value));
     }
   }
 }

@@ -4,6 +4,7 @@ package reverie.rl;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -103,8 +104,13 @@ record TrainerState(
       String then = metadata.get(SETUP + name);
       if (!now.equals(then)) {
         throw new ReverieException(
-            "resume: %s was written by a run with another %s:\n  then %s\n  now  %s"
-                .formatted(file, name, then, now),
+            String.format(
+                Locale.ROOT,
+                "resume: %s was written by a run with another %s:\n  then %s\n  now  %s",
+                file,
+                name,
+                then,
+                now),
             "resume with the configuration of that run, or start a new one");
       }
     });
@@ -118,16 +124,28 @@ record TrainerState(
     surplus.removeAll(expected.keySet());
     if (!missing.isEmpty() || !surplus.isEmpty()) {
       throw new ReverieException(
-          "resume: %s lacks %d of the run's tensors %s and has %d others %s"
-              .formatted(file, missing.size(), some(missing), surplus.size(), some(surplus)),
+          String.format(
+              Locale.ROOT,
+              "resume: %s lacks %d of the run's tensors %s and has %d others %s",
+              file,
+              missing.size(),
+              some(missing),
+              surplus.size(),
+              some(surplus)),
           "the state belongs to another model");
     }
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     expected.forEach((name, like) -> {
       if (!source.shape(name).equals(like.shape()) || source.dtype(name) != DType.F32) {
         throw new ReverieException(
-            "resume: %s: expected %s %s, got %s%s"
-                .formatted(file, name, like.type(), source.dtype(name), source.shape(name)),
+            String.format(
+                Locale.ROOT,
+                "resume: %s: expected %s %s, got %s%s",
+                file,
+                name,
+                like.type(),
+                source.dtype(name),
+                source.shape(name)),
             "the state belongs to another model");
       }
       tensors.put(name, device.tensor(source.floats(name), like.shape().dims()));
@@ -146,7 +164,8 @@ record TrainerState(
       return Long.parseLong(value);
     } catch (NumberFormatException e) {
       throw new ReverieException(
-          "resume: %s: expected a whole number for %s, got %s".formatted(file, name, value),
+          String.format(
+              Locale.ROOT, "resume: %s: expected a whole number for %s, got %s", file, name, value),
           "the file was changed by hand or damaged",
           e);
     }
@@ -157,7 +176,8 @@ record TrainerState(
       return Double.parseDouble(value);
     } catch (NumberFormatException e) {
       throw new ReverieException(
-          "resume: %s: expected numbers for %s, got \"%s\"".formatted(file, key, value),
+          String.format(
+              Locale.ROOT, "resume: %s: expected numbers for %s, got \"%s\"", file, key, value),
           "the file was changed by hand or damaged",
           e);
     }

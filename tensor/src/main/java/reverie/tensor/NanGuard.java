@@ -2,6 +2,7 @@
 package reverie.tensor;
 
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.Stream;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.Op;
@@ -48,14 +49,15 @@ public final class NanGuard implements Interpreter {
       int element = badElement(outputs[i]);
       if (element >= 0) {
         throw new ReverieException(
-            "%s: expected finite values from finite inputs %s, got %s at element %d of output %d %s"
-                .formatted(
-                    op.name(),
-                    Arrays.stream(inputs).map(Tensor::type).toList(),
-                    values(outputs[i])[element],
-                    element,
-                    i,
-                    outputs[i].type()),
+            String.format(
+                Locale.ROOT,
+                "%s: expected finite values from finite inputs %s, got %s at element %d of output %d %s",
+                op.name(),
+                Arrays.stream(inputs).map(Tensor::type).toList(),
+                values(outputs[i])[element],
+                element,
+                i,
+                outputs[i].type()),
             "look at the largest and smallest inputs: " + op);
       }
     }

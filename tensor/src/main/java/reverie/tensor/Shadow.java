@@ -3,6 +3,7 @@ package reverie.tensor;
 
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -88,15 +89,16 @@ public final class Shadow implements Interpreter {
         double error = Double.compare(y[i], z[i]) == 0 ? 0 : Math.abs(z[i] - y[i]) / largest;
         if (y[i] != z[i] && !(error <= tolerance)) {
           throw new ReverieException(
-              "%s: expected %.9g as on the reference, got %.9g at element %d of output %d %s of %s"
-                  .formatted(
-                      op.name(),
-                      y[i],
-                      z[i],
-                      i,
-                      output,
-                      outputs[output].type(),
-                      Arrays.stream(inputs).map(Tensor::type).toList()));
+              String.format(
+                  Locale.ROOT,
+                  "%s: expected %.9g as on the reference, got %.9g at element %d of output %d %s of %s",
+                  op.name(),
+                  y[i],
+                  z[i],
+                  i,
+                  output,
+                  outputs[output].type(),
+                  Arrays.stream(inputs).map(Tensor::type).toList()));
         }
         worst.merge(op.name(), y[i] == z[i] ? 0 : error, Math::max);
       }

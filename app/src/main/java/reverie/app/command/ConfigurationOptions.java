@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.Configuration;
@@ -55,7 +56,8 @@ final class ConfigurationOptions {
   <T extends Record> Configuration<T> configuration(ConfigurationReader<T> reader) {
     if (resume != null && out != null) {
       throw new ConfigurationException(
-          "--out %s and --resume %s: a run is either new or resumed".formatted(out, resume),
+          String.format(
+              Locale.ROOT, "--out %s and --resume %s: a run is either new or resumed", out, resume),
           "give one of the two");
     }
     if (resume != null && preset == null && file == null) {

@@ -2,6 +2,7 @@
 package reverie.app.command;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import reverie.tensor.cuda.Cuda;
@@ -32,9 +33,13 @@ final class DoctorCommand implements Callable<Integer> {
         .println(
             problems + warnings == 0
                 ? "All is well."
-                : "%d problem%s, %d warning%s."
-                    .formatted(
-                        problems, problems == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s"));
+                : String.format(
+                    Locale.ROOT,
+                    "%d problem%s, %d warning%s.",
+                    problems,
+                    problems == 1 ? "" : "s",
+                    warnings,
+                    warnings == 1 ? "" : "s"));
     return problems == 0 ? ExitCode.OK : ExitCode.FAILED_CHECK;
   }
 }

@@ -90,7 +90,8 @@ final class EvaluateCommand implements Callable<Integer> {
     Map<String, List<Prompt>> sets = new LinkedHashMap<>();
     if (!texts.isEmpty() && file != null) {
       throw new ConfigurationException(
-          "--prompt and --prompts %s: prompts come from one of the two".formatted(file),
+          String.format(
+              Locale.ROOT, "--prompt and --prompts %s: prompts come from one of the two", file),
           "add the prompts to the file");
     }
     SamplingOptions.require("--repeats", repeats, 1, samples);

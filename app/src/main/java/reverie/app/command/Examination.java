@@ -11,6 +11,7 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import reverie.tensor.cpu.KernelSet;
@@ -71,7 +72,8 @@ final class Examination {
           "start by ./reverie, or add --add-modules jdk.incubator.vector to java");
     }
     int bits = Vectors.bits();
-    String detail = "%d bits, %d floats at once".formatted(bits, bits / Float.SIZE);
+    String detail =
+        String.format(Locale.ROOT, "%d bits, %d floats at once", bits, bits / Float.SIZE);
     return bits >= 256
         ? Finding.ok("vectors", detail)
         : Finding.warning(
@@ -110,7 +112,8 @@ final class Examination {
   private static Finding memory() {
     double heap = (double) Runtime.getRuntime().maxMemory() / GIB;
     double total = totalMemory();
-    String detail = "%.1f GiB, of which Java's heap may use %.1f".formatted(total, heap);
+    String detail =
+        String.format(Locale.ROOT, "%.1f GiB, of which Java's heap may use %.1f", total, heap);
     if (total < 3) {
       return Finding.warning("memory", detail, "quickstart wants about 3 GiB; use smaller batches");
     }
@@ -135,8 +138,9 @@ final class Examination {
             "runs go to ./runs here; choose another by --out");
       }
       return free < 1
-          ? Finding.warning("disk", "%.2f GiB free".formatted(free), "runs want up to 1 GiB")
-          : Finding.ok("disk", "%.0f GiB free".formatted(free));
+          ? Finding.warning(
+              "disk", String.format(Locale.ROOT, "%.2f GiB free", free), "runs want up to 1 GiB")
+          : Finding.ok("disk", String.format(Locale.ROOT, "%.0f GiB free", free));
     } catch (IOException e) {
       return Finding.warning(
           "disk", "unknown: " + e.getMessage(), "see whether there is 1 GiB free");
@@ -183,7 +187,9 @@ final class Examination {
         .findFirst()
         .map(part ->
             Finding.warning(
-                "CUDA", "not used: %s: %s".formatted(part.subject(), part.detail()), part.hint()))
+                "CUDA",
+                String.format(Locale.ROOT, "not used: %s: %s", part.subject(), part.detail()),
+                part.hint()))
         .orElseGet(() -> Finding.ok("CUDA", parts.getLast().detail()));
   }
 
@@ -191,11 +197,17 @@ final class Examination {
   static String table(List<Cuda.Part> parts) {
     String row = "  %-14s %-6s %-9s %s%n";
     StringBuilder table = new StringBuilder("For an NVIDIA GPU:\n");
-    table.append(row.formatted("looked for", "found", "version", "where"));
+    table.append(String.format(Locale.ROOT, row, "looked for", "found", "version", "where"));
     for (Cuda.Part part : parts) {
       String version = part.version().isEmpty() ? "-" : part.version();
       table.append(
-          row.formatted(part.subject(), part.found() ? "yes" : "no", version, part.detail()));
+          String.format(
+              Locale.ROOT,
+              row,
+              part.subject(),
+              part.found() ? "yes" : "no",
+              version,
+              part.detail()));
       if (!part.hint().isEmpty()) {
         table.append(" ".repeat(34)).append("hint: ").append(part.hint()).append('\n');
       }

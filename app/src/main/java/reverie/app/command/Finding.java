@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
+import java.util.Locale;
+
 /**
  * What the doctor found about one thing.
  *
@@ -39,7 +41,7 @@ record Finding(State state, String subject, String detail, String hint) {
           case WARNING -> "warning";
           case PROBLEM -> "PROBLEM";
         };
-    String line = "%s  %-14s %s".formatted(mark, subject, detail);
+    String line = String.format(Locale.ROOT, "%s  %-14s %s", mark, subject, detail);
     return hint.isEmpty() ? line : line + "\n" + " ".repeat(24) + "hint: " + hint;
   }
 }

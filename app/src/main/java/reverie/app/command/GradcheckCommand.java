@@ -68,14 +68,19 @@ final class GradcheckCommand implements Callable<Integer> {
         checks += samples.size();
         operations++;
       }
-      session.out().println("%-24s %s".formatted(op.name(), verdict));
+      session.out().println(String.format(Locale.ROOT, "%-24s %s", op.name(), verdict));
       session.out().flush();
     }
     session
         .out()
         .println(
-            "%d operations, %d checks, %d failed at %s"
-                .formatted(operations, checks, failed, tolerance));
+            String.format(
+                Locale.ROOT,
+                "%d operations, %d checks, %d failed at %s",
+                operations,
+                checks,
+                failed,
+                tolerance));
     return failed == 0 ? ExitCode.OK : ExitCode.FAILED_CHECK;
   }
 

@@ -123,7 +123,8 @@ final class LikelihoodCommand implements Callable<Integer> {
     SamplingOptions.require("--draws", draws, 2, 100_000);
     if (!(tolerance > 0 && tolerance < 1)) {
       throw new ConfigurationException(
-          "--tolerance %s: expected a number between 0 and 1".formatted(tolerance),
+          String.format(
+              Locale.ROOT, "--tolerance %s: expected a number between 0 and 1", tolerance),
           "for example --tolerance 1e-3");
     }
     ImageSet set = ImageFolder.readAll(images);
@@ -163,10 +164,14 @@ final class LikelihoodCommand implements Callable<Integer> {
   private void table(List<Measured> all) {
     var out = session.out();
     String row = "%-24s  %-30s  %-23s  %-30s  %-23s";
-    out.println(row.formatted("image", "exact, nats", "bits/dim", "ELBO, nats", "bits/dim"));
+    out.println(
+        String.format(
+            Locale.ROOT, row, "image", "exact, nats", "bits/dim", "ELBO, nats", "bits/dim"));
     for (Measured each : all) {
       out.println(
-          row.formatted(
+          String.format(
+              Locale.ROOT,
+              row,
               Path.of(each.item.name()).getFileName(),
               shown(each.result.flow(), "%.1f"),
               shown(each.bits(each.result.flow()), "%.3f"),

@@ -4,6 +4,7 @@ package reverie.app.command;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -81,7 +82,8 @@ final class PreferencesCommand implements Callable<Integer> {
     Path target = out.resolve(FILE);
     if (Files.exists(target)) {
       throw new ConfigurationException(
-          "preferences: '%s' exists already".formatted(target), "name a new folder with --out");
+          String.format(Locale.ROOT, "preferences: '%s' exists already", target),
+          "name a new folder with --out");
     }
     List<PreferenceFile.Judged> judged = images == null ? draw() : judge();
     if (judged.isEmpty()) {
@@ -90,7 +92,7 @@ final class PreferencesCommand implements Callable<Integer> {
           "take more pictures, or choose another --reward");
     }
     PreferenceFile.write(target, judged);
-    session.out().println("%s: %d pairs".formatted(target, judged.size()));
+    session.out().println(String.format(Locale.ROOT, "%s: %d pairs", target, judged.size()));
     return ExitCode.OK;
   }
 

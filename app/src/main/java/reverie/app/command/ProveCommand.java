@@ -46,7 +46,7 @@ final class ProveCommand implements Callable<Integer> {
   public Integer call() {
     long started = System.nanoTime();
     PrintWriter out = session.out();
-    out.printf(HEAD, "objective", "claim", "reached", "exact", "error", "allowed", "");
+    out.printf(Locale.ROOT, HEAD, "objective", "claim", "reached", "exact", "error", "allowed", "");
     List<Proof> all = proofs.get();
     int failed = 0;
     try (ExecutorService threads =

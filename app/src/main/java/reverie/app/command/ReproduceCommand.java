@@ -135,8 +135,11 @@ final class ReproduceCommand implements Callable<Integer> {
         List<String> differences = configuration.differencesFrom(RunFolder.readConfig(job.path()));
         if (!differences.isEmpty()) {
           throw new ConfigurationException(
-              "reproduce: the run in %s has other settings than asked for now:\n  %s"
-                  .formatted(job.path(), String.join("\n  ", differences)),
+              String.format(
+                  Locale.ROOT,
+                  "reproduce: the run in %s has other settings than asked for now:\n  %s",
+                  job.path(),
+                  String.join("\n  ", differences)),
               "choose another --out, or remove that folder");
         }
       }
@@ -150,8 +153,14 @@ final class ReproduceCommand implements Callable<Integer> {
         .forEach(name ->
             session
                 .out()
-                .printf("%-6s %s%n", name, reproduction.study().claims().get(name).title()));
-    session.out().printf("%d of %d runs are left:%n", left.size(), reproduction.all().size());
+                .printf(
+                    Locale.ROOT,
+                    "%-6s %s%n",
+                    name,
+                    reproduction.study().claims().get(name).title()));
+    session
+        .out()
+        .printf(Locale.ROOT, "%d of %d runs are left:%n", left.size(), reproduction.all().size());
     left.forEach(job -> session.out().println("  " + job.name()));
   }
 

@@ -2,6 +2,7 @@
 package reverie.app.command;
 
 import java.math.BigDecimal;
+import java.util.Locale;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
@@ -56,10 +57,14 @@ final class SamplingOptions {
   static void require(String option, double value, int from, int to) {
     if (!(value >= from && value <= to)) {
       throw new ConfigurationException(
-          "%s %s: expected from %d to %d"
-              .formatted(
-                  option, BigDecimal.valueOf(value).stripTrailingZeros().toPlainString(), from, to),
-          "for example %s %d".formatted(option, Math.max(from, 1)));
+          String.format(
+              Locale.ROOT,
+              "%s %s: expected from %d to %d",
+              option,
+              BigDecimal.valueOf(value).stripTrailingZeros().toPlainString(),
+              from,
+              to),
+          String.format(Locale.ROOT, "for example %s %d", option, Math.max(from, 1)));
     }
   }
 }

@@ -4,6 +4,7 @@ package reverie.app.command;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import reverie.diffusion.DdimVectorCheck;
 import reverie.tensor.Device;
@@ -48,14 +49,20 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
       int excluded = rows.stream().mapToInt(DdimVectorCheck.Row::excluded).sum();
       return new VectorFile(
           "DDIM log-probabilities",
-          "%d rows, and %d without a decision (sigma is 0)".formatted(compared, excluded),
+          String.format(
+              Locale.ROOT, "%d rows, and %d without a decision (sigma is 0)", compared, excluded),
           rows.stream()
               .map(row -> new Comparison(row.tensor() + " of " + row.settings(), row.error()))
               .toList());
     }
     throw new ReverieException(
-        "check %s: its metadata has neither \"%s\" nor \"%s\", but %s"
-            .formatted(file, UNET, DdimVectorCheck.KEY, metadata.isEmpty() ? "nothing" : metadata),
+        String.format(
+            Locale.ROOT,
+            "check %s: its metadata has neither \"%s\" nor \"%s\", but %s",
+            file,
+            UNET,
+            DdimVectorCheck.KEY,
+            metadata.isEmpty() ? "nothing" : metadata),
         "reverie check --help says what a file of reference vectors holds");
   }
 

@@ -29,7 +29,8 @@ final class BindingErrors {
             ? mismatch.getTargetType()
             : Object.class;
     String came = value.isString() ? "'" + value.asString() + "'" : value.toString();
-    String message = "%s: '%s' must be %s, but is %s".formatted(place, key, kind(type), came);
+    String message =
+        String.format(Locale.ROOT, "%s: '%s' must be %s, but is %s", place, key, kind(type), came);
     return new ConfigurationException(message, hint(type, key.toString(), value));
   }
 

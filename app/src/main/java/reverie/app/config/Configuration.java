@@ -3,6 +3,7 @@ package reverie.app.config;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -61,7 +62,7 @@ public final class Configuration<T extends Record> {
             path.isEmpty() ? key : path + "." + key, before.path(key), now.path(key), differences);
       }
     } else if (!same(before, now)) {
-      differences.add("%s: %s → %s".formatted(path, shown(before), shown(now)));
+      differences.add(String.format(Locale.ROOT, "%s: %s → %s", path, shown(before), shown(now)));
     }
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
@@ -140,8 +141,13 @@ public final class ConfigurationReader<T extends Record> {
       if (known instanceof ObjectNode inner && !isFree(inner)) {
         if (!(value instanceof ObjectNode settings)) {
           throw new ConfigurationException(
-              "%s: '%s' is a group of settings (%s), but a value came: %s"
-                  .formatted(place, full, String.join(", ", inner.propertyNames()), value),
+              String.format(
+                  Locale.ROOT,
+                  "%s: '%s' is a group of settings (%s), but a value came: %s",
+                  place,
+                  full,
+                  String.join(", ", inner.propertyNames()),
+                  value),
               "write the settings indented under it, or --set " + full + "." + first(inner) + "=…");
         }
         merge((ObjectNode) base.get(key), inner, settings, place, full);
@@ -164,7 +170,8 @@ public final class ConfigurationReader<T extends Record> {
             .map(nearest ->
                 "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
             .orElse("known keys" + where + ": " + String.join(", ", known.propertyNames()));
-    return new ConfigurationException("%s: unknown key '%s'".formatted(place, full), hint);
+    return new ConfigurationException(
+        String.format(Locale.ROOT, "%s: unknown key '%s'", place, full), hint);
   }
 
   private static String first(ObjectNode node) {
@@ -202,8 +209,12 @@ public final class ConfigurationReader<T extends Record> {
     } catch (JacksonException e) {
       String where = e.getLocation() == null ? "" : " in line " + e.getLocation().getLineNr();
       throw new ConfigurationException(
-          "%s: this is no YAML%s: %s"
-              .formatted(place, where, e.getOriginalMessage().lines().findFirst().orElse("")),
+          String.format(
+              Locale.ROOT,
+              "%s: this is no YAML%s: %s",
+              place,
+              where,
+              e.getOriginalMessage().lines().findFirst().orElse("")),
           "check the indentation there: two spaces a level, a space after each colon");
     }
     if (tree.isMissingNode() || tree.isNull()) {
@@ -220,7 +231,7 @@ public final class ConfigurationReader<T extends Record> {
   private String preset(String preset) {
     if (!presets.contains(preset)) {
       throw new ConfigurationException(
-          "--preset %s: there is no such preset".formatted(preset),
+          String.format(Locale.ROOT, "--preset %s: there is no such preset", preset),
           Nearest.to(preset, presets)
               .map(nearest -> "did you mean '" + nearest + "'?")
               .orElse(presets.stream().collect(Collectors.joining(", ", "the presets are ", ""))));

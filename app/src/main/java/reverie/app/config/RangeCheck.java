@@ -3,6 +3,7 @@ package reverie.app.config;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
+import java.util.Locale;
 
 /** Checks every number of a record, and of the records in it, against its {@link Range}. */
 final class RangeCheck {
@@ -27,12 +28,13 @@ final class RangeCheck {
   private static void check(Number number, Range range, String place, String key) {
     if (!Double.isFinite(number.doubleValue())) {
       throw new ConfigurationException(
-          "%s: '%s' must be finite, but is %s".formatted(place, key, number),
+          String.format(Locale.ROOT, "%s: '%s' must be finite, but is %s", place, key, number),
           "give it a finite number");
     }
     if (range != null && !isIn(range, number.doubleValue())) {
       throw new ConfigurationException(
-          "%s: '%s' must be %s, but is %s".formatted(place, key, allowed(range), number),
+          String.format(
+              Locale.ROOT, "%s: '%s' must be %s, but is %s", place, key, allowed(range), number),
           "for example --set " + key + "=" + shown(range.above() ? range.min() + 1 : range.min()));
     }
   }
@@ -45,7 +47,8 @@ final class RangeCheck {
     if (range.above()) {
       return Double.isInfinite(range.max())
           ? "above " + shown(range.min())
-          : "above %s and at most %s".formatted(shown(range.min()), shown(range.max()));
+          : String.format(
+              Locale.ROOT, "above %s and at most %s", shown(range.min()), shown(range.max()));
     }
     return Double.isInfinite(range.max())
         ? "at least " + shown(range.min())

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
@@ -34,14 +35,14 @@ public final class ImageFolder {
   public static ImageSet read(Path folder) {
     if (!Files.isDirectory(folder)) {
       throw new ReverieException(
-          "image folder: '%s' is not a folder".formatted(folder),
+          String.format(Locale.ROOT, "image folder: '%s' is not a folder", folder),
           "give a folder with PNG pictures and metadata.jsonl");
     }
     Map<String, String> prompts =
         Files.exists(folder.resolve(METADATA)) ? captions(folder) : names(folder);
     if (prompts.isEmpty()) {
       throw new ReverieException(
-          "image folder: '%s' has no pictures".formatted(folder),
+          String.format(Locale.ROOT, "image folder: '%s' has no pictures", folder),
           "put PNG pictures there, and metadata.jsonl");
     }
     List<ImageSet.Item> items = new ArrayList<>();
@@ -51,13 +52,14 @@ public final class ImageFolder {
       first = first == null ? image : first;
       if (image.getWidth() != first.getWidth() || image.getHeight() != first.getHeight()) {
         throw new ReverieException(
-            "image folder: '%s' is %d×%d, but the first picture is %d×%d"
-                .formatted(
-                    entry.getKey(),
-                    image.getHeight(),
-                    image.getWidth(),
-                    first.getHeight(),
-                    first.getWidth()),
+            String.format(
+                Locale.ROOT,
+                "image folder: '%s' is %d×%d, but the first picture is %d×%d",
+                entry.getKey(),
+                image.getHeight(),
+                image.getWidth(),
+                first.getHeight(),
+                first.getWidth()),
             "resize the pictures to one size before training on them");
       }
       items.add(new ImageSet.Item(entry.getKey(), entry.getValue(), PngPixels.overWhite(image)));
@@ -75,7 +77,7 @@ public final class ImageFolder {
     lines.forEach((number, entry) -> {
       String name = lines.text(entry, "file_name", number);
       if (prompts.put(name, lines.text(entry, "text", number)) != null) {
-        throw lines.wrong(number, "'%s' comes twice".formatted(name));
+        throw lines.wrong(number, String.format(Locale.ROOT, "'%s' comes twice", name));
       }
     });
     return prompts;
@@ -91,7 +93,7 @@ public final class ImageFolder {
           .forEach(name -> prompts.put(name, prompt(name)));
     } catch (IOException e) {
       throw new ReverieException(
-          "image folder: cannot list '%s': %s".formatted(folder, e.getMessage()),
+          String.format(Locale.ROOT, "image folder: cannot list '%s': %s", folder, e.getMessage()),
           "check its permissions");
     }
     return prompts;

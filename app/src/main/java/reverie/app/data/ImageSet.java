@@ -2,6 +2,7 @@
 package reverie.app.data;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Predicate;
 import reverie.tensor.ReverieException;
 
@@ -36,8 +37,13 @@ public record ImageSet(int height, int width, List<Item> items) {
     for (Item item : items) {
       if (item.pixels.length != height * width * CHANNELS) {
         throw new ReverieException(
-            "image set: every picture must have %d×%d pixels of 3 channels, but '%s' has %d values"
-                .formatted(height, width, item.name, item.pixels.length),
+            String.format(
+                Locale.ROOT,
+                "image set: every picture must have %d×%d pixels of 3 channels, but '%s' has %d values",
+                height,
+                width,
+                item.name,
+                item.pixels.length),
             "resize the pictures to one size before training on them");
       }
     }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.BiConsumer;
 import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
@@ -42,7 +43,7 @@ record JsonLines(String reader, Path file, String example) {
   /** What is wrong with a line. */
   ReverieException wrong(int line, String problem) {
     return new ReverieException(
-        "%s: line %d of '%s': %s".formatted(reader, line, file, problem),
+        String.format(Locale.ROOT, "%s: line %d of '%s': %s", reader, line, file, problem),
         "every line should look like " + example);
   }
 
@@ -59,14 +60,15 @@ record JsonLines(String reader, Path file, String example) {
       return Files.readAllLines(file);
     } catch (NoSuchFileException e) {
       throw new ReverieException(
-          "%s: '%s' does not exist".formatted(reader, file),
+          String.format(Locale.ROOT, "%s: '%s' does not exist", reader, file),
           "check the path; it is relative to where you are");
     } catch (CharacterCodingException e) {
       throw new ReverieException(
-          "%s: '%s' is no UTF-8 text".formatted(reader, file), "save the file as UTF-8");
+          String.format(Locale.ROOT, "%s: '%s' is no UTF-8 text", reader, file),
+          "save the file as UTF-8");
     } catch (IOException e) {
       throw new ReverieException(
-          "%s: '%s' cannot be read: %s".formatted(reader, file, e.getMessage()),
+          String.format(Locale.ROOT, "%s: '%s' cannot be read: %s", reader, file, e.getMessage()),
           "name a text file, and check its permissions");
     }
   }

@@ -8,6 +8,7 @@ import java.awt.image.Raster;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import reverie.tensor.ReverieException;
 
@@ -29,10 +30,12 @@ final class PngPixels {
       }
       String problem =
           Files.exists(file) ? "is not a picture that Java can read" : "does not exist";
-      throw new ReverieException("%s: '%s' %s".formatted(reader, file, problem), "use PNG files");
+      throw new ReverieException(
+          String.format(Locale.ROOT, "%s: '%s' %s", reader, file, problem), "use PNG files");
     } catch (IOException e) {
       throw new ReverieException(
-          "%s: '%s' is damaged: %s".formatted(reader, file, e.getMessage()), "use PNG files");
+          String.format(Locale.ROOT, "%s: '%s' is damaged: %s", reader, file, e.getMessage()),
+          "use PNG files");
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
@@ -59,7 +60,7 @@ public final class PreferenceFile implements PreferenceDataset {
     lines.forEach((line, node) -> entries.add(entry(line, node)));
     if (entries.isEmpty()) {
       throw new ReverieException(
-          "preferences: '%s' has no pair in it".formatted(file),
+          String.format(Locale.ROOT, "preferences: '%s' has no pair in it", file),
           "every line should look like " + EXAMPLE);
     }
     CRC32 sum = new CRC32();
@@ -68,7 +69,8 @@ public final class PreferenceFile implements PreferenceDataset {
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
     }
-    identity = "%d pairs with checksum %08x".formatted(entries.size(), sum.getValue());
+    identity =
+        String.format(Locale.ROOT, "%d pairs with checksum %08x", entries.size(), sum.getValue());
   }
 
   /**
@@ -109,12 +111,13 @@ public final class PreferenceFile implements PreferenceDataset {
   private Path path(int line, JsonNode name) {
     Path image = lines.file().resolveSibling(name.stringValue());
     if (!Files.isRegularFile(image)) {
-      throw lines.wrong(line, "the picture '%s' does not exist".formatted(image));
+      throw lines.wrong(line, String.format(Locale.ROOT, "the picture '%s' does not exist", image));
     }
     try (ImageInputStream in = ImageIO.createImageInputStream(image.toFile())) {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
-        throw lines.wrong(line, "'%s' is not a picture that Java can read".formatted(image));
+        throw lines.wrong(
+            line, String.format(Locale.ROOT, "'%s' is not a picture that Java can read", image));
       }
       ImageReader reader = readers.next();
       try {
@@ -122,15 +125,22 @@ public final class PreferenceFile implements PreferenceDataset {
         if (reader.getHeight(0) != size || reader.getWidth(0) != size) {
           throw lines.wrong(
               line,
-              "'%s' is %d×%d, but the model draws %d×%d"
-                  .formatted(image, reader.getHeight(0), reader.getWidth(0), size, size));
+              String.format(
+                  Locale.ROOT,
+                  "'%s' is %d×%d, but the model draws %d×%d",
+                  image,
+                  reader.getHeight(0),
+                  reader.getWidth(0),
+                  size,
+                  size));
         }
       } finally {
         reader.dispose();
       }
       return image;
     } catch (IOException e) {
-      throw lines.wrong(line, "'%s' is damaged: %s".formatted(image, e.getMessage()));
+      throw lines.wrong(
+          line, String.format(Locale.ROOT, "'%s' is damaged: %s", image, e.getMessage()));
     }
   }
 
@@ -146,7 +156,8 @@ public final class PreferenceFile implements PreferenceDataset {
   }
 
   private float[] pixels(Entry entry, Path image) {
-    String who = "%s: line %d of '%s'".formatted(READER, entry.line, lines.file());
+    String who =
+        String.format(Locale.ROOT, "%s: line %d of '%s'", READER, entry.line, lines.file());
     return PngPixels.overWhite(PngPixels.read(who, image));
   }
 
@@ -172,7 +183,9 @@ public final class PreferenceFile implements PreferenceDataset {
     for (int i = 0; i < pairs.size(); i++) {
       Judged pair = pairs.get(i);
       List<String> names =
-          List.of("images/%06d-0.png".formatted(i), "images/%06d-1.png".formatted(i));
+          List.of(
+              String.format(Locale.ROOT, "images/%06d-0.png", i),
+              String.format(Locale.ROOT, "images/%06d-1.png", i));
       Images.write(file.resolveSibling(names.get(0)), pair.first);
       Images.write(file.resolveSibling(names.get(1)), pair.second);
       Map<String, Object> line = new LinkedHashMap<>();

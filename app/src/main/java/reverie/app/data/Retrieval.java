@@ -3,6 +3,7 @@ package reverie.app.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 
 /**
@@ -75,8 +76,12 @@ public final class Retrieval {
     int each = real.height() * real.width() * ImageSet.CHANNELS;
     if (images.length != prompts.size() * each) {
       throw new IllegalArgumentException(
-          "retrieval: %d prompts need %d values, but %d came"
-              .formatted(prompts.size(), prompts.size() * each, images.length));
+          String.format(
+              Locale.ROOT,
+              "retrieval: %d prompts need %d values, but %d came",
+              prompts.size(),
+              prompts.size() * each,
+              images.length));
     }
   }
 

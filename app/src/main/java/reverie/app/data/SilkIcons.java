@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -49,7 +50,8 @@ public final class SilkIcons {
     URL folder = SilkIcons.class.getClassLoader().getResource(FOLDER);
     if (folder == null) {
       throw new ReverieException(
-          "Silk icons: the folder '%s' is not on the class path".formatted(FOLDER),
+          String.format(
+              Locale.ROOT, "Silk icons: the folder '%s' is not on the class path", FOLDER),
           "the Maven package org.webjars:famfamfam-silk:1.3-1 holds it; start Reverie with ./reverie");
     }
     try {
@@ -63,7 +65,7 @@ public final class SilkIcons {
       }
     } catch (IOException | URISyntaxException e) {
       throw new ReverieException(
-          "Silk icons: cannot read '%s': %s".formatted(folder, e.getMessage()),
+          String.format(Locale.ROOT, "Silk icons: cannot read '%s': %s", folder, e.getMessage()),
           "delete the famfamfam-silk package from the local Maven repository to have it fetched again");
     }
   }

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
@@ -42,8 +43,11 @@ final class FinetuneModel implements AutoCloseable {
     FinetuneConfig.Lora options = config.lora();
     if (options.rank() > 0 && config.ema().decay() > 0) {
       throw new ConfigurationException(
-          "lora.rank is %d and ema.decay is %s: adapters are not averaged"
-              .formatted(options.rank(), config.ema().decay()),
+          String.format(
+              Locale.ROOT,
+              "lora.rank is %d and ema.decay is %s: adapters are not averaged",
+              options.rank(),
+              config.ema().decay()),
           "set one of the two to 0");
     }
     lora =

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.PreferenceFile;
@@ -85,9 +86,12 @@ final class FinetuneParts {
   private static double own(double general, String key, double value) {
     if (general != 0) {
       throw new ConfigurationException(
-          "update.kl_to_base is %s, but this objective has a weight of its own, %s"
-              .formatted(general, key),
-          "set update.kl_to_base to 0 and %s to what you want".formatted(key));
+          String.format(
+              Locale.ROOT,
+              "update.kl_to_base is %s, but this objective has a weight of its own, %s",
+              general,
+              key),
+          String.format(Locale.ROOT, "set update.kl_to_base to 0 and %s to what you want", key));
     }
     return value;
   }
@@ -104,8 +108,11 @@ final class FinetuneParts {
       case RolloutObjective objective -> {
         if (!file.isEmpty()) {
           throw new ConfigurationException(
-              "preferences is '%s', but %s learns from images of its own"
-                  .formatted(file, objective.name()),
+              String.format(
+                  Locale.ROOT,
+                  "preferences is '%s', but %s learns from images of its own",
+                  file,
+                  objective.name()),
               "leave it empty, or set objective to diffusion_dpo");
         }
         yield new Trainer(

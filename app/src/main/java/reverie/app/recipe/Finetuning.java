@@ -218,7 +218,11 @@ public final class Finetuning {
         }
         if (stopping && !last) {
           throw new Interruption.Stopped(
-              "stopped after epoch %d; go on with --resume %s".formatted(epoch, run.path()));
+              String.format(
+                  Locale.ROOT,
+                  "stopped after epoch %d; go on with --resume %s",
+                  epoch,
+                  run.path()));
         }
       }
     }
@@ -331,10 +335,11 @@ public final class Finetuning {
         .write(run);
     beforeAndAfter();
     String title =
-        "Fine-tuned by %s for %s"
-            .formatted(
-                config.objective().name().toLowerCase(Locale.ROOT),
-                config.reward().name().name().toLowerCase(Locale.ROOT));
+        String.format(
+            Locale.ROOT,
+            "Fine-tuned by %s for %s",
+            config.objective().name().toLowerCase(Locale.ROOT),
+            config.reward().name().name().toLowerCase(Locale.ROOT));
     Path report = RunReport.write(run.path(), title);
     run.log().say("report: " + report);
     run.log().say("model: " + run.path().resolve(MODEL));

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.DoubleConsumer;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageSet;
@@ -83,8 +84,14 @@ public final class Likelihoods implements AutoCloseable {
     int size = model.pictures().size();
     if (images.height() != size || images.width() != size) {
       throw new ReverieException(
-          "likelihood: '%s' is %d×%d, but the model's pictures are %d×%d"
-              .formatted(item.name(), images.height(), images.width(), size, size),
+          String.format(
+              Locale.ROOT,
+              "likelihood: '%s' is %d×%d, but the model's pictures are %d×%d",
+              item.name(),
+              images.height(),
+              images.width(),
+              size,
+              size),
           "resize the picture, or name the model that draws such pictures with --model");
     }
     Rng rng = Rng.of(options.seed).fork(item.name());

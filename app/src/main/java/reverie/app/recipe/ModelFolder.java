@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import reverie.app.run.AtomicFile;
 import reverie.app.text.PromptEncoder;
@@ -44,7 +45,8 @@ public record ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder) 
   public static ModelFolder read(Path folder, Device device) {
     if (!Files.isDirectory(folder.resolve(UNET))) {
       throw new ReverieException(
-          "model: '%s' is no model folder, it has no folder '%s'".formatted(folder, UNET),
+          String.format(
+              Locale.ROOT, "model: '%s' is no model folder, it has no folder '%s'", folder, UNET),
           "give a folder with unet/ and scheduler/, as reverie pretrain and diffusers write them");
     }
     SchedulerConfig scheduler = SchedulerConfig.read(folder.resolve(SCHEDULER));
@@ -77,8 +79,11 @@ public record ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder) 
   public void requireEncoder(PromptEncoder available) {
     if (!encoder.isEmpty() && !encoder.equals(available.identity())) {
       throw new ReverieException(
-          "model: it was trained with the text encoder '%s', but this is '%s'"
-              .formatted(encoder, available.identity()),
+          String.format(
+              Locale.ROOT,
+              "model: it was trained with the text encoder '%s', but this is '%s'",
+              encoder,
+              available.identity()),
           "use the version of Reverie that trained it, or train it again");
     }
   }
@@ -93,12 +98,15 @@ public record ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder) 
         return encoder.stringValue();
       }
       throw new ReverieException(
-          "model: '%s' has no text '%s'".formatted(file, ENCODER), "the file is not complete");
+          String.format(Locale.ROOT, "model: '%s' has no text '%s'", file, ENCODER),
+          "the file is not complete");
     } catch (JacksonException e) {
       throw new ReverieException(
-          "model: '%s' is not JSON: %s"
-              .formatted(
-                  file, e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")")),
+          String.format(
+              Locale.ROOT,
+              "model: '%s' is not JSON: %s",
+              file,
+              e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")")),
           "the file is not complete",
           e);
     } catch (IOException e) {

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
@@ -22,15 +23,22 @@ final class ModelShape {
     int levels = model.blockOutChannels().size();
     if (model.crossAttention().size() != levels) {
       throw new ReverieException(
-          "model: block_out_channels has %d levels, but cross_attention has %d"
-              .formatted(levels, model.crossAttention().size()),
+          String.format(
+              Locale.ROOT,
+              "model: block_out_channels has %d levels, but cross_attention has %d",
+              levels,
+              model.crossAttention().size()),
           "give one entry for each level");
     }
     int multiple = 1 << (levels - 1);
     if (images.height() % multiple != 0 || images.width() % multiple != 0) {
       throw new ReverieException(
-          "model: pictures of %d×%d cannot be halved %d times"
-              .formatted(images.height(), images.width(), levels - 1),
+          String.format(
+              Locale.ROOT,
+              "model: pictures of %d×%d cannot be halved %d times",
+              images.height(),
+              images.width(),
+              levels - 1),
           "give fewer block_out_channels, or pictures whose sides are multiples of " + multiple);
     }
     List<String> down =

@@ -4,6 +4,7 @@ package reverie.app.recipe;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntConsumer;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
@@ -90,8 +91,13 @@ public record Pictures(
       if (!Float.isFinite(drawn[i])) {
         int picture = first + i / each;
         throw new ReverieException(
-            "pictures: picture %d of %d (prompt \"%s\") has the pixel value %s"
-                .formatted(picture + 1, prompts.size(), prompts.get(picture), drawn[i]),
+            String.format(
+                Locale.ROOT,
+                "pictures: picture %d of %d (prompt \"%s\") has the pixel value %s",
+                picture + 1,
+                prompts.size(),
+                prompts.get(picture),
+                drawn[i]),
             "the model's weights are damaged or its training diverged; use another model");
       }
     }

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
@@ -53,8 +54,11 @@ public final class Preferences {
       ImageSet images, Reward reward, Duration timeout, int batchSize) {
     if (images.height() != images.width()) {
       throw new ReverieException(
-          "preferences: expected square pictures, got %d×%d"
-              .formatted(images.height(), images.width()),
+          String.format(
+              Locale.ROOT,
+              "preferences: expected square pictures, got %d×%d",
+              images.height(),
+              images.width()),
           "crop them");
     }
     Map<String, List<Integer>> byPrompt = new LinkedHashMap<>();

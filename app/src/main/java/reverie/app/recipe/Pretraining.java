@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import reverie.app.config.FinetuneConfig;
@@ -104,8 +105,12 @@ public final class Pretraining {
       UNet model = new UNet(shape, parameters);
       run.log()
           .say(
-              "%,d weights, %,d pictures, %,d held out"
-                  .formatted(parameters.count(), training.size(), heldOut.size()));
+              String.format(
+                  Locale.ROOT,
+                  "%,d weights, %,d pictures, %,d held out",
+                  parameters.count(),
+                  training.size(),
+                  heldOut.size()));
       try (Ema ema = new Ema(parameters, config.emaDecay(), true);
           AdamW optimizer = new AdamW(parameters.trainable(), options);
           GradientAccumulator gradients = new GradientAccumulator(parameters.trainable());
@@ -146,7 +151,7 @@ public final class Pretraining {
                   step.norm,
                   "train/learning_rate",
                   step.rate));
-          progress.note("loss %.4f".formatted(loss));
+          progress.note(String.format(Locale.ROOT, "loss %.4f", loss));
         }
         progress.advanceTo(done);
         if (config.sampleEvery() > 0 && done % config.sampleEvery() == 0) {
@@ -159,7 +164,8 @@ public final class Pretraining {
         }
         if (stopping && done < config.steps()) {
           throw new Interruption.Stopped(
-              "stopped after step %d; go on with --resume %s".formatted(done, run.path()));
+              String.format(
+                  Locale.ROOT, "stopped after step %d; go on with --resume %s", done, run.path()));
         }
       }
     }

@@ -5,6 +5,7 @@ import java.awt.image.BufferedImage;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import reverie.app.config.FinetuneConfig;
@@ -61,7 +62,7 @@ final class PretrainingResults {
     rows.addAll(rows("training", training, model, scheduler));
     rows.addAll(rows("held out", heldOut, model, scheduler));
     PngGrid grid = new PngGrid(rows, SCALE);
-    grid.write(run.resolve("samples/step-%06d.png".formatted(steps)));
+    grid.write(run.resolve(String.format(Locale.ROOT, "samples/step-%06d.png", steps)));
     return grid.toImage();
   }
 
@@ -95,9 +96,13 @@ final class PretrainingResults {
     summary.put("retrieval_last_word_" + name, result.lastWord().toMap());
     run.log()
         .say(
-            "%s: nearest real picture has the right first word for %.3f, last word for %.3f of %d"
-                .formatted(
-                    name, result.firstWord().mean(), result.lastWord().mean(), prompts.size()));
+            String.format(
+                Locale.ROOT,
+                "%s: nearest real picture has the right first word for %.3f, last word for %.3f of %d",
+                name,
+                result.firstWord().mean(),
+                result.lastWord().mean(),
+                prompts.size()));
   }
 
   private List<PngGrid.Row> rows(

@@ -3,6 +3,7 @@ package reverie.app.recipe;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
@@ -68,7 +69,10 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
     String steps = saved.metadata().get(STEPS);
     if (steps == null || !steps.matches("\\d{1,18}")) {
       throw new ReverieException(
-          "checkpoint: '%s' does not say after how many steps it was written".formatted(file),
+          String.format(
+              Locale.ROOT,
+              "checkpoint: '%s' does not say after how many steps it was written",
+              file),
           "it is no checkpoint of reverie pretrain; delete it to begin again");
     }
     return Long.parseLong(steps);
@@ -77,12 +81,13 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
   private static Tensor tensor(Path file, Safetensors saved, String name, Tensor target) {
     if (!saved.names().contains(name) || !saved.shape(name).equals(target.shape())) {
       throw new ReverieException(
-          "checkpoint: '%s' should hold %s %s, but has %s"
-              .formatted(
-                  file,
-                  name,
-                  target.shape(),
-                  saved.names().contains(name) ? saved.shape(name) : "none"),
+          String.format(
+              Locale.ROOT,
+              "checkpoint: '%s' should hold %s %s, but has %s",
+              file,
+              name,
+              target.shape(),
+              saved.names().contains(name) ? saved.shape(name) : "none"),
           "it belongs to another model; resume with the configuration the run was started with");
     }
     return target.device().tensor(saved.floats(name), target.shape().dims());

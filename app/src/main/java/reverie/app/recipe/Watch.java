@@ -42,7 +42,7 @@ public final class Watch implements TrainerListener, AutoCloseable {
       String shown = name.name().toLowerCase(Locale.ROOT);
       if (name == config.reward().name()) {
         throw new ConfigurationException(
-            "watch: %s is what is optimised, and is told anyway".formatted(shown),
+            String.format(Locale.ROOT, "watch: %s is what is optimised, and is told anyway", shown),
             "watch others, colourfulness for instance");
       }
       FinetuneConfig.Reward settings =

@@ -77,7 +77,8 @@ public final class Document {
     for (Block block : blocks) {
       switch (block) {
         case Block.Heading(int level, String text) ->
-            page.append("<h%d>%s</h%d>".formatted(level, Html.escape(text), level));
+            page.append(
+                String.format(Locale.ROOT, "<h%d>%s</h%d>", level, Html.escape(text), level));
         case Block.Paragraph(String text) ->
             page.append("<p>").append(Html.escape(text)).append("</p>");
         case Block.Code(String text) ->
@@ -128,7 +129,7 @@ public final class Document {
           for (int i = 0; i < plots.size(); i++) {
             String file = String.format(Locale.ROOT, "%s-%d.svg", name, i + 1);
             AtomicFile.writeText(folder.resolve(file), plots.get(i).toSvgFile());
-            text.append("![%s](%s)\n".formatted(plots.get(i).title(), file));
+            text.append(String.format(Locale.ROOT, "![%s](%s)\n", plots.get(i).title(), file));
           }
         }
       }

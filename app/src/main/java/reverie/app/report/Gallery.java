@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import reverie.app.run.AtomicFile;
@@ -52,7 +53,7 @@ public record Gallery(String name, List<Picture> pictures) {
     List<Map<String, String>> list = new ArrayList<>();
     for (int i = 0; i < pictures.size(); i++) {
       Picture picture = pictures.get(i);
-      String file = "%03d.png".formatted(i);
+      String file = String.format(Locale.ROOT, "%03d.png", i);
       Images.write(run.resolve("images/" + name + "/" + file), picture.image());
       Map<String, String> entry = new LinkedHashMap<>();
       entry.put("file", file);

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.Locale;
 
 /** The few things every piece of HTML needs. */
 final class Html {
@@ -18,8 +19,12 @@ final class Html {
   static String begin(String title) {
     return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         + "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-        + "<title>%s</title><style>%s</style></head><body><h1>%s</h1>"
-            .formatted(escape(title), css(), escape(title));
+        + String.format(
+            Locale.ROOT,
+            "<title>%s</title><style>%s</style></head><body><h1>%s</h1>",
+            escape(title),
+            css(),
+            escape(title));
   }
 
   /** The style of pages and plots. */
@@ -40,7 +45,10 @@ final class Html {
 
   /** An image inside the page. */
   static String image(byte[] png, String description) {
-    return "<img alt=\"%s\" src=\"data:image/png;base64,%s\">"
-        .formatted(escape(description), Base64.getEncoder().encodeToString(png));
+    return String.format(
+        Locale.ROOT,
+        "<img alt=\"%s\" src=\"data:image/png;base64,%s\">",
+        escape(description),
+        Base64.getEncoder().encodeToString(png));
   }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import reverie.app.run.AtomicFile;
 import reverie.tensor.ReverieException;
@@ -31,8 +32,12 @@ public final class Images {
     int size = height * width * 3;
     if (pixels.length % size != 0) {
       throw new ReverieException(
-          "images: expected a multiple of %d×%d×3 values, but came %d"
-              .formatted(height, width, pixels.length),
+          String.format(
+              Locale.ROOT,
+              "images: expected a multiple of %d×%d×3 values, but came %d",
+              height,
+              width,
+              pixels.length),
           "give images as [n, height, width, 3]");
     }
     List<BufferedImage> images = new ArrayList<>();

@@ -99,8 +99,12 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     Axis y = Axis.over(heights);
     StringBuilder svg = new StringBuilder();
     svg.append(
-        "<svg class=\"plot\" viewBox=\"0 0 %s %s\" role=\"img\" aria-label=\"%s\">"
-            .formatted(number(WIDTH), number(HEIGHT + ROW * rowsBelow()), Html.escape(title)));
+        String.format(
+            Locale.ROOT,
+            "<svg class=\"plot\" viewBox=\"0 0 %s %s\" role=\"img\" aria-label=\"%s\">",
+            number(WIDTH),
+            number(HEIGHT + ROW * rowsBelow()),
+            Html.escape(title)));
     text(svg, 0, 16, "title", title);
     grid(svg, x, y);
     text(svg, LEFT, TOP - 10, "label", yLabel);
@@ -164,8 +168,12 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
         double cx = horizontal(x, p.x());
         double cy = vertical(y, p.y());
         svg.append(
-            "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"%s\"/>"
-                .formatted(number(cx), number(cy), line.path() ? "3.5" : "2"));
+            String.format(
+                Locale.ROOT,
+                "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"%s\"/>",
+                number(cx),
+                number(cy),
+                line.path() ? "3.5" : "2"));
         if (!p.label().isEmpty() && Math.hypot(cx - labelledX, cy - labelledY) > 16) {
           labelledX = cx;
           labelledY = cy;
@@ -187,11 +195,12 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
       return;
     }
     svg.append(
-        "<path class=\"arrow\" d=\"M5 0L-4 4.5V-4.5Z\" transform=\"translate(%s %s) rotate(%s)\"/>"
-            .formatted(
-                number(x0 + 0.55 * dx),
-                number(y0 + 0.55 * dy),
-                number(Math.toDegrees(Math.atan2(dy, dx)))));
+        String.format(
+            Locale.ROOT,
+            "<path class=\"arrow\" d=\"M5 0L-4 4.5V-4.5Z\" transform=\"translate(%s %s) rotate(%s)\"/>",
+            number(x0 + 0.55 * dx),
+            number(y0 + 0.55 * dy),
+            number(Math.toDegrees(Math.atan2(dy, dx)))));
   }
 
   /** In one line over the plot if it fits there, else in lines below. */
@@ -224,8 +233,11 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     svg.append("<g class=\"s").append(index % 8).append("\">");
     text(svg, x + 11, y, "label", series.get(index).label());
     svg.append(
-        "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>"
-            .formatted(number(x), number(y - 4)));
+        String.format(
+            Locale.ROOT,
+            "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>",
+            number(x),
+            number(y - 4)));
   }
 
   private static double legendWidth(Series line) {
@@ -260,13 +272,20 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     return toSvg()
             .replaceFirst(
                 "<svg ",
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%s\" height=\"%s\" "
-                    .formatted(number(1.5 * WIDTH), number(1.5 * (HEIGHT + ROW * rowsBelow()))))
+                String.format(
+                    Locale.ROOT,
+                    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%s\" height=\"%s\" ",
+                    number(1.5 * WIDTH),
+                    number(1.5 * (HEIGHT + ROW * rowsBelow()))))
             .replaceFirst(
                 ">",
                 Matcher.quoteReplacement(
-                    "><style>%s</style><rect width=\"%s\" height=\"%s\" fill=\"var(--page)\"/>"
-                        .formatted(Html.css(), number(WIDTH), height)))
+                    String.format(
+                        Locale.ROOT,
+                        "><style>%s</style><rect width=\"%s\" height=\"%s\" fill=\"var(--page)\"/>",
+                        Html.css(),
+                        number(WIDTH),
+                        height)))
         + "\n";
   }
 
@@ -285,14 +304,25 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
   private static void line(
       StringBuilder svg, double x1, double y1, double x2, double y2, String style) {
     svg.append(
-        "<line class=\"%s\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/>"
-            .formatted(style, number(x1), number(y1), number(x2), number(y2)));
+        String.format(
+            Locale.ROOT,
+            "<line class=\"%s\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/>",
+            style,
+            number(x1),
+            number(y1),
+            number(x2),
+            number(y2)));
   }
 
   private static void text(StringBuilder svg, double x, double y, String style, String text) {
     svg.append(
-        "<text class=\"%s\" x=\"%s\" y=\"%s\">%s</text>"
-            .formatted(style, number(x), number(y), Html.escape(text)));
+        String.format(
+            Locale.ROOT,
+            "<text class=\"%s\" x=\"%s\" y=\"%s\">%s</text>",
+            style,
+            number(x),
+            number(y),
+            Html.escape(text)));
   }
 
   private static String number(double value) {

@@ -88,9 +88,12 @@ public final class RunReport {
           change("Still recognised", summary.retrievalBefore(), summary.retrievalAfter());
           card(
               "Cost",
-              "%.1f min".formatted(summary.seconds() / 60),
-              "%,d images scored, %,.0f MB"
-                  .formatted(summary.rewardQueries(), summary.peakRssMb()));
+              String.format(Locale.ROOT, "%.1f min", summary.seconds() / 60),
+              String.format(
+                  Locale.ROOT,
+                  "%,d images scored, %,.0f MB",
+                  summary.rewardQueries(),
+                  summary.peakRssMb()));
           page.append("</section>");
         });
   }
@@ -103,29 +106,41 @@ public final class RunReport {
     String percent =
         share
             ? ""
-            : " (%+.0f %%)"
-                .formatted(100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
+            : String.format(
+                Locale.ROOT,
+                " (%+.0f %%)",
+                100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
     card(
         name,
-        "%s → %s%s".formatted(mean(before, share), mean(after, share), percent),
-        "95 %% intervals %s and %s, n = %d"
-            .formatted(interval(before, share), interval(after, share), after.n()));
+        String.format(Locale.ROOT, "%s → %s%s", mean(before, share), mean(after, share), percent),
+        String.format(
+            Locale.ROOT,
+            "95 %% intervals %s and %s, n = %d",
+            interval(before, share),
+            interval(after, share),
+            after.n()));
   }
 
   private void card(String name, String value, String detail) {
     page.append(
-        "<div class=\"card\"><h3>%s</h3><p class=\"value\">%s</p><p class=\"detail\">%s</p></div>"
-            .formatted(Html.escape(name), Html.escape(value), Html.escape(detail)));
+        String.format(
+            Locale.ROOT,
+            "<div class=\"card\"><h3>%s</h3><p class=\"value\">%s</p><p class=\"detail\">%s</p></div>",
+            Html.escape(name),
+            Html.escape(value),
+            Html.escape(detail)));
   }
 
   private static String mean(Estimate estimate, boolean share) {
-    return share ? "%.0f %%".formatted(100 * estimate.mean()) : figure(estimate.mean());
+    return share
+        ? String.format(Locale.ROOT, "%.0f %%", 100 * estimate.mean())
+        : figure(estimate.mean());
   }
 
   private static String interval(Estimate estimate, boolean share) {
     return share
-        ? "%.0f–%.0f %%".formatted(100 * estimate.low(), 100 * estimate.high())
-        : "[%s, %s]".formatted(figure(estimate.low()), figure(estimate.high()));
+        ? String.format(Locale.ROOT, "%.0f–%.0f %%", 100 * estimate.low(), 100 * estimate.high())
+        : String.format(Locale.ROOT, "[%s, %s]", figure(estimate.low()), figure(estimate.high()));
   }
 
   /** Four figures, without an exponent where one can do without, and with a true minus. */
@@ -258,13 +273,14 @@ public final class RunReport {
     page.append("</tr></thead><tbody>");
     for (EvaluationPoint point : evaluations) {
       page.append(
-          "<tr><td>%d</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>"
-              .formatted(
-                  point.epoch(),
-                  cell(point.reward(), false),
-                  cell(point.heldout(), false),
-                  cell(point.retrieval(), true),
-                  Double.isNaN(point.klToBase()) ? "–" : figure(point.klToBase())));
+          String.format(
+              Locale.ROOT,
+              "<tr><td>%d</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>",
+              point.epoch(),
+              cell(point.reward(), false),
+              cell(point.heldout(), false),
+              cell(point.retrieval(), true),
+              Double.isNaN(point.klToBase()) ? "–" : figure(point.klToBase())));
     }
     page.append("</tbody></table></div></section>");
   }
@@ -272,7 +288,8 @@ public final class RunReport {
   private static String cell(Estimate estimate, boolean share) {
     return Double.isNaN(estimate.mean())
         ? "–"
-        : "%s <small>%s</small>".formatted(mean(estimate, share), interval(estimate, share));
+        : String.format(
+            Locale.ROOT, "%s <small>%s</small>", mean(estimate, share), interval(estimate, share));
   }
 
   /** A plot for every other number; minimum, quartiles and maximum of one thing share theirs. */
@@ -342,8 +359,11 @@ public final class RunReport {
                       .toList())
               : value.asString();
       page.append(
-          "<tr><th>%s</th><td>%s</td></tr>"
-              .formatted(Html.escape(entry.getKey()), Html.escape(text)));
+          String.format(
+              Locale.ROOT,
+              "<tr><th>%s</th><td>%s</td></tr>",
+              Html.escape(entry.getKey()),
+              Html.escape(text)));
     }
     page.append("</tbody></table></div></section>");
   }

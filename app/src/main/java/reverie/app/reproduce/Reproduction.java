@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -98,7 +99,7 @@ public final class Reproduction {
     for (String claim : claims) {
       if (!study.claims().containsKey(claim)) {
         throw new ConfigurationException(
-            "reproduce: there is no claim '%s'".formatted(claim),
+            String.format(Locale.ROOT, "reproduce: there is no claim '%s'", claim),
             "one of " + String.join(", ", study.claims().keySet()));
       }
     }

@@ -85,7 +85,8 @@ public final class ReproductionReport {
               name.toUpperCase(Locale.ROOT),
               claim.title(),
               Judgement.Verdict.all(reproduction.judge(name)).label(),
-              "%d of %d".formatted(finished, claim.arms().size() * study.seeds().size())));
+              String.format(
+                  Locale.ROOT, "%d of %d", finished, claim.arms().size() * study.seeds().size())));
     }
     document.table(List.of("claim", "", "verdict", "runs finished"), rows);
   }
@@ -93,18 +94,25 @@ public final class ReproductionReport {
   private void method() {
     document.heading(2, "How");
     document.paragraph(
-        "Every arm was run with the seeds %s. Runs of one seed share the prompts and the noise of their"
-                .formatted(study.seeds())
+        String.format(
+                Locale.ROOT,
+                "Every arm was run with the seeds %s. Runs of one seed share the prompts and the noise of their",
+                study.seeds())
             + " evaluation, so that arms are compared seed by seed: the difference is given with its 95 %"
             + " interval and p by a paired t-test, without correction for several comparisons. An"
             + " expectation is held if the whole interval lies on the expected side, not held if it lies"
             + " on the other, and undecided otherwise; a claim is held if all its expectations are, and"
             + " not held if one is not.");
     document.paragraph(
-        "Where a setting was searched, runs of %d epochs with seed %d, which is not reported, chose it:"
-                .formatted(study.searchEpochs(), study.validationSeed())
-            + " the largest gain of reward among the values that keep %.0f %% of the icons recognised."
-                .formatted(100 * study.searchFloor()));
+        String.format(
+                Locale.ROOT,
+                "Where a setting was searched, runs of %d epochs with seed %d, which is not reported, chose it:",
+                study.searchEpochs(),
+                study.validationSeed())
+            + String.format(
+                Locale.ROOT,
+                " the largest gain of reward among the values that keep %.0f %% of the icons recognised.",
+                100 * study.searchFloor()));
     document.paragraph("Settings of all runs: " + String.join(", ", study.common()) + ".");
     if (!reproduction.overrides().isEmpty()) {
       document.paragraph(
@@ -356,7 +364,12 @@ public final class ReproductionReport {
     }
     return Double.isNaN(e.low())
         ? figure(e.mean(), 3)
-        : "%s [%s, %s]".formatted(figure(e.mean(), 3), figure(e.low(), 3), figure(e.high(), 3));
+        : String.format(
+            Locale.ROOT,
+            "%s [%s, %s]",
+            figure(e.mean(), 3),
+            figure(e.low(), 3),
+            figure(e.high(), 3));
   }
 
   private static String probability(double p) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -147,8 +148,11 @@ public record Study(
     }
     if (seeds.size() < 2 || seeds.contains(validationSeed)) {
       throw new ConfigurationException(
-          "study: expected at least 2 seeds without the validation seed %d, got %s"
-              .formatted(validationSeed, seeds),
+          String.format(
+              Locale.ROOT,
+              "study: expected at least 2 seeds without the validation seed %d, got %s",
+              validationSeed,
+              seeds),
           "for example seeds 1, 2 and 3");
     }
   }
@@ -170,7 +174,7 @@ public record Study(
       throw AtomicFile.readFailure(file, e);
     } catch (JacksonException e) {
       throw new ConfigurationException(
-          "study %s: %s".formatted(file, e.getOriginalMessage()),
+          String.format(Locale.ROOT, "study %s: %s", file, e.getOriginalMessage()),
           "it should look like claims.yaml in the sources of reverie.app.reproduce");
     }
   }

@@ -3,6 +3,7 @@ package reverie.app.run;
 
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.function.LongSupplier;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -143,9 +144,17 @@ public final class Progress implements AutoCloseable {
     double rate = seconds > 0 ? (done - before) / seconds : 0;
     StringBuilder line = new StringBuilder();
     line.append(
-        "%s: %d/%d %s (%d%%), %s".formatted(task, done, total, unit, percent(), time(seconds)));
+        String.format(
+            Locale.ROOT,
+            "%s: %d/%d %s (%d%%), %s",
+            task,
+            done,
+            total,
+            unit,
+            percent(),
+            time(seconds)));
     if (rate > 0) {
-      line.append(", %.3g %s/s".formatted(rate, unit));
+      line.append(String.format(Locale.ROOT, ", %.3g %s/s", rate, unit));
       if (done < total) {
         line.append(", ").append(time((total - done) / rate)).append(" left");
       }
@@ -164,8 +173,8 @@ public final class Progress implements AutoCloseable {
       return whole + "s";
     }
     return whole < 3600
-        ? "%dm%02ds".formatted(whole / 60, whole % 60)
-        : "%dh%02dm".formatted(whole / 3600, whole % 3600 / 60);
+        ? String.format(Locale.ROOT, "%dm%02ds", whole / 60, whole % 60)
+        : String.format(Locale.ROOT, "%dh%02dm", whole / 3600, whole % 3600 / 60);
   }
 
   private ProgressBar newBar() {

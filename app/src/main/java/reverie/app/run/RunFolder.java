@@ -119,8 +119,11 @@ public final class RunFolder implements AutoCloseable {
     List<String> differences = configuration.differencesFrom(stored);
     if (!differences.isEmpty()) {
       throw new ConfigurationException(
-          "resume %s: the configuration differs from the one that the run was started with:\n  %s"
-              .formatted(path, String.join("\n  ", differences)),
+          String.format(
+              Locale.ROOT,
+              "resume %s: the configuration differs from the one that the run was started with:\n  %s",
+              path,
+              String.join("\n  ", differences)),
           "leave these settings out to go on with the run, or start a new run with another --out");
     }
     RunFolder run = lock(path, console);
@@ -220,7 +223,7 @@ public final class RunFolder implements AutoCloseable {
       if (before == null) {
         writeJson(VERSIONS, versions);
       } else if (!before.equals(device)) {
-        log.say("computing on %s; the run began on %s".formatted(device, before));
+        log.say(String.format(Locale.ROOT, "computing on %s; the run began on %s", device, before));
       }
       log.note("computing on " + device);
     } catch (IOException e) {
@@ -264,8 +267,12 @@ public final class RunFolder implements AutoCloseable {
               .toList();
       if (!foreign.isEmpty()) {
         throw new ReverieException(
-            "run folder %s: it is not empty and holds no run (%s%s)"
-                .formatted(path, foreign.getFirst(), foreign.size() > 1 ? ", …" : ""),
+            String.format(
+                Locale.ROOT,
+                "run folder %s: it is not empty and holds no run (%s%s)",
+                path,
+                foreign.getFirst(),
+                foreign.size() > 1 ? ", …" : ""),
             "choose a new or empty folder with --out; nothing was changed");
       }
     } catch (IOException e) {
@@ -295,9 +302,11 @@ public final class RunFolder implements AutoCloseable {
         channel.read(owner);
         channel.close();
         throw new ReverieException(
-            "run folder %s: another process (%s) is writing to it"
-                .formatted(
-                    path, new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
+            String.format(
+                Locale.ROOT,
+                "run folder %s: another process (%s) is writing to it",
+                path,
+                new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
             "wait until it has ended, or choose another folder with --out");
       }
       channel.truncate(0);

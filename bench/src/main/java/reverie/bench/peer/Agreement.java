@@ -2,6 +2,7 @@
 package reverie.bench.peer;
 
 import java.util.List;
+import java.util.Locale;
 import reverie.autograd.nn.Parameter;
 import reverie.bench.step.Kind;
 import reverie.bench.step.OurStep;
@@ -55,8 +56,12 @@ final class Agreement {
     }
     if (!(worst.error <= tolerance)) {
       throw new ReverieException(
-          "bench: expected both libraries to agree to %s, but %s differs by %.1e"
-              .formatted(tolerance, worst.name, worst.error),
+          String.format(
+              Locale.ROOT,
+              "bench: expected both libraries to agree to %s, but %s differs by %.1e",
+              tolerance,
+              worst.name,
+              worst.error),
           "times of different computations cannot be compared; please report this");
     }
     return worst.error;
@@ -92,7 +97,12 @@ final class Agreement {
     void see(String what, float[] ours, float[] peer, double floor) {
       if (ours.length != peer.length) {
         throw new ReverieException(
-            "bench: %s has %d numbers here and %d there".formatted(what, ours.length, peer.length));
+            String.format(
+                Locale.ROOT,
+                "bench: %s has %d numbers here and %d there",
+                what,
+                ours.length,
+                peer.length));
       }
       double sum = 0;
       for (int i = 0; i < ours.length; i++) {

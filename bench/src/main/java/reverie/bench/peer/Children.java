@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import reverie.tensor.ReverieException;
@@ -92,11 +93,12 @@ final class Children {
     List<String> lines = Files.readAllLines(log);
     List<String> telling = lines.stream().filter(l -> !l.startsWith("\tat ")).toList();
     return new ReverieException(
-        "bench: the process for %s %s\n%s"
-            .formatted(
-                task,
-                how,
-                String.join(
-                    "\n", telling.subList(Math.max(0, telling.size() - TAIL), telling.size()))));
+        String.format(
+            Locale.ROOT,
+            "bench: the process for %s %s\n%s",
+            task,
+            how,
+            String.join(
+                "\n", telling.subList(Math.max(0, telling.size() - TAIL), telling.size()))));
   }
 }

@@ -4,6 +4,7 @@ package reverie.bench.peer;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
@@ -41,7 +42,8 @@ public final class CudaBenchmark {
   /** A row: a step of a model with so many samples. */
   record Case(Subject subject, int batch, Kind kind, Precision precision) {
     String name() {
-      return "%s-%d-%s-%s".formatted(subject.title(), batch, kind.title(), precision.label());
+      return String.format(
+          Locale.ROOT, "%s-%d-%s-%s", subject.title(), batch, kind.title(), precision.label());
     }
   }
 

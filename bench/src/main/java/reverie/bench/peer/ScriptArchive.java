@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
@@ -31,7 +32,8 @@ final class ScriptArchive {
   /** Writes a module with these methods, given without indentation. */
   static void write(Path file, String methods) throws IOException {
     String module =
-        "class %s(Module):%n  __parameters__ = []%n  __buffers__ = []%n".formatted(NAME)
+        String.format(
+                Locale.ROOT, "class %s(Module):%n  __parameters__ = []%n  __buffers__ = []%n", NAME)
             + methods.lines().map(l -> l.isEmpty() ? l : "  " + l).collect(Collectors.joining("\n"))
             + "\n";
     try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {

@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import reverie.autograd.nn.Parameters;
@@ -85,19 +86,28 @@ final class UNetScript {
     int half = first / 2;
     text.append(
         "def predict(self, p: List[Tensor], x: Tensor, t: Tensor, context: Tensor) -> Tensor:\n");
-    line("steps = torch.arange(%d, dtype=6)".formatted(half));
+    line(String.format(Locale.ROOT, "steps = torch.arange(%d, dtype=6)", half));
     line(
-        "angle = t.unsqueeze(1) * torch.exp(steps * %s / %s)"
-            .formatted(-(float) Math.log(10000), half - config.freqShift()));
+        String.format(
+            Locale.ROOT,
+            "angle = t.unsqueeze(1) * torch.exp(steps * %s / %s)",
+            -(float) Math.log(10000),
+            half - config.freqShift()));
     line(
         config.flipSinToCos()
             ? "time = torch.cat([torch.cos(angle), torch.sin(angle)], -1)"
             : "time = torch.cat([torch.sin(angle), torch.cos(angle)], -1)");
-    line("time = torch.linear(time, %s)".formatted(weightAndBias("time_embedding.linear_1")));
     line(
-        "time = torch.linear(torch.silu(time), %s)"
-            .formatted(weightAndBias("time_embedding.linear_2")));
-    line("h = %s".formatted(conv("x", "conv_in", 1, config.convInKernel() / 2)));
+        String.format(
+            Locale.ROOT,
+            "time = torch.linear(time, %s)",
+            weightAndBias("time_embedding.linear_1")));
+    line(
+        String.format(
+            Locale.ROOT,
+            "time = torch.linear(torch.silu(time), %s)",
+            weightAndBias("time_embedding.linear_2")));
+    line(String.format(Locale.ROOT, "h = %s", conv("x", "conv_in", 1, config.convInKernel() / 2)));
     remember();
     int levels = config.levels();
     int channels = first;
@@ -109,7 +119,9 @@ final class UNetScript {
     for (int i = 0; i < levels; i++) {
       up(i);
     }
-    line("h = torch.silu(%s)".formatted(groupNorm("h", "conv_norm_out", config.normEps())));
+    line(
+        String.format(
+            Locale.ROOT, "h = torch.silu(%s)", groupNorm("h", "conv_norm_out", config.normEps())));
     line("return " + conv("h", "conv_out", 1, config.convOutKernel() / 2));
   }
 
@@ -141,7 +153,7 @@ final class UNetScript {
     int level = config.levels() - 1 - index;
     boolean cross = cross(config.upBlockTypes().get(index));
     for (int i = 0; i <= config.layersPerBlock().get(level); i++) {
-      line("h = torch.cat([h, %s], 1)".formatted(skips.pop()));
+      line(String.format(Locale.ROOT, "h = torch.cat([h, %s], 1)", skips.pop()));
       resnet(at + ".resnets." + i, true);
       if (cross) {
         transformer(at + ".attentions." + i, level);
@@ -155,16 +167,19 @@ final class UNetScript {
 
   private void resnet(String at, boolean widens) {
     line(
-        "y = self.resnet(h, time, %d, %s, %s, %s, %s, %s, %s)"
-            .formatted(
-                config.normNumGroups(),
-                config.normEps(),
-                weightAndBias(at + ".norm1"),
-                weightAndBias(at + ".conv1"),
-                weightAndBias(at + ".time_emb_proj"),
-                weightAndBias(at + ".norm2"),
-                weightAndBias(at + ".conv2")));
-    line("h = %s + y".formatted(widens ? conv("h", at + ".conv_shortcut", 1, 0) : "h"));
+        String.format(
+            Locale.ROOT,
+            "y = self.resnet(h, time, %d, %s, %s, %s, %s, %s, %s)",
+            config.normNumGroups(),
+            config.normEps(),
+            weightAndBias(at + ".norm1"),
+            weightAndBias(at + ".conv1"),
+            weightAndBias(at + ".time_emb_proj"),
+            weightAndBias(at + ".norm2"),
+            weightAndBias(at + ".conv2")));
+    line(
+        String.format(
+            Locale.ROOT, "h = %s + y", widens ? conv("h", at + ".conv_shortcut", 1, 0) : "h"));
   }
 
   private void transformer(String at, int level) {
@@ -173,30 +188,46 @@ final class UNetScript {
     line("y = " + groupNorm("h", at + ".norm", 1e-6));
     line("y = " + conv("y", at + ".proj_in", 1, 0));
     line("s = y.size()");
-    line("y = y.permute([0, 2, 3, 1]).reshape([s[0], s[2] * s[3], %d])".formatted(channels));
+    line(
+        String.format(
+            Locale.ROOT, "y = y.permute([0, 2, 3, 1]).reshape([s[0], s[2] * s[3], %d])", channels));
     for (int i = 0; i < config.transformerLayersPerBlock().get(level); i++) {
       String block = at + ".transformer_blocks." + i;
       line("z = " + layerNorm("y", block + ".norm1", channels));
-      line("y = self.attend(z, z, %d, %s) + y".formatted(heads, attention(block + ".attn1")));
+      line(
+          String.format(
+              Locale.ROOT,
+              "y = self.attend(z, z, %d, %s) + y",
+              heads,
+              attention(block + ".attn1")));
       line("z = " + layerNorm("y", block + ".norm2", channels));
-      line("y = self.attend(z, context, %d, %s) + y".formatted(heads, attention(block + ".attn2")));
+      line(
+          String.format(
+              Locale.ROOT,
+              "y = self.attend(z, context, %d, %s) + y",
+              heads,
+              attention(block + ".attn2")));
       line("z = " + layerNorm("y", block + ".norm3", channels));
       line(
-          "y = self.gated(z, %s, %s) + y"
-              .formatted(
-                  weightAndBias(block + ".ff.net.0.proj"), weightAndBias(block + ".ff.net.2")));
+          String.format(
+              Locale.ROOT,
+              "y = self.gated(z, %s, %s) + y",
+              weightAndBias(block + ".ff.net.0.proj"),
+              weightAndBias(block + ".ff.net.2")));
     }
     // diffusers asks for contiguous memory here; channels-last memory already is what it needs.
-    line("y = y.reshape([s[0], s[2], s[3], %d]).permute([0, 3, 1, 2])".formatted(channels));
+    line(
+        String.format(
+            Locale.ROOT, "y = y.reshape([s[0], s[2], s[3], %d]).permute([0, 3, 1, 2])", channels));
     line("if h.is_contiguous():");
     line("  y = y.contiguous()");
-    line("h = %s + h".formatted(conv("y", at + ".proj_out", 1, 0)));
+    line(String.format(Locale.ROOT, "h = %s + h", conv("y", at + ".proj_out", 1, 0)));
   }
 
   private static boolean cross(String type) {
     if (!PLAIN.contains(type) && !CROSS.contains(type)) {
       throw new ReverieException(
-          "peer: expected one of %s and %s, got %s".formatted(PLAIN, CROSS, type),
+          String.format(Locale.ROOT, "peer: expected one of %s and %s, got %s", PLAIN, CROSS, type),
           "the benchmark's models have no other blocks");
     }
     return CROSS.contains(type);
@@ -210,17 +241,30 @@ final class UNetScript {
   }
 
   private String conv(String x, String at, int stride, int padding) {
-    return "torch.conv2d(%s, %s, [%d, %d], [%d, %d], [1, 1], 1)"
-        .formatted(x, weightAndBias(at), stride, stride, padding, padding);
+    return String.format(
+        Locale.ROOT,
+        "torch.conv2d(%s, %s, [%d, %d], [%d, %d], [1, 1], 1)",
+        x,
+        weightAndBias(at),
+        stride,
+        stride,
+        padding,
+        padding);
   }
 
   private String groupNorm(String x, String at, double epsilon) {
-    return "torch.group_norm(%s, %d, %s, %s, True)"
-        .formatted(x, config.normNumGroups(), weightAndBias(at), epsilon);
+    return String.format(
+        Locale.ROOT,
+        "torch.group_norm(%s, %d, %s, %s, True)",
+        x,
+        config.normNumGroups(),
+        weightAndBias(at),
+        epsilon);
   }
 
   private String layerNorm(String x, String at, int channels) {
-    return "torch.layer_norm(%s, [%d], %s, 1e-5, True)".formatted(x, channels, weightAndBias(at));
+    return String.format(
+        Locale.ROOT, "torch.layer_norm(%s, [%d], %s, 1e-5, True)", x, channels, weightAndBias(at));
   }
 
   private String attention(String at) {

@@ -21,11 +21,14 @@ final class Canvas {
 
   Canvas(int width, int height) {
     svg.append(
-        """
-        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif">
-        <rect width="100%%" height="100%%" fill="#fff"/>
-        """
-            .formatted(width, height));
+        String.format(
+            Locale.ROOT,
+            """
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif">
+            <rect width="100%%" height="100%%" fill="#fff"/>
+            """,
+            width,
+            height));
     pixels = new BufferedImage(width * SCALE, height * SCALE, BufferedImage.TYPE_INT_RGB);
     graphics = pixels.createGraphics();
     graphics.scale(SCALE, SCALE);

@@ -34,23 +34,24 @@ public final class Report {
   static String page(Results results) {
     StringBuilder page = new StringBuilder();
     page.append(
-        """
-        # Benchmarks
+        String.format(
+            Locale.ROOT,
+            """
+            # Benchmarks
 
-        Made by one run of `%s`, which writes this page.
+            Made by one run of `%s`, which writes this page.
 
-        ## Machine
+            ## Machine
 
-        %s, %s threads, %s; Java %s; Reverie %s, %s.
-        """
-            .formatted(
-                results.command(),
-                results.machine().get("cpu"),
-                results.machine().get("threads"),
-                results.machine().get("os"),
-                results.machine().get("java"),
-                results.machine().get("revision"),
-                results.device()));
+            %s, %s threads, %s; Java %s; Reverie %s, %s.
+            """,
+            results.command(),
+            results.machine().get("cpu"),
+            results.machine().get("threads"),
+            results.machine().get("os"),
+            results.machine().get("java"),
+            results.machine().get("revision"),
+            results.device()));
     if (results.roofline() != null) {
       page.append(roofline(results.roofline()));
     }

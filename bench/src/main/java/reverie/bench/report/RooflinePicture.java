@@ -2,6 +2,7 @@
 package reverie.bench.report;
 
 import java.util.List;
+import java.util.Locale;
 import reverie.bench.measure.Roofline;
 
 /**
@@ -51,7 +52,8 @@ final class RooflinePicture {
         11,
         ROOF,
         true,
-        "%.0f GFLOP/s with %d threads".formatted(roofline.gflops(), roofline.threads()));
+        String.format(
+            Locale.ROOT, "%.0f GFLOP/s with %d threads", roofline.gflops(), roofline.threads()));
     // Beside the foot of the slope, below it: no operation is that slow.
     double foot = 1.4 * begin;
     canvas.word(
@@ -60,7 +62,7 @@ final class RooflinePicture {
         11,
         ROOF,
         false,
-        "%.1f GB/s".formatted(roofline.gigabytes()));
+        String.format(Locale.ROOT, "%.1f GB/s", roofline.gigabytes()));
     Labels labels = new Labels(LEFT, TOP, RIGHT, BOTTOM);
     labels.keepFree(x(ridge), y(roofline.gflops()) - 2, RIGHT, y(roofline.gflops()) + 2);
     labels.keepFree(x(ridge) - 160, y(roofline.gflops()) - 18, x(ridge), y(roofline.gflops()) - 2);

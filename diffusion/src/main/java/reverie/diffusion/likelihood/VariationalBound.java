@@ -2,6 +2,7 @@
 package reverie.diffusion.likelihood;
 
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import reverie.diffusion.Denoiser;
@@ -128,8 +129,12 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
     for (int step = 0; step < policy.steps() - 1; step++) {
       if (!policy.isDecision(step)) {
         throw new ReverieException(
-            "likelihood: step %d of %d has sigma 0 at eta %s, so the chain has no bound"
-                .formatted(step, policy.steps(), policy.eta()),
+            String.format(
+                Locale.ROOT,
+                "likelihood: step %d of %d has sigma 0 at eta %s, so the chain has no bound",
+                step,
+                policy.steps(),
+                policy.eta()),
             "set eta above 0, 1 for instance");
       }
     }

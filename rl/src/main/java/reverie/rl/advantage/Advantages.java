@@ -2,6 +2,7 @@
 package reverie.rl.advantage;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import reverie.tensor.ReverieException;
 
@@ -56,8 +57,12 @@ public interface Advantages {
   static void check(String name, List<String> prompts, double[] rewards) {
     if (prompts.size() != rewards.length) {
       throw new ReverieException(
-          "advantages: %s got %d prompts for %d rewards"
-              .formatted(name, prompts.size(), rewards.length));
+          String.format(
+              Locale.ROOT,
+              "advantages: %s got %d prompts for %d rewards",
+              name,
+              prompts.size(),
+              rewards.length));
     }
   }
 }

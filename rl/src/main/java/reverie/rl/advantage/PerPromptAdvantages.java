@@ -3,6 +3,7 @@ package reverie.rl.advantage;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import reverie.rl.Statistics;
@@ -29,8 +30,11 @@ public final class PerPromptAdvantages implements Advantages {
   public PerPromptAdvantages(int capacity, int minimum) {
     if (capacity < 1 || minimum < 1 || minimum > capacity) {
       throw new ReverieException(
-          "advantages: per_prompt expects 1 <= minimum <= capacity, got minimum %d, capacity %d"
-              .formatted(minimum, capacity));
+          String.format(
+              Locale.ROOT,
+              "advantages: per_prompt expects 1 <= minimum <= capacity, got minimum %d, capacity %d",
+              minimum,
+              capacity));
     }
     this.capacity = capacity;
     this.minimum = minimum;

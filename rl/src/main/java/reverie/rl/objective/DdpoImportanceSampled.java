@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
@@ -56,8 +57,12 @@ public record DdpoImportanceSampled(double clipRange, double advantageLimit)
   static void check(String name, double clipRange, double advantageLimit) {
     if (!(clipRange > 0 && advantageLimit > 0)) {
       throw new ReverieException(
-          "%s: expected a positive clip range and advantage limit, got %s and %s"
-              .formatted(name, clipRange, advantageLimit));
+          String.format(
+              Locale.ROOT,
+              "%s: expected a positive clip range and advantage limit, got %s and %s",
+              name,
+              clipRange,
+              advantageLimit));
     }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
@@ -47,8 +48,11 @@ public record Ppod(Link link, Span span, double beta, double clipRange) implemen
   public Ppod {
     if (!(beta > 0 && Double.isFinite(beta) && clipRange > 0)) {
       throw new ReverieException(
-          "ppod: expected a positive beta and clip range, got %s and %s"
-              .formatted(beta, clipRange));
+          String.format(
+              Locale.ROOT,
+              "ppod: expected a positive beta and clip range, got %s and %s",
+              beta,
+              clipRange));
     }
   }
 

@@ -2,6 +2,7 @@
 package reverie.rl.objective;
 
 import java.util.Arrays;
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
@@ -40,8 +41,11 @@ public record Prdp(double beta, double clipRange, Time time) implements ChainObj
   public Prdp {
     if (!(beta > 0 && Double.isFinite(beta) && clipRange > 0)) {
       throw new ReverieException(
-          "prdp: expected a positive beta and clip range, got %s and %s"
-              .formatted(beta, clipRange));
+          String.format(
+              Locale.ROOT,
+              "prdp: expected a positive beta and clip range, got %s and %s",
+              beta,
+              clipRange));
     }
   }
 

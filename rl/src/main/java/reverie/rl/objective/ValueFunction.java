@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /**
@@ -22,8 +23,13 @@ public record ValueFunction(int width, double learningRate, int updates, int bat
         || batch < 1
         || !(learningRate > 0 && Double.isFinite(learningRate))) {
       throw new ReverieException(
-          "value function: expected a width and batch of at least 1, updates of 0 or more and a positive learning rate, got %d, %d, %d, %s"
-              .formatted(width, batch, updates, learningRate));
+          String.format(
+              Locale.ROOT,
+              "value function: expected a width and batch of at least 1, updates of 0 or more and a positive learning rate, got %d, %d, %d, %s",
+              width,
+              batch,
+              updates,
+              learningRate));
     }
   }
 

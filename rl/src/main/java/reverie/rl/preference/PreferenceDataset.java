@@ -4,6 +4,7 @@ package reverie.rl.preference;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.zip.CRC32;
 import reverie.tensor.ReverieException;
 
@@ -36,7 +37,8 @@ public interface PreferenceDataset {
         sum.update(bytes);
       }
     }
-    String identity = "%d pairs with checksum %08x".formatted(kept.size(), sum.getValue());
+    String identity =
+        String.format(Locale.ROOT, "%d pairs with checksum %08x", kept.size(), sum.getValue());
     return new PreferenceDataset() {
       @Override
       public int size() {

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /**
@@ -67,8 +68,11 @@ final class PromptFile {
       throw new ReverieException(
           "prompt file: "
               + file
-              + " is not UTF-8 text: byte 0x%02x in line %d"
-                  .formatted(bytes[in.position()] & 0xff, line),
+              + String.format(
+                  Locale.ROOT,
+                  " is not UTF-8 text: byte 0x%02x in line %d",
+                  bytes[in.position()] & 0xff,
+                  line),
           "save the file as UTF-8");
     }
     return text.startsWith("\uFEFF") ? text.substring(1) : text;

@@ -2,6 +2,7 @@
 package reverie.rl.reward;
 
 import java.awt.image.BufferedImage;
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /**
@@ -21,8 +22,15 @@ public record Images(byte[] pixels, int count, int height, int width, int channe
     long expected = (long) count * height * width * channels;
     if (pixels.length != expected) {
       throw new ReverieException(
-          "images: expected %d bytes for [%d, %d, %d, %d], got %d"
-              .formatted(expected, count, height, width, channels, pixels.length));
+          String.format(
+              Locale.ROOT,
+              "images: expected %d bytes for [%d, %d, %d, %d], got %d",
+              expected,
+              count,
+              height,
+              width,
+              channels,
+              pixels.length));
     }
   }
 
@@ -39,7 +47,12 @@ public record Images(byte[] pixels, int count, int height, int width, int channe
     for (int i = 0; i < values.length; i++) {
       if (!Float.isFinite(values[i])) {
         throw new ReverieException(
-            "images: picture %d of %d has the pixel value %s".formatted(i / size, count, values[i]),
+            String.format(
+                Locale.ROOT,
+                "images: picture %d of %d has the pixel value %s",
+                i / size,
+                count,
+                values[i]),
             "the model diverged: lower the learning rate or clip the gradient");
       }
       pixels[i] = (byte) Math.rint(Math.clamp(values[i] * 255f, 0f, 255f));

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import reverie.tensor.ReverieException;
@@ -59,8 +60,12 @@ public final class ProcessReward implements Reward, AutoCloseable {
     }
     if (answer == null) {
       throw new ReverieException(
-          "reward %s: the program %s ended without an answer%s"
-              .formatted(name, command, lastWords(program)),
+          String.format(
+              Locale.ROOT,
+              "reward %s: the program %s ended without an answer%s",
+              name,
+              command,
+              lastWords(program)),
           "it must answer every line it reads with one line of numbers");
     }
     String numbers = answer.strip();
@@ -68,7 +73,8 @@ public final class ProcessReward implements Reward, AutoCloseable {
       return Arrays.stream(numbers.split("\\s+")).mapToDouble(Double::parseDouble).toArray();
     } catch (NumberFormatException e) {
       throw new ReverieException(
-          "reward %s: the program %s answered \"%s\"".formatted(name, command, numbers),
+          String.format(
+              Locale.ROOT, "reward %s: the program %s answered \"%s\"", name, command, numbers),
           "answer with " + batch.size() + " numbers separated by spaces; log to standard error",
           e);
     }
@@ -130,7 +136,9 @@ public final class ProcessReward implements Reward, AutoCloseable {
     }
     for (int i = 0; i < batch.size(); i++) {
       ImageIO.write(
-          batch.images().image(i), "png", folder.resolve("%04d.png".formatted(i)).toFile());
+          batch.images().image(i),
+          "png",
+          folder.resolve(String.format(Locale.ROOT, "%04d.png", i)).toFile());
     }
     Files.write(
         folder.resolve("prompts.txt"),

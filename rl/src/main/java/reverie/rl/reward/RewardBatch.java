@@ -2,6 +2,7 @@
 package reverie.rl.reward;
 
 import java.util.List;
+import java.util.Locale;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.ReverieException;
 
@@ -20,8 +21,13 @@ public record RewardBatch(Images images, float[] values, List<Prompt> prompts) {
   public RewardBatch {
     if (prompts.size() != images.count() || values.length != images.pixels().length) {
       throw new ReverieException(
-          "reward batch: %d images, %d prompts and %d values for %d pixels"
-              .formatted(images.count(), prompts.size(), values.length, images.pixels().length));
+          String.format(
+              Locale.ROOT,
+              "reward batch: %d images, %d prompts and %d values for %d pixels",
+              images.count(),
+              prompts.size(),
+              values.length,
+              images.pixels().length));
     }
     prompts = List.copyOf(prompts);
   }

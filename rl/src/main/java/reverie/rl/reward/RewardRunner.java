@@ -4,6 +4,7 @@ package reverie.rl.reward;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -138,8 +139,12 @@ public final class RewardRunner implements AutoCloseable {
   private double[] score(Submitted work) throws InterruptedException {
     var task = new FutureTask<>(() -> reward.score(work.batch()));
     String where =
-        "reward %s, batch %d (%d samples)"
-            .formatted(reward.name(), work.number(), work.batch().size());
+        String.format(
+            Locale.ROOT,
+            "reward %s, batch %d (%d samples)",
+            reward.name(),
+            work.number(),
+            work.batch().size());
     Thread thread = Thread.ofPlatform().daemon().name(where).start(task);
     try {
       return checked(
@@ -175,15 +180,24 @@ public final class RewardRunner implements AutoCloseable {
   private static double[] checked(String where, RewardBatch batch, double[] scores) {
     if (scores == null || scores.length != batch.size()) {
       throw new ReverieException(
-          "%s: expected %d scores, got %s"
-              .formatted(where, batch.size(), scores == null ? "null" : scores.length),
+          String.format(
+              Locale.ROOT,
+              "%s: expected %d scores, got %s",
+              where,
+              batch.size(),
+              scores == null ? "null" : scores.length),
           "return one score per sample");
     }
     for (int i = 0; i < scores.length; i++) {
       if (!Double.isFinite(scores[i])) {
         throw new ReverieException(
-            "%s: the score of sample %d is %s (prompt \"%s\")"
-                .formatted(where, i, scores[i], batch.prompts().get(i)),
+            String.format(
+                Locale.ROOT,
+                "%s: the score of sample %d is %s (prompt \"%s\")",
+                where,
+                i,
+                scores[i],
+                batch.prompts().get(i)),
             "return a finite number for every picture");
       }
     }

@@ -4,6 +4,7 @@ package reverie.tensor.catalog;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import reverie.tensor.Device;
 import reverie.tensor.op.Op;
@@ -59,7 +60,8 @@ public final class Entry {
   }
 
   private Entry add(Function<Device, Op> op, boolean differentiable, Op shown, Input... inputs) {
-    String label = "%d %s%s".formatted(samples.size() + 1, shown.name(), List.of(inputs));
+    String label =
+        String.format(Locale.ROOT, "%d %s%s", samples.size() + 1, shown.name(), List.of(inputs));
     samples.add(new Sample(label, op, List.of(inputs), tolerance, differentiable));
     return this;
   }

@@ -3,6 +3,7 @@ package reverie.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
@@ -111,7 +112,8 @@ public final class CpuBackend implements Backend {
 
   @Override
   public String describe() {
-    return "cpu, %d threads, %s kernels".formatted(team.threads(), kernelSet.label());
+    return String.format(
+        Locale.ROOT, "cpu, %d threads, %s kernels", team.threads(), kernelSet.label());
   }
 
   @Override

@@ -10,6 +10,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -50,7 +51,8 @@ final class NativeLibrary {
     try {
       Path folder = Files.createTempDirectory("reverie-kernels");
       try {
-        String expected = new String(read(resource(set) + ".sha256")).strip();
+        String expected =
+            new String(read(resource(set) + ".sha256"), StandardCharsets.US_ASCII).strip();
         Path file = extract(read(resource(set)), expected, folder, resource(set));
         try {
           NativeLibrary library =

@@ -14,6 +14,7 @@ import static jcuda.jcublas.cublasOperation.CUBLAS_OP_N;
 import static jcuda.jcublas.cublasOperation.CUBLAS_OP_T;
 import static jcuda.jcublas.cublasStatus.CUBLAS_STATUS_SUCCESS;
 
+import java.util.Locale;
 import jcuda.Pointer;
 import jcuda.jcublas.cublasHandle;
 import jcuda.runtime.cudaStream_t;
@@ -91,7 +92,9 @@ final class CublasBlas implements Blas {
             sums(precision),
             CUBLAS_GEMM_DEFAULT);
     if (result != CUBLAS_STATUS_SUCCESS) {
-      check(result, "a product of %d×%d by %d×%d, %d times".formatted(m, k, k, n, batch));
+      check(
+          result,
+          String.format(Locale.ROOT, "a product of %d×%d by %d×%d, %d times", m, k, k, n, batch));
     }
   }
 

@@ -3,6 +3,7 @@ package reverie.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Locale;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.AdamW;
@@ -98,8 +99,13 @@ public final class CudaBackend implements Backend, AutoCloseable {
 
   @Override
   public String describe() {
-    return "cuda, %s, %s, %s, %s"
-        .formatted(driver.properties().name(), precision.label(), blas.describe(), dnn.describe());
+    return String.format(
+        Locale.ROOT,
+        "cuda, %s, %s, %s, %s",
+        driver.properties().name(),
+        precision.label(),
+        blas.describe(),
+        dnn.describe());
   }
 
   @Override

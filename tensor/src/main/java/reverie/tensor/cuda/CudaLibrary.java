@@ -4,6 +4,7 @@ package reverie.tensor.cuda;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import reverie.tensor.ReverieException;
 
@@ -71,8 +72,12 @@ enum CudaLibrary {
         find(folders)
             .orElseThrow(() ->
                 new ReverieException(
-                    "cuda device: %s (%s) was found in none of %d folders"
-                        .formatted(label, String.join(" or ", names), folders.size()),
+                    String.format(
+                        Locale.ROOT,
+                        "cuda device: %s (%s) was found in none of %d folders",
+                        label,
+                        String.join(" or ", names),
+                        folders.size()),
                     remedy));
     try {
       // What it needs from its own folder, which the system may not search.
@@ -84,7 +89,9 @@ enum CudaLibrary {
       System.load(file.toAbsolutePath().toString());
     } catch (UnsatisfiedLinkError e) {
       throw new ReverieException(
-          "cuda device: %s does not load: %s".formatted(label, e.getMessage()), remedy, e);
+          String.format(Locale.ROOT, "cuda device: %s does not load: %s", label, e.getMessage()),
+          remedy,
+          e);
     }
     if (!file.getFileName().toString().equals(names.getFirst())) {
       Shim.connect(shim, names.getFirst(), file);
@@ -97,11 +104,12 @@ enum CudaLibrary {
     return switch (this) {
       case DRIVER -> driverVersion(Symbols.intBehindPointer("cuDriverGetVersion"));
       case CUBLAS ->
-          "%d.%d.%d"
-              .formatted(
-                  Symbols.intBehindPointer("cublasGetProperty", 0),
-                  Symbols.intBehindPointer("cublasGetProperty", 1),
-                  Symbols.intBehindPointer("cublasGetProperty", 2));
+          String.format(
+              Locale.ROOT,
+              "%d.%d.%d",
+              Symbols.intBehindPointer("cublasGetProperty", 0),
+              Symbols.intBehindPointer("cublasGetProperty", 1),
+              Symbols.intBehindPointer("cublasGetProperty", 2));
       case CUDNN -> cudnnVersion(Symbols.number("cudnnGetVersion"));
     };
   }

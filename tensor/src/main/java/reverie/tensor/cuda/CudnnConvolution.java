@@ -14,6 +14,7 @@ import static reverie.tensor.cuda.CudnnDnn.check;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -124,8 +125,11 @@ final class CudnnConvolution implements AutoCloseable {
       }
     }
     throw new ReverieException(
-        "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s"
-            .formatted(direction, problem),
+        String.format(
+            Locale.ROOT,
+            "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s",
+            direction,
+            problem),
         "-Dreverie.precision=float32 or a newer cuDNN may have one");
   }
 

@@ -3,6 +3,7 @@ package reverie.tensor.cuda;
 
 import static reverie.tensor.cuda.CudaBackend.address;
 
+import java.util.Locale;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
@@ -96,8 +97,11 @@ final class Elements {
         dims[axes - 1] *= dim;
       } else if (axes == MOST_AXES) {
         throw new ReverieException(
-            "cuda device: expected at most %d axes that cannot be joined, got %s"
-                .formatted(MOST_AXES, output));
+            String.format(
+                Locale.ROOT,
+                "cuda device: expected at most %d axes that cannot be joined, got %s",
+                MOST_AXES,
+                output));
       } else {
         dims[axes++] = dim;
       }

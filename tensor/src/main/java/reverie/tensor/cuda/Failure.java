@@ -15,6 +15,7 @@ import static jcuda.driver.CUresult.CUDA_ERROR_STUB_LIBRARY;
 import static jcuda.driver.CUresult.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
 import static jcuda.driver.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
 
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /** What a call of CUDA's, cuBLAS's or cuDNN's that went wrong is to the user. */
@@ -29,13 +30,14 @@ final class Failure {
    */
   static ReverieException driver(String what, int code, String name, String meaning) {
     return new ReverieException(
-        "cuda device: %s failed: %s (%s)".formatted(what, name, meaning), hint(code));
+        String.format(Locale.ROOT, "cuda device: %s failed: %s (%s)", what, name, meaning),
+        hint(code));
   }
 
   /** The same of a library on top of the driver. */
   static ReverieException library(String library, String what, String name) {
     return new ReverieException(
-        "cuda device: %s of %s failed: %s".formatted(what, library, name),
+        String.format(Locale.ROOT, "cuda device: %s of %s failed: %s", what, library, name),
         "see whether the driver is new enough for the library (nvidia-smi and ./reverie doctor show"
             + " the versions), and whether -Dreverie.precision=float32 helps");
   }

@@ -17,6 +17,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -242,7 +243,10 @@ final class JcudaDriver implements Driver {
             function.handle(), blocks, 1, 1, Kernels.THREADS, 1, 1, 0, stream, parameters, null);
     Reference.reachabilityFence(arguments);
     if (result != CUDA_SUCCESS) {
-      check(result, "launching the kernel %s in %d blocks".formatted(function.name(), blocks));
+      check(
+          result,
+          String.format(
+              Locale.ROOT, "launching the kernel %s in %d blocks", function.name(), blocks));
     }
   }
 

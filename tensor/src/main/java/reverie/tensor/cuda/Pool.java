@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -92,16 +93,19 @@ final class Pool {
         holders.entrySet().stream()
             .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
             .limit(NAMED)
-            .map(holder -> "%.1f MB by %s".formatted(holder.getValue() / MEBI, holder.getKey()))
+            .map(holder ->
+                String.format(
+                    Locale.ROOT, "%.1f MB by %s", holder.getValue() / MEBI, holder.getKey()))
             .collect(Collectors.joining("; "));
     return new ReverieException(
-        "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB are held%s"
-            .formatted(
-                bytes / MEBI,
-                driver.freeBytes() / MEBI,
-                driver.properties().bytes() / MEBI,
-                liveBytes / MEBI,
-                largest.isEmpty() ? "" : ": " + largest),
+        String.format(
+            Locale.ROOT,
+            "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB are held%s",
+            bytes / MEBI,
+            driver.freeBytes() / MEBI,
+            driver.properties().bytes() / MEBI,
+            liveBytes / MEBI,
+            largest.isEmpty() ? "" : ": " + largest),
         "make the batch smaller, or checkpoint activations");
   }
 

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /**
@@ -30,8 +31,11 @@ final class Shim {
     String connect = "reverie_connect_" + name;
     if (Shim.class.getResource(resource) == null) {
       throw new ReverieException(
-          "cuda device: expected %s, found %s; what makes the one of the other was not built"
-              .formatted(wanted, file),
+          String.format(
+              Locale.ROOT,
+              "cuda device: expected %s, found %s; what makes the one of the other was not built",
+              wanted,
+              file),
           "install gcc and make, and build again; or install " + wanted);
     }
     if (!Symbols.has(connect)) {
@@ -40,7 +44,8 @@ final class Shim {
     String obstacle = call(connect, file);
     if (obstacle != null) {
       throw new ReverieException(
-          "cuda device: %s cannot stand in for %s: %s".formatted(file, wanted, obstacle),
+          String.format(
+              Locale.ROOT, "cuda device: %s cannot stand in for %s: %s", file, wanted, obstacle),
           "install " + wanted);
     }
   }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collections;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import reverie.tensor.DType;
@@ -62,8 +63,11 @@ public final class Safetensors implements AutoCloseable {
   public static Safetensors open(Path path) {
     if (!Files.isRegularFile(path)) {
       throw new ReverieException(
-          "safetensors: %s %s"
-              .formatted(path, Files.isDirectory(path) ? "is a folder" : "does not exist"),
+          String.format(
+              Locale.ROOT,
+              "safetensors: %s %s",
+              path,
+              Files.isDirectory(path) ? "is a folder" : "does not exist"),
           "give the path of a safetensors file");
     }
     Arena arena = Arena.ofShared();
