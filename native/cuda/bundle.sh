@@ -21,7 +21,7 @@ done
 
 cd "$root"
 mvn -B -q -DskipTests -pl bench -am test-compile >&2
-[[ -f tensor/target/classes/reverie/tensor/cuda/kernels.fatbin ]] || {
+[[ -f tensor/target/classes/reverie/tensor/cuda/driver/kernels.fatbin ]] || {
   echo "bundle: there are no kernels for CUDA: install nvcc and run this again" >&2
   exit 1
 }

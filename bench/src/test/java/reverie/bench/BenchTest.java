@@ -28,8 +28,8 @@ import reverie.tensor.Rng;
 import reverie.tensor.TensorType;
 import reverie.tensor.catalog.Sample;
 import reverie.tensor.cuda.HostCuda;
-import reverie.tensor.cuda.HostDriver;
-import reverie.tensor.cuda.Precision;
+import reverie.tensor.cuda.driver.HostDriver;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.unet.UNet;
 
 class BenchTest {

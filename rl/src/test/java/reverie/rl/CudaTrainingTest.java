@@ -16,7 +16,7 @@ import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 import reverie.tensor.cuda.HostCuda;
-import reverie.tensor.cuda.Precision;
+import reverie.tensor.cuda.driver.Precision;
 
 /** Every objective trains through the CUDA backend as on the processor. */
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)

@@ -24,7 +24,7 @@ import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
 import reverie.tensor.cuda.HostCuda;
-import reverie.tensor.cuda.Precision;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.io.Safetensors;
 
 /** Output, loss and every gradient agree with PyTorch's. */

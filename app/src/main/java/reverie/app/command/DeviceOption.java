@@ -5,7 +5,7 @@ import picocli.CommandLine.Option;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.cuda.Cuda;
-import reverie.tensor.cuda.Precision;
+import reverie.tensor.cuda.driver.Precision;
 
 /** The device of a command that computes. */
 final class DeviceOption {

@@ -18,7 +18,7 @@ import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
-import reverie.tensor.cuda.Precision;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.unet.UNet;
 
 /**

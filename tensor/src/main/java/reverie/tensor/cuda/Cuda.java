@@ -6,6 +6,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import reverie.tensor.ReverieException;
+import reverie.tensor.cuda.driver.Connection;
+import reverie.tensor.cuda.driver.CudaLibraries;
+import reverie.tensor.cuda.driver.CudaLibrary;
+import reverie.tensor.cuda.driver.Precision;
 
 /** Makes the backend of a real device, and says what keeps it from being made. */
 public final class Cuda {
@@ -45,23 +49,8 @@ public final class Cuda {
     for (CudaLibrary library : CudaLibrary.values()) {
       library.load(folders);
     }
-    JcudaNatives.load();
-    return open(ordinal, precision);
-  }
-
-  private static CudaBackend open(int ordinal, Precision precision) {
-    JcudaDriver driver = new JcudaDriver(ordinal);
-    Blas blas = null;
-    try {
-      blas = new CublasBlas(driver);
-      return new CudaBackend(driver, blas, new CudnnDnn(driver), precision);
-    } catch (RuntimeException e) {
-      if (blas != null) {
-        blas.close();
-      }
-      driver.close();
-      throw e;
-    }
+    Connection device = Connection.open(ordinal);
+    return new CudaBackend(device.driver(), device.blas(), device.dnn(), precision);
   }
 
   /** Whether NVIDIA's driver is installed, so that a device can be expected. */
@@ -85,7 +74,7 @@ public final class Cuda {
       }
     }
     parts.add(
-        JcudaDriver.hasKernels()
+        Connection.hasKernels()
             ? new Part("kernels", true, "packed", "", "")
             : new Part(
                 "kernels",

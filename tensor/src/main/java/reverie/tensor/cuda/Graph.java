@@ -2,6 +2,7 @@
 package reverie.tensor.cuda;
 
 import java.util.List;
+import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The graphics processor: {@link reverie.tensor.cuda.CudaBackend} runs kernels of ours (sources in
- * {@code native/cuda}), cuBLAS and cuDNN through three interfaces, {@link
- * reverie.tensor.cuda.Driver}, {@link reverie.tensor.cuda.Blas} and {@link
- * reverie.tensor.cuda.Dnn}, which JCuda implements; tests stand in for them on the processor.
+ * The CUDA backend: {@link reverie.tensor.cuda.Cuda} finds and opens a device, {@link
+ * reverie.tensor.cuda.CudaBackend} carries out operations on it and captures them as graphs.
+ *
+ * <p>It is built on {@link reverie.tensor.cuda.kernels}, which chooses and launches kernels, and
+ * {@link reverie.tensor.cuda.driver}, the device itself.
  */
 package reverie.tensor.cuda;

@@ -5,6 +5,7 @@ import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.opentest4j.TestAbortedException;
 import reverie.tensor.ReverieException;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.laws.BackendLaws;
 
 /** The laws with kernels that were compiled for the processor, and on a device. */

@@ -15,6 +15,10 @@ import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.HostBlas;
+import reverie.tensor.cuda.driver.HostDnn;
+import reverie.tensor.cuda.driver.HostDriver;
+import reverie.tensor.cuda.driver.Precision;
 
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class GraphTest {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda;
 
+import reverie.tensor.cuda.driver.HostBlas;
+import reverie.tensor.cuda.driver.HostDnn;
+import reverie.tensor.cuda.driver.HostDriver;
+import reverie.tensor.cuda.driver.Precision;
+
 /**
  * The CUDA backend without a device: everything of ours as it is, its kernels compiled for the
  * processor, and plain loops for cuBLAS and cuDNN. Slow, for tests.

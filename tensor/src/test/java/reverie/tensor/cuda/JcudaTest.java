@@ -50,7 +50,7 @@ class JcudaTest {
   private static void checkErrors(String output) {
     for (String line :
         new String[] {
-          "Properties[name=stand-in 0, capability=90, multiprocessors=132, bytes=67108864, cuda=13000]",
+          "Properties[name=stand-in 0, capability=90, multiprocessors=132, bytes=134217728, cuda=13000]",
           "too much: 0",
           "freed: 1000",
           "nanoseconds: 1500000",

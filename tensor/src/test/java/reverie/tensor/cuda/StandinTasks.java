@@ -15,6 +15,9 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Sample;
+import reverie.tensor.cuda.driver.Connection;
+import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.Op;
 
 /** What {@link JcudaTest} has done in a JVM that finds only stand-ins of NVIDIA's libraries. */
@@ -128,7 +131,7 @@ final class StandinTasks {
 
   /** What only a real driver can answer. */
   private static void talk() {
-    try (Driver driver = new JcudaDriver(0);
+    try (Driver driver = Connection.open(0).driver();
         Arena arena = Arena.ofConfined()) {
       OUT.println(driver.properties());
       OUT.println("too much: " + driver.allocate(1L << 40));
@@ -149,7 +152,7 @@ final class StandinTasks {
               () -> driver.kernel("none"),
               () -> driver.mark(before),
               () -> driver.endCapture(),
-              () -> new JcudaDriver(7))) {
+              () -> Connection.open(7))) {
         try {
           wrong.run();
           OUT.println("not refused");

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import reverie.tensor.cuda.driver.HostDriver;
 
 /**
  * A machine with a device that is no device: libraries under the names of NVIDIA's, compiled from C
@@ -67,9 +68,9 @@ record Standins(Path folder) {
   /** Runs a main class of the tests where only these libraries are found. */
   Result java(Class<?> main, String... options) throws IOException, InterruptedException {
     Path kernels = folder.resolve("kernels.so");
-    copy("libreverie-cuda-host.so", kernels);
+    copy("driver/libreverie-cuda-host.so", kernels);
     // Where nvcc is missing there are none, but the stand-in wants to be given some.
-    Path packed = Files.createDirectories(folder.resolve("classes/reverie/tensor/cuda"));
+    Path packed = Files.createDirectories(folder.resolve("classes/reverie/tensor/cuda/driver"));
     Files.writeString(packed.resolve("kernels.fatbin"), "stand-in");
     String classes =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));

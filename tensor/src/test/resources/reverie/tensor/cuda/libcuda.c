@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, NOT_FOUND = 500 };
-enum { PARAMETERS = 1024, CAPACITY = 64 << 20 };
+enum { PARAMETERS = 1024, CAPACITY = 128 << 20 };
 
 typedef struct Node {
   void (*work)(const void *);

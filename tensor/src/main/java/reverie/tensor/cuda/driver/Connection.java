@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.driver;
+
+/**
+ * A device and the libraries that work on its stream.
+ *
+ * @param driver closed last
+ */
+public record Connection(Driver driver, Blas blas, Dnn dnn) {
+  /**
+   * Connects to a device by JCuda. NVIDIA's libraries are loaded already.
+   *
+   * @param ordinal its number, from 0
+   * @throws reverie.tensor.ReverieException with the reason and what to do if there is none
+   */
+  public static Connection open(int ordinal) {
+    JcudaNatives.load();
+    JcudaDriver driver = new JcudaDriver(ordinal);
+    Blas blas = null;
+    try {
+      blas = new CublasBlas(driver);
+      return new Connection(driver, blas, new CudnnDnn(driver));
+    } catch (RuntimeException e) {
+      if (blas != null) {
+        blas.close();
+      }
+      driver.close();
+      throw e;
+    }
+  }
+
+  /** Whether our kernels were compiled when Reverie was built. */
+  public static boolean hasKernels() {
+    return JcudaDriver.hasKernels();
+  }
+}

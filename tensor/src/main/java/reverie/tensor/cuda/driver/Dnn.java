@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.driver;
+
+/**
+ * Convolutions on the stream of a {@link Driver}: what Reverie uses of cuDNN. Algorithms are chosen
+ * once for each problem, among those that give the same bits every time.
+ */
+public interface Dnn extends AutoCloseable {
+  /**
+   * A convolution of n images.
+   *
+   * @param height of the images
+   * @param width of the images
+   * @param channels of the images
+   * @param outputs channels of the result
+   * @param kernelHeight of the weights
+   * @param kernelWidth of the weights
+   */
+  record Problem(
+      int n,
+      int height,
+      int width,
+      int channels,
+      int outputs,
+      int kernelHeight,
+      int kernelWidth,
+      int stride,
+      int padding,
+      Precision precision) {}
+
+  /** What is computed from which two. */
+  enum Direction {
+    /** y from x and the weights. */
+    FORWARD,
+    /** The gradient of x from that of y and the weights. */
+    INPUT_GRADIENT,
+    /** The gradient of the weights from x and that of y. */
+    WEIGHT_GRADIENT
+  }
+
+  /** Bytes of working memory that {@link #run} needs. */
+  long workspaceBytes(Problem problem, Direction direction);
+
+  /**
+   * Computes. Images and results are NHWC, weights [outputs, kernelHeight, kernelWidth, channels].
+   * With {@link Precision#BF16} all three are bfloat16, else float32; sums are always float32.
+   *
+   * @param first x; for the gradient of x that of y
+   * @param second the weights; for their gradient that of y
+   * @param result its memory is overwritten
+   */
+  void run(
+      Problem problem, Direction direction, long first, long second, long result, long workspace);
+
+  /** For people: the library's name and version. */
+  String describe();
+
+  @Override
+  void close();
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.driver;
+
+import java.util.ArrayDeque;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.spi.Buffer;
+
+/**
+ * A device's memory, kept for reuse: asking the driver waits for the device. Work is done in the
+ * order in which it is asked for, so memory can be given to the next one at once.
+ *
+ * <p>Sizes are rounded up to one of four steps in each power of two, so at most a fifth is wasted.
+ */
+public final class Pool {
+  private static final int NAMED = 5;
+  private static final double MEBI = 1 << 20;
+
+  private final Driver driver;
+  private final Map<Long, Deque<Long>> spare = new HashMap<>();
+  private final Set<Block> live = Collections.newSetFromMap(new IdentityHashMap<>());
+  private long liveBytes;
+
+  /** Memory of this device. */
+  public Pool(Driver driver) {
+    this.driver = driver;
+  }
+
+  /**
+   * Memory at a fixed address.
+   *
+   * @param holder the scope in which it was asked for
+   */
+  public record Block(long address, long bytes, String holder) implements Buffer {}
+
+  /** The address of a tensor's first element. */
+  public static long address(Tensor tensor) {
+    return ((Block) tensor.buffer()).address() + tensor.offset() * tensor.dtype().bytes();
+  }
+
+  /**
+   * Memory, aligned to 256 bytes.
+   *
+   * @throws ReverieException if there is not as much, with the scopes that hold most
+   */
+  public synchronized Block allocate(long bytes) {
+    long size = rounded(bytes);
+    Deque<Long> fitting = spare.get(size);
+    long address = fitting == null || fitting.isEmpty() ? fresh(size) : fitting.pop();
+    if (address == 0) {
+      throw exhausted(bytes);
+    }
+    Block block = new Block(address, bytes, Scope.path());
+    live.add(block);
+    liveBytes += bytes;
+    return block;
+  }
+
+  /** Takes a block back. */
+  public synchronized void release(Block block) {
+    if (!live.remove(block)) {
+      throw new IllegalStateException("given back twice: " + block);
+    }
+    spare.computeIfAbsent(rounded(block.bytes), _ -> new ArrayDeque<>()).push(block.address);
+    liveBytes -= block.bytes;
+  }
+
+  /** A part of a block. */
+  public static Block part(Block whole, long offset, long bytes) {
+    return new Block(whole.address + offset, bytes, whole.holder);
+  }
+
+  /** Bytes of all blocks that were not released. */
+  public synchronized long liveBytes() {
+    return liveBytes;
+  }
+
+  private long fresh(long size) {
+    long address = driver.allocate(size);
+    if (address == 0) {
+      trim();
+      address = driver.allocate(size);
+    }
+    return address;
+  }
+
+  /** Gives what nobody uses back to the device. */
+  public synchronized void trim() {
+    driver.synchronize();
+    spare.values().forEach(addresses -> addresses.forEach(driver::free));
+    spare.clear();
+  }
+
+  private ReverieException exhausted(long bytes) {
+    Map<String, Long> holders =
+        live.stream()
+            .collect(Collectors.groupingBy(Block::holder, Collectors.summingLong(Block::bytes)));
+    String largest =
+        holders.entrySet().stream()
+            .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
+            .limit(NAMED)
+            .map(holder ->
+                String.format(
+                    Locale.ROOT, "%.1f MB by %s", holder.getValue() / MEBI, holder.getKey()))
+            .collect(Collectors.joining("; "));
+    return new ReverieException(
+        String.format(
+            Locale.ROOT,
+            "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB are held%s",
+            bytes / MEBI,
+            driver.freeBytes() / MEBI,
+            driver.properties().bytes() / MEBI,
+            liveBytes / MEBI,
+            largest.isEmpty() ? "" : ": " + largest),
+        "make the batch smaller, or checkpoint activations");
+  }
+
+  private static long rounded(long bytes) {
+    long size = Math.max(bytes, 512);
+    long step = Long.highestOneBit(size - 1) / 4;
+    return (size + step - 1) / step * step;
+  }
+}

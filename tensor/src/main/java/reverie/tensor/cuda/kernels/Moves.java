@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.kernels;
+
+import static reverie.tensor.cuda.driver.Pool.address;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.RandomNormal;
+
+/** Elements that go elsewhere, and random ones: {@code moves.cu}. */
+final class Moves {
+  private static final int TILE = 32;
+  private static final int WIDTH = 16;
+  private static final int MOST_SEQUENCES = 48;
+
+  private final Kernels kernels;
+
+  Moves(Kernels kernels) {
+    this.kernels = kernels;
+  }
+
+  /** Of a matrix in row-major order, with this many rows and columns. */
+  void transpose(long from, long to, int rows, int columns) {
+    long tiles = (rows + TILE - 1L) / TILE * ((columns + TILE - 1L) / TILE);
+    long bytes = 4L * rows * columns;
+    Arguments arguments = new Arguments().read(from, bytes).write(to, bytes);
+    arguments.int64(rows).int64(columns);
+    kernels.launch("transpose", kernels.blocks(tiles * Driver.THREADS), arguments);
+  }
+
+  /** Float32 to bfloat16, rounded to the nearest, ties to even. */
+  void narrow(long from, long to, long n) {
+    resize("narrow", new Arguments().read(from, 4 * n).write(to, 2 * n), from, to, n);
+  }
+
+  /** Bfloat16 to float32. */
+  void widen(long from, long to, long n) {
+    resize("widen", new Arguments().write(to, 4 * n).read(from, 2 * n), to, from, n);
+  }
+
+  private void resize(String kernel, Arguments arguments, long wide, long narrow, long n) {
+    boolean fours = wide % WIDTH == 0 && narrow % (WIDTH / 2) == 0;
+    arguments.int64(n).int32(fours ? 1 : 0);
+    kernels.launch(kernel, kernels.blocks((n + 3) / 4), arguments);
+  }
+
+  void concat(int axis, Tensor[] inputs, Tensor y) {
+    long rows = outer(y, axis);
+    if (y.size() == 0) {
+      return;
+    }
+    long row = y.size() / rows;
+    long to = address(y);
+    for (Tensor x : inputs) {
+      long count = x.size() / rows;
+      place(address(x), to, rows, count, 0, count, row);
+      to += 4 * count;
+    }
+  }
+
+  void pad(Pad pad, Tensor x, Tensor y) {
+    long rows = outer(y, pad.axis());
+    if (y.size() == 0) {
+      return;
+    }
+    long row = y.size() / rows;
+    long before = row / y.dim(pad.axis()) * pad.before();
+    place(address(x), address(y), rows, x.size() / rows, before, row, row);
+  }
+
+  private static long outer(Tensor y, int axis) {
+    long outer = 1;
+    for (int i = 0; i < axis; i++) {
+      outer *= y.dim(i);
+    }
+    return outer;
+  }
+
+  private void place(long from, long to, long rows, long count, long before, long width, long row) {
+    int unit = unit(from | to, count | before | width | row);
+    Arguments arguments = new Arguments().read(from, 4 * rows * count).write(to, 4 * rows * width);
+    arguments.int64(rows).int64(count / unit);
+    arguments.int64(before / unit).int64(width / unit).int64(row / unit);
+    launch("place", unit, rows * width, arguments);
+  }
+
+  /**
+   * How many elements can be moved at once.
+   *
+   * @param addresses all of them, joined by "or"
+   * @param lengths of runs, joined likewise
+   */
+  private static int unit(long addresses, long lengths) {
+    return addresses % WIDTH == 0 && lengths % 4 == 0 ? 4 : 1;
+  }
+
+  private void launch(String name, int unit, long elements, Arguments arguments) {
+    String kernel = unit == 4 ? name + "_fours" : name;
+    kernels.launch(kernel, kernels.blocks(elements / unit), arguments);
+  }
+
+  void embedding(Tensor table, Tensor indices, Tensor y) {
+    int d = table.dim(1);
+    int unit = unit(address(table) | address(y), d);
+    Arguments arguments = new Arguments().read(address(table), 4 * y.size());
+    arguments.read(indices).write(y);
+    arguments.int64(indices.size()).int32(table.dim(0)).int32(d / unit);
+    launch("embedding", unit, y.size(), arguments);
+  }
+
+  void scatterRows(Tensor dy, Tensor indices, Tensor y) {
+    Arguments arguments = new Arguments().read(dy).read(indices).write(y);
+    arguments.int64(indices.size()).int64(y.dim(0)).int32(y.dim(1));
+    kernels.launch("scatter_rows", kernels.blocks((long) y.dim(0) * Driver.THREADS), arguments);
+  }
+
+  /** Seeds and streams go with the launch, so there are several if there are many rows. */
+  void randomNormal(RandomNormal normal, Tensor y) {
+    int rows = y.dim(0);
+    long length = rows == 0 ? 0 : y.size() / rows;
+    for (int first = 0; first < rows; first += MOST_SEQUENCES) {
+      int count = Math.min(MOST_SEQUENCES, rows - first);
+      long to = address(y) + 4 * first * length;
+      Arguments arguments = new Arguments().write(to, 4 * count * length);
+      arguments.int64(count).int64(length);
+      for (long[] numbers : new long[][] {normal.seeds(), normal.streams()}) {
+        for (int i = 0; i < MOST_SEQUENCES; i++) {
+          arguments.int64(i < count ? numbers[first + i] : 0);
+        }
+      }
+      arguments.int32(unit(to, length) == 4 ? 1 : 0);
+      kernels.launch("random_normal", kernels.blocks(count * ((length + 3) / 4)), arguments);
+    }
+  }
+
+  void averagePool(int factor, Tensor x, Tensor y) {
+    scale("average_pool", factor, x, y, y.dim(2));
+  }
+
+  void upsample(int factor, Tensor x, Tensor y) {
+    scale("upsample", factor, x, y, x.dim(2));
+  }
+
+  /**
+   * Makes an image smaller or larger.
+   *
+   * @param w pixels in a row of the smaller one
+   */
+  private void scale(String name, int factor, Tensor x, Tensor y, int w) {
+    int c = y.dim(3);
+    int unit = unit(address(x) | address(y), c);
+    Arguments arguments = new Arguments().read(x).write(y).int64(y.size() / unit);
+    launch(name, unit, y.size(), arguments.int32(factor).int32(w).int32(c / unit));
+  }
+}

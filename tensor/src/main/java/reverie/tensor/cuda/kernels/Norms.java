@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.kernels;
+
+import static reverie.tensor.cuda.driver.Pool.address;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNorm.Activation;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
+import reverie.tensor.op.Op;
+
+/** Normalisation over groups and layers: {@code norms.cu} and {@code layers.cu}. */
+final class Norms {
+  private final Kernels kernels;
+
+  Norms(Kernels kernels) {
+    this.kernels = kernels;
+  }
+
+  long scratchBytes(Op op, Tensor[] inputs) {
+    return switch (op) {
+      case GroupNorm norm ->
+          atOnce(inputs[0], norm.groups()) == null ? 2 * bytes(images(inputs[0])) : 0;
+      case GroupNormBackward norm -> {
+        Columns atOnce = atOnce(inputs[0], norm.groups());
+        yield atOnce != null
+            ? 2 * bytes(atOnce)
+            : 2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
+      }
+      case LayerNormBackward _ -> 2 * bytes(rows(inputs));
+      default -> 0;
+    };
+  }
+
+  /** Of a number for each column of each piece. */
+  private static long bytes(Columns columns) {
+    return Space.aligned(4 * columns.parts() * columns.c());
+  }
+
+  /** The images [n, …, c] as matrices of pixels and channels. */
+  private Columns images(Tensor x) {
+    return Columns.of(kernels, x.dim(0), pixels(x), x.dim(-1));
+  }
+
+  /** The same in tiles of whole groups; null if images are too large for that. */
+  private static Columns atOnce(Tensor x, int groups) {
+    return Columns.ofGroups(x.dim(0), pixels(x), x.dim(-1), x.dim(-1) / groups);
+  }
+
+  private static long pixels(Tensor x) {
+    long pixels = 1;
+    for (int axis = 1; axis < x.shape().rank() - 1; axis++) {
+      pixels *= x.dim(axis);
+    }
+    return pixels;
+  }
+
+  /** The rows of a layer's input as one matrix. */
+  private Columns rows(Tensor[] inputs) {
+    return Columns.of(kernels, 1, inputs[2].size(), inputs[0].dim(-1));
+  }
+
+  /** Threads that bring together a number for each channel of a group in each piece. */
+  private static int lanes(Columns columns, int groups) {
+    return Reductions.lanes(4L * columns.pieces() * (columns.c() / groups));
+  }
+
+  void groupNorm(GroupNorm norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
+    Tensor x = inputs[0];
+    Columns atOnce = atOnce(x, norm.groups());
+    Columns columns = atOnce == null ? images(x) : atOnce;
+    if (atOnce == null) {
+      statistics(norm, columns, x, outputs, scratch);
+    }
+    Arguments arguments = read(inputs).write(outputs[0]);
+    for (int i = 1; i < outputs.length; i++) {
+      if (atOnce == null) {
+        arguments.read(outputs[i]);
+      } else {
+        arguments.write(outputs[i]);
+      }
+    }
+    arguments.int32(norm.groups()).int32(flag(norm.activation())).float32(norm.epsilon());
+    columns.add(arguments, address(x), address(outputs[0]));
+    String kernel = atOnce == null ? "group_norm" : "group_norm_at_once";
+    kernels.launch(kernel, columns.blocks(), arguments);
+  }
+
+  private void statistics(
+      GroupNorm norm, Columns columns, Tensor x, Tensor[] outputs, Space scratch) {
+    long means = scratch.take(bytes(columns));
+    long deviations = scratch.take(bytes(columns));
+    long bytes = 4 * columns.parts() * columns.c();
+    Arguments moments = new Arguments().read(x).write(means, bytes).write(deviations, bytes);
+    kernels.launch("channel_moments", columns.blocks(), columns.add(moments, address(x), means));
+
+    int groups = norm.groups();
+    int lanes = lanes(columns, groups);
+    Arguments arguments = new Arguments().read(means, bytes).read(deviations, bytes);
+    arguments.write(outputs[1]).write(outputs[2]);
+    arguments.int64(columns.matrices()).int64(columns.rows()).int64(columns.piece());
+    arguments.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+    kernels.launch(
+        "group_statistics",
+        kernels.blocks(columns.matrices() * groups * lanes),
+        arguments.float32(norm.epsilon()));
+  }
+
+  private static int flag(Activation activation) {
+    return switch (activation) {
+      case NONE -> 0;
+      case SILU -> 1;
+    };
+  }
+
+  void groupNormBackward(GroupNormBackward norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
+    int groups = norm.groups();
+    Columns atOnce = atOnce(inputs[0], groups);
+    Columns columns = atOnce == null ? images(inputs[0]) : atOnce;
+    long half = 4 * columns.parts() * columns.c();
+    long sums = scratch.take(2 * half);
+    long products = sums + half;
+    Tensor dx = outputs[0];
+    if (atOnce != null) {
+      Arguments all = read(inputs).pointer(0).write(dx).write(sums, half).write(products, half);
+      kernels.launch(
+          "group_norm_gradient_at_once", columns.blocks(), add(norm, columns, inputs, dx, all));
+    } else {
+      long pairs = 8L * columns.matrices() * groups;
+      long means = scratch.take(pairs);
+      Arguments first = read(inputs).pointer(means).pointer(address(dx));
+      first.write(sums, half).write(products, half);
+      kernels.launch(
+          "group_norm_gradient_sums", columns.blocks(), add(norm, columns, inputs, dx, first));
+      int lanes = lanes(columns, groups);
+      Arguments both = new Arguments().read(inputs[1]).read(sums, half).read(products, half);
+      both.write(means, pairs).int64(columns.matrices()).int64(columns.rows());
+      both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
+      kernels.launch(
+          "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
+      Arguments last = read(inputs).read(means, pairs).write(dx).pointer(sums).pointer(products);
+      kernels.launch("group_norm_gradient", columns.blocks(), add(norm, columns, inputs, dx, last));
+    }
+    parameters(columns, sums, outputs);
+  }
+
+  private static Arguments read(Tensor[] inputs) {
+    Arguments arguments = new Arguments();
+    for (Tensor input : inputs) {
+      arguments.read(input);
+    }
+    return arguments;
+  }
+
+  private static Arguments add(
+      GroupNormBackward norm, Columns columns, Tensor[] inputs, Tensor dx, Arguments arguments) {
+    arguments.int32(norm.groups()).int32(flag(norm.activation()));
+    return columns.add(arguments, address(inputs[0]), address(inputs[5]), address(dx));
+  }
+
+  /** dgamma and dbeta: sums[parts, c] of their two kinds brought together. */
+  private void parameters(Columns columns, long sums, Tensor[] outputs) {
+    Columns.whole(2, columns.parts(), columns.c())
+        .reduce(kernels, "sum", sums, address(outputs[2]), address(outputs[1]));
+  }
+
+  void layerNorm(LayerNorm norm, Tensor[] inputs, Tensor[] outputs) {
+    int c = inputs[0].dim(-1);
+    long rows = outputs[1].size();
+    int lanes = Reductions.lanes(c);
+    Arguments arguments = read(inputs);
+    for (Tensor output : outputs) {
+      arguments.write(output);
+    }
+    arguments.int64(rows).int32(c).int32(lanes).float32(norm.epsilon());
+    kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
+  }
+
+  void layerNormBackward(Tensor[] inputs, Tensor[] outputs, Space scratch) {
+    Tensor x = inputs[0];
+    Tensor dy = inputs[4];
+    Columns columns = rows(inputs);
+    int lanes = Reductions.lanes(columns.c());
+    Arguments gradient = read(inputs).write(outputs[0]);
+    gradient.int64(columns.rows()).int32(columns.c()).int32(lanes);
+    kernels.launch("layer_norm_gradient", kernels.blocks(columns.rows() * lanes), gradient);
+
+    long half = 4 * columns.parts() * columns.c();
+    long sums = scratch.take(2 * half);
+    Arguments both = new Arguments().read(x).read(inputs[2]).read(inputs[3]).read(dy);
+    both.write(sums, half).write(sums + half, half);
+    columns.add(both, address(x), address(dy));
+    kernels.launch("layer_norm_gradient_sums", columns.blocks(), both);
+    parameters(columns, sums, outputs);
+  }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.kernels;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.Blas;
+import reverie.tensor.cuda.driver.Dnn;
+import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.op.AdamW;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Attention;
+import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.Concat;
+import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Conv2dInputGradient;
+import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Copy;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.Embedding;
+import reverie.tensor.op.Expand;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
+import reverie.tensor.op.Fill;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
+import reverie.tensor.op.Lerp;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
+import reverie.tensor.op.Op;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.Permute;
+import reverie.tensor.op.Power;
+import reverie.tensor.op.RandomNormal;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Reshape;
+import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Slice;
+import reverie.tensor.op.Softmax;
+import reverie.tensor.op.SoftmaxBackward;
+import reverie.tensor.op.Unary;
+import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.spi.Buffer;
+
+/** Which kernels, of ours and of NVIDIA's libraries, carry out an operation. */
+public final class Operations {
+  private final Elements elements;
+  private final Moves moves;
+  private final Reductions reductions;
+  private final Norms norms;
+  private final Attentions attentions;
+  private final Products products;
+  private final Convolutions convolutions;
+
+  /** Kernels on the stream of a device. */
+  public Operations(Driver driver, Blas blas, Dnn dnn, Precision precision) {
+    Kernels kernels = new Kernels(driver);
+    elements = new Elements(kernels);
+    moves = new Moves(kernels);
+    reductions = new Reductions(kernels);
+    norms = new Norms(kernels);
+    attentions = new Attentions(kernels, precision);
+    products = new Products(blas, elements, precision);
+    convolutions = new Convolutions(dnn, products, elements, moves, precision);
+  }
+
+  /** Whether {@link #run} knows an operation on these inputs. */
+  public boolean supports(Op op, Tensor[] inputs) {
+    return switch (op) {
+      case CustomOp _, FeedForward _, FeedForwardBackward _ -> false;
+      case Attention attention -> Attentions.fits(attention.heads(), inputs);
+      case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
+      default -> true;
+    };
+  }
+
+  /** Bytes of working memory that {@link #run} needs. */
+  public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
+    return Products.scratchBytes(op, inputs)
+        + convolutions.scratchBytes(op, inputs, outputs[0])
+        + reductions.scratchBytes(op, inputs)
+        + norms.scratchBytes(op, inputs)
+        + attentions.scratchBytes(op, inputs);
+  }
+
+  /** Has the device compute. */
+  public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+    Space space = new Space(scratch);
+    Tensor y = outputs[0];
+    switch (op) {
+      case Affine _,
+          Binary _,
+          Clamp _,
+          GeluBackward _,
+          Power _,
+          RoundTo _,
+          Select _,
+          SiluBackward _,
+          Unary _ ->
+          elements.run(op, inputs, y);
+      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> elements.copy(inputs[0], y);
+      case Fill fill -> elements.fill(fill.value(), y);
+      case Lerp _ -> elements.lerp(inputs, y);
+      case AdamW adamW -> elements.adamW(adamW, inputs, outputs);
+      case Geglu _ -> elements.geglu(inputs[0], y);
+      case GegluBackward _ -> elements.gegluBackward(inputs[0], inputs[1], y);
+      case Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _ ->
+          convolutions.run(op, inputs, y, space);
+      case Linear _ -> products.linear(inputs, y);
+      case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
+      case Concat concat -> moves.concat(concat.axis(), inputs, y);
+      case Pad pad -> moves.pad(pad, inputs[0], y);
+      case Embedding _ -> moves.embedding(inputs[0], inputs[1], y);
+      case ScatterRows _ -> moves.scatterRows(inputs[0], inputs[1], y);
+      case RandomNormal normal -> moves.randomNormal(normal, y);
+      case AveragePool average -> moves.averagePool(average.factor(), inputs[0], y);
+      case UpsampleNearest upsample -> moves.upsample(upsample.factor(), inputs[0], y);
+      case Reduce reduce -> reductions.reduce(reduce, inputs[0], y, space);
+      case Softmax _ -> reductions.softmax(inputs[0], y);
+      case SoftmaxBackward _ -> reductions.softmaxBackward(inputs[0], inputs[1], y);
+      case GaussianLogProb _ -> reductions.gaussianLogProb(inputs, y, space);
+      case GroupNorm norm -> norms.groupNorm(norm, inputs, outputs, space);
+      case GroupNormBackward norm -> norms.groupNormBackward(norm, inputs, outputs, space);
+      case LayerNorm norm -> norms.layerNorm(norm, inputs, outputs);
+      case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
+      case Attention attention -> attentions.forward(attention, inputs, outputs, space);
+      case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
+      case CustomOp _, FeedForward _, FeedForwardBackward _ ->
+          throw new IllegalStateException(op.name() + " is decomposed");
+    }
+  }
+}

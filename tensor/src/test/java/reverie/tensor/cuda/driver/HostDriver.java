@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cuda.driver;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import reverie.tensor.ReverieException;
+
+/**
+ * A device that is no device: its memory is the host's, and launches run the same kernels compiled
+ * for the processor. Work outside a capture is done at once.
+ *
+ * <p>Any call can be made to fail, and what happened is counted.
+ */
+public final class HostDriver implements Driver {
+  /** What the build compiled for the host. */
+  private static final String KERNELS = "libreverie-cuda-host.so";
+
+  private static final long ALIGNMENT = 256;
+  private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+  private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  private final Arena arena = Arena.ofShared();
+  private final SymbolLookup library;
+  private final long capacity;
+  private final Map<Long, Arena> memory = new HashMap<>();
+  private final Map<Long, Long> sizes = new HashMap<>();
+  private final List<MethodHandle> kernels = new ArrayList<>();
+  private final Map<Long, List<Runnable>> graphs = new HashMap<>();
+  private final List<String> launched = new ArrayList<>();
+  private final List<String> names = new ArrayList<>();
+  private final Map<Long, Long> events = new HashMap<>();
+  private List<Runnable> capture;
+  private long used;
+  private long handles;
+  private int calls;
+  private int waits;
+  private int failing = -1;
+
+  /** A device of so many bytes. */
+  public HostDriver(long capacity) {
+    this.capacity = capacity;
+    library = kernels(arena);
+  }
+
+  /** None where there was no compiler: memory, streams and events need none. */
+  private static SymbolLookup kernels(Arena arena) {
+    if (!isAvailable()) {
+      return _ -> Optional.empty();
+    }
+    try (InputStream packed = HostDriver.class.getResourceAsStream(KERNELS)) {
+      Path file = Files.createTempFile("reverie-kernels", ".so");
+      try {
+        Files.copy(packed, file, StandardCopyOption.REPLACE_EXISTING);
+        return SymbolLookup.libraryLookup(file, arena);
+      } finally {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Whether there was a compiler when the tests were built. */
+  public static boolean isAvailable() {
+    return HostDriver.class.getResource(KERNELS) != null;
+  }
+
+  /** Makes the call after so many others fail. */
+  public void failAfter(int more) {
+    failing = calls + more;
+  }
+
+  /** How often the device was asked for something that can fail. */
+  public int calls() {
+    return calls;
+  }
+
+  /** How often the host waited for the device. */
+  public int waits() {
+    return waits;
+  }
+
+  /** The kernels that ran, in their order. */
+  public List<String> launched() {
+    return launched;
+  }
+
+  /** Memory, graphs and events that nobody gave back. */
+  public int leaks() {
+    return memory.size() + graphs.size() + events.size();
+  }
+
+  private void called(String what) {
+    if (calls++ == failing) {
+      throw new ReverieException("cuda device: " + what + " failed: CUDA_ERROR_UNKNOWN");
+    }
+  }
+
+  /** Does work now, or notes it. */
+  public void enqueue(String what, Runnable work) {
+    called(what);
+    if (capture != null) {
+      capture.add(work);
+    } else {
+      work.run();
+    }
+  }
+
+  private void refuseCapture(String what) {
+    called(what);
+    if (capture != null) {
+      throw new AssertionError(what + " while work is captured");
+    }
+  }
+
+  @Override
+  public Properties properties() {
+    return new Properties("this processor", 90, 2, capacity, 13000);
+  }
+
+  @Override
+  public long allocate(long bytes) {
+    refuseCapture("allocate");
+    if (used + bytes > capacity) {
+      return 0;
+    }
+    used += bytes;
+    Arena own = Arena.ofShared();
+    long address = own.allocate(Math.max(1, bytes), ALIGNMENT).address();
+    memory.put(address, own);
+    sizes.put(address, bytes);
+    return address;
+  }
+
+  @Override
+  public void free(long address) {
+    refuseCapture("free");
+    used -= sizes.remove(address);
+    memory.remove(address).close();
+  }
+
+  @Override
+  public long freeBytes() {
+    return capacity - used;
+  }
+
+  @Override
+  public void upload(MemorySegment source, long target) {
+    refuseCapture("upload");
+    MemorySegment.copy(source, 0, ALL, target, source.byteSize());
+  }
+
+  @Override
+  public void download(long source, MemorySegment target) {
+    refuseCapture("download");
+    waits++;
+    MemorySegment.copy(ALL, source, target, 0, target.byteSize());
+  }
+
+  @Override
+  public long kernel(String name) {
+    MemorySegment symbol =
+        library
+            .find("reverie_" + name)
+            .orElseThrow(() -> new ReverieException("cuda device: there is no kernel " + name));
+    kernels.add(
+        Linker.nativeLinker()
+            .downcallHandle(
+                symbol, FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_INT)));
+    names.add(name);
+    return kernels.size() - 1L;
+  }
+
+  @Override
+  public void launch(long kernel, int blocks, MemorySegment arguments, Work work) {
+    MethodHandle handle = kernels.get(Math.toIntExact(kernel));
+    MemorySegment own = Arena.ofAuto().allocate(arguments.byteSize(), 16);
+    own.copyFrom(arguments);
+    enqueue(
+        "launch",
+        () -> {
+          launched.add(names.get(Math.toIntExact(kernel)));
+          try {
+            handle.invokeExact(own, blocks);
+          } catch (Throwable e) {
+            throw new AssertionError(e);
+          }
+        });
+  }
+
+  @Override
+  public void beginCapture() {
+    refuseCapture("beginCapture");
+    capture = new ArrayList<>();
+  }
+
+  @Override
+  public long endCapture() {
+    List<Runnable> work = capture;
+    capture = null;
+    called("endCapture");
+    graphs.put(++handles, work);
+    return handles;
+  }
+
+  @Override
+  public void launchGraph(long graph) {
+    refuseCapture("launchGraph");
+    graphs.get(graph).forEach(Runnable::run);
+  }
+
+  @Override
+  public void destroyGraph(long graph) {
+    graphs.remove(graph);
+  }
+
+  @Override
+  public long event() {
+    called("event");
+    events.put(++handles, 0L);
+    return handles;
+  }
+
+  @Override
+  public void mark(long event) {
+    called("mark");
+    events.put(event, System.nanoTime());
+  }
+
+  @Override
+  public long nanosBetween(long earlier, long later) {
+    return events.get(later) - events.get(earlier);
+  }
+
+  @Override
+  public void destroyEvent(long event) {
+    events.remove(event);
+  }
+
+  @Override
+  public void synchronize() {
+    refuseCapture("synchronize");
+    waits++;
+  }
+
+  @Override
+  public void close() {
+    memory.values().forEach(Arena::close);
+    memory.clear();
+    arena.close();
+  }
+
+  public static float get(long address, long index) {
+    return ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, address + 4 * index);
+  }
+
+  public static void set(long address, long index, double value) {
+    ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, address + 4 * index, (float) value);
+  }
+
+  /** A bfloat16. */
+  public static float getHalf(long address, long index) {
+    int bits = ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, address + 2 * index);
+    return Float.intBitsToFloat(bits << 16);
+  }
+
+  public static void setHalf(long address, long index, double value) {
+    int bits = reverie.tensor.DType.bf16Bits((float) value);
+    ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address + 2 * index, (short) bits);
+  }
+
+  /** Fills memory with NaN: what is not written shows. */
+  public static void poison(long address, long bytes) {
+    for (long i = 0; i < bytes; i++) {
+      ALL.set(BYTE, address + i, (byte) -1);
+    }
+  }
+}
