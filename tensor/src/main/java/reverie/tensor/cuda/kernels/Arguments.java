@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.kernels;
 
-import reverie.tensor.cuda.driver.Driver;
-import reverie.tensor.cuda.driver.Precision;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Pool;
+import reverie.tensor.cuda.driver.Precision;
 
 /**
  * The one parameter of a kernel, laid out field by field as C lays out a struct. Pointers say how
