@@ -28,7 +28,7 @@ public record Policy(
     Denoiser denoiser,
     Denoiser reference,
     Parameters parameters,
-    PromptEncoder encoder,
+    ContextEncoder encoder,
     int height,
     int width,
     int channels) {
@@ -56,10 +56,22 @@ public record Policy(
         denoiser,
         null,
         parameters,
-        PromptEncoder.NONE,
+        ContextEncoder.NONE,
         height,
         width,
         channels);
+  }
+
+  /**
+   * Checks that there is a model to compare with.
+   *
+   * @param message of the error if not
+   */
+  public void requireReference(String message) {
+    if (reference == null) {
+      throw new ReverieException(
+          message, "give the policy a frozen copy of the model, or its LoRA switched off");
+    }
   }
 
   /** Where the model lives. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Fine-tuning by reward: rollouts of a policy, advantages, objectives (one file each) and the
- * trainer that brings them together. It knows neither U-Nets nor where models come from.
+ * Fine-tuning by reward. Here is what everything else speaks of: the {@linkplain reverie.rl.Policy
+ * policy}. Rewards, prompts, advantages and objectives (one file each) have packages of their own;
+ * {@link reverie.rl.learn} brings them together.
  */
 package reverie.rl;

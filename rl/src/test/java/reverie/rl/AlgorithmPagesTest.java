@@ -10,9 +10,10 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The Java of the pages on algorithms is that of the methods of {@link AlgorithmExamplesTest}. */
+/** The Java of the pages on algorithms is that of the methods of {@code AlgorithmExamplesTest}. */
 class AlgorithmPagesTest {
-  private static final Path SOURCE = Path.of("src/test/java/reverie/rl/AlgorithmExamplesTest.java");
+  private static final Path SOURCE =
+      Path.of("src/test/java/reverie/rl/learn/AlgorithmExamplesTest.java");
 
   @ParameterizedTest
   @ValueSource(strings = {"prdp", "ppod", "plackett-luce", "grpo", "dpok", "diffusion-dpo"})

@@ -9,9 +9,10 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** The README's example is the one that {@link EmbeddingExampleTest} compiles and runs. */
+/** The README's example is the one that {@code EmbeddingExampleTest} compiles and runs. */
 class ReadmeTest {
-  private static final Path EXAMPLE = Path.of("src/test/java/reverie/rl/EmbeddingExampleTest.java");
+  private static final Path EXAMPLE =
+      Path.of("src/test/java/reverie/rl/learn/EmbeddingExampleTest.java");
 
   @Test
   void theExampleIsTheOneThatIsTested() throws IOException {

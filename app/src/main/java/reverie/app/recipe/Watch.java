@@ -12,7 +12,7 @@ import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.VarianceComponents;
 import reverie.app.report.RunReport;
-import reverie.rl.TrainerListener;
+import reverie.rl.learn.TrainerListener;
 import reverie.rl.reward.ProcessReward;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;

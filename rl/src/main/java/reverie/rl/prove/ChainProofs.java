@@ -7,7 +7,7 @@ import java.util.function.DoubleUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.autograd.optim.AdamW;
 import reverie.diffusion.analytic.GaussianChain;
-import reverie.rl.TrainerSettings;
+import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.PlackettLuce;
 import reverie.rl.objective.Ppod;
 import reverie.rl.objective.Ppod.Link;

@@ -11,8 +11,8 @@ import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.diffusion.analytic.GaussianChain;
 import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.rl.ContextEncoder;
 import reverie.rl.Policy;
-import reverie.rl.PromptEncoder;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
@@ -57,7 +57,7 @@ public final class GaussianPolicy implements AutoCloseable {
             base.biased(process, biases.value()),
             base,
             parameters,
-            PromptEncoder.NONE,
+            ContextEncoder.NONE,
             1,
             1,
             1);

@@ -12,8 +12,8 @@ import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.rl.ContextEncoder;
 import reverie.rl.Policy;
-import reverie.rl.PromptEncoder;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
@@ -62,7 +62,7 @@ final class MovableGaussian implements AutoCloseable {
             },
             base,
             parameters,
-            PromptEncoder.NONE,
+            ContextEncoder.NONE,
             1,
             1,
             1);

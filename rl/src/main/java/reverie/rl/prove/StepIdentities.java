@@ -2,10 +2,10 @@
 package reverie.rl.prove;
 
 import java.util.stream.IntStream;
-import reverie.rl.EpochReport;
-import reverie.rl.Trainer;
-import reverie.rl.TrainerSettings;
 import reverie.rl.advantage.RawAdvantages;
+import reverie.rl.learn.EpochReport;
+import reverie.rl.learn.Trainer;
+import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.learn;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.rl.Policy;
+import reverie.rl.objective.ChainObjective;
+import reverie.rl.objective.DenoisingObjective;
+import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.StepObjective;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+
+/**
+ * How the gradient of one kind of objective is gathered, in backward passes small enough for
+ * memory. There is one learner per kind, a file each: what it requires of policy and settings, its
+ * captured passes, and the order in which they run.
+ *
+ * @param <E> the experience of an epoch
+ */
+interface Learner<E> extends Resumable, AutoCloseable {
+  /** Samples, and what the run's advantages made of their rewards. */
+  record Scored(Rollout rollout, double[] advantages) {}
+
+  /**
+   * Begins an epoch.
+   *
+   * @param trained is told of every backward pass how many items it had
+   */
+  void begin(E experience, Diagnostics diagnostics, IntConsumer trained);
+
+  /** Samples of the epoch. */
+  int samples();
+
+  /** Items (decisions or denoising losses) that are differentiated per sample and pass. */
+  int itemsPerSample();
+
+  /** So many samples in a row belong together and must come to the same update. */
+  default int groupSize() {
+    return 1;
+  }
+
+  /**
+   * Adds the gradient of the objective's mean over these samples.
+   *
+   * @param samples numbers of samples of the epoch
+   * @param rng for this update
+   */
+  void accumulate(int[] samples, Rng rng);
+
+  /** Ends the epoch once its updates are made: learns what else is learnt, and forgets the rest. */
+  void finishEpoch(int epoch);
+
+  /** Why a pass cannot be captured; empty if all can, or were not made yet. */
+  Optional<String> captureFailure();
+
+  @Override
+  void close();
+
+  /**
+   * The learner of an objective.
+   *
+   * @throws ReverieException if policy, objective and settings do not fit together
+   */
+  static Learner<Scored> of(
+      Policy policy,
+      RolloutObjective objective,
+      TrainerSettings settings,
+      GradientAccumulator gradients) {
+    if (settings.klWeight() > 0) {
+      policy.requireReference(
+          "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model");
+    }
+    if (settings.offline() && !(objective instanceof StepObjective)) {
+      policy.requireReference(
+          "trainer: the run is offline, but the policy has no reference model to draw samples");
+    }
+    return switch (objective) {
+      case StepObjective steps -> new StepLearner(policy, steps, settings, gradients);
+      case ChainObjective chains -> new ChainLearner(policy, chains, settings, gradients);
+      case DenoisingObjective denoising ->
+          new DenoisingLearner(policy, denoising, settings, gradients);
+    };
+  }
+
+  /** Refuses a KL weight where the objective has nothing that it could be added to. */
+  static void requireNoKl(String objective, TrainerSettings settings, String hint) {
+    if (settings.klWeight() > 0) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "trainer: klWeight is %s but %s looks at no decisions of the chain",
+              settings.klWeight(),
+              objective),
+          hint);
+    }
+  }
+
+  /** Calls {@code body} with at most {@code size} of the samples at a time, in their order. */
+  static void inBatches(int[] samples, int size, Consumer<int[]> body) {
+    for (int from = 0; from < samples.length; from += size) {
+      checkInterrupted();
+      body.accept(Arrays.copyOfRange(samples, from, Math.min(from + size, samples.length)));
+    }
+  }
+
+  /** Ends the epoch if the thread was interrupted; between any two backward passes. */
+  static void checkInterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CancellationException("training was interrupted in the middle of an epoch");
+    }
+  }
+}

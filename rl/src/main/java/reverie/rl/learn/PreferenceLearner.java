@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.learn;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import reverie.autograd.Tape;
+import reverie.autograd.optim.BackwardPass;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.DenoisingLoss;
+import reverie.rl.Policy;
+import reverie.rl.objective.PreferenceObjective;
+import reverie.rl.preference.Preference;
+import reverie.tensor.Ops;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * Learns by a {@link PreferenceObjective}: both images of a pair at the same random timestep with
+ * the same fresh noise, guidance included. The backward pass of a micro-batch of pairs is captured
+ * at its first use.
+ */
+final class PreferenceLearner implements Learner<List<Preference>> {
+  private final Policy policy;
+  private final TrainerSettings settings;
+  private final DenoisingLoss denoising;
+  private final BackwardPass pass;
+  private List<Preference> pairs;
+  private Contexts contexts;
+  private Diagnostics diagnostics;
+  private IntConsumer trained;
+
+  PreferenceLearner(
+      Policy policy,
+      PreferenceObjective objective,
+      TrainerSettings settings,
+      GradientAccumulator gradients) {
+    policy.requireReference(
+        "trainer: " + objective.name() + " needs a reference model, the policy has none");
+    Learner.requireNoKl(
+        objective.name(),
+        settings,
+        "set klWeight to 0; its beta keeps the model near the reference");
+    this.policy = policy;
+    this.settings = settings;
+    denoising =
+        new DenoisingLoss(
+            policy.process().schedule(), policy.prediction(), Double.POSITIVE_INFINITY);
+    pass =
+        new BackwardPass(
+            policy.device(),
+            gradients,
+            in -> {
+              var chosen = new DenoisingLoss.Question(in[0], in[2], in[3], null);
+              var rejected = new DenoisingLoss.Question(in[1], in[2], in[4], null);
+              return loss(policy, objective, chosen, rejected, in[5], in[6]);
+            });
+  }
+
+  /** Both images of the pairs in one batch, so that each model is called once. */
+  private static Tensor[] loss(
+      Policy policy,
+      PreferenceObjective objective,
+      DenoisingLoss.Question chosen,
+      DenoisingLoss.Question rejected,
+      Tensor contexts,
+      Tensor factor) {
+    var both =
+        new DenoisingLoss.Question(
+            Ops.concat(0, chosen.x(), rejected.x()),
+            Ops.concat(0, chosen.timesteps(), rejected.timesteps()),
+            Ops.concat(0, chosen.target(), rejected.target()),
+            null);
+    Tensor twice = contexts == null ? null : Ops.concat(0, contexts, contexts);
+    Tensor base = Tape.noGradient(() -> both.perSample(policy.reference(), twice));
+    Tensor excess = both.perSample(policy.denoiser(), twice).sub(base);
+    int n = chosen.x().dim(0);
+    Tensor ofChosen = excess.slice(0, 0, n);
+    Tensor ofRejected = excess.slice(0, n, 2 * n);
+    Tensor loss = objective.loss(ofChosen, ofRejected).sum().mul(factor);
+    return new Tensor[] {loss, ofChosen, ofRejected};
+  }
+
+  @Override
+  public void begin(List<Preference> experience, Diagnostics told, IntConsumer progress) {
+    pairs = experience;
+    contexts = new Contexts(policy, pairs.stream().map(Preference::prompt).toList());
+    diagnostics = told;
+    trained = progress;
+  }
+
+  @Override
+  public int samples() {
+    return pairs.size();
+  }
+
+  @Override
+  public int itemsPerSample() {
+    return 1;
+  }
+
+  @Override
+  public void accumulate(int[] samples, Rng rng) {
+    Learner.inBatches(
+        samples,
+        settings.trainingBatch(),
+        batch -> {
+          try (Scope _ = Scope.open("preferences")) {
+            differentiate(batch, rng, 1.0 / samples.length);
+          }
+          trained.accept(batch.length);
+        });
+  }
+
+  private void differentiate(int[] batch, Rng rng, double factor) {
+    Tensor chosen = images(batch, Preference::chosen);
+    Tensor rejected = images(batch, Preference::rejected);
+    DenoisingLoss.Draw noise = denoising.draw(chosen, rows(batch, rng));
+    DenoisingLoss.Question noisedChosen = denoising.question(chosen, noise);
+    DenoisingLoss.Question noisedRejected = denoising.question(rejected, noise);
+    List<Tensor> out =
+        pass.add(
+            noisedChosen.x(),
+            noisedRejected.x(),
+            noisedChosen.timesteps(),
+            noisedChosen.target(),
+            noisedRejected.target(),
+            contexts(batch),
+            policy.device().scalar(factor));
+    diagnostics.addLoss(out.get(0).item());
+    record(diagnostics, out.get(1).toDoubles(), out.get(2).toDoubles());
+  }
+
+  /**
+   * Records how pairs are ordered by the excess of their images' losses over the reference's.
+   *
+   * @param chosen excess of the preferred images
+   * @param rejected excess of the others
+   */
+  static void record(Diagnostics diagnostics, double[] chosen, double[] rejected) {
+    for (int i = 0; i < chosen.length; i++) {
+      diagnostics.record(
+          "implicit_accuracy", chosen[i] < rejected[i] ? 1 : chosen[i] > rejected[i] ? 0 : 0.5);
+    }
+    diagnostics.record("excess_chosen", chosen);
+    diagnostics.record("excess_rejected", rejected);
+  }
+
+  /** The preferred images, noised to where these steps of the chain begin. */
+  Tensor before(int[] samples, int[] steps, Rng rng) {
+    Tensor images = images(samples, Preference::chosen);
+    int[] timesteps = IntStream.of(steps).map(policy.process().grid()::timestep).toArray();
+    Tensor noise = denoising.draw(images, rows(samples, rng)).noise();
+    return policy.process().schedule().addNoise(images, noise, timesteps);
+  }
+
+  /** What the pairs were compared for, or null. */
+  Tensor contexts(int... samples) {
+    return contexts.of(samples);
+  }
+
+  private static Rng[] rows(int[] samples, Rng rng) {
+    return IntStream.of(samples).mapToObj(rng::fork).toArray(Rng[]::new);
+  }
+
+  private Tensor images(int[] samples, Function<Preference, float[]> which) {
+    int elements = policy.height() * policy.width() * policy.channels();
+    float[] all = new float[samples.length * elements];
+    for (int i = 0; i < samples.length; i++) {
+      System.arraycopy(which.apply(pairs.get(samples[i])), 0, all, i * elements, elements);
+    }
+    return policy
+        .device()
+        .tensor(all, samples.length, policy.height(), policy.width(), policy.channels());
+  }
+
+  @Override
+  public void finishEpoch(int number) {
+    pairs = null;
+    contexts = null;
+  }
+
+  @Override
+  public Optional<String> captureFailure() {
+    return pass.captureFailure();
+  }
+
+  @Override
+  public void close() {
+    pass.close();
+  }
+}

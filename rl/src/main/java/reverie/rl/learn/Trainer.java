@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.learn;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import reverie.autograd.nn.Parameters;
+import reverie.autograd.optim.AdamW;
+import reverie.autograd.optim.Ema;
+import reverie.autograd.optim.GradientAccumulator;
+import reverie.autograd.optim.LearningRate;
+import reverie.rl.Policy;
+import reverie.rl.advantage.Advantages;
+import reverie.rl.objective.Objective;
+import reverie.rl.objective.PreferenceObjective;
+import reverie.rl.objective.RolloutObjective;
+import reverie.rl.preference.PreferenceDataset;
+import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
+import reverie.tensor.CapturedFunction;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * Fine-tunes a diffusion model by reward: draw samples, have them scored, turn rewards into
+ * advantages, follow the objective's gradient, over and over.
+ *
+ * <p>What it promises:
+ *
+ * <ul>
+ *   <li>The same settings give the same weights, bit for bit, also when the run was saved and
+ *       resumed in between: all chance is addressed by seed and position, never drawn from a state.
+ *   <li>Before an epoch's first update the ratio {@code exp(lp - lp_old)} is 1; if not, sampling
+ *       and training disagree about the policy and it refuses to train.
+ *   <li>It stops between two backward passes when its thread is interrupted. The epoch is lost
+ *       then, and the state can be saved only again after an epoch that was finished.
+ * </ul>
+ *
+ * <p>Confined to one thread. Close it to free the optimizer's memory; the model stays.
+ */
+public final class Trainer implements AutoCloseable {
+  private static final String WEIGHT = "weight.";
+  private static final String AVERAGE = "average.";
+
+  private final Policy policy;
+  private final Objective objective;
+  private final TrainerSettings settings;
+  private final TrainerListener listener;
+  private final GradientAccumulator gradients;
+  private final AdamW optimizer;
+  private final Ema ema;
+  private final Rng root;
+  private final Experience experience;
+  private final Resumable parts;
+  private final CapturedFunction optimisation;
+  private int epoch;
+  private long updates;
+  private boolean unfinished;
+
+  /** A run that nobody listens to. */
+  public Trainer(
+      Policy policy,
+      RolloutObjective objective,
+      Advantages advantages,
+      PromptSource prompts,
+      Reward reward,
+      TrainerSettings settings) {
+    this(policy, objective, advantages, prompts, reward, settings, TrainerListener.NONE);
+  }
+
+  /**
+   * A run at its beginning.
+   *
+   * @throws ReverieException if the parts do not fit: an objective that needs likelihoods on a
+   *     chain without any (eta 0), or a KL weight without a reference model
+   */
+  public Trainer(
+      Policy policy,
+      RolloutObjective objective,
+      Advantages advantages,
+      PromptSource prompts,
+      Reward reward,
+      TrainerSettings settings,
+      TrainerListener listener) {
+    this(
+        policy,
+        objective,
+        settings,
+        listener,
+        gradients ->
+            new RolloutExperience(
+                policy, objective, advantages, prompts, reward, settings, listener, gradients));
+  }
+
+  /** A run from preferences that nobody listens to. */
+  public Trainer(
+      Policy policy,
+      PreferenceObjective objective,
+      PreferenceDataset preferences,
+      TrainerSettings settings) {
+    this(policy, objective, preferences, settings, TrainerListener.NONE);
+  }
+
+  /**
+   * A run at its beginning that draws nothing and scores nothing: an epoch is {@link
+   * TrainerSettings#samplesPerEpoch} pairs of images that were compared before.
+   *
+   * @throws ReverieException if the policy has no reference model, or there is a KL weight
+   */
+  public Trainer(
+      Policy policy,
+      PreferenceObjective objective,
+      PreferenceDataset preferences,
+      TrainerSettings settings,
+      TrainerListener listener) {
+    this(
+        policy,
+        objective,
+        settings,
+        listener,
+        gradients -> new PreferenceExperience(policy, objective, preferences, settings, gradients));
+  }
+
+  private Trainer(
+      Policy policy,
+      Objective objective,
+      TrainerSettings settings,
+      TrainerListener listener,
+      Function<GradientAccumulator, Experience> from) {
+    this.policy = policy;
+    this.objective = objective;
+    this.settings = settings;
+    this.listener = listener;
+    gradients = new GradientAccumulator(policy.parameters().trainable());
+    experience = from.apply(gradients);
+    optimizer = new AdamW(policy.parameters().trainable(), settings.optimizer());
+    ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
+    root = Rng.of(settings.seed());
+    parts = Resumable.all(new Position(), new Weights(), new Moments(), new Average(), experience);
+    optimisation = new CapturedFunction(policy.device(), _ -> optimise());
+  }
+
+  /** Epochs finished so far. */
+  public int epochs() {
+    return epoch;
+  }
+
+  /** Samples scored so far. */
+  public long rewardQueries() {
+    return experience.rewardQueries();
+  }
+
+  /** The moving average of the weights, if one was asked for. */
+  public Optional<Parameters> average() {
+    return Optional.ofNullable(ema).map(Ema::parameters);
+  }
+
+  /** Runs this many epochs. */
+  public void run(int count) {
+    for (int i = 0; i < count; i++) {
+      epoch();
+    }
+  }
+
+  /**
+   * Runs one epoch.
+   *
+   * @throws ReverieException if the reward fails, a number is not finite, or the ratio is not 1
+   * @throws java.util.concurrent.CancellationException if the thread was interrupted
+   */
+  public EpochReport epoch() {
+    requireFinished("go on");
+    try (Scope _ = Scope.open("epoch " + epoch)) {
+      Diagnostics diagnostics = new Diagnostics();
+      experience.collect(epoch, diagnostics);
+      unfinished = true;
+      Progress progress = new Progress();
+      Learner<?> learner = experience.begin(epoch, diagnostics, progress);
+      progress.total = learner.samples() * learner.itemsPerSample() * settings.passes();
+      train(learner, diagnostics);
+      experience.finishEpoch(epoch, diagnostics);
+      EpochReport report = diagnostics.report(epoch, updates, experience.rewardQueries());
+      epoch++;
+      unfinished = false;
+      listener.finished(report);
+      return report;
+    }
+  }
+
+  /** Tells the listener how much of the epoch is trained. */
+  private final class Progress implements IntConsumer {
+    private int done;
+    private int total;
+
+    @Override
+    public void accept(int items) {
+      done += items;
+      listener.trained(epoch, done, total);
+    }
+  }
+
+  private void train(Learner<?> learner, Diagnostics diagnostics) {
+    int share = learner.samples() / settings.updatesPerEpoch();
+    for (int pass = 0; pass < settings.passes(); pass++) {
+      Rng rng = root.fork("training").fork(epoch, pass);
+      int[] order = order(learner.samples(), learner.groupSize(), rng);
+      for (int from = 0; from < order.length; from += share) {
+        int[] samples = Arrays.copyOfRange(order, from, from + share);
+        gradients.clear();
+        learner.accumulate(samples, rng.fork(from));
+        if (pass == 0 && from == 0) {
+          requireRatioOne(diagnostics.firstDeviation());
+        }
+        update(diagnostics);
+      }
+    }
+  }
+
+  /** All samples in a random order that keeps groups together. */
+  private static int[] order(int samples, int groupSize, Rng rng) {
+    return Arrays.stream(rng.permutation(samples / groupSize))
+        .flatMap(group -> IntStream.range(group * groupSize, (group + 1) * groupSize))
+        .toArray();
+  }
+
+  private void update(Diagnostics diagnostics) {
+    optimizer.advance(
+        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates));
+    if (ema != null) {
+      ema.advance();
+    }
+    try (Scope _ = Scope.open("update")) {
+      diagnostics.addUpdate(gradients.requireFinite(optimisation.run().getFirst()));
+    }
+    updates++;
+  }
+
+  /** Everything of an update that is the same every time; gives the gradient's norm. */
+  private Tensor[] optimise() {
+    Tensor norm = gradients.norm();
+    optimizer.apply(
+        gradients::gradient, GradientAccumulator.clipFactor(norm, settings.gradientClip()));
+    if (ema != null) {
+      ema.apply();
+    }
+    return new Tensor[] {norm};
+  }
+
+  /**
+   * Why a part of the work cannot be {@linkplain reverie.tensor.CapturedGraph captured} and runs slower
+   * than it could: a denoiser or an objective that looks at values. Empty if all can, or as long as
+   * nothing ran.
+   */
+  public Optional<String> captureFailure() {
+    return experience.captureFailures().stream().flatMap(Optional::stream).findFirst();
+  }
+
+  private void requireRatioOne(double deviation) {
+    if (deviation > settings.ratioTolerance()) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "trainer: before the first update of epoch %d the ratio of new to old likelihood should be 1, but is off by up to %s (allowed %s)",
+              epoch,
+              deviation,
+              settings.ratioTolerance()),
+          "the model answers differently in training than in sampling: look for dropout, a changed"
+              + " context or guidance, or a lower precision; batch sizes that round differently are"
+              + " no reason beyond 1e-5");
+    }
+  }
+
+  /**
+   * Writes the whole state of the run to one file, so that it can go on bit for bit: weights,
+   * optimizer, average, remembered rewards and counters. Either all of it is written or the old
+   * file stays.
+   *
+   * @throws ReverieException if an epoch was cut off, or the file cannot be written
+   */
+  public void save(Path file) {
+    requireFinished("be saved");
+    new TrainerState(fingerprint(), parts.counters(), parts.numbers(), parts.tensors()).write(file);
+  }
+
+  /**
+   * Goes on from a saved state, in a trainer built like the one that saved it.
+   *
+   * @throws ReverieException if the file is damaged or belongs to a run with other settings, which
+   *     are named; nothing is changed then
+   */
+  public void resume(Path file) {
+    try (Scope _ = Scope.open("resume")) {
+      parts.restore(
+          TrainerState.read(
+              file, policy.device(), fingerprint(), parts.counters().keySet(), parts.tensors()));
+      unfinished = false;
+    }
+  }
+
+  /** How far the run has come. */
+  private final class Position implements Resumable {
+    @Override
+    public Map<String, Long> counters() {
+      Map<String, Long> counters = new LinkedHashMap<>();
+      counters.put("epoch", (long) epoch);
+      counters.put("updates", updates);
+      return counters;
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      epoch = Math.toIntExact(state.counters().get("epoch"));
+      updates = state.counters().get("updates");
+    }
+  }
+
+  /** What is trained, and the rest of the model's parameters. */
+  private final class Weights implements Resumable {
+    @Override
+    public Map<String, Tensor> tensors() {
+      return named(WEIGHT, policy.parameters());
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      tensors().forEach((name, value) -> value.assign(state.tensors().get(name)));
+    }
+  }
+
+  /** The optimizer's. */
+  private final class Moments implements Resumable {
+    private static final String STEPS = "optimizer_steps";
+
+    @Override
+    public Map<String, Tensor> tensors() {
+      return optimizer.state();
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+      return Map.of(STEPS, optimizer.steps());
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      optimizer.restore(state.tensors(), state.counters().get(STEPS));
+    }
+  }
+
+  /** The moving average of the weights; nothing where there is none. */
+  private final class Average implements Resumable {
+    private static final String UPDATES = "average_updates";
+
+    @Override
+    public Map<String, Tensor> tensors() {
+      return ema == null ? Map.of() : named(AVERAGE, ema.parameters());
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+      return Map.of(UPDATES, ema == null ? 0 : ema.updates());
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      if (ema != null) {
+        tensors().forEach((name, value) -> value.assign(state.tensors().get(name)));
+        ema.restore(ema.parameters(), state.counters().get(UPDATES));
+      }
+    }
+  }
+
+  private static Map<String, Tensor> named(String prefix, Parameters parameters) {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    parameters.all().forEach(p -> tensors.put(prefix + p.name(), p.value()));
+    return tensors;
+  }
+
+  /** Everything besides the weights on which the rest of the run depends. */
+  private Map<String, String> fingerprint() {
+    Map<String, String> fingerprint = new LinkedHashMap<>();
+    fingerprint.put("objective", objective.toString());
+    fingerprint.putAll(experience.fingerprint());
+    fingerprint.putAll(settings.described());
+    fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
+    return fingerprint;
+  }
+
+  private void requireFinished(String what) {
+    if (unfinished) {
+      throw new ReverieException(
+          String.format(Locale.ROOT, "trainer: epoch %d was cut off and cannot %s", epoch, what),
+          "resume from the last saved state");
+    }
+  }
+
+  /** Frees the optimizer's memory and ends the reward's thread. */
+  @Override
+  public void close() {
+    experience.close();
+    optimisation.close();
+    gradients.close();
+    optimizer.close();
+    if (ema != null) {
+      ema.close();
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.learn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.autograd.nn.Parameter;
+import reverie.rl.advantage.PerPromptAdvantages;
+import reverie.rl.objective.DdpoImportanceSampled;
+import reverie.rl.objective.Dpok;
+import reverie.rl.objective.ValueFunction;
+import reverie.rl.prompt.PromptSource;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+
+class TrainerStateTest {
+  @TempDir Path folder;
+
+  private static TrainerSettings settings() {
+    return TrainerTest.settings()
+        .but(it -> {
+          it.emaDecay = 0.9;
+          it.klWeight = 0.05;
+          it.passes = 2;
+          it.stepFraction = 0.6;
+        });
+  }
+
+  private static Trainer trainer(TinyModel model, TrainerSettings settings, String... prompts) {
+    return new Trainer(
+        model.policy(1, 2),
+        new DdpoImportanceSampled(1e-2, 5),
+        new PerPromptAdvantages(16, 4),
+        PromptSource.of(prompts.length == 0 ? new String[] {"a cat", "a dog", "owl"} : prompts),
+        TrainerTest.BRIGHTNESS,
+        settings);
+  }
+
+  @Test
+  void fourEpochsEqualTwoAndTwoAfterResumingBitForBit() {
+    Path file = folder.resolve("state.safetensors");
+    try (var straight = new TinyModel(Device.cpu());
+        var first = new TinyModel(Device.cpu());
+        var second = new TinyModel(Device.cpu());
+        Trainer all = trainer(straight, settings());
+        Trainer before = trainer(first, settings());
+        Trainer after = trainer(second, settings())) {
+      all.run(4);
+      before.run(2);
+      before.save(file);
+      after.resume(file);
+      assertEquals(2, after.epochs());
+      assertEquals(48, after.rewardQueries());
+      after.run(2);
+      TrainerTest.assertSame(TrainerTest.weights(straight), TrainerTest.weights(second));
+      List<Parameter> expected = all.average().orElseThrow().all();
+      List<Parameter> average = after.average().orElseThrow().all();
+      for (int i = 0; i < expected.size(); i++) {
+        assertArrayEquals(expected.get(i).value().toFloats(), average.get(i).value().toFloats());
+      }
+      Path one = folder.resolve("one.safetensors");
+      Path other = folder.resolve("other.safetensors");
+      all.save(one);
+      after.save(other);
+      assertEquals(-1, mismatch(one, other));
+      assertEquals(all.epoch().rewards(), after.epoch().rewards());
+    }
+  }
+
+  @Test
+  void aLearntBaselineGoesOnBitForBit() {
+    Path half = folder.resolve("half");
+    Path[] ends = {folder.resolve("straight"), folder.resolve("resumed")};
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = dpok(model)) {
+      trainer.run(2);
+      trainer.save(half);
+      trainer.run(2);
+      trainer.save(ends[0]);
+      assertTrue(trainer.captureFailure().isEmpty(), () -> trainer.captureFailure().orElseThrow());
+    }
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = dpok(model)) {
+      trainer.resume(half);
+      trainer.run(2);
+      trainer.save(ends[1]);
+      assertTrue(trainer.epoch().more().get("value_loss") > 0);
+    }
+    assertEquals(-1, mismatch(ends[0], ends[1]));
+    try (var model = new TinyModel(Device.cpu());
+        Trainer other = trainer(model, settings())) {
+      refused(other, half, "another objective");
+    }
+  }
+
+  private static Trainer dpok(TinyModel model) {
+    return new Trainer(
+        model.policy(1, 2),
+        new Dpok(1e-2, 5, new ValueFunction(8, 1e-2, 4, 10)),
+        new PerPromptAdvantages(16, 4),
+        PromptSource.of("a cat", "a dog", "owl"),
+        TrainerTest.BRIGHTNESS,
+        settings());
+  }
+
+  @Test
+  void runsAreTheSameBitForBit() {
+    Path[] files = {folder.resolve("a"), folder.resolve("b")};
+    for (Path file : files) {
+      try (var model = new TinyModel(Device.cpu());
+          Trainer trainer = trainer(model, settings())) {
+        trainer.run(2);
+        trainer.save(file);
+      }
+    }
+    assertEquals(-1, mismatch(files[0], files[1]));
+  }
+
+  @Test
+  void otherConfigurationsAreNamedAndNothingChanges() throws IOException {
+    Path file = folder.resolve("state.safetensors");
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = trainer(model, settings())) {
+      trainer.run(1);
+      trainer.save(file);
+    }
+    try (var model = new TinyModel(Device.cpu())) {
+      List<float[]> before = TrainerTest.weights(model);
+      refused(model, settings().but(it -> it.seed = 3), file, "another seed", "then 11", "now  3");
+      refused(model, settings().but(it -> it.emaDecay = 0), file, "another emaDecay");
+      try (Trainer other = trainer(model, settings(), "a cat")) {
+        refused(other, file, "another prompts");
+      }
+      byte[] bytes = Files.readAllBytes(file);
+      Path cut = Files.write(folder.resolve("cut"), Arrays.copyOf(bytes, bytes.length - 5));
+      refused(model, settings(), cut, "cut");
+      refused(model, settings(), folder.resolve("none"), "none");
+      TrainerTest.assertSame(before, TrainerTest.weights(model));
+    }
+  }
+
+  private static void refused(
+      TinyModel model, TrainerSettings settings, Path file, String... parts) {
+    try (Trainer trainer = trainer(model, settings)) {
+      refused(trainer, file, parts);
+    }
+  }
+
+  private static void refused(Trainer trainer, Path file, String... parts) {
+    var error = assertThrows(ReverieException.class, () -> trainer.resume(file));
+    TrainerTest.assertContains(error, parts);
+  }
+
+  private static long mismatch(Path a, Path b) {
+    try {
+      return Files.mismatch(a, b);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+}
