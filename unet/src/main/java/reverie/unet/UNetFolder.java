@@ -12,12 +12,12 @@ import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.StateDict;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.WeightFiles;
 
 /** A model's folder as diffusers writes it. */
 final class UNetFolder {
   private static final String CONFIG = "config.json";
-  private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
-  private static final String PICKLED = "diffusion_pytorch_model.bin";
+  private static final String WEIGHTS = "diffusion_pytorch_model";
   private static final String SUBFOLDER = "unet";
 
   /** Written where the configuration came from none: the version whose behaviour is followed. */
@@ -37,24 +37,13 @@ final class UNetFolder {
               + CONFIG
               + " and "
               + WEIGHTS
-              + ", got "
+              + ".safetensors, got "
               + folder
               + (Files.isDirectory(folder) ? "" : ", which is no folder"),
           "give a model's folder, or a pipeline's with the model in " + SUBFOLDER + "/");
     }
     UNetConfig config = UNetConfig.read(at.resolve(CONFIG));
-    Path weights = at.resolve(WEIGHTS);
-    if (!Files.exists(weights)) {
-      boolean pickled = Files.exists(at.resolve(PICKLED));
-      throw new ReverieException(
-          "unet: expected " + weights + ", got " + (pickled ? "only " + PICKLED : "no such file"),
-          pickled
-              ? "a .bin file holds Python objects; convert it with Python: "
-                  + config.className()
-                  + ".from_pretrained(folder).save_pretrained(folder)"
-              : "the download may be incomplete");
-    }
-    return load(config, weights, device, UNetFolder::currentName);
+    return load(config, WeightFiles.find(at, WEIGHTS), device, UNetFolder::currentName);
   }
 
   /** Compares names and shapes before any memory is asked for: config.json may claim anything. */
@@ -87,7 +76,8 @@ final class UNetFolder {
   static void save(UNet model, Path folder) {
     try {
       Files.createDirectories(folder);
-      StateDict.save(model.parameters(), folder.resolve(WEIGHTS), Map.of("format", "pt"));
+      StateDict.save(
+          model.parameters(), folder.resolve(WEIGHTS + ".safetensors"), Map.of("format", "pt"));
       Files.writeString(folder.resolve(CONFIG), model.config().toJson(DIFFUSERS_VERSION));
     } catch (IOException e) {
       throw new ReverieException(

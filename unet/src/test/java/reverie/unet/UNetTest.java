@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -195,6 +196,51 @@ class UNetTest {
   }
 
   @Test
+  void shardsAndVariantsAreReadAsTheWholeFile() throws IOException {
+    try (UNet model = conditioned()) {
+      model.save(folder);
+      Map<String, Safetensors.Entry> first = new LinkedHashMap<>();
+      Map<String, Safetensors.Entry> second = new LinkedHashMap<>();
+      Map<String, Safetensors.Entry> half = new LinkedHashMap<>();
+      StringBuilder index = new StringBuilder();
+      try (Safetensors file = Safetensors.open(folder.resolve(WEIGHTS))) {
+        for (String name : file.names()) {
+          Shape shape = file.shape(name);
+          boolean down = name.startsWith("down");
+          (down ? first : second)
+              .put(name, new Safetensors.Entry(DType.F32, shape, file.floats(name)));
+          half.put(name, new Safetensors.Entry(DType.BF16, shape, file.floats(name)));
+          index
+              .append(index.isEmpty() ? "" : ", ")
+              .append("\"%s\": \"%s\"".formatted(name, down ? "a.safetensors" : "b.safetensors"));
+        }
+      }
+      Safetensors.write(folder.resolve("a.safetensors"), first, Map.of());
+      Safetensors.write(folder.resolve("b.safetensors"), second, Map.of());
+      Files.delete(folder.resolve(WEIGHTS));
+      Path indexFile = folder.resolve(WEIGHTS + ".index.json");
+      Files.writeString(indexFile, "{\"weight_map\": {" + index + "}}");
+      assertSameWeights(model, DType.F32);
+      Files.delete(indexFile);
+      Safetensors.write(folder.resolve("diffusion_pytorch_model.fp16.safetensors"), half, Map.of());
+      assertSameWeights(model, DType.BF16);
+    }
+  }
+
+  private void assertSameWeights(UNet model, DType rounded) {
+    try (UNet read = UNet.load(folder, device)) {
+      model
+          .parameters()
+          .all()
+          .forEach(p ->
+              assertArrayEquals(
+                  Arrays.stream(p.value().toDoubles()).map(v -> rounded.round((float) v)).toArray(),
+                  read.parameters().get(p.name()).value().toDoubles(),
+                  p.name()));
+    }
+  }
+
+  @Test
   void whatIsWrongWithAFolderIsSaid() throws IOException {
     assertTrue(loading(folder.resolve("nowhere")).contains("which is no folder"));
     assertTrue(loading(folder).contains("expected a folder with config.json"));
@@ -204,7 +250,7 @@ class UNetTest {
     Files.delete(folder.resolve(WEIGHTS));
     assertTrue(loading(folder).contains("no such file"));
     Files.writeString(folder.resolve("diffusion_pytorch_model.bin"), "pickle");
-    assertTrue(loading(folder).contains("UNet2DConditionModel.from_pretrained"));
+    assertTrue(loading(folder).contains("from_pretrained(folder)"));
     Files.writeString(folder.resolve(WEIGHTS), "cut off");
     assertTrue(loading(folder).contains(WEIGHTS));
     // Refused before memory is asked for: this would be hundreds of terabytes.

@@ -9,7 +9,6 @@ import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.Ema;
-import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -28,9 +27,7 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
   /** Writes the state after {@code optimizer.steps()} steps. */
   void write(Path file) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
-    tensors()
-        .forEach((name, tensor) ->
-            entries.put(name, new Safetensors.Entry(DType.F32, tensor.shape(), tensor.toFloats())));
+    tensors().forEach((name, tensor) -> entries.put(name, Safetensors.Entry.of(tensor)));
     Safetensors.write(file, entries, Map.of(STEPS, Long.toString(optimizer.steps())));
   }
 
@@ -90,6 +87,6 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
               saved.names().contains(name) ? saved.shape(name) : "none"),
           "it belongs to another model; resume with the configuration the run was started with");
     }
-    return target.device().tensor(saved.floats(name), target.shape().dims());
+    return saved.tensor(name, target.device());
   }
 }

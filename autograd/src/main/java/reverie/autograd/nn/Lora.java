@@ -145,7 +145,7 @@ public final class Lora implements AutoCloseable {
       Map<String, Safetensors.Entry> entries = StateDict.entries(parameters, prefix);
       for (Adapter adapter : adapters) {
         Tensor scaled = adapter.b.value().mul(options.alpha / options.rank);
-        entries.put(prefix + adapter.b.name(), StateDict.entry(scaled));
+        entries.put(prefix + adapter.b.name(), Safetensors.Entry.of(scaled));
       }
       Safetensors.write(path, entries, Map.of("format", "pt"));
     }

@@ -7,10 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
-import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
-import reverie.tensor.Tensor;
 import reverie.tensor.io.Safetensors;
 
 /** Between parameters and safetensors files, whose names and axes are those of PyTorch. */
@@ -20,7 +18,7 @@ public final class StateDict {
   private StateDict() {}
 
   /**
-   * Fills all parameters from a file that holds these and no others.
+   * Fills all parameters from a file, or the files of an index, that hold these and no others.
    *
    * @throws ReverieException if a name is missing or unexpected, or a shape or type does not fit;
    *     no parameter has changed then
@@ -39,7 +37,8 @@ public final class StateDict {
       Map<String, String> inFile = matched(parameters, path, file, toParameter);
       for (Parameter p : parameters.all()) {
         try (Scope _ = Scope.open("load")) {
-          p.value().assign(read(file, inFile.get(p.name()), p));
+          p.value()
+              .assign(p.layout().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
         }
       }
     }
@@ -125,30 +124,17 @@ public final class StateDict {
     return what + " " + names.size() + ": " + String.join(", ", first) + more;
   }
 
-  private static Tensor read(Safetensors file, String name, Parameter p) {
-    int[] dims = p.fileShape().dims();
-    Tensor values =
-        file.dtype(name) == DType.F64
-            ? p.value().device().tensor(file.doubles(name), dims)
-            : p.value().device().tensor(file.floats(name), dims);
-    return p.layout().fromFile(values);
-  }
-
   /** Writes all parameters as F32, in one piece: see {@link Safetensors#write}. */
   public static void save(Parameters parameters, Path path, Map<String, String> metadata) {
     Safetensors.write(path, entries(parameters, ""), metadata);
   }
 
-  /** All parameters as F32 arrays of files, in the order of their making. */
+  /** All parameters as arrays of files, in the order of their making. */
   static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      entries.put(prefix + p.name(), entry(p.layout().toFile(p.value())));
+      entries.put(prefix + p.name(), Safetensors.Entry.of(p.layout().toFile(p.value())));
     }
     return entries;
-  }
-
-  static Safetensors.Entry entry(Tensor values) {
-    return new Safetensors.Entry(DType.F32, values.shape(), values.toFloats());
   }
 }

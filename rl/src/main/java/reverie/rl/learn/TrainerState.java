@@ -43,7 +43,7 @@ record TrainerState(
             "run state: " + name + " " + tensor.type() + " cannot be written, files hold F32",
             "train on a device that computes in F32");
       }
-      entries.put(name, new Safetensors.Entry(DType.F32, tensor.shape(), tensor.toFloats()));
+      entries.put(name, Safetensors.Entry.of(tensor));
     });
     Map<String, String> metadata = new TreeMap<>();
     metadata.put(FORMAT_KEY, FORMAT);
@@ -148,7 +148,7 @@ record TrainerState(
                 source.shape(name)),
             "the state belongs to another model");
       }
-      tensors.put(name, device.tensor(source.floats(name), like.shape().dims()));
+      tensors.put(name, source.tensor(name, device));
     });
     return tensors;
   }

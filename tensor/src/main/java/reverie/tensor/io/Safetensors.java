@@ -10,26 +10,38 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import reverie.tensor.DType;
+import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
 
 /**
- * A file of named arrays in the safetensors format: a JSON header, then the values, little-endian.
- * The file is mapped into memory and its header checked in full when opened, so that a damaged or
- * hostile file is an error that names file and tensor, and reading values cannot fail later.
+ * Named arrays in the safetensors format: a JSON header, then the values, little-endian. The file
+ * is mapped into memory and its header checked in full when opened, so that a damaged or hostile
+ * file is an error that names file and tensor, and reading values cannot fail later. An array in
+ * several files is opened by their index, {@code *.safetensors.index*.json}.
  *
  * <pre>{@code
  * try (Safetensors file = Safetensors.open(path)) {
  *   for (String name : file.names()) {
- *     float[] values = file.floats(name);
+ *     Tensor values = file.tensor(name, Device.cpu());
  *   }
  * }
  * }</pre>
+ *
+ * <p>{@link #tensor}, {@link #write} and {@link Entry#of(Tensor)} move values in pieces, so that
+ * the heap holds little of a model of any size.
  */
 public final class Safetensors implements AutoCloseable {
   private static final ValueLayout.OfShort SHORT =
@@ -43,44 +55,94 @@ public final class Safetensors implements AutoCloseable {
   private static final ValueLayout.OfDouble DOUBLE =
       ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /** Values moved at once. */
+  private static final int PIECE = 1 << 18;
+
   private final Path path;
   private final Arena arena;
-  private final MemorySegment memory;
-  private final SafetensorsHeader header;
+  private final Map<String, Stored> tensors = new LinkedHashMap<>();
+  private final Map<String, String> metadata = new LinkedHashMap<>();
 
-  private Safetensors(Path path, Arena arena, MemorySegment memory) {
+  private record Stored(DType dtype, Shape shape, MemorySegment bytes) {}
+
+  private Safetensors(Path path, Arena arena) {
     this.path = path;
     this.arena = arena;
-    this.memory = memory;
-    this.header = SafetensorsHeader.read(path, memory);
   }
 
   /**
-   * Opens a file and checks its header.
+   * Opens a file, or all files that an index names, and checks the headers.
    *
-   * @throws ReverieException if it cannot be read or is not a sound safetensors file
+   * @param path of a safetensors file, or of an index, which ends in {@code .json}
+   * @throws ReverieException if a file cannot be read or is not sound, or an index names a tensor
+   *     that is not where it says
    */
   public static Safetensors open(Path path) {
-    if (!Files.isRegularFile(path)) {
+    Safetensors opened = new Safetensors(path, Arena.ofShared());
+    try {
+      if (path.getFileName().toString().endsWith(".json")) {
+        opened.addShards(ShardIndex.read(path));
+      } else {
+        opened.add(path, header -> header.tensors().keySet());
+      }
+      return opened;
+    } catch (RuntimeException e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  private void addShards(ShardIndex index) {
+    index
+        .files()
+        .forEach((file, names) ->
+            add(
+                path.resolveSibling(file),
+                header -> {
+                  for (String name : names) {
+                    if (!header.tensors().containsKey(name)) {
+                      throw new ReverieException(
+                          String.format(
+                              Locale.ROOT,
+                              "safetensors: %s: expected tensor \"%s\" in %s, which has none",
+                              path,
+                              ReverieException.shown(name),
+                              file),
+                          "index and files do not belong together; download the model again");
+                    }
+                  }
+                  return names;
+                }));
+  }
+
+  private void add(Path file, Function<SafetensorsHeader, Collection<String>> chosen) {
+    MemorySegment memory = map(file);
+    SafetensorsHeader header = SafetensorsHeader.read(file, memory);
+    for (String name : chosen.apply(header)) {
+      SafetensorsHeader.Entry e = header.tensors().get(name);
+      MemorySegment bytes = memory.asSlice(header.dataStart() + e.begin(), e.end() - e.begin());
+      tensors.put(name, new Stored(e.dtype(), e.shape(), bytes));
+    }
+    header.metadata().forEach(metadata::putIfAbsent);
+  }
+
+  private MemorySegment map(Path file) {
+    if (!Files.isRegularFile(file)) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
               "safetensors: %s %s",
-              path,
-              Files.isDirectory(path) ? "is a folder" : "does not exist"),
-          "give the path of a safetensors file");
+              file,
+              Files.isDirectory(file) ? "is a folder" : "does not exist"),
+          file.equals(path)
+              ? "give the path of a safetensors file"
+              : "the index names it; the download may be incomplete");
     }
-    Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      return new Safetensors(
-          path, arena, channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena));
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
     } catch (IOException e) {
-      arena.close();
       throw new ReverieException(
-          "safetensors: " + path + " cannot be read: " + e, "check path and permissions", e);
-    } catch (RuntimeException e) {
-      arena.close();
-      throw e;
+          "safetensors: " + file + " cannot be read: " + e, "check path and permissions", e);
     }
   }
 
@@ -92,15 +154,30 @@ public final class Safetensors implements AutoCloseable {
     SafetensorsWriter.write(path, entries, metadata);
   }
 
+  /** Where the values of an array to write come from, asked when it is its turn. */
+  @FunctionalInterface
+  public interface Values {
+    /** Hands over all values in row-major order, in pieces of any size. */
+    void forEachPiece(Consumer<float[]> piece);
+  }
+
   /**
    * An array to write.
    *
    * @param dtype how it is stored: {@code F32}, {@code F16} or {@code BF16}
-   * @param values in row-major order, not copied
+   * @param values as many as the shape has elements
    */
-  public record Entry(DType dtype, Shape shape, float... values) {
-    /** Checks that values and shape agree. */
+  public record Entry(DType dtype, Shape shape, Values values) {
+    /** Checks the type. */
     public Entry {
+      if (dtype != DType.F32 && dtype != DType.F16 && dtype != DType.BF16) {
+        throw new ReverieException("safetensors: expected to write F32, F16 or BF16, got " + dtype);
+      }
+    }
+
+    /** Values that are there already, in row-major order, not copied. */
+    public Entry(DType dtype, Shape shape, float... values) {
+      this(dtype, shape, piece -> piece.accept(values));
       if (shape.size() != values.length) {
         throw new ReverieException(
             "safetensors: expected "
@@ -110,20 +187,34 @@ public final class Safetensors implements AutoCloseable {
                 + ", got "
                 + values.length);
       }
-      if (dtype != DType.F32 && dtype != DType.F16 && dtype != DType.BF16) {
-        throw new ReverieException("safetensors: expected to write F32, F16 or BF16, got " + dtype);
-      }
+    }
+
+    /** A tensor as F32, which must live until it is written. */
+    public static Entry of(Tensor tensor) {
+      return new Entry(
+          DType.F32,
+          tensor.shape(),
+          piece -> {
+            try (Scope _ = Scope.open("write")) {
+              int size = Math.toIntExact(tensor.size());
+              Tensor flat = tensor.contiguous().reshape(size);
+              for (int from = 0; from < size; from += PIECE) {
+                int to = (int) Math.min((long) from + PIECE, size);
+                piece.accept(flat.slice(0, from, to).toFloats());
+              }
+            }
+          });
     }
   }
 
   /** Names of all tensors, in the order of the header. */
   public Set<String> names() {
-    return Collections.unmodifiableSet(header.tensors().keySet());
+    return Collections.unmodifiableSet(tensors.keySet());
   }
 
   /** The free text of the file's {@code __metadata__}; empty if it has none. */
   public Map<String, String> metadata() {
-    return Collections.unmodifiableMap(header.metadata());
+    return Collections.unmodifiableMap(metadata);
   }
 
   /** A tensor's shape. */
@@ -136,69 +227,85 @@ public final class Safetensors implements AutoCloseable {
     return find(name).dtype();
   }
 
+  /** A floating-point tensor on a device, in the device's type. */
+  public Tensor tensor(String name, Device device) {
+    int size = length(name);
+    Tensor out = device.zeros(shape(name).dims());
+    try (Scope _ = Scope.open("read")) {
+      Tensor flat = out.reshape(size);
+      for (int from = 0; from < size; from += PIECE) {
+        int to = (int) Math.min((long) from + PIECE, size);
+        Tensor piece = flat.slice(0, from, to);
+        if (dtype(name) == DType.F64) {
+          piece.assign(doubles(name, from, to));
+        } else {
+          piece.assign(floats(name, from, to));
+        }
+      }
+    }
+    return out;
+  }
+
   /** Values of a floating-point tensor in row-major order; F64 is rounded. */
   public float[] floats(String name) {
-    SafetensorsHeader.Entry entry = find(name);
-    MemorySegment bytes = bytes(entry);
-    float[] out = new float[length(name, entry)];
-    switch (entry.dtype()) {
-      case F32 -> MemorySegment.copy(bytes, FLOAT, 0, out, 0, out.length);
+    return floats(name, 0, length(name));
+  }
+
+  private float[] floats(String name, int from, int to) {
+    Stored stored = find(name);
+    MemorySegment bytes = stored.bytes();
+    float[] out = new float[to - from];
+    switch (stored.dtype()) {
+      case F32 -> MemorySegment.copy(bytes, FLOAT, 4L * from, out, 0, out.length);
       case F64 -> {
         for (int i = 0; i < out.length; i++) {
-          out[i] = (float) bytes.getAtIndex(DOUBLE, i);
+          out[i] = (float) bytes.getAtIndex(DOUBLE, from + i);
         }
       }
       case F16 -> {
         for (int i = 0; i < out.length; i++) {
-          out[i] = Float.float16ToFloat(bytes.getAtIndex(SHORT, i));
+          out[i] = Float.float16ToFloat(bytes.getAtIndex(SHORT, from + i));
         }
       }
       case BF16 -> {
         for (int i = 0; i < out.length; i++) {
-          out[i] = Float.intBitsToFloat(bytes.getAtIndex(SHORT, i) << 16);
+          out[i] = Float.intBitsToFloat(bytes.getAtIndex(SHORT, from + i) << 16);
         }
       }
       case I32, I64, U8 ->
-          throw wrongType(name, entry, "a floating-point type", "read it with longs(name)");
+          throw wrongType(name, "a floating-point type", "read it with longs(name)");
     }
     return out;
   }
 
   /** Values of a floating-point tensor in row-major order, without rounding. */
   public double[] doubles(String name) {
-    SafetensorsHeader.Entry entry = find(name);
-    double[] out = new double[length(name, entry)];
-    if (entry.dtype() == DType.F64) {
-      MemorySegment.copy(bytes(entry), DOUBLE, 0, out, 0, out.length);
+    return doubles(name, 0, length(name));
+  }
+
+  private double[] doubles(String name, int from, int to) {
+    Stored stored = find(name);
+    double[] out = new double[to - from];
+    if (stored.dtype() == DType.F64) {
+      MemorySegment.copy(stored.bytes(), DOUBLE, 8L * from, out, 0, out.length);
     } else {
-      float[] narrow = floats(name);
-      for (int i = 0; i < out.length; i++) {
-        out[i] = narrow[i];
-      }
+      float[] narrow = floats(name, from, to);
+      Arrays.setAll(out, i -> narrow[i]);
     }
     return out;
   }
 
   /** Values of an integer tensor in row-major order. */
   public long[] longs(String name) {
-    SafetensorsHeader.Entry entry = find(name);
-    MemorySegment bytes = bytes(entry);
-    long[] out = new long[length(name, entry)];
-    switch (entry.dtype()) {
+    Stored stored = find(name);
+    MemorySegment bytes = stored.bytes();
+    long[] out = new long[length(name)];
+    switch (stored.dtype()) {
       case I64 -> MemorySegment.copy(bytes, LONG, 0, out, 0, out.length);
-      case I32 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = bytes.getAtIndex(INT, i);
-        }
-      }
-      case U8 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = bytes.get(ValueLayout.JAVA_BYTE, i) & 0xff;
-        }
-      }
+      case I32 -> Arrays.setAll(out, i -> bytes.getAtIndex(INT, i));
+      case U8 -> Arrays.setAll(out, i -> bytes.get(ValueLayout.JAVA_BYTE, i) & 0xff);
       case F32, F64, F16, BF16 ->
-          throw wrongType(
-              name, entry, "an integer type", "read it with floats(name) or doubles(name)");
+          throw wrongType(name, "an integer type", "read it with floats(name) or doubles(name)");
     }
     return out;
   }
@@ -209,45 +316,40 @@ public final class Safetensors implements AutoCloseable {
     arena.close();
   }
 
-  private SafetensorsHeader.Entry find(String name) {
-    SafetensorsHeader.Entry entry = header.tensors().get(name);
-    if (entry == null) {
+  private Stored find(String name) {
+    Stored stored = tensors.get(name);
+    if (stored == null) {
       throw new ReverieException(
-          "safetensors: "
-              + path
-              + ": expected a tensor \""
-              + name
-              + "\", got "
-              + header.tensors().size()
-              + " others",
+          String.format(
+              Locale.ROOT,
+              "safetensors: %s: expected a tensor \"%s\", got %d others",
+              path,
+              ReverieException.shown(name),
+              tensors.size()),
           "names() lists what the file holds");
     }
-    return entry;
+    return stored;
   }
 
-  private MemorySegment bytes(SafetensorsHeader.Entry entry) {
-    return memory.asSlice(header.dataStart() + entry.begin(), entry.end() - entry.begin());
-  }
-
-  private int length(String name, SafetensorsHeader.Entry entry) {
-    if (entry.shape().size() > Integer.MAX_VALUE - 8) {
-      throw wrongType(name, entry, "at most 2147483639 elements", "split the tensor");
+  private int length(String name) {
+    long size = find(name).shape().size();
+    if (size > Integer.MAX_VALUE - 8) {
+      throw wrongType(name, "at most 2147483639 elements", "split the tensor");
     }
-    return (int) entry.shape().size();
+    return (int) size;
   }
 
-  private ReverieException wrongType(
-      String name, SafetensorsHeader.Entry entry, String expected, String hint) {
+  private ReverieException wrongType(String name, String expected, String hint) {
+    Stored stored = find(name);
     return new ReverieException(
-        "safetensors: "
-            + path
-            + ": tensor \""
-            + name
-            + "\": expected "
-            + expected
-            + ", got "
-            + entry.dtype()
-            + entry.shape(),
+        String.format(
+            Locale.ROOT,
+            "safetensors: %s: tensor \"%s\": expected %s, got %s%s",
+            path,
+            ReverieException.shown(name),
+            expected,
+            stored.dtype(),
+            stored.shape()),
         hint);
   }
 }

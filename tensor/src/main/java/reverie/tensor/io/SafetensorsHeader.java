@@ -20,8 +20,6 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
 
 /**
  * The header of a safetensors file, read with distrust: after {@link #read} every tensor has a
@@ -33,7 +31,11 @@ import tools.jackson.core.json.JsonFactory;
 record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadata, long dataStart) {
   private static final String DAMAGED =
       "the file is damaged, incomplete or not in the safetensors format";
-  private static final long LARGEST = 100_000_000;
+
+  /** Bytes of a header: a hundred times that of the largest diffusion models. */
+  private static final long LARGEST = 1 << 25;
+
+  private static final int MOST_DIMENSIONS = 16;
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -70,16 +72,19 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
                 + Long.toUnsignedString(length));
       }
       String json = decode(file.asSlice(Long.BYTES, length));
-      JsonFactory factory =
-          JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
-      try (JsonParser parser = factory.createParser(ObjectReadContext.empty(), json)) {
+      try (JsonParser parser = JsonText.FACTORY.createParser(ObjectReadContext.empty(), json)) {
         header(parser);
       } catch (JacksonException e) {
-        throw error("expected a header in JSON, got " + e.getOriginalMessage());
+        throw error(
+            "expected a header in JSON, got " + ReverieException.shown(e.getOriginalMessage()));
       }
       long dataStart = Long.BYTES + length;
       checkPlaces(file.byteSize() - dataStart);
       return new SafetensorsHeader(tensors, metadata, dataStart);
+    }
+
+    private static String what(String tensor) {
+      return "tensor \"" + ReverieException.shown(tensor) + "\": ";
     }
 
     private String decode(MemorySegment bytes) {
@@ -97,7 +102,7 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
         String name = parser.currentName();
         require(
             parser.nextToken() == JsonToken.START_OBJECT,
-            "tensor \"" + name + "\": expected an object",
+            what(name) + "expected an object",
             parser);
         if (name.equals("__metadata__")) {
           metadata(parser);
@@ -113,14 +118,14 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
         String key = parser.currentName();
         require(
             parser.nextToken() == JsonToken.VALUE_STRING,
-            "metadata \"" + key + "\": expected a string",
+            "metadata \"" + ReverieException.shown(key) + "\": expected a string",
             parser);
         metadata.put(key, parser.getString());
       }
     }
 
     private Entry tensor(String name, JsonParser parser) {
-      String what = "tensor \"" + name + "\": ";
+      String what = what(name);
       DType dtype = null;
       long[] dims = null;
       long[] offsets = null;
@@ -132,7 +137,11 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
           case "shape" -> dims = numbers(what + "shape: ", parser);
           case "data_offsets" -> offsets = numbers(what + "data_offsets: ", parser);
           default ->
-              throw error(what + "expected dtype, shape and data_offsets, got \"" + key + "\"");
+              throw error(
+                  what
+                      + "expected dtype, shape and data_offsets, got \""
+                      + ReverieException.shown(key)
+                      + "\"");
         }
       }
       if (dtype == null || dims == null || offsets == null) {
@@ -174,7 +183,7 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
               + "expected a dtype of "
               + Arrays.toString(DType.values())
               + ", got \""
-              + name
+              + ReverieException.shown(name)
               + "\"",
           "convert the tensor to one of these");
     }
@@ -188,6 +197,9 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
             parser.currentToken() == JsonToken.VALUE_NUMBER_INT && parser.getLongValue() >= 0,
             what + "expected whole numbers of at least 0",
             parser);
+        if (numbers.size() == MOST_DIMENSIONS) {
+          throw error(what + "expected at most " + MOST_DIMENSIONS + " numbers, got more");
+        }
         numbers.add(parser.getLongValue());
       }
       return numbers.stream().mapToLong(Long::longValue).toArray();
@@ -216,7 +228,7 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
               .thenComparingLong(e -> e.getValue().end()));
       for (Map.Entry<String, Entry> tensor : byPlace) {
         Entry place = tensor.getValue();
-        String what = "tensor \"" + tensor.getKey() + "\": ";
+        String what = what(tensor.getKey());
         if (place.end() > dataBytes) {
           throw error(
               what + "expected to end by byte " + dataBytes + " of the data, got " + place.end());
@@ -232,7 +244,7 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
                   + place.begin());
         }
         end = place.end();
-        before = "\"" + tensor.getKey() + "\"";
+        before = "\"" + ReverieException.shown(tensor.getKey()) + "\"";
       }
       if (end != dataBytes) {
         throw error("expected " + end + " bytes of data, got " + dataBytes);
@@ -242,7 +254,11 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
     private void require(boolean holds, String expected, JsonParser parser) {
       if (!holds) {
         throw error(
-            expected + ", got " + (parser.currentToken() == null ? "the end" : parser.getString()));
+            expected
+                + ", got "
+                + (parser.currentToken() == null
+                    ? "the end"
+                    : ReverieException.shown(parser.getString())));
       }
     }
 

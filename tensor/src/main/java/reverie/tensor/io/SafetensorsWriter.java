@@ -3,6 +3,7 @@ package reverie.tensor.io;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -12,6 +13,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import reverie.tensor.DType;
@@ -44,12 +46,10 @@ final class SafetensorsWriter {
             .toList();
     Path part = path.resolveSibling(path.getFileName() + ".part");
     try {
+      // Whatever a killed writer, or somebody else, left under this name is not written through.
+      Files.deleteIfExists(part);
       try (FileChannel channel =
-          FileChannel.open(
-              part,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
+          FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
         writeFully(channel, header(ordered, metadata));
         for (Map.Entry<String, Safetensors.Entry> e : ordered) {
           values(path, channel, e.getKey(), e.getValue());
@@ -107,32 +107,60 @@ final class SafetensorsWriter {
 
   private static void values(Path path, FileChannel channel, String name, Safetensors.Entry entry)
       throws IOException {
-    DType dtype = entry.dtype();
     ByteBuffer buffer = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN);
-    for (float value : entry.values()) {
-      if (buffer.remaining() < dtype.bytes()) {
-        writeFully(channel, buffer.flip());
-        buffer.clear();
-      }
-      if (Float.isFinite(value) && Double.isInfinite(dtype.round(value))) {
-        throw new ReverieException(
-            "safetensors: "
-                + path
-                + ": tensor \""
-                + name
-                + "\": expected values that "
-                + dtype
-                + " can hold, got "
-                + value,
-            "write it as F32");
-      }
-      switch (dtype) {
-        case F16 -> buffer.putShort(Float.floatToFloat16(value));
-        case BF16 -> buffer.putShort((short) DType.bf16Bits(value));
-        default -> buffer.putFloat(value);
-      }
+    long[] written = {0};
+    try {
+      entry
+          .values()
+          .forEachPiece(piece -> {
+            written[0] += piece.length;
+            for (float value : piece) {
+              put(path, channel, name, entry.dtype(), value, buffer);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+    if (written[0] != entry.shape().size()) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "safetensors: %s: tensor \"%s\": expected %d values for shape %s, got %d",
+              path,
+              name,
+              entry.shape().size(),
+              entry.shape(),
+              written[0]));
     }
     writeFully(channel, buffer.flip());
+  }
+
+  private static void put(
+      Path path, FileChannel channel, String name, DType dtype, float value, ByteBuffer buffer) {
+    if (buffer.remaining() < dtype.bytes()) {
+      try {
+        writeFully(channel, buffer.flip());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      buffer.clear();
+    }
+    if (Float.isFinite(value) && Double.isInfinite(dtype.round(value))) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "safetensors: %s: tensor \"%s\": expected values that %s can hold, got %s",
+              path,
+              name,
+              dtype,
+              value),
+          "write it as F32");
+    }
+    switch (dtype) {
+      case F16 -> buffer.putShort(Float.floatToFloat16(value));
+      case BF16 -> buffer.putShort((short) DType.bf16Bits(value));
+      default -> buffer.putFloat(value);
+    }
   }
 
   private static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {

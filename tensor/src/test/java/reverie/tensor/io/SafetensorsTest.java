@@ -114,11 +114,15 @@ class SafetensorsTest {
         Entry written = e.getValue();
         assertEquals(written.shape(), file.shape(e.getKey()));
         assertEquals(written.dtype(), file.dtype(e.getKey()));
-        float[] rounded = new float[written.values().length];
-        for (int i = 0; i < rounded.length; i++) {
-          rounded[i] = (float) written.dtype().round(written.values()[i]);
-        }
-        assertArrayEquals(rounded, file.floats(e.getKey()));
+        written
+            .values()
+            .forEachPiece(piece -> {
+              float[] rounded = new float[piece.length];
+              for (int i = 0; i < rounded.length; i++) {
+                rounded[i] = (float) written.dtype().round(piece[i]);
+              }
+              assertArrayEquals(rounded, file.floats(e.getKey()));
+            });
       }
     }
     byte[] first = Files.readAllBytes(path);
@@ -195,6 +199,8 @@ class SafetensorsTest {
           {'x':{'dtype':'F32','shape':[-1],'data_offsets':[0,4]}}         | whole numbers of at least 0, got -1
           {'x':{'dtype':'F32','shape':[1.0],'data_offsets':[0,4]}}        | whole numbers of at least 0, got 1.0
           {'x':{'dtype':'F32','shape':[99999999999999999999],'data_offsets':[0,4]}} | expected a header in JSON
+          {'x':{'dtype':'F32','shape':[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],'data_offsets':[0,4]}} | shape: expected at most 16
+          {'\\u001b[31m':3}                                              | tensor "\\u001b[31m": expected an object
           {'x':{'dtype':'F32','shape':[4294967297],'data_offsets':[0,4]}} | a shape that a file can hold
           {'x':{'dtype':'F32','shape':[2147483647,2147483647,2147483647,8],'data_offsets':[0,4]}} | a shape that a file
           {'x':{'dtype':'F32','shape':[2],'data_offsets':[0,4]}}          | expected 8 bytes for F32[2], got 4

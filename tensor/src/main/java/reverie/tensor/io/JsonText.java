@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.io;
+
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Locale;
+import reverie.tensor.ReverieException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.json.JsonFactory;
+
+/** How small JSON files of strangers are read: {@code config.json} and its like. */
+public final class JsonText {
+  /** Reads JSON in which no key may come twice. */
+  public static final JsonFactory FACTORY =
+      JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+  private static final long LARGEST = 1 << 25;
+  private static final String BYTE_ORDER_MARK = "\ufeff";
+
+  private JsonText() {}
+
+  /**
+   * The text of a file in UTF-8, without a byte order mark.
+   *
+   * @param what the file is, for errors: {@code "unet config"}
+   * @throws ReverieException if it cannot be read, is larger than 32 MB or is no text
+   */
+  public static String read(Path file, String what) {
+    String problem = what + ": cannot read " + file;
+    try {
+      if (Files.isDirectory(file)) {
+        throw new ReverieException(problem + ": it is a folder", "give the path of a file");
+      }
+      long size = Files.size(file);
+      if (size > LARGEST) {
+        throw new ReverieException(
+            String.format(
+                Locale.ROOT, "%s: expected at most %d bytes, got %d", problem, LARGEST, size),
+            "is it the right file?");
+      }
+      String text = Files.readString(file);
+      return text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
+    } catch (NoSuchFileException e) {
+      throw new ReverieException(problem + ": it does not exist", "check the path", e);
+    } catch (CharacterCodingException e) {
+      throw new ReverieException(
+          problem + ": it is not text in UTF-8", "save it as UTF-8, or download it again", e);
+    } catch (IOException e) {
+      throw new ReverieException(problem + ": " + e, "check path and permissions", e);
+    }
+  }
+
+  /** What Jackson says is wrong, as it may stand in a message. */
+  public static String problem(JacksonException e) {
+    return ReverieException.shown(
+        e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"));
+  }
+}
