@@ -4,6 +4,8 @@ package reverie.tensor.cpu;
 import java.util.Arrays;
 import java.util.Locale;
 import reverie.tensor.ReverieException;
+import reverie.tensor.cpu.c.NativeKernels;
+import reverie.tensor.cpu.c.NativeLibrary;
 
 /** What the processor's kernels are made of, the fastest first. */
 public enum KernelSet {

@@ -3,6 +3,8 @@ package reverie.tensor.cpu;
 
 import reverie.tensor.Philox;
 import reverie.tensor.Tensor;
+import reverie.tensor.cpu.memory.Memory;
+import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.op.RandomNormal;
 
 /** Fills tensors with normal numbers; every row is the start of a sequence of its own. */
@@ -17,7 +19,7 @@ final class Randoms {
       return;
     }
     int count = Math.toIntExact(output.size() / rows);
-    long out = CpuBackend.address(output);
+    long out = Memory.address(output);
     int perRow = (count + CHUNK - 1) / CHUNK;
     parallel.forEach(
         rows * perRow,

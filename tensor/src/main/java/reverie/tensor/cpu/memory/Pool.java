@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu.memory;
+
+import java.lang.foreign.Arena;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
+import reverie.tensor.spi.Buffer;
+
+/**
+ * Memory for tensors, 64-byte aligned, kept for reuse: a training step asks for the same sizes
+ * again and again, and fresh pages from the system cost more than the arithmetic on them.
+ *
+ * <p>Sizes are rounded up to one of four steps in each power of two, so at most a fifth is wasted.
+ */
+public final class Pool {
+  /** Buffers that fill no large page are cut from slabs of this size. */
+  private static final long SLAB = 8L << 20;
+
+  private final Arena arena = Arena.ofAuto();
+  private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
+  private long slab;
+  private long slabLeft;
+  private long live;
+
+  /** Memory at a fixed address. */
+  public record Block(long address, long bytes) implements Buffer {}
+
+  public synchronized Block allocate(long bytes) {
+    long size = rounded(bytes);
+    ArrayDeque<Long> spare = free.get(size);
+    long address = spare == null || spare.isEmpty() ? fresh(size) : spare.pop();
+    live += bytes;
+    return new Block(address, bytes);
+  }
+
+  public synchronized void release(Block block) {
+    free.computeIfAbsent(rounded(block.bytes), _ -> new ArrayDeque<>()).push(block.address);
+    live -= block.bytes;
+  }
+
+  public static Block part(Block whole, long offset, long bytes) {
+    return new Block(whole.address + offset, bytes);
+  }
+
+  public synchronized long live() {
+    return live;
+  }
+
+  private long fresh(long size) {
+    if (size >= Pages.LARGE) {
+      return Pages.allocate(arena, size);
+    }
+    if (size > slabLeft) {
+      slab = Pages.allocate(arena, SLAB);
+      slabLeft = SLAB;
+    }
+    long address = slab;
+    slab += size;
+    slabLeft -= size;
+    return address;
+  }
+
+  private static long rounded(long bytes) {
+    long size = Math.max(bytes, 256);
+    long step = Long.highestOneBit(size - 1) / 4;
+    return (size + step - 1) / step * step;
+  }
+}

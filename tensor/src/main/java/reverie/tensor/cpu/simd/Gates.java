@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu.simd;
+
+import static reverie.tensor.cpu.simd.Vectors.WIDTH;
+import static reverie.tensor.cpu.simd.Vectors.load;
+import static reverie.tensor.cpu.simd.Vectors.mask;
+import static reverie.tensor.cpu.simd.Vectors.store;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import reverie.tensor.cpu.threads.Parallel;
+
+/** The gated GELU of transformer blocks and its gradient, row by row. */
+public final class Gates {
+  private static final float SQRT_HALF = (float) Math.sqrt(0.5);
+  private static final float DENSITY_AT_ZERO = (float) (1 / Math.sqrt(2 * Math.PI));
+
+  private Gates() {}
+
+  public static void forward(Parallel parallel, int rows, int c, long x, long y) {
+    Softmaxes.chunks(parallel, rows, 4 * c, row -> row(x + 8L * row * c, y + 4L * row * c, c));
+  }
+
+  public static void backward(Parallel parallel, int rows, int c, long x, long dy, long dx) {
+    Softmaxes.chunks(
+        parallel,
+        rows,
+        4 * c,
+        row -> backwardRow(x + 8L * row * c, dy + 4L * row * c, dx + 8L * row * c, c));
+  }
+
+  private static void row(long x, long y, int c) {
+    for (int i = 0; i < c; i += WIDTH) {
+      VectorMask<Float> lanes = mask(i, c);
+      FloatVector a = load(x + 4L * i, lanes);
+      FloatVector b = load(x + 4L * (c + i), lanes);
+      FloatVector gelu = b.mul(0.5f).mul(ErrorFunction.of(b.mul(SQRT_HALF)).add(1));
+      store(a.mul(gelu), y + 4L * i, lanes);
+    }
+  }
+
+  private static void backwardRow(long x, long dy, long dx, int c) {
+    for (int i = 0; i < c; i += WIDTH) {
+      VectorMask<Float> lanes = mask(i, c);
+      FloatVector a = load(x + 4L * i, lanes);
+      FloatVector b = load(x + 4L * (c + i), lanes);
+      FloatVector d = load(dy + 4L * i, lanes);
+      FloatVector bell = VectorMath.exp(b.mul(b).mul(-0.5f));
+      FloatVector distribution = ErrorFunction.of(b.mul(SQRT_HALF), bell).add(1).mul(0.5f);
+      FloatVector density = bell.mul(DENSITY_AT_ZERO);
+      store(d.mul(b).mul(distribution), dx + 4L * i, lanes);
+      store(d.mul(a).mul(b.mul(density).add(distribution)), dx + 4L * (c + i), lanes);
+    }
+  }
+}

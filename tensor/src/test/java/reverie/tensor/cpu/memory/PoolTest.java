@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu.memory;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class PoolTest {
+  private static final long[] SIZES = {0, 1, 64, 255, 256, 257, 4096, 5000, 1 << 20, 3 << 20};
+
+  @Test
+  void givesAlignedMemoryThatDoesNotOverlap() {
+    Pool pool = new Pool();
+    List<Pool.Block> blocks = new ArrayList<>();
+    for (int round = 0; round < 3; round++) {
+      for (long size : SIZES) {
+        Pool.Block block = pool.allocate(size);
+        assertEquals(0, block.address() % 64, "alignment of " + size + " bytes");
+        blocks.add(block);
+      }
+    }
+    blocks.sort(Comparator.comparingLong(Pool.Block::address));
+    for (int i = 1; i < blocks.size(); i++) {
+      Pool.Block before = blocks.get(i - 1);
+      assertTrue(before.address() + before.bytes() <= blocks.get(i).address());
+    }
+  }
+
+  @Test
+  void usesMemoryAgainAndCountsWhatLives() {
+    Pool pool = new Pool();
+    for (long size : SIZES) {
+      Pool.Block first = pool.allocate(size);
+      assertEquals(size, pool.live());
+      pool.release(first);
+      assertEquals(0, pool.live());
+      Pool.Block second = pool.allocate(size);
+      assertEquals(first.address(), second.address());
+      pool.release(second);
+    }
+  }
+}
