@@ -5,13 +5,17 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import reverie.app.command.Benchmarks;
 import reverie.app.run.Environment;
+import reverie.bench.count.StepCount;
 import reverie.bench.measure.Roofline;
 import reverie.bench.peer.CudaBenchmark;
 import reverie.bench.peer.PeerBenchmark;
+import reverie.bench.report.Counted;
+import reverie.bench.report.JsonLines;
 import reverie.bench.report.OperationRow;
 import reverie.bench.report.PeerResults;
 import reverie.bench.report.Profiled;
@@ -19,6 +23,7 @@ import reverie.bench.report.Report;
 import reverie.bench.report.Results;
 import reverie.bench.report.ScalingRow;
 import reverie.bench.report.Tables;
+import reverie.bench.step.Case;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.cuda.Cuda;
@@ -33,8 +38,12 @@ public final class Bench implements Benchmarks {
   @Override
   public void run(Request request, PrintWriter out) {
     requireFolder(request.json());
-    if (request.cuda()) {
-      compareOnCuda(request, out);
+    if (request.cuda() != null) {
+      if (request.cuda().count()) {
+        count(request, out);
+      } else {
+        compareOnCuda(request, out);
+      }
       return;
     }
     Environment machine = Environment.current();
@@ -89,11 +98,28 @@ public final class Bench implements Benchmarks {
     }
   }
 
+  private static void count(Request request, PrintWriter out) {
+    List<Counted> rows = new ArrayList<>();
+    try (JsonLines json = JsonLines.to(request.json())) {
+      for (Case c : Case.named(request.only())) {
+        Counted row = StepCount.of(c);
+        json.write(row);
+        rows.add(row);
+      }
+    }
+    out.println(Tables.counts(rows));
+    for (Counted row : request.cuda().profile() ? rows : List.<Counted>of()) {
+      out.println(row.name());
+      out.println();
+      out.println(Tables.kernels(row));
+    }
+  }
+
   private static void compareOnCuda(Request request, PrintWriter out) {
     PeerResults peers =
         new CudaBenchmark(
                 precision -> new Device(Cuda.open(precision)),
-                request.python(),
+                request.cuda().python(),
                 "cuda",
                 request.only(),
                 request.rounds(),

@@ -36,7 +36,7 @@ class BenchTest {
   private final PrintWriter out = new PrintWriter(new StringWriter());
 
   private static Benchmarks.Request request(Path json) {
-    return new Benchmarks.Request("", true, false, "", 1, false, "python3", json, null);
+    return new Benchmarks.Request("", true, false, "", 1, json, null, null);
   }
 
   @Test

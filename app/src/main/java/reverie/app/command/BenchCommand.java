@@ -16,14 +16,16 @@ import reverie.tensor.ReverieException;
     footer = {
       "",
       "With --peers every step also runs on LibTorch, in two builds, from the same weights and",
-      "numbers, in turn; LibTorch (220 MB) is downloaded by Maven the first time. Leave the machine",
+      "numbers, in turn; LibTorch (220 MB) is downloaded by Maven the first time. Leave the"
+          + " machine",
       "alone meanwhile.",
       "",
       "Examples:",
       "  ./reverie bench",
       "  ./reverie bench --only conv2d",
       "  ./reverie bench --peers --json results.json",
-      "  ./reverie bench --cuda --json cuda.json",
+      "  ./reverie bench --cuda --json cuda.jsonl",
+      "  ./reverie bench --cuda --count --only stable_diffusion",
       "  ./reverie bench --peers --scaling --json docs/benchmarks/results.json \\",
       "      --report docs/benchmarks"
     })
@@ -42,6 +44,17 @@ final class BenchCommand implements Callable<Integer> {
       names = "--cuda",
       description = "Compare whole steps on the CUDA device with PyTorch on it, and nothing else.")
   private boolean cuda;
+
+  @Option(
+      names = "--count",
+      description = {
+        "With --cuda: count what steps ask of a device (launches, bytes, operations), and the time",
+        "these give on an H200. Needs no device."
+      })
+  private boolean count;
+
+  @Option(names = "--profile", description = "With --count: each step by kernel.")
+  private boolean profile;
 
   @Option(
       names = "--python",
@@ -80,6 +93,10 @@ final class BenchCommand implements Callable<Integer> {
       throw new ConfigurationException(
           "bench: expected 1 round or more, got " + rounds, "15 give a narrow interval");
     }
+    if ((count || profile) && !cuda) {
+      throw new ConfigurationException(
+          "bench: --count and --profile are about CUDA devices", "add --cuda, or leave them out");
+    }
     Benchmarks benchmarks =
         ServiceLoader.load(Benchmarks.class)
             .findFirst()
@@ -94,10 +111,9 @@ final class BenchCommand implements Callable<Integer> {
             scaling,
             only,
             rounds,
-            cuda,
-            python,
             json,
-            report),
+            report,
+            cuda ? new Benchmarks.OnCuda(count, profile, python) : null),
         session.out());
     return ExitCode.OK;
   }

@@ -18,9 +18,8 @@ public interface Benchmarks {
    * @param only measure what has this in its name; empty for everything
    * @param rounds pairs of times for each comparison
    * @param json where to write the results as JSON, or null
-   * @param cuda whether to measure a CUDA device beside PyTorch on it, and nothing else
-   * @param python the interpreter that has PyTorch
    * @param report the folder for tables and pictures, or null
+   * @param cuda what to measure on a CUDA device instead of everything else, or null
    */
   record Request(
       String command,
@@ -28,10 +27,18 @@ public interface Benchmarks {
       boolean scaling,
       String only,
       int rounds,
-      boolean cuda,
-      String python,
       Path json,
-      Path report) {}
+      Path report,
+      OnCuda cuda) {}
+
+  /**
+   * What to measure on a CUDA device. Results go to the JSON file line by line.
+   *
+   * @param count whether to count what steps ask of a device, without one
+   * @param profile whether to say which operations, or kernels, that is
+   * @param python the interpreter that has PyTorch
+   */
+  record OnCuda(boolean count, boolean profile, String python) {}
 
   /**
    * Measures and prints.

@@ -4,18 +4,15 @@ package reverie.bench.peer;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
-import java.util.stream.Stream;
 import reverie.bench.measure.Ratio;
 import reverie.bench.measure.Rounds;
 import reverie.bench.report.PeerResults;
 import reverie.bench.step.Batch;
-import reverie.bench.step.Kind;
+import reverie.bench.step.Case;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
-import reverie.bench.step.Subject;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.cuda.driver.Precision;
@@ -38,14 +35,6 @@ public final class CudaBenchmark {
   private final String only;
   private final int rounds;
   private final PrintWriter out;
-
-  /** A row: a step of a model with so many samples. */
-  record Case(Subject subject, int batch, Kind kind, Precision precision) {
-    String name() {
-      return String.format(
-          Locale.ROOT, "%s-%d-%s-%s", subject.title(), batch, kind.title(), precision.label());
-    }
-  }
 
   /**
    * A comparison.
@@ -75,43 +64,29 @@ public final class CudaBenchmark {
   /** Runs everything whose name contains what is asked for. */
   public PeerResults run() {
     List<PeerResults.Row> rows = new ArrayList<>();
-    for (Precision precision : Precision.values()) {
-      List<Case> cases = cases(precision).filter(c -> c.name().contains(only)).toList();
-      if (!cases.isEmpty()) {
-        Device device = devices.apply(precision);
-        for (Case c : cases) {
-          for (PythonTorch.Way way : PythonTorch.Way.values()) {
-            PeerResults.Row row = compare(c, device, way);
-            rows.add(row);
-            out.println(row.line());
-            out.flush();
-          }
-        }
+    for (Case c : Case.named(only)) {
+      Device device = devices.apply(c.precision());
+      for (PythonTorch.Way way : PythonTorch.Way.values()) {
+        PeerResults.Row row = compare(c, device, way);
+        rows.add(row);
+        out.println(row.line());
+        out.flush();
       }
     }
     return new PeerResults(rows, rows, List.of());
   }
 
-  private static Stream<Case> cases(Precision precision) {
-    return Stream.of(Kind.SAMPLING, Kind.DDPO)
-        .flatMap(kind ->
-            Stream.of(
-                new Case(Subject.ICONS, 64, kind, precision),
-                new Case(Subject.LARGE, 64, kind, precision),
-                new Case(Subject.LARGE, 256, kind, precision),
-                new Case(Subject.STABLE_DIFFUSION, 4, kind, precision)));
-  }
-
   PeerResults.Row compare(Case c, Device device, PythonTorch.Way way) {
-    String script = StepScript.of(c.subject.config(), settings, true);
-    String precision = c.precision.label();
+    String script = StepScript.of(c.subject().config(), settings, true);
+    String precision = c.precision().label();
     try (PythonTorch torch = new PythonTorch(python, peerDevice, precision, way, script);
-        UNet model = UNet.random(c.subject.config(), device, Rng.of(1));
-        Batch batch = new Batch(c.subject, c.batch, device, settings, Rng.of(2))) {
+        UNet model = UNet.random(c.subject().config(), device, Rng.of(1));
+        Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2))) {
       batch.draw(model);
-      try (PeerStep peer = new PeerStep(c.kind, model, batch, torch);
-          OurStep ours = new OurStep(c.kind, model, batch, settings)) {
-        double difference = Agreement.require(c.kind, model, ours, peer, tolerance(c.precision));
+      try (PeerStep peer = new PeerStep(c.kind(), model, batch, torch);
+          OurStep ours = new OurStep(c.kind(), model, batch, settings)) {
+        double difference =
+            Agreement.require(c.kind(), model, ours, peer, tolerance(c.precision()));
         int repeats = repeats(millis(ours, device, 1));
         Rounds times =
             Rounds.of(

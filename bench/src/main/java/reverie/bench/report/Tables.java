@@ -3,8 +3,11 @@ package reverie.bench.report;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** Results as tables in Markdown, which are also what the terminal shows. */
 public final class Tables {
@@ -91,6 +94,49 @@ public final class Tables {
                     text("%.1f", r.gflops()),
                     text("%.1f", r.gigabytes()),
                     text("%.0f %%", 100 * r.share())))
+            .toList());
+  }
+
+  /** What steps ask of a CUDA device. */
+  public static String counts(List<Counted> rows) {
+    return sums("step", rows, Counted::total, Counted::name, Counted::memory);
+  }
+
+  /** What a step asks of a CUDA device, by kernel. */
+  public static String kernels(Counted row) {
+    return sums("kernel", row.kernels(), s -> s, Counted.Sum::kernel, null);
+  }
+
+  private static <T> String sums(
+      String what,
+      List<T> rows,
+      Function<T, Counted.Sum> sum,
+      Function<T, String> name,
+      ToDoubleFunction<T> memory) {
+    List<String> head =
+        List.of(what, "nodes", "read", "written", "TFLOP FP32", "TF32", "bf16", "ms", "memory");
+    return table(
+        memory == null ? head.subList(0, head.size() - 1) : head,
+        rows.stream()
+            .map(row -> {
+              Counted.Sum s = sum.apply(row);
+              List<String> cells =
+                  List.of(
+                      name.apply(row),
+                      s.nodes() + "",
+                      text("%.3f GB", s.read() / 1e9),
+                      text("%.3f GB", s.written() / 1e9),
+                      text("%.3f", s.float32() / 1e12),
+                      text("%.3f", s.tf32() / 1e12),
+                      text("%.3f", s.bf16() / 1e12),
+                      text("%.2f", s.millis()));
+              return memory == null
+                  ? cells
+                  : Stream.concat(
+                          cells.stream(),
+                          Stream.of(text("%.1f GB", memory.applyAsDouble(row) / 1e9)))
+                      .toList();
+            })
             .toList());
   }
 

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import reverie.bench.report.PeerResults;
+import reverie.bench.step.Case;
 import reverie.bench.step.Kind;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
@@ -44,8 +45,7 @@ class CudaBenchmarkTest {
     CudaBenchmark benchmark =
         new CudaBenchmark(
             _ -> Device.cpu(), PYTHON, "cpu", "", 1, new PrintWriter(new StringWriter()));
-    CudaBenchmark.Case small =
-        new CudaBenchmark.Case(Subject.ICONS, 2, Kind.DDPO, Precision.FLOAT32);
+    Case small = new Case(Subject.ICONS, 2, Kind.DDPO, Precision.FLOAT32);
     PeerResults.Row row = benchmark.compare(small, Device.cpu(), way);
     assertEquals("icons-2-ddpo-float32", row.name());
     assertTrue(row.difference() < Agreement.TOLERANCE, row.line());

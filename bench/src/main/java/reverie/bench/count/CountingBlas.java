@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.count;
+
+import reverie.tensor.cuda.driver.Blas;
+import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.driver.Precision;
+
+/** Matrix products that are noted: every factor is read once, every result written once. */
+record CountingBlas(CountingDriver driver) implements Blas {
+  @Override
+  public void multiply(
+      Matrix a, Matrix b, Matrix c, int m, int n, int k, int batch, Precision precision) {
+    long read = bytes(a, m, k, batch) + bytes(b, k, n, batch);
+    double flops = 2.0 * m * n * k * batch;
+    driver.add("cublas", new Driver.Work(read, bytes(c, m, n, batch), flops, precision));
+  }
+
+  private static long bytes(Matrix matrix, int rows, int columns, int batch) {
+    return 4L * rows * columns * (matrix.stride() == 0 ? 1 : batch);
+  }
+
+  @Override
+  public String describe() {
+    return "products counted";
+  }
+
+  @Override
+  public void close() {}
+}

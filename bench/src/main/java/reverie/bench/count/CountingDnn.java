@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench.count;
+
+import java.util.Locale;
+import reverie.tensor.cuda.driver.Dnn;
+import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.driver.Precision;
+
+/** Convolutions that are noted: as one kernel each, which needs no working memory. */
+record CountingDnn(CountingDriver driver) implements Dnn {
+  @Override
+  public long workspaceBytes(Problem problem, Direction direction) {
+    return 0;
+  }
+
+  @Override
+  public void run(
+      Problem problem, Direction direction, long first, long second, long result, long workspace) {
+    Problem p = problem;
+    long height = (p.height() + 2L * p.padding() - p.kernelHeight()) / p.stride() + 1;
+    long width = (p.width() + 2L * p.padding() - p.kernelWidth()) / p.stride() + 1;
+    long element = p.precision() == Precision.BF16 ? 2 : 4;
+    long taps = (long) p.kernelHeight() * p.kernelWidth() * p.channels();
+    long x = element * p.n() * p.height() * p.width() * p.channels();
+    long w = element * p.outputs() * taps;
+    long y = element * p.n() * height * width * p.outputs();
+    double flops = 2.0 * p.n() * height * width * p.outputs() * taps;
+    long written =
+        switch (direction) {
+          case FORWARD -> y;
+          case INPUT_GRADIENT -> x;
+          case WEIGHT_GRADIENT -> w;
+        };
+    driver.add(
+        "cudnn " + direction.name().toLowerCase(Locale.ROOT).replace('_', ' '),
+        new Driver.Work(x + w + y - written, written, flops, p.precision()));
+  }
+
+  @Override
+  public String describe() {
+    return "convolutions counted";
+  }
+
+  @Override
+  public void close() {}
+}
