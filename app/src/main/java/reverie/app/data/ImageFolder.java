@@ -3,6 +3,7 @@ package reverie.app.data;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,18 +11,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
 
 /**
  * Pictures of the user's own in the form of Hugging Face's imagefolder: a folder with pictures and
- * a {@code metadata.jsonl} whose lines are {@code {"file_name": "a.png", "text": "a red cat"}}.
- * Without that file every PNG of the folder is taken and its name is its prompt ({@code
- * red_cat.png}: "red cat"). All pictures must have one size.
+ * a {@code metadata.jsonl} whose lines are {@code {"file_name": "a.png", "text": "a red cat"}}, or
+ * a {@code metadata.csv} with such columns; the text may be called {@code prompt} or {@code
+ * caption} too. Without either every PNG and JPEG of the folder is taken and its name is its prompt
+ * ({@code red_cat.png}: "red cat"). All pictures must have one size.
  */
 public final class ImageFolder {
   private static final String READER = "image folder";
-  private static final String METADATA = "metadata.jsonl";
+  private static final List<String> METADATA = List.of("metadata.jsonl", "metadata.csv");
+  private static final List<String> TEXT = List.of("text", "prompt", "caption");
+  private static final Set<String> PICTURES = Set.of("png", "jpg", "jpeg");
 
   private ImageFolder() {}
 
@@ -36,19 +41,24 @@ public final class ImageFolder {
     if (!Files.isDirectory(folder)) {
       throw new ReverieException(
           String.format(Locale.ROOT, "image folder: '%s' is not a folder", folder),
-          "give a folder with PNG pictures and metadata.jsonl");
+          "give a folder with PNG or JPEG pictures and metadata.jsonl");
     }
     Map<String, String> prompts =
-        Files.exists(folder.resolve(METADATA)) ? captions(folder) : names(folder);
+        METADATA.stream()
+            .map(folder::resolve)
+            .filter(Files::exists)
+            .findFirst()
+            .map(ImageFolder::captions)
+            .orElseGet(() -> names(folder));
     if (prompts.isEmpty()) {
       throw new ReverieException(
           String.format(Locale.ROOT, "image folder: '%s' has no pictures", folder),
-          "put PNG pictures there, and metadata.jsonl");
+          "put PNG or JPEG pictures there, and metadata.jsonl");
     }
     List<ImageSet.Item> items = new ArrayList<>();
     BufferedImage first = null;
     for (Map.Entry<String, String> entry : prompts.entrySet()) {
-      BufferedImage image = PngPixels.read(READER, folder.resolve(entry.getKey()));
+      BufferedImage image = ImageFile.read(READER, folder.resolve(entry.getKey()));
       first = first == null ? image : first;
       if (image.getWidth() != first.getWidth() || image.getHeight() != first.getHeight()) {
         throw new ReverieException(
@@ -56,10 +66,10 @@ public final class ImageFolder {
                 Locale.ROOT,
                 "image folder: '%s' is %d×%d, but the first picture is %d×%d",
                 entry.getKey(),
-                image.getHeight(),
                 image.getWidth(),
-                first.getHeight(),
-                first.getWidth()),
+                image.getHeight(),
+                first.getWidth(),
+                first.getHeight()),
             "resize the pictures to one size before training on them");
       }
       items.add(new ImageSet.Item(entry.getKey(), entry.getValue(), PngPixels.overWhite(image)));
@@ -67,16 +77,13 @@ public final class ImageFolder {
     return new ImageSet(first.getHeight(), first.getWidth(), items);
   }
 
-  private static Map<String, String> captions(Path folder) {
+  private static Map<String, String> captions(Path metadata) {
     JsonLines lines =
-        new JsonLines(
-            READER,
-            folder.resolve(METADATA),
-            "{\"file_name\": \"a.png\", \"text\": \"a red cat\"}");
+        new JsonLines(READER, metadata, "{\"file_name\": \"a.png\", \"text\": \"a red cat\"}");
     Map<String, String> prompts = new LinkedHashMap<>();
     lines.forEach((number, entry) -> {
       String name = lines.text(entry, "file_name", number);
-      if (prompts.put(name, lines.text(entry, "text", number)) != null) {
+      if (prompts.put(name, lines.text(entry, TEXT, number)) != null) {
         throw lines.wrong(number, String.format(Locale.ROOT, "'%s' comes twice", name));
       }
     });
@@ -88,15 +95,19 @@ public final class ImageFolder {
     try (Stream<Path> files = Files.list(folder)) {
       files
           .map(file -> file.getFileName().toString())
-          .filter(name -> name.endsWith(".png"))
+          .filter(name -> PICTURES.contains(suffix(name)))
           .sorted()
           .forEach(name -> prompts.put(name, prompt(name)));
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       throw new ReverieException(
           String.format(Locale.ROOT, "image folder: cannot list '%s': %s", folder, e.getMessage()),
           "check its permissions");
     }
     return prompts;
+  }
+
+  private static String suffix(String name) {
+    return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
   }
 
   /** What a picture without a caption shows, by its name. */
@@ -117,7 +128,7 @@ public final class ImageFolder {
       if (Files.isDirectory(path)) {
         sets.add(read(path));
       } else {
-        BufferedImage image = PngPixels.read(READER, path);
+        BufferedImage image = ImageFile.read(READER, path);
         ImageSet.Item item =
             new ImageSet.Item(
                 path.toString(), prompt(path.getFileName().toString()), PngPixels.overWhite(image));

@@ -5,39 +5,10 @@ import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.Raster;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Locale;
-import javax.imageio.ImageIO;
-import reverie.tensor.ReverieException;
 
 /** Turns a decoded picture into model input. */
 final class PngPixels {
   private PngPixels() {}
-
-  /**
-   * Decodes a picture.
-   *
-   * @param reader who reads, for errors
-   * @throws ReverieException if there is none, or it is damaged
-   */
-  static BufferedImage read(String reader, Path file) {
-    try {
-      BufferedImage image = Files.exists(file) ? ImageIO.read(file.toFile()) : null;
-      if (image != null) {
-        return image;
-      }
-      String problem =
-          Files.exists(file) ? "is not a picture that Java can read" : "does not exist";
-      throw new ReverieException(
-          String.format(Locale.ROOT, "%s: '%s' %s", reader, file, problem), "use PNG files");
-    } catch (IOException e) {
-      throw new ReverieException(
-          String.format(Locale.ROOT, "%s: '%s' is damaged: %s", reader, file, e.getMessage()),
-          "use PNG files");
-    }
-  }
 
   /**
    * Lays a picture over white, as a browser shows it: colour and alpha are mixed as they are

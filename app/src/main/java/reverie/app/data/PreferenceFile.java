@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.data;
 
+import java.awt.Dimension;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import java.util.zip.CRC32;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
-import javax.imageio.stream.ImageInputStream;
 import reverie.app.report.Images;
 import reverie.app.run.AtomicFile;
 import reverie.rl.preference.Preference;
@@ -29,9 +30,18 @@ import tools.jackson.databind.json.JsonMapper;
  * cat", "images": ["a.png", "b.png"], "choice": 0}}, where 0 is the first and 1 the second picture
  * and paths are relative to the file. Other keys are left alone. Pictures are decoded when they are
  * asked for.
+ *
+ * <p>Two other layouts are read as well: Pick-a-Pic's ({@code caption}, {@code jpg_0}, {@code
+ * jpg_1}, {@code label_0}: 1, 0 or 0.5) and the preferred picture by name ({@code winner} and
+ * {@code loser}, or {@code chosen} and {@code rejected}). Ties (a choice of null, "tie" or 0.5) are
+ * left out and counted.
  */
 public final class PreferenceFile implements PreferenceDataset {
+  private static final Logger LOG = Logger.getLogger(PreferenceFile.class.getName());
   private static final String READER = "preferences";
+  private static final List<String> PROMPT = List.of("prompt", "caption", "text");
+  private static final List<List<String>> BY_NAME =
+      List.of(List.of("winner", "loser"), List.of("chosen", "rejected"));
   private static final String EXAMPLE =
       "{\"prompt\": \"a red cat\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}";
 
@@ -57,7 +67,21 @@ public final class PreferenceFile implements PreferenceDataset {
   private PreferenceFile(Path file, int size) {
     lines = new JsonLines(READER, file, EXAMPLE);
     this.size = size;
-    lines.forEach((line, node) -> entries.add(entry(line, node)));
+    int[] ties = {0};
+    lines.forEach((line, node) -> {
+      Entry entry = entry(line, node);
+      if (entry == null) {
+        ties[0]++;
+      } else {
+        entries.add(entry);
+      }
+    });
+    if (ties[0] > 0) {
+      LOG.log(
+          Level.WARNING,
+          "{0}: {1} of {2} pairs are ties and are left out.",
+          new Object[] {file, ties[0], ties[0] + entries.size()});
+    }
     if (entries.isEmpty()) {
       throw new ReverieException(
           String.format(Locale.ROOT, "preferences: '%s' has no pair in it", file),
@@ -85,8 +109,28 @@ public final class PreferenceFile implements PreferenceDataset {
     return new PreferenceFile(file, size);
   }
 
+  /** The pair of a line; null for a tie. */
   private Entry entry(int line, JsonNode node) {
-    String prompt = lines.text(node, "prompt", line);
+    Prompt prompt = new Prompt(lines.text(node, PROMPT, line));
+    for (List<String> names : BY_NAME) {
+      if (node.has(names.getFirst())) {
+        return new Entry(
+            line,
+            prompt,
+            path(line, lines.text(node, names.getFirst(), line)),
+            path(line, lines.text(node, names.getLast(), line)));
+      }
+    }
+    boolean labelled = node.has("label_0");
+    Path[] paths = labelled ? labelled(line, node) : listed(line, node);
+    OptionalInt choice =
+        labelled ? choice(line, node, "label_0", 1) : choice(line, node, "choice", 0);
+    return choice.isEmpty()
+        ? null
+        : new Entry(line, prompt, paths[choice.getAsInt()], paths[1 - choice.getAsInt()]);
+  }
+
+  private Path[] listed(int line, JsonNode node) {
     JsonNode images = node.path("images");
     if (!images.isArray()
         || images.size() != 2
@@ -94,54 +138,75 @@ public final class PreferenceFile implements PreferenceDataset {
         || !images.get(1).isString()) {
       throw lines.wrong(line, "'images' must be a list of two paths, but is " + shown(images));
     }
-    JsonNode choice = node.path("choice");
-    if (!choice.isInt() || choice.intValue() < 0 || choice.intValue() > 1) {
-      throw lines.wrong(
-          line, "'choice' must be 0 (the first image) or 1 (the second), but is " + shown(choice));
+    return new Path[] {
+      path(line, images.get(0).stringValue()), path(line, images.get(1).stringValue())
+    };
+  }
+
+  private Path[] labelled(int line, JsonNode node) {
+    String[] names =
+        node.has("jpg_0") ? new String[] {"jpg_0", "jpg_1"} : new String[] {"image_0", "image_1"};
+    return new Path[] {
+      path(line, lines.text(node, names[0], line)), path(line, lines.text(node, names[1], line))
+    };
+  }
+
+  /** The picture that was preferred, which the value {@code first} says is the first one. */
+  private OptionalInt choice(int line, JsonNode node, String key, int first) {
+    JsonNode choice = node.path(key);
+    if (choice.isNull()
+        || choice.isString() && choice.stringValue().equals("tie")
+        || choice.isNumber() && choice.doubleValue() == 0.5) {
+      return OptionalInt.empty();
     }
-    Path[] paths = {path(line, images.get(0)), path(line, images.get(1))};
-    return new Entry(
-        line, new Prompt(prompt), paths[choice.intValue()], paths[1 - choice.intValue()]);
+    double value = choice.isNumber() ? choice.doubleValue() : Double.NaN;
+    if (value != 0 && value != 1) {
+      throw lines.wrong(
+          line,
+          String.format(
+              Locale.ROOT,
+              "'%s' must be %d (the first image), %d (the second) or null (a tie), but is %s",
+              key,
+              first,
+              1 - first,
+              shown(choice)));
+    }
+    return OptionalInt.of(value == first ? 0 : 1);
   }
 
   private static String shown(JsonNode node) {
     return node.isMissingNode() ? "missing" : node.toString();
   }
 
-  private Path path(int line, JsonNode name) {
-    Path image = lines.file().resolveSibling(name.stringValue());
+  private Path path(int line, String name) {
+    Path image;
+    try {
+      image = lines.file().resolveSibling(name);
+    } catch (InvalidPathException e) {
+      throw lines.wrong(line, "no file can be called '" + name + "'");
+    }
     if (!Files.isRegularFile(image)) {
       throw lines.wrong(line, String.format(Locale.ROOT, "the picture '%s' does not exist", image));
     }
-    try (ImageInputStream in = ImageIO.createImageInputStream(image.toFile())) {
-      Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
-      if (!readers.hasNext()) {
-        throw lines.wrong(
-            line, String.format(Locale.ROOT, "'%s' is not a picture that Java can read", image));
-      }
-      ImageReader reader = readers.next();
-      try {
-        reader.setInput(in);
-        if (reader.getHeight(0) != size || reader.getWidth(0) != size) {
-          throw lines.wrong(
-              line,
-              String.format(
-                  Locale.ROOT,
-                  "'%s' is %d×%d, but the model draws %d×%d",
-                  image,
-                  reader.getHeight(0),
-                  reader.getWidth(0),
-                  size,
-                  size));
-        }
-      } finally {
-        reader.dispose();
-      }
-      return image;
-    } catch (IOException e) {
-      throw lines.wrong(
-          line, String.format(Locale.ROOT, "'%s' is damaged: %s", image, e.getMessage()));
+    Dimension found;
+    try {
+      found = ImageFile.size(READER, image);
+    } catch (ReverieException e) {
+      throw lines.wrong(line, e.getMessage().lines().findFirst().orElseThrow());
     }
+    if (found.width != size || found.height != size) {
+      throw lines.wrong(
+          line,
+          String.format(
+              Locale.ROOT,
+              "'%s' is %d×%d, but the model draws %d×%d",
+              image,
+              found.width,
+              found.height,
+              size,
+              size));
+    }
+    return image;
   }
 
   @Override
@@ -158,7 +223,7 @@ public final class PreferenceFile implements PreferenceDataset {
   private float[] pixels(Entry entry, Path image) {
     String who =
         String.format(Locale.ROOT, "%s: line %d of '%s'", READER, entry.line, lines.file());
-    return PngPixels.overWhite(PngPixels.read(who, image));
+    return PngPixels.overWhite(ImageFile.read(who, image));
   }
 
   @Override

@@ -35,6 +35,7 @@ import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.ProcessReward;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 
 /**
@@ -48,6 +49,7 @@ public final class Finetuning {
 
   private static final String CHECKPOINT = "checkpoint.safetensors";
   private static final String SECONDS = "run_seconds";
+  private static final String DEVIATION = "ratio_self_test_deviation";
   private static final int SHOWN = 24;
   private static final int SCALE = 5;
 
@@ -57,6 +59,9 @@ public final class Finetuning {
   private final Device device;
   private final BooleanSupplier stop;
   private final long started = System.nanoTime();
+
+  /** What the summary needs from earlier epochs; it lies in the checkpoint. */
+  private final Map<String, Double> notes = new LinkedHashMap<>();
 
   /**
    * Prepares a run.
@@ -114,7 +119,7 @@ public final class Finetuning {
    */
   public Path run() {
     run.computesOn(device.describe());
-    if (Summary.read(run.path()).isPresent()) {
+    if (isFinished()) {
       run.log().say("this run is finished; its report: " + run.path().resolve(RunReport.FILE));
       return run.path().resolve(MODEL);
     }
@@ -128,8 +133,10 @@ public final class Finetuning {
         Trainer trainer = FinetuneParts.trainer(config, model.policy(), prompts, reward, watch)) {
       Path checkpoint = run.resolve(CHECKPOINT);
       if (Files.exists(checkpoint)) {
-        trainer.resume(checkpoint);
+        notes.putAll(trainer.resume(checkpoint));
         run.log().say("going on after epoch " + trainer.epochs());
+      } else {
+        requireNoLostCheckpoint(checkpoint);
       }
       Evaluation evaluation =
           new Evaluation(
@@ -149,17 +156,49 @@ public final class Finetuning {
     }
   }
 
+  /** The report is written last, from everything else. */
+  private boolean isFinished() {
+    return Files.exists(run.path().resolve(RunReport.FILE))
+        && Files.exists(run.path().resolve(MODEL))
+        && Summary.read(run.path()).isPresent();
+  }
+
+  /** Epochs that were measured and are not in a checkpoint would be lost without a word. */
+  private void requireNoLostCheckpoint(Path checkpoint) {
+    List<Metrics.Line> lines = Metrics.read(run.path());
+    if (lines.isEmpty()) {
+      return;
+    }
+    if (lines.getLast().step() > config.checkpointEvery()) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "resume %s: %s is missing, though the run came to epoch %d",
+              run.path(),
+              checkpoint.getFileName(),
+              lines.getLast().step()),
+          "put it back, or start a new run with another --out");
+    }
+    run.log().say("there is no checkpoint yet: starting from the beginning");
+  }
+
   private Path go(Work work) {
     int done = work.trainer.epochs();
-    double secondsBefore = secondsOf(Metrics.read(run.path()));
+    double secondsBefore = notes.getOrDefault(SECONDS, 0.0);
     Measured after;
     try (Metrics metrics = run.metrics(done == 0 ? 0 : done + 1)) {
       if (done == 0) {
         first(work);
         Measured before = measureAll(work, "the base model", work.model.baseDenoiser());
         keep(before, Gallery.BEFORE, work.evaluation);
+        notes.putAll(before.at(0, 0).toMetrics());
         log(metrics, 0, before.at(0, 0).toMetrics(), secondsBefore);
         say("base model", before);
+      } else if (!hasGalleries(work, Gallery.BEFORE)) {
+        keep(
+            measureAll(work, "the base model again", work.model.baseDenoiser()),
+            Gallery.BEFORE,
+            work.evaluation);
       }
       after = train(work, metrics, secondsBefore);
     }
@@ -202,6 +241,7 @@ public final class Finetuning {
         progress.note(note(report));
         progress.advanceTo(epoch);
         Map<String, Double> values = new LinkedHashMap<>(report.metrics());
+        notes.merge(DEVIATION, values.getOrDefault(DEVIATION, 0.0), Math::max);
         values.remove("epoch");
         values.putAll(work.watch.take());
         boolean last = epoch == config.epochs();
@@ -214,7 +254,8 @@ public final class Finetuning {
         boolean stopping = stop.getAsBoolean();
         if (stopping || last || epoch % config.checkpointEvery() == 0) {
           metrics.sync();
-          work.trainer.save(run.resolve(CHECKPOINT));
+          notes.put(SECONDS, secondsBefore + seconds());
+          work.trainer.save(run.resolve(CHECKPOINT), notes);
         }
         if (stopping && !last) {
           throw new Interruption.Stopped(
@@ -286,6 +327,11 @@ public final class Finetuning {
     }
   }
 
+  private boolean hasGalleries(Work work, String time) {
+    return Gallery.isWhole(run.path(), "training" + time)
+        && (work.heldOut.isEmpty() || Gallery.isWhole(run.path(), "heldout" + time));
+  }
+
   private String note(double reward) {
     return switch (config.reward().name()) {
       case JPEG_COMPRESSIBILITY -> Math.round(-reward) + " bytes";
@@ -313,13 +359,7 @@ public final class Finetuning {
   }
 
   private void finish(Work work, Measured after, double secondsBefore) {
-    List<Metrics.Line> lines = Metrics.read(run.path());
-    EvaluationPoint before = EvaluationPoint.of(lines.getFirst()).orElseThrow();
-    double deviation =
-        lines.stream()
-            .mapToDouble(line -> line.values().getOrDefault("ratio_self_test_deviation", 0.0))
-            .max()
-            .orElse(0);
+    EvaluationPoint before = EvaluationPoint.of(new Metrics.Line(0, notes)).orElseThrow();
     EvaluationPoint now = after.at(config.epochs(), 0);
     new Summary(
             before.reward(),
@@ -331,7 +371,7 @@ public final class Finetuning {
             work.trainer.rewardQueries(),
             secondsBefore + seconds(),
             Summary.currentPeakRssMb(),
-            deviation)
+            notes.getOrDefault(DEVIATION, 0.0))
         .write(run);
     beforeAndAfter();
     String title =
@@ -369,10 +409,5 @@ public final class Finetuning {
 
   private double seconds() {
     return (System.nanoTime() - started) * 1e-9;
-  }
-
-  /** The time that earlier processes of this run took, up to the last line that counts. */
-  private static double secondsOf(List<Metrics.Line> lines) {
-    return lines.isEmpty() ? 0 : lines.getLast().values().getOrDefault(SECONDS, 0.0);
   }
 }

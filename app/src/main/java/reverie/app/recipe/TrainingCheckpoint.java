@@ -28,7 +28,7 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
   void write(Path file) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     tensors().forEach((name, tensor) -> entries.put(name, Safetensors.Entry.of(tensor)));
-    Safetensors.write(file, entries, Map.of(STEPS, Long.toString(optimizer.steps())));
+    Safetensors.writeChecked(file, entries, Map.of(STEPS, Long.toString(optimizer.steps())));
   }
 
   /**
@@ -38,7 +38,7 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
    * @throws ReverieException if the file is damaged or of another model, naming the tensor
    */
   long read(Path file) {
-    try (Safetensors saved = Safetensors.open(file);
+    try (Safetensors saved = Safetensors.openChecked(file);
         Scope _ = Scope.open("checkpoint")) {
       long steps = steps(file, saved);
       Map<String, Tensor> state = new LinkedHashMap<>();
@@ -86,6 +86,11 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
               target.shape(),
               saved.names().contains(name) ? saved.shape(name) : "none"),
           "it belongs to another model; resume with the configuration the run was started with");
+    }
+    if (!saved.isFinite(name)) {
+      throw new ReverieException(
+          String.format(Locale.ROOT, "checkpoint: '%s': %s holds NaN or infinity", file, name),
+          "the file was changed by hand or damaged; delete it to begin again");
     }
     return saved.tensor(name, target.device());
   }

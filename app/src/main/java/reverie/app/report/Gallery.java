@@ -2,7 +2,6 @@
 package reverie.app.report;
 
 import java.awt.image.BufferedImage;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,10 +10,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import reverie.app.run.AtomicFile;
+import reverie.app.run.JsonFile;
 import reverie.app.run.RunFolder;
+import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Images of a run that the report shows, kept as PNG files and a list under {@code images/NAME} in
@@ -34,6 +33,8 @@ public record Gallery(String name, List<Picture> pictures) {
   public static final String AFTER = "-after";
 
   private static final String LIST = "gallery.json";
+  private static final String HINT =
+      "delete this gallery's folder; resuming the run makes it again";
 
   /**
    * One image.
@@ -65,6 +66,21 @@ public record Gallery(String name, List<Picture> pictures) {
   }
 
   /**
+   * Whether a gallery can be shown.
+   *
+   * @param runFolder the run folder
+   * @param name its name
+   * @return false if it, or one of its pictures, is missing or damaged
+   */
+  public static boolean isWhole(Path runFolder, String name) {
+    try {
+      return read(runFolder, name).isPresent();
+    } catch (ReverieException damaged) {
+      return false;
+    }
+  }
+
+  /**
    * Finds a gallery.
    *
    * @param runFolder the run folder
@@ -77,18 +93,20 @@ public record Gallery(String name, List<Picture> pictures) {
     if (!Files.exists(list)) {
       return Optional.empty();
     }
-    try {
-      List<Picture> pictures = new ArrayList<>();
-      for (JsonNode entry : new JsonMapper().readTree(Files.readString(list))) {
-        pictures.add(
-            new Picture(
-                entry.path("prompt").asString(""),
-                entry.path("note").asString(""),
-                Images.read(folder.resolve(entry.path("file").asString("")))));
+    JsonNode entries = JsonFile.read(list, HINT);
+    List<Picture> pictures = new ArrayList<>();
+    for (JsonNode entry : entries) {
+      String file = entry.path("file").asString("");
+      if (!file.matches("[A-Za-z0-9_-]+\\.png")) {
+        throw new ReverieException(
+            "read " + list + ": expected a list of objects with the name of a PNG file", HINT);
       }
-      return Optional.of(new Gallery(name, pictures));
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(list, e);
+      pictures.add(
+          new Picture(
+              entry.path("prompt").asString(""),
+              entry.path("note").asString(""),
+              Images.read(folder.resolve(file))));
     }
+    return Optional.of(new Gallery(name, pictures));
   }
 }

@@ -4,15 +4,14 @@ package reverie.app.report;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
+import reverie.app.data.ImageFile;
 import reverie.app.run.AtomicFile;
 import reverie.tensor.ReverieException;
 
@@ -104,14 +103,6 @@ public final class Images {
    * @return the image
    */
   public static BufferedImage read(Path file) {
-    try {
-      BufferedImage image = ImageIO.read(new ByteArrayInputStream(Files.readAllBytes(file)));
-      if (image == null) {
-        throw new ReverieException("read " + file + ": this is no image", "give a PNG file");
-      }
-      return image;
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(file, e);
-    }
+    return ImageFile.read("read", file);
   }
 }

@@ -17,10 +17,10 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
 import reverie.app.run.AtomicFile;
+import reverie.app.run.JsonFile;
 import reverie.app.run.Metrics;
 import reverie.app.run.RunFolder;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Turns a run folder into {@code report.html}: one file that needs nothing else, on a screen, a
@@ -348,7 +348,8 @@ public final class RunReport {
       return;
     }
     page.append("<section><h2>Environment</h2><div class=\"wide\"><table><tbody>");
-    for (Map.Entry<String, JsonNode> entry : new JsonMapper().readTree(read(file)).properties()) {
+    for (Map.Entry<String, JsonNode> entry :
+        JsonFile.readObject(file, "delete it; the report does without").properties()) {
       JsonNode value = entry.getValue();
       String text =
           value.isObject()

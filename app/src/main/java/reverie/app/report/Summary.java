@@ -9,10 +9,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
-import reverie.app.run.AtomicFile;
+import reverie.app.run.JsonFile;
 import reverie.app.run.RunFolder;
+import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The result of a fine-tuning run in ten numbers, {@code summary.json} in its folder.
@@ -42,6 +42,8 @@ public record Summary(
 
   /** The file's name in the run folder. */
   public static final String FILE = "summary.json";
+
+  private static final String HINT = "delete it; resuming the run makes it again";
 
   /**
    * Writes the file.
@@ -74,26 +76,22 @@ public record Summary(
     if (!Files.exists(file)) {
       return Optional.empty();
     }
-    try {
-      JsonNode tree = new JsonMapper().readTree(Files.readString(file));
-      if (!tree.has("reward_before")) {
-        return Optional.empty();
-      }
-      return Optional.of(
-          new Summary(
-              estimate(tree.path("reward_before")),
-              estimate(tree.path("reward_after")),
-              estimate(tree.path("heldout_before")),
-              estimate(tree.path("heldout_after")),
-              estimate(tree.path("retrieval_before")),
-              estimate(tree.path("retrieval_after")),
-              tree.path("reward_queries").asLong(),
-              tree.path("seconds").asDouble(),
-              tree.path("peak_rss_mb").asDouble(Double.NaN),
-              tree.path("ratio_self_test_max_deviation").asDouble()));
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(file, e);
+    JsonNode tree = JsonFile.readObject(file, HINT);
+    if (!tree.has("reward_before")) {
+      return Optional.empty();
     }
+    return Optional.of(
+        new Summary(
+            estimate(file, tree, "reward_before"),
+            estimate(file, tree, "reward_after"),
+            estimate(file, tree, "heldout_before"),
+            estimate(file, tree, "heldout_after"),
+            estimate(file, tree, "retrieval_before"),
+            estimate(file, tree, "retrieval_after"),
+            (long) number(file, tree, "reward_queries"),
+            number(file, tree, "seconds"),
+            number(file, tree, "peak_rss_mb"),
+            number(file, tree, "ratio_self_test_max_deviation")));
   }
 
   /**
@@ -113,11 +111,22 @@ public record Summary(
     }
   }
 
-  private static Estimate estimate(JsonNode node) {
+  private static Estimate estimate(Path file, JsonNode tree, String key) {
+    JsonNode node = tree.path(key);
     return new Estimate(
-        node.path("mean").asDouble(Double.NaN),
-        node.path("ci95_low").asDouble(Double.NaN),
-        node.path("ci95_high").asDouble(Double.NaN),
-        node.path("n").asInt());
+        number(file, node, "mean"),
+        number(file, node, "ci95_low"),
+        number(file, node, "ci95_high"),
+        node.path("n").asInt(0));
+  }
+
+  /** A number; NaN where nothing was measured. */
+  private static double number(Path file, JsonNode tree, String key) {
+    JsonNode node = tree.path(key);
+    if (!node.isNumber() && !node.isNull()) {
+      throw new ReverieException(
+          "read " + file + ": expected a number or null for " + key + ", got " + node, HINT);
+    }
+    return node.isNumber() ? node.doubleValue() : Double.NaN;
   }
 }

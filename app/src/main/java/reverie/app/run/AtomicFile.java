@@ -6,14 +6,17 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.regex.Pattern;
 import reverie.tensor.ReverieException;
 
 /**
@@ -26,8 +29,7 @@ import reverie.tensor.ReverieException;
  */
 public final class AtomicFile {
 
-  /** What temporary files end in; one left behind by a killed process may be deleted. */
-  public static final String TEMPORARY_SUFFIX = ".tmp";
+  private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.\\d+\\.reverie-tmp");
 
   /** Writes the content of a file. */
   @FunctionalInterface
@@ -74,14 +76,16 @@ public final class AtomicFile {
     Path absolute = target.toAbsolutePath();
     Path temporary =
         absolute.resolveSibling(
-            "." + absolute.getFileName() + "." + ProcessHandle.current().pid() + TEMPORARY_SUFFIX);
+            "." + absolute.getFileName() + "." + ProcessHandle.current().pid() + ".reverie-tmp");
     try {
+      // One that a killed process with this number left; a link in its place is not followed.
+      Files.deleteIfExists(temporary);
       try (FileChannel channel =
           FileChannel.open(
               temporary,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
+              StandardOpenOption.CREATE_NEW,
+              StandardOpenOption.WRITE,
+              LinkOption.NOFOLLOW_LINKS)) {
         OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
         content.writeTo(out);
         out.flush();
@@ -95,6 +99,11 @@ public final class AtomicFile {
     } finally {
       deleteQuietly(temporary);
     }
+  }
+
+  /** Whether a killed process may have left this file, which may then be deleted. */
+  static boolean isTemporary(Path file) {
+    return TEMPORARY.matcher(file.getFileName().toString()).matches();
   }
 
   /**
@@ -126,6 +135,9 @@ public final class AtomicFile {
   static String reason(IOException cause) {
     if (cause instanceof AccessDeniedException) {
       return "permission denied";
+    }
+    if (cause instanceof CharacterCodingException) {
+      return "this is no UTF-8 text";
     }
     if (cause instanceof NoSuchFileException) {
       return "no such file or folder";

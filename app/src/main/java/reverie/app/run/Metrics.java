@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
@@ -15,8 +16,10 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import javax.imageio.ImageIO;
+import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -27,7 +30,7 @@ import tools.jackson.databind.json.JsonMapper;
  *
  * <p>A line is written by one call, so what a killed process leaves is whole lines and at most one
  * broken last one. Opening the file again for a resumed run repairs that line and drops the lines
- * of steps that will be done again.
+ * of steps that will be done again. Any other damage is an error that names the line.
  */
 public final class Metrics implements AutoCloseable {
 
@@ -72,7 +75,11 @@ public final class Metrics implements AutoCloseable {
     try {
       FileChannel channel =
           FileChannel.open(
-              file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
+              file,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.APPEND,
+              LinkOption.NOFOLLOW_LINKS);
       return new Metrics(file, channel, EventFile.open(folder, clock.instant(), nextStep), clock);
     } catch (IOException e) {
       throw AtomicFile.failure(file, e);
@@ -101,7 +108,16 @@ public final class Metrics implements AutoCloseable {
     } catch (IOException e) {
       throw AtomicFile.failure(file, e);
     }
-    values.forEach((name, value) -> events.scalar(now, step, name, value));
+    values.forEach((name, value) -> {
+      if (Double.isFinite(value)) {
+        events.scalar(now, step, tag(name), value);
+      }
+    });
+  }
+
+  /** TensorBoard makes a group of all names with the same word before a slash. */
+  private static String tag(String name) {
+    return name.contains("/") ? name : "training/" + name;
   }
 
   /**
@@ -184,13 +200,33 @@ public final class Metrics implements AutoCloseable {
       // A cut inside a character must not be an error, so the bytes are decoded leniently.
       String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
       for (int from = 0, to; (to = text.indexOf('\n', from)) >= 0; from = to + 1) {
-        lines.add(JSON.readTree(text.substring(from, to)));
+        lines.add(line(file, lines, text.substring(from, to)));
       }
-    } catch (JacksonException e) {
       return lines;
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
     }
-    return lines;
+  }
+
+  private static JsonNode line(Path file, List<JsonNode> before, String text) {
+    String problem;
+    try {
+      JsonNode line = JsonFile.parse(text);
+      long last = before.isEmpty() ? -1 : before.getLast().path("step").longValue();
+      if (line.isObject() && line.path("step").isIntegralNumber()) {
+        if (line.path("step").canConvertToLong() && line.path("step").longValue() > last) {
+          return line;
+        }
+        problem = "its step is not above that of the line before";
+      } else {
+        problem = "expected an object with a whole number \"step\"";
+      }
+    } catch (JacksonException e) {
+      problem = JsonFile.reason(e);
+    }
+    throw new ReverieException(
+        String.format(
+            Locale.ROOT, "read %s: line %d is damaged: %s", file, before.size() + 1, problem),
+        "delete this line to go on without its numbers");
   }
 }

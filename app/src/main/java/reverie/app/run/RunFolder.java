@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -14,16 +17,14 @@ import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.stream.Stream;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
 import reverie.tensor.ReverieException;
-import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The folder that holds all of one run: its configuration, command, environment, log, metrics,
@@ -217,22 +218,17 @@ public final class RunFolder implements AutoCloseable {
    */
   public void computesOn(String device) {
     Path file = path.resolve(VERSIONS);
-    try {
-      Map<String, Object> versions = new LinkedHashMap<>(read(file));
-      Object before = versions.putIfAbsent(DEVICE, device);
-      if (before == null) {
-        writeJson(VERSIONS, versions);
-      } else if (!before.equals(device)) {
-        log.say(String.format(Locale.ROOT, "computing on %s; the run began on %s", device, before));
-      }
-      log.note("computing on " + device);
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(file, e);
+    ObjectNode versions =
+        Files.exists(file)
+            ? (ObjectNode) JsonFile.readObject(file, "delete it; the run does not need it")
+            : JsonMapper.shared().valueToTree(Environment.current().toMap());
+    String before = versions.path(DEVICE).asString(null);
+    if (before == null) {
+      writeJson(VERSIONS, versions.put(DEVICE, device));
+    } else if (!before.equals(device)) {
+      log.say(String.format(Locale.ROOT, "computing on %s; the run began on %s", device, before));
     }
-  }
-
-  private static Map<String, Object> read(Path file) throws IOException {
-    return new JsonMapper().readValue(Files.readString(file), new TypeReference<>() {});
+    log.note("computing on " + device);
   }
 
   /** Lets others write. */
@@ -286,7 +282,7 @@ public final class RunFolder implements AutoCloseable {
   /** What a run that died before it wrote its configuration leaves behind. */
   private static boolean isOurs(String name) {
     return List.of(LOCK, COMMAND, VERSIONS, "log.txt").contains(name)
-        || name.endsWith(AtomicFile.TEMPORARY_SUFFIX);
+        || AtomicFile.isTemporary(Path.of(name));
   }
 
   private static RunFolder lock(Path path, PrintWriter console) {
@@ -295,7 +291,11 @@ public final class RunFolder implements AutoCloseable {
     try {
       channel =
           FileChannel.open(
-              file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+              file,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE,
+              NOFOLLOW_LINKS);
       FileLock lock = tryLock(channel);
       if (lock == null) {
         ByteBuffer owner = ByteBuffer.allocate(64);
@@ -342,11 +342,11 @@ public final class RunFolder implements AutoCloseable {
     try (Stream<Path> files = Files.walk(path)) {
       for (Path file :
           files
-              .filter(f -> f.getFileName().toString().endsWith(AtomicFile.TEMPORARY_SUFFIX))
+              .filter(f -> AtomicFile.isTemporary(f) && Files.isRegularFile(f, NOFOLLOW_LINKS))
               .toList()) {
         Files.deleteIfExists(file);
       }
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       log.note("left-over temporary files stay: " + e);
     }
   }

@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
@@ -43,7 +44,7 @@ public final class RunLog {
    * @param line one line, or several
    */
   public synchronized void say(String line) {
-    console.println(line);
+    console.println(PlainText.of(line));
     console.flush();
     note(line);
   }
@@ -62,7 +63,8 @@ public final class RunLog {
           stamped,
           StandardCharsets.UTF_8,
           StandardOpenOption.CREATE,
-          StandardOpenOption.APPEND);
+          StandardOpenOption.APPEND,
+          LinkOption.NOFOLLOW_LINKS);
     } catch (IOException e) {
       // The log is a convenience: the run's results are written elsewhere and checked there.
     }

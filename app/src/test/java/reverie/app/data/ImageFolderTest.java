@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,6 +42,41 @@ class ImageFolderTest {
     ImageSet set = ImageFolder.read(folder);
     assertEquals(List.of("night, café", "day"), set.prompts());
     assertEquals(-1, set.items().getFirst().pixels()[0]);
+  }
+
+  @Test
+  void readsCaptionsFromCsv() throws IOException {
+    draw("b.PNG", 2, 0xFF000000);
+    draw("a.png", 2, 0xFFFFFFFF);
+    Files.writeString(
+        folder.resolve("metadata.csv"),
+        "\uFEFFfile_name,prompt\r\nb.PNG,\"night, \"\"café\"\"\"\r\na.png,day\r\n");
+    ImageSet set = ImageFolder.read(folder);
+    assertEquals(List.of("night, \"café\"", "day"), set.prompts());
+    Files.writeString(folder.resolve("metadata.csv"), "file_name,text\nb.PNG\n");
+    assertTrue(message().contains("line 2 of '" + folder.resolve("metadata.csv")), this::message);
+  }
+
+  @Test
+  void takesPicturesByAnyOfTheirEndings() throws IOException {
+    draw("one.PNG", 2, 0xFF000000);
+    BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_INT_RGB);
+    ImageIO.write(image, "jpeg", folder.resolve("two.jpg").toFile());
+    ImageIO.write(image, "jpeg", folder.resolve("three.JPEG").toFile());
+    Files.writeString(folder.resolve("notes.txt"), "no picture");
+    assertEquals(List.of("one", "three", "two"), ImageFolder.read(folder).prompts());
+  }
+
+  @Test
+  void aPictureThatClaimsTooManyPixelsIsNotDecoded() throws IOException {
+    draw("bomb.png", 2, 0);
+    byte[] png = Files.readAllBytes(folder.resolve("bomb.png"));
+    ByteBuffer.wrap(png).putInt(16, 27_000).putInt(20, 27_001);
+    CRC32 sum = new CRC32();
+    sum.update(png, 12, 17);
+    ByteBuffer.wrap(png).putInt(29, (int) sum.getValue());
+    Files.write(folder.resolve("bomb.png"), png);
+    assertTrue(message().contains("bomb.png' has 27000×27001 pixels"), this::message);
   }
 
   @Test

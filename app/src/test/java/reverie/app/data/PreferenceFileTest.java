@@ -11,6 +11,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -81,9 +82,9 @@ class PreferenceFileTest {
     wrong("'images' must be a list of two paths, but is missing", "{\"prompt\": \"x\"}");
     wrong("two paths, but is [\"black.png\"]", "{\"prompt\": \"x\", \"images\": [\"black.png\"]}");
     wrong("but is missing", pair("white.png", ""));
-    for (String choice : List.of("2", "-1", "\"0\"", "0.5", "null", "true")) {
+    for (String choice : List.of("2", "-1", "\"0\"", "0.25", "true")) {
       wrong(
-          "'choice' must be 0 (the first image) or 1 (the second), but is " + choice,
+          "'choice' must be 0 (the first image), 1 (the second) or null (a tie), but is " + choice,
           pair("white.png", ", \"choice\": " + choice));
     }
     wrong("gone.png' does not exist", pair("gone.png", ", \"choice\": 0"));
@@ -97,6 +98,35 @@ class PreferenceFileTest {
     assertTrue(message().contains("preferences.jsonl' does not exist"), this::message);
     Files.write(file, new byte[] {(byte) 0xff, 10});
     assertTrue(message().contains("is no UTF-8 text"), this::message);
+  }
+
+  @Test
+  void tiesAreLeftOut() throws IOException {
+    lines(
+        pair("white.png", ", \"choice\": null"),
+        pair("white.png", ", \"choice\": 1"),
+        pair("white.png", ", \"choice\": \"tie\""),
+        pair("white.png", ", \"choice\": 0.5"));
+    PreferenceFile read = PreferenceFile.read(file, 2);
+    assertEquals(1, read.size());
+    assertEquals(1, read.get(0).chosen()[0]);
+  }
+
+  @Test
+  void otherLayoutsAreRead() throws IOException {
+    lines(
+        "\uFEFF{\"caption\": \"a\", \"jpg_0\": \"black.png\", \"jpg_1\": \"white.png\", \"label_0\": 0,"
+            + " \"label_1\": 1}",
+        "{\"caption\": \"b\", \"jpg_0\": \"black.png\", \"jpg_1\": \"white.png\", \"label_0\": 1.0}",
+        "{\"caption\": \"c\", \"jpg_0\": \"black.png\", \"jpg_1\": \"white.png\", \"label_0\": 0.5}",
+        "{\"prompt\": \"d\", \"winner\": \"black.png\", \"loser\": \"white.png\"}",
+        "{\"prompt\": \"e\", \"rejected\": \"black.png\", \"chosen\": \"white.png\"}");
+    PreferenceFile read = PreferenceFile.read(file, 2);
+    List<String> seen = new ArrayList<>();
+    for (int i = 0; i < read.size(); i++) {
+      seen.add(read.get(i).prompt().text() + (read.get(i).chosen()[0] > 0 ? " white" : " black"));
+    }
+    assertEquals(List.of("a white", "b black", "d black", "e white"), seen);
   }
 
   @Test

@@ -12,11 +12,14 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -119,6 +122,70 @@ class FinetuningTest {
     assertTrue(summary.ratioSelfTestMaxDeviation() <= 1e-5);
     assertTrue(Files.exists(cut.resolve("report.html")));
     assertTrue(Files.exists(cut.resolve("images/before-after.png")));
+  }
+
+  @Test
+  void resumingMakesWhatIsMissing() throws IOException {
+    Path run = folder.resolve("whole");
+    finetune(run, false, () -> false);
+    Path weights = run.resolve("model/unet/diffusion_pytorch_model.safetensors");
+    byte[] model = Files.readAllBytes(weights);
+    String report = Files.readString(run.resolve("report.html"));
+    Summary summary = Summary.read(run).orElseThrow();
+    Files.delete(run.resolve("report.html"));
+    Files.delete(run.resolve("summary.json"));
+    Files.delete(weights);
+    Files.delete(run.resolve("images/training-before/001.png"));
+    Files.delete(run.resolve("images/heldout-after/gallery.json"));
+    // Also without what was measured, for the checkpoint knows what the summary needs.
+    Files.delete(run.resolve("metrics.jsonl"));
+    finetune(run, true, () -> false);
+    assertArrayEquals(model, Files.readAllBytes(weights));
+    assertEquals(summary.rewardBefore(), Summary.read(run).orElseThrow().rewardBefore());
+    assertEquals(summary.rewardAfter(), Summary.read(run).orElseThrow().rewardAfter());
+    assertEquals(figures(report), figures(Files.readString(run.resolve("report.html"))));
+  }
+
+  private static long figures(String report) {
+    return report.lines().flatMap(line -> Stream.of(line.split("<img "))).count();
+  }
+
+  @Test
+  void aDamagedFileOfARunIsOneError() throws IOException {
+    Path run = folder.resolve("run");
+    assertThrows(
+        Interruption.Stopped.class,
+        () -> finetune(run, false, () -> Files.exists(run.resolve("images/heldout-before"))));
+    Path checkpoint = run.resolve("checkpoint.safetensors");
+    byte[] whole = Files.readAllBytes(checkpoint);
+    byte[] flipped = whole.clone();
+    flipped[flipped.length - 1000] ^= 4;
+    Files.write(checkpoint, flipped);
+    assertRefused(run, checkpoint + " is damaged");
+    Files.write(checkpoint, Arrays.copyOf(whole, 100));
+    assertRefused(run, checkpoint.toString());
+    Files.delete(checkpoint);
+    String metrics = Files.readString(run.resolve("metrics.jsonl"));
+    Files.writeString(
+        run.resolve("metrics.jsonl"), metrics + "{\"step\":2}\n", StandardOpenOption.WRITE);
+    assertRefused(run, "checkpoint.safetensors is missing, though the run came to epoch 2");
+    Files.write(checkpoint, whole);
+    Files.writeString(run.resolve("metrics.jsonl"), "[]\n" + metrics);
+    assertRefused(run, "line 1 is damaged");
+    Files.writeString(run.resolve("metrics.jsonl"), metrics);
+    Files.writeString(run.resolve("versions.json"), "no");
+    assertRefused(run, "versions.json: this is no JSON");
+    Files.delete(run.resolve("versions.json"));
+    finetune(run, true, () -> false);
+    Files.writeString(run.resolve("summary.json"), "{\"reward_before\": 7}");
+    assertRefused(run, "summary.json: expected a number or null for mean");
+  }
+
+  private void assertRefused(Path run, String part) {
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> finetune(run, true, () -> false));
+    assertTrue(error.getMessage().contains(part), error::getMessage);
+    assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
   }
 
   @Test

@@ -2,6 +2,7 @@
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
@@ -21,7 +22,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reverie.tensor.ReverieException;
 
 class MetricsTest {
   private static final Clock CLOCK =
@@ -64,10 +69,38 @@ class MetricsTest {
         Metrics.read(folder).stream().map(line -> line.values().get("loss")).toList());
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"step\":1,\"lo",
+        "[1]",
+        "17",
+        "{\"loss\":1}",
+        "{\"step\":\"1\"}",
+        "{\"step\":0}",
+        "{\"step\":1e300}",
+        "{\"step\":1,\"step\":2}",
+        "",
+        "\u0000\u0000"
+      })
+  void aDamagedLineIsNamed(String damaged) throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    Files.writeString(file, "{\"step\":0,\"loss\":1}\n" + damaged + "\n{\"step\":2}\n");
+    for (Executable use :
+        List.<Executable>of(() -> Metrics.read(folder), () -> Metrics.open(folder, 3, CLOCK))) {
+      var error = assertThrows(ReverieException.class, use);
+      assertTrue(
+          error.getMessage().startsWith("read " + file + ": line 2 is damaged: "),
+          error::getMessage);
+      assertTrue(error.getMessage().contains("\nhint: delete this line"), error::getMessage);
+    }
+  }
+
   @Test
   void writesWhatTensorBoardReads() throws IOException {
     try (Metrics metrics = Metrics.open(folder, 7, CLOCK)) {
-      metrics.log(300, Map.of("loss", 0.5));
+      // What is not finite is left out: TensorBoard shows it as a gap in any case.
+      metrics.log(300, Map.of("loss", 0.5, "none", Double.NaN));
       metrics.image(300, "grid", new BufferedImage(2, 3, BufferedImage.TYPE_INT_RGB));
     }
     Path file;
@@ -85,9 +118,10 @@ class MetricsTest {
     String time = "09" + doubleBits(1769860800.0);
     assertEquals(time + "1000" + "1a0d" + ascii("brain.Event:2"), hex(records.get(0)));
     assertEquals(time + "1007" + "3a02" + "0801", hex(records.get(1)));
-    // step 300, summary { value { tag: "loss" simple_value: 0.5 } }
+    // step 300, summary { value { tag: "training/loss" simple_value: 0.5 } }
     assertEquals(
-        time + "10ac02" + "2a0d0a0b" + "0a04" + ascii("loss") + "150000003f", hex(records.get(2)));
+        time + "10ac02" + "2a160a14" + "0a0d" + ascii("training/loss") + "150000003f",
+        hex(records.get(2)));
     String image = hex(records.get(3));
     assertTrue(image.contains("0a04" + ascii("grid") + "22"), image);
     assertTrue(image.contains("080310021803" + "22"), image);

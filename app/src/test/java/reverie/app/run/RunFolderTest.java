@@ -94,7 +94,7 @@ class RunFolderTest {
   void startsAgainWhereAProcessDiedAtOnce() throws IOException {
     Files.createFile(folder.resolve(".lock"));
     Files.createFile(folder.resolve("command.txt"));
-    Files.createFile(folder.resolve(".config.yaml.12.tmp"));
+    Files.createFile(folder.resolve(".config.yaml.12.reverie-tmp"));
     create(folder).close();
     assertEquals("reverie finetune\n", Files.readString(folder.resolve("command.txt")));
   }
@@ -143,9 +143,55 @@ class RunFolderTest {
     create(folder).close();
     Path left =
         Files.createFile(
-            Files.createDirectories(folder.resolve("checkpoints")).resolve(".x.1.tmp"));
+            Files.createDirectories(folder.resolve("checkpoints")).resolve(".x.1.reverie-tmp"));
+    Path mine = Files.createFile(folder.resolve("thesis.tmp"));
     RunFolder.resume(folder, config(), console).close();
     assertFalse(Files.exists(left));
+    assertTrue(Files.exists(mine));
+  }
+
+  @Test
+  void linksOfStrangersAreNotFollowed() throws IOException {
+    Path precious = Files.writeString(folder.resolve("precious"), "untouched");
+    for (String name : List.of(".lock", "log.txt")) {
+      Path run = folder.resolve("run" + name);
+      create(run).close();
+      Files.deleteIfExists(run.resolve(name));
+      Files.createSymbolicLink(run.resolve(name), precious);
+      try (RunFolder resumed = RunFolder.resume(run, config(), console)) {
+        resumed.log().say("hello");
+        assertEquals("log.txt", name);
+      } catch (ReverieException refused) {
+        assertTrue(refused.getMessage().contains("\nhint: "), refused::getMessage);
+      }
+      assertEquals("untouched", Files.readString(precious), name);
+    }
+  }
+
+  @Test
+  void brokenVersionsAreNamed() throws IOException {
+    try (RunFolder run = create(folder)) {
+      for (String broken : List.of("", "{", "[]", "{\"a\":1,\"a\":2}", "\u0000")) {
+        Files.writeString(folder.resolve("versions.json"), broken);
+        String message = message(() -> run.computesOn("cpu"));
+        assertTrue(message.startsWith("read " + folder.resolve("versions.json")), message);
+        assertTrue(message.contains("\nhint: delete it"), message);
+      }
+      Files.delete(folder.resolve("versions.json"));
+      run.computesOn("cpu");
+      assertTrue(Files.readString(folder.resolve("versions.json")).contains("\"java\""));
+    }
+  }
+
+  @Test
+  void whatIsSaidCannotCommandATerminal() {
+    try (RunFolder run = create(folder)) {
+      run.log().say("model \u001b]0;owned\u0007\u202e\r" + "x".repeat(100_000));
+    }
+    assertTrue(
+        said.toString().startsWith("model \\u001b]0;owned\\u0007\\u202e\\u000dxxx"),
+        said::toString);
+    assertTrue(said.toString().length() < 10_000);
   }
 
   private static String message(Runnable action) {

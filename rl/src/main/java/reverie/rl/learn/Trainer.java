@@ -255,9 +255,9 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Why a part of the work cannot be {@linkplain reverie.tensor.CapturedGraph captured} and runs slower
-   * than it could: a denoiser or an objective that looks at values. Empty if all can, or as long as
-   * nothing ran.
+   * Why a part of the work cannot be {@linkplain reverie.tensor.CapturedGraph captured} and runs
+   * slower than it could: a denoiser or an objective that looks at values. Empty if all can, or as
+   * long as nothing ran.
    */
   public Optional<String> captureFailure() {
     return experience.captureFailures().stream().flatMap(Optional::stream).findFirst();
@@ -286,22 +286,58 @@ public final class Trainer implements AutoCloseable {
    * @throws ReverieException if an epoch was cut off, or the file cannot be written
    */
   public void save(Path file) {
+    save(file, Map.of());
+  }
+
+  /**
+   * Writes the whole state of the run and some numbers of the caller's own to one file.
+   *
+   * @param notes what {@link #resume} gives back
+   * @throws ReverieException if an epoch was cut off, or the file cannot be written
+   */
+  public void save(Path file, Map<String, Double> notes) {
     requireFinished("be saved");
-    new TrainerState(fingerprint(), parts.counters(), parts.numbers(), parts.tensors()).write(file);
+    new TrainerState(fingerprint(), parts.counters(), parts.numbers(), notes, parts.tensors())
+        .write(file);
   }
 
   /**
    * Goes on from a saved state, in a trainer built like the one that saved it.
    *
+   * @return the notes that were saved with it
    * @throws ReverieException if the file is damaged or belongs to a run with other settings, which
    *     are named; nothing is changed then
    */
-  public void resume(Path file) {
+  public Map<String, Double> resume(Path file) {
     try (Scope _ = Scope.open("resume")) {
-      parts.restore(
+      TrainerState state =
           TrainerState.read(
-              file, policy.device(), fingerprint(), parts.counters().keySet(), parts.tensors()));
+              file, policy.device(), fingerprint(), parts.counters().keySet(), parts.tensors());
+      requireCounted(file, state.counters());
+      parts.restore(state);
       unfinished = false;
+      return state.notes();
+    }
+  }
+
+  /** An epoch makes a known number of updates, so that wrong counters show. */
+  private void requireCounted(Path file, Map<String, Long> counters) {
+    long made = counters.get("updates");
+    long epochs = counters.get("epoch");
+    long average = counters.get(Average.UPDATES);
+    long each = (long) settings.passes() * settings.updatesPerEpoch();
+    if (epochs > Integer.MAX_VALUE
+        || made != epochs * each
+        || counters.get(Moments.STEPS) != made
+        || average != (ema == null ? 0 : made)) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "resume: %s: its counters contradict each other: %s, with %d updates an epoch",
+              file,
+              counters,
+              each),
+          "the file was changed by hand or damaged");
     }
   }
 

@@ -23,17 +23,20 @@ import reverie.tensor.io.Safetensors;
  * @param fingerprint what the run was set up with
  * @param counters whole numbers by name
  * @param numbers what else is remembered, by name
+ * @param notes what the owner of the run wants to find again
  * @param tensors by name
  */
 record TrainerState(
     Map<String, String> fingerprint,
     Map<String, Long> counters,
     Map<String, double[]> numbers,
+    Map<String, Double> notes,
     Map<String, Tensor> tensors) {
-  private static final String FORMAT = "reverie run state 1";
+  private static final String FORMAT = "reverie run state 2";
   private static final String FORMAT_KEY = "format";
   private static final String SETUP = "setup.";
   private static final String COUNTER = "counter.";
+  private static final String NOTE = "note.";
 
   void write(Path file) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
@@ -53,7 +56,8 @@ record TrainerState(
         metadata.put(
             name,
             Arrays.stream(values).mapToObj(Double::toString).collect(Collectors.joining(" "))));
-    Safetensors.write(file, entries, metadata);
+    notes.forEach((name, value) -> metadata.put(NOTE + name, value.toString()));
+    Safetensors.writeChecked(file, entries, metadata);
   }
 
   /**
@@ -69,7 +73,7 @@ record TrainerState(
       Map<String, String> fingerprint,
       Set<String> counted,
       Map<String, Tensor> expected) {
-    try (Safetensors source = Safetensors.open(file)) {
+    try (Safetensors source = Safetensors.openChecked(file)) {
       Map<String, String> metadata = source.metadata();
       if (!FORMAT.equals(metadata.get(FORMAT_KEY))) {
         throw new ReverieException(
@@ -87,14 +91,17 @@ record TrainerState(
         counters.put(name, counter(file, name, metadata.get(COUNTER + name)));
       }
       Map<String, double[]> numbers = new TreeMap<>();
+      Map<String, Double> notes = new TreeMap<>();
       metadata.forEach((key, value) -> {
-        if (!key.equals(FORMAT_KEY) && !key.startsWith(SETUP) && !key.startsWith(COUNTER)) {
+        if (key.startsWith(NOTE)) {
+          notes.put(key.substring(NOTE.length()), number(file, key, value));
+        } else if (!key.equals(FORMAT_KEY) && !key.startsWith(SETUP) && !key.startsWith(COUNTER)) {
           numbers.put(
               key,
               Arrays.stream(value.split(" ")).mapToDouble(v -> number(file, key, v)).toArray());
         }
       });
-      return new TrainerState(fingerprint, counters, numbers, tensors);
+      return new TrainerState(fingerprint, counters, numbers, notes, tensors);
     }
   }
 
@@ -148,6 +155,11 @@ record TrainerState(
                 source.shape(name)),
             "the state belongs to another model");
       }
+      if (!source.isFinite(name)) {
+        throw new ReverieException(
+            String.format(Locale.ROOT, "resume: %s: %s holds NaN or infinity", file, name),
+            "the file was changed by hand or damaged");
+      }
       tensors.put(name, source.tensor(name, device));
     });
     return tensors;
@@ -160,15 +172,17 @@ record TrainerState(
   }
 
   private static long counter(Path file, String name, String value) {
-    try {
-      return Long.parseLong(value);
-    } catch (NumberFormatException e) {
+    if (value == null || !value.matches("\\d{1,15}")) {
       throw new ReverieException(
           String.format(
-              Locale.ROOT, "resume: %s: expected a whole number for %s, got %s", file, name, value),
-          "the file was changed by hand or damaged",
-          e);
+              Locale.ROOT,
+              "resume: %s: expected a whole number of at least 0 for %s, got %s",
+              file,
+              name,
+              value),
+          "the file was changed by hand or damaged");
     }
+    return Long.parseLong(value);
   }
 
   private static double number(Path file, String key, String value) {

@@ -18,10 +18,10 @@ import reverie.rl.Policy;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
+import reverie.tensor.MicroBatched;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
 
 /**

@@ -17,10 +17,14 @@ import reverie.tensor.ReverieException;
  * Runs a reward beside the sampler: batches are scored one after the other on a thread of their own
  * while the next samples are drawn. Whatever a reward does wrong becomes one {@link
  * ReverieException} that names the reward and the batch: it throws (the cause is kept), it hangs
- * past its time (it is interrupted and left behind), it returns the wrong number of scores, NaN or
- * Inf (with the sample and its prompt). After an error no further batch is scored.
+ * past its time (it is interrupted and left behind), it returns the wrong number of scores, NaN,
+ * Inf or a number too large for statistics (with the sample and its prompt). After an error no
+ * further batch is scored.
  */
 public final class RewardRunner implements AutoCloseable {
+  /** Beyond this the squares of scores, which statistics need, leave the range of float32. */
+  static final double MAX_SCORE = 1e15;
+
   private final Reward reward;
   private final Duration timeout;
   private final Deque<Submitted> queue = new ArrayDeque<>();
@@ -161,7 +165,8 @@ public final class RewardRunner implements AutoCloseable {
     } catch (TimeoutException e) {
       throw new ReverieException(
           where + ": no scores after " + seconds(timeout),
-          "raise the timeout if the reward is only slow");
+          "raise the timeout if the reward is only slow; a program has to flush every line that it"
+              + " writes (python3 -u, or print(…, flush=True))");
     } catch (InterruptedException e) {
       work.pending()
           .scores
@@ -189,7 +194,7 @@ public final class RewardRunner implements AutoCloseable {
           "return one score per sample");
     }
     for (int i = 0; i < scores.length; i++) {
-      if (!Double.isFinite(scores[i])) {
+      if (!(Math.abs(scores[i]) <= MAX_SCORE)) {
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
@@ -198,7 +203,7 @@ public final class RewardRunner implements AutoCloseable {
                 i,
                 scores[i],
                 batch.prompts().get(i)),
-            "return a finite number for every picture");
+            "return a number from -1e15 to 1e15 for every picture");
       }
     }
     return scores.clone();

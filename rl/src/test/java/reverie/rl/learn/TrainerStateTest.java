@@ -10,7 +10,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.nn.Parameter;
@@ -21,6 +24,7 @@ import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.Safetensors;
 
 class TrainerStateTest {
   @TempDir Path folder;
@@ -145,6 +149,46 @@ class TrainerStateTest {
       refused(model, settings(), cut, "cut");
       refused(model, settings(), folder.resolve("none"), "none");
       TrainerTest.assertSame(before, TrainerTest.weights(model));
+    }
+  }
+
+  @Test
+  void noBitOfAStateMayChange() throws IOException {
+    Path file = folder.resolve("state.safetensors");
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = trainer(model, settings())) {
+      trainer.run(1);
+      trainer.save(file, Map.of("seconds", 0.5));
+      assertEquals(Map.of("seconds", 0.5), trainer.resume(file));
+      byte[] bytes = Files.readAllBytes(file);
+      for (int i = 0; i < 40; i++) {
+        byte[] changed = bytes.clone();
+        changed[(int) ((long) i * (bytes.length - 1) / 39)] ^= (byte) (1 << i % 8);
+        refused(trainer, Files.write(folder.resolve("changed"), changed), "changed");
+      }
+      for (Map.Entry<String, Long> wrong :
+          Map.of("epoch", -1L, "updates", 100_000_000_000L, "average_updates", 3L).entrySet()) {
+        Path forged = folder.resolve("forged");
+        forge(file, forged, wrong.getKey(), wrong.getValue());
+        refused(trainer, forged, "forged", wrong.getKey());
+      }
+    }
+  }
+
+  /** The same state with another counter, and a checksum that is right. */
+  private static void forge(Path from, Path to, String counter, long value) {
+    try (Safetensors source = Safetensors.open(from)) {
+      Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
+      source
+          .names()
+          .forEach(name ->
+              entries.put(
+                  name,
+                  new Safetensors.Entry(
+                      source.dtype(name), source.shape(name), source.floats(name))));
+      Map<String, String> metadata = new TreeMap<>(source.metadata());
+      metadata.put("counter." + counter, Long.toString(value));
+      Safetensors.writeChecked(to, entries, metadata);
     }
   }
 

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import reverie.tensor.DType;
@@ -147,11 +148,42 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
+   * Opens a file that {@link #writeChecked} wrote, and reads it once to see that no bit of it has
+   * changed.
+   *
+   * @throws ReverieException if one has, or the file holds no checksum
+   */
+  public static Safetensors openChecked(Path path) {
+    Safetensors file = open(path);
+    String sum = file.metadata.remove(Checksum.KEY);
+    if (sum == null || !Checksum.holds(file.map(path), sum)) {
+      file.close();
+      throw new ReverieException(
+          "safetensors: "
+              + path
+              + (sum == null ? " holds no checksum" : " is damaged: its checksum is wrong"),
+          "take a copy of the file from before it was changed");
+    }
+    return file;
+  }
+
+  /**
    * Writes a file in one piece: either all of it is there under this name, on the disk, or the old
    * file is untouched. The same content gives the same bytes.
    */
   public static void write(Path path, Map<String, Entry> entries, Map<String, String> metadata) {
-    SafetensorsWriter.write(path, entries, metadata);
+    SafetensorsWriter.write(path, entries, metadata, false);
+  }
+
+  /**
+   * Writes a file as {@link #write} does, with a checksum of all of it in its metadata, for {@link
+   * #openChecked}.
+   */
+  public static void writeChecked(
+      Path path, Map<String, Entry> entries, Map<String, String> metadata) {
+    Map<String, String> more = new TreeMap<>(metadata);
+    more.put(Checksum.KEY, Checksum.BLANK);
+    SafetensorsWriter.write(path, entries, more, true);
   }
 
   /** Where the values of an array to write come from, asked when it is its turn. */
@@ -249,6 +281,19 @@ public final class Safetensors implements AutoCloseable {
   /** Values of a floating-point tensor in row-major order; F64 is rounded. */
   public float[] floats(String name) {
     return floats(name, 0, length(name));
+  }
+
+  /** Whether no value of a floating-point tensor is NaN or infinite. */
+  public boolean isFinite(String name) {
+    int length = length(name);
+    for (int from = 0; from < length; from += PIECE) {
+      for (float value : floats(name, from, Math.min(length, from + PIECE))) {
+        if (!Float.isFinite(value)) {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   private float[] floats(String name, int from, int to) {

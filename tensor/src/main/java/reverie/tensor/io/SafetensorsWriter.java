@@ -32,7 +32,10 @@ final class SafetensorsWriter {
   private SafetensorsWriter() {}
 
   static void write(
-      Path path, Map<String, Safetensors.Entry> entries, Map<String, String> metadata) {
+      Path path,
+      Map<String, Safetensors.Entry> entries,
+      Map<String, String> metadata,
+      boolean checked) {
     if (entries.containsKey("__metadata__")) {
       throw new ReverieException(
           "safetensors: " + path + ": expected tensor names, got the reserved \"__metadata__\"");
@@ -49,10 +52,17 @@ final class SafetensorsWriter {
       // Whatever a killed writer, or somebody else, left under this name is not written through.
       Files.deleteIfExists(part);
       try (FileChannel channel =
-          FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+          FileChannel.open(
+              part,
+              StandardOpenOption.CREATE_NEW,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE)) {
         writeFully(channel, header(ordered, metadata));
         for (Map.Entry<String, Safetensors.Entry> e : ordered) {
           values(path, channel, e.getKey(), e.getValue());
+        }
+        if (checked) {
+          Checksum.seal(channel);
         }
         channel.force(true);
       }
