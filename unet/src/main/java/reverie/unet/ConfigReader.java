@@ -1,34 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import reverie.tensor.ReverieException;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Typed reading of a config.json, whose values may be left out, null, or one value for a list. */
-record ConfigReader(ObjectNode json) {
+/**
+ * Typed reading of a config.json, whose values may be left out, null, or one value for a list.
+ *
+ * @param subject what errors begin with: "unet config"
+ * @param json the whole file
+ */
+public record ConfigReader(String subject, ObjectNode json) {
   /** Beyond every model, and small enough that products with a layer's width factor are exact. */
   private static final int LARGEST = 1 << 20;
 
-  static ReverieException error(String key, String expected, Object got) {
+  /** Reads a file's text and has it parsed, with errors that name the file. */
+  public static <T> T read(String subject, Path file, Function<String, T> parse) {
+    try {
+      return parse.apply(Files.readString(file));
+    } catch (IOException e) {
+      throw new ReverieException(
+          subject + ": " + file + " cannot be read: " + e,
+          "a model's folder holds config.json beside its weights",
+          e);
+    } catch (ReverieException e) {
+      throw new ReverieException(file + ": " + e.getMessage());
+    }
+  }
+
+  /** The text of a config.json. */
+  public static ConfigReader parse(String subject, String json) {
+    JsonNode tree;
+    try {
+      tree = JsonMapper.shared().readTree(json);
+    } catch (JacksonException e) {
+      throw new ReverieException(
+          subject
+              + ": expected JSON, got "
+              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
+          "is the file cut off?",
+          e);
+    }
+    if (!(tree instanceof ObjectNode object)) {
+      throw new ReverieException(
+          subject + ": expected a JSON object, got something else", "is it the right file?");
+    }
+    return new ConfigReader(subject, object);
+  }
+
+  /** What to throw where a key has another value than it should. */
+  public ReverieException error(String key, String expected, Object got) {
+    return error(subject, key, expected, got);
+  }
+
+  static ReverieException error(String subject, String key, String expected, Object got) {
     return new ReverieException(
-        "unet config: " + key + ": expected " + expected + ", got " + got,
+        subject + ": " + key + ": expected " + expected + ", got " + got,
         "see config.json of the model; the keys are those of diffusers");
   }
 
-  boolean isNull(String key) {
+  /**
+   * Refuses options that change the result and are not supported.
+   *
+   * @param neutral for each such key the values that change nothing, besides null and none
+   */
+  public void refuse(Map<String, List<Object>> neutral) {
+    neutral.forEach((key, values) -> {
+      JsonNode value = json.path(key);
+      Object plain =
+          switch (value) {
+            case JsonNode v when v.isBoolean() -> v.booleanValue();
+            case JsonNode v when v.isNumber() -> v.doubleValue();
+            case JsonNode v when v.isString() -> v.stringValue();
+            default -> value;
+          };
+      if (!value.isMissingNode() && !value.isNull() && !values.contains(plain)) {
+        throw new ReverieException(
+            subject + ": " + key + ": " + value + " is not supported",
+            "supported are models without it" + (values.isEmpty() ? "" : ", or with " + values));
+      }
+    });
+  }
+
+  public boolean isNull(String key) {
     return json.path(key).isMissingNode() || json.path(key).isNull();
   }
 
   /** A whole number from 1 on. */
-  int count(String key, int fallback) {
+  public int count(String key, int fallback) {
     return json.has(key) ? count(key, json.get(key)) : fallback;
   }
 
-  double number(String key, double fallback) {
+  public double number(String key, double fallback) {
     if (!json.has(key)) {
       return fallback;
     }
@@ -38,12 +113,12 @@ record ConfigReader(ObjectNode json) {
     return json.get(key).doubleValue();
   }
 
-  boolean flag(String key, boolean fallback) {
+  public boolean flag(String key, boolean fallback) {
     return json.has(key) ? flag(key, json.get(key)) : fallback;
   }
 
   /** A text, or null where the file says null. */
-  String text(String key, String fallback) {
+  public String text(String key, String fallback) {
     if (!json.has(key)) {
       return fallback;
     }
@@ -55,7 +130,7 @@ record ConfigReader(ObjectNode json) {
   }
 
   /** A text that must be one of some. */
-  String choice(String key, String fallback, List<String> allowed) {
+  public String choice(String key, String fallback, List<String> allowed) {
     String value = text(key, fallback);
     if (value == null || !allowed.contains(value)) {
       throw error(key, "one of " + allowed, value);
@@ -63,31 +138,31 @@ record ConfigReader(ObjectNode json) {
     return value;
   }
 
-  List<String> texts(String key, List<String> fallback) {
-    return json.has(key) ? list(key, json.get(key), ConfigReader::text) : fallback;
+  public List<String> texts(String key, List<String> fallback) {
+    return json.has(key) ? list(key, json.get(key), this::text) : fallback;
   }
 
-  List<Integer> counts(String key, List<Integer> fallback) {
-    return json.has(key) ? list(key, json.get(key), ConfigReader::count) : fallback;
+  public List<Integer> counts(String key, List<Integer> fallback) {
+    return json.has(key) ? list(key, json.get(key), this::count) : fallback;
   }
 
   /** One whole number per level; a single one stands for all. */
-  List<Integer> counts(String key, int fallback, int levels) {
+  public List<Integer> counts(String key, int fallback, int levels) {
     if (!json.has(key) || !json.get(key).isArray()) {
       return repeated(count(key, fallback), levels);
     }
-    return sized(key, list(key, json.get(key), ConfigReader::count), levels);
+    return sized(key, list(key, json.get(key), this::count), levels);
   }
 
   /** One flag per level; a single one stands for all. */
-  List<Boolean> flags(String key, boolean fallback, int levels) {
+  public List<Boolean> flags(String key, boolean fallback, int levels) {
     if (!json.has(key) || !json.get(key).isArray()) {
       return repeated(flag(key, fallback), levels);
     }
-    return sized(key, list(key, json.get(key), ConfigReader::flag), levels);
+    return sized(key, list(key, json.get(key), this::flag), levels);
   }
 
-  static <T> List<T> sized(String key, List<T> values, int levels) {
+  public <T> List<T> sized(String key, List<T> values, int levels) {
     if (values.size() != levels) {
       throw error(key, levels + " values, as many as down_block_types", values);
     }
@@ -95,11 +170,10 @@ record ConfigReader(ObjectNode json) {
   }
 
   static <T> List<T> repeated(T value, int levels) {
-    return java.util.Collections.nCopies(levels, value);
+    return Collections.nCopies(levels, value);
   }
 
-  private static <T> List<T> list(
-      String key, JsonNode value, BiFunction<String, JsonNode, T> element) {
+  private <T> List<T> list(String key, JsonNode value, BiFunction<String, JsonNode, T> element) {
     if (!value.isArray()) {
       throw error(key, "a list", value);
     }
@@ -110,7 +184,7 @@ record ConfigReader(ObjectNode json) {
     return List.copyOf(out);
   }
 
-  private static int count(String key, JsonNode value) {
+  private int count(String key, JsonNode value) {
     if (!value.isIntegralNumber()
         || !value.canConvertToInt()
         || value.intValue() < 1
@@ -120,14 +194,14 @@ record ConfigReader(ObjectNode json) {
     return value.intValue();
   }
 
-  private static boolean flag(String key, JsonNode value) {
+  private boolean flag(String key, JsonNode value) {
     if (!value.isBoolean()) {
       throw error(key, "true or false", value);
     }
     return value.booleanValue();
   }
 
-  private static String text(String key, JsonNode value) {
+  private String text(String key, JsonNode value) {
     if (!value.isString()) {
       throw error(key, "a text", value);
     }

@@ -2,18 +2,15 @@
 package reverie.unet;
 
 import java.util.Deque;
-import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
-import reverie.tensor.op.Pad;
 
 /** One level on the way down; remembers everything it computes for the way up. */
 final class DownBlock {
   private final Layers layers;
   private final ResnetBlock resnetDownsample;
-  private final Conv2d convDownsample;
-  private final boolean padAfter;
+  private final Downsample convDownsample;
 
   DownBlock(Parameters p, UNetConfig config, int level, int in) {
     int out = config.blockOutChannels().get(level);
@@ -25,19 +22,13 @@ final class DownBlock {
     }
     boolean below = level < config.levels() - 1;
     boolean resnet = kind == Layers.Kind.ATTENTION && config.resnetDownsample();
-    int padding = config.downsamplePadding();
-    padAfter = padding == 0;
     Parameters at = p.at("downsamplers", 0);
     resnetDownsample =
         below && resnet
-            ? new ResnetBlock(at, config, out, out, 1, x -> Ops.averagePool(x, 2))
+            ? new ResnetBlock(
+                at, ResnetBlock.Options.of(config), out, out, 1, x -> Ops.averagePool(x, 2))
             : null;
-    convDownsample = below && !resnet ? new Conv2d(at.at("conv"), out, out, 3, 2, padding) : null;
-  }
-
-  /** With zeros at the right and bottom only, where diffusers pads when told not to. */
-  private static Tensor padded(Tensor x) {
-    return Ops.apply(new Pad(2, 0, 1), Ops.apply(new Pad(1, 0, 1), x));
+    convDownsample = below && !resnet ? new Downsample(at, out, config.downsamplePadding()) : null;
   }
 
   Tensor forward(
@@ -51,7 +42,7 @@ final class DownBlock {
       y = resnetDownsample.forward(y, embedding);
       skips.push(y);
     } else if (convDownsample != null) {
-      y = convDownsample.forward(padAfter ? padded(y) : y);
+      y = convDownsample.forward(y);
       skips.push(y);
     }
     return y;

@@ -23,7 +23,7 @@ final class Layers {
         case String t when t.equals("Attn" + block) -> ATTENTION;
         case String t when t.equals("CrossAttn" + block) -> CROSS_ATTENTION;
         default ->
-            throw ConfigReader.error(
+            throw UNetConfig.error(
                 key, "one of " + block + ", Attn" + block + " and CrossAttn" + block, type);
       };
     }
@@ -42,14 +42,15 @@ final class Layers {
     this.kind = kind;
     this.level = level;
     if (kind == Kind.CROSS_ATTENTION && !config.conditioned()) {
-      throw ConfigReader.error("down_block_types", "no cross-attention in a UNet2DModel", kind);
+      throw UNetConfig.error("down_block_types", "no cross-attention in a UNet2DModel", kind);
     }
   }
 
   /** Adds one residual block and its attention. */
   void add(int in, int out) {
     int i = resnets.size();
-    resnets.add(new ResnetBlock(parameters.at("resnets", i), config, in, out));
+    resnets.add(
+        new ResnetBlock(parameters.at("resnets", i), ResnetBlock.Options.of(config), in, out));
     if (kind != Kind.PLAIN) {
       attentions.add(
           attention(
@@ -75,12 +76,12 @@ final class Layers {
       boolean onlyCross) {
     int headDim = config.attentionHeadDim().get(level);
     if (headDim < 1 || channels / headDim < 1) {
-      throw ConfigReader.error(
+      throw UNetConfig.error(
           "attention_head_dim", "at least 1 and at most the " + channels + " channels", headDim);
     }
     if (kind == Kind.ATTENTION) {
       if (config.attentionHeadDim().stream().distinct().count() > 1 && config.conditioned()) {
-        throw ConfigReader.error(
+        throw UNetConfig.error(
             "attention_head_dim",
             "one number, because the versions of diffusers differ for lists with AttnUpBlock2D",
             config.attentionHeadDim());

@@ -18,7 +18,9 @@ final class MidBlock {
     int channels = config.blockOutChannels().get(level);
     double scale = config.midBlockScaleFactor();
     needsContext = cross(config);
-    first = new ResnetBlock(p.at("resnets.0"), config, channels, channels, scale, x -> x);
+    first =
+        new ResnetBlock(
+            p.at("resnets.0"), ResnetBlock.Options.of(config), channels, channels, scale, x -> x);
     Parameters at = p.at("attentions.0");
     if (needsContext) {
       attention =
@@ -49,14 +51,20 @@ final class MidBlock {
     second =
         config.conditioned() && !needsContext
             ? null
-            : new ResnetBlock(p.at("resnets.1"), config, channels, channels, scale, x -> x);
+            : new ResnetBlock(
+                p.at("resnets.1"),
+                ResnetBlock.Options.of(config),
+                channels,
+                channels,
+                scale,
+                x -> x);
   }
 
   private static boolean cross(UNetConfig config) {
     String type = config.midBlockType();
     boolean cross = type.equals("UNetMidBlock2DCrossAttn") && config.conditioned();
     if (!cross && !type.equals("UNetMidBlock2D")) {
-      throw ConfigReader.error(
+      throw UNetConfig.error(
           "mid_block_type",
           (config.conditioned() ? "UNetMidBlock2DCrossAttn, " : "") + "UNetMidBlock2D or null",
           type);

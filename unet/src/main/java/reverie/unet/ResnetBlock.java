@@ -10,8 +10,27 @@ import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
 /** diffusers' {@code ResnetBlock2D}: two convolutions, told the time in between, added to x. */
-final class ResnetBlock {
-  private final UNetConfig config;
+public final class ResnetBlock {
+  /**
+   * What all of a model have in common.
+   *
+   * @param groups of the norms
+   * @param timeDim size of the embedding of the time; 0 where they are told none
+   * @param scaleShift whether the time scales and shifts, else it is added
+   */
+  public record Options(
+      int groups, double epsilon, Activation activation, int timeDim, boolean scaleShift) {
+    static Options of(UNetConfig config) {
+      return new Options(
+          config.normNumGroups(),
+          config.normEps(),
+          config.activation(),
+          config.timeEmbeddingDim(),
+          config.scaleShift());
+    }
+  }
+
+  private final Options options;
   private final UnaryOperator<Tensor> resample;
   private final double scale;
   private final GroupNorm norm1;
@@ -22,8 +41,8 @@ final class ResnetBlock {
   private final Conv2d shortcut;
 
   /** An ordinary one. */
-  ResnetBlock(Parameters p, UNetConfig config, int in, int out) {
-    this(p, config, in, out, 1, UnaryOperator.identity());
+  public ResnetBlock(Parameters p, Options options, int in, int out) {
+    this(p, options, in, out, 1, UnaryOperator.identity());
   }
 
   /**
@@ -34,19 +53,22 @@ final class ResnetBlock {
    */
   ResnetBlock(
       Parameters p,
-      UNetConfig config,
+      Options options,
       int in,
       int out,
       double scale,
       UnaryOperator<Tensor> resample) {
-    this.config = config;
+    this.options = options;
     this.scale = scale;
     this.resample = resample;
-    norm1 = new GroupNorm(p.at("norm1"), config.normNumGroups(), in, config.normEps());
+    norm1 = new GroupNorm(p.at("norm1"), options.groups, in, options.epsilon);
     conv1 = new Conv2d(p.at("conv1"), in, out, 3, 1, 1);
-    int told = config.scaleShift() ? 2 * out : out;
-    time = new Linear(p.at("time_emb_proj"), config.timeEmbeddingDim(), told, true);
-    norm2 = new GroupNorm(p.at("norm2"), config.normNumGroups(), out, config.normEps());
+    int told = options.scaleShift ? 2 * out : out;
+    time =
+        options.timeDim == 0
+            ? null
+            : new Linear(p.at("time_emb_proj"), options.timeDim, told, true);
+    norm2 = new GroupNorm(p.at("norm2"), options.groups, out, options.epsilon);
     conv2 = new Conv2d(p.at("conv2"), out, out, 3, 1, 1);
     shortcut = in == out ? null : new Conv2d(p.at("conv_shortcut"), in, out, 1, 1, 0);
   }
@@ -54,21 +76,28 @@ final class ResnetBlock {
   /**
    * From {@code [n, h, w, in]} to {@code [n, h', w', out]}.
    *
-   * @param embedding of the time, after the activation: {@code [n, timeEmbeddingDim]}
+   * @param embedding of the time, after the activation: {@code [n, timeDim]}; null where the block
+   *     is told none
    */
-  Tensor forward(Tensor x, Tensor embedding) {
-    Tensor y = resample.apply(UNet.activated(config, norm1, x));
-    Tensor told = Ops.repeat(time.forward(embedding), x.dim(0));
-    if (config.scaleShift()) {
-      Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
-      y = norm2.forward(conv1.forward(y)).mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]);
-      y = UNet.activation(config).apply(y);
-    } else {
-      y = UNet.activated(config, norm2, conv1.forwardTold(y, told));
-    }
+  public Tensor forward(Tensor x, Tensor embedding) {
+    Tensor y = between(resample.apply(options.activation.apply(norm1, x)), embedding);
     Tensor kept = resample.apply(x);
     kept = shortcut == null ? kept : shortcut.forward(kept);
     y = conv2.forward(y, kept);
     return scale == 1 ? y : y.div(scale);
+  }
+
+  /** The first convolution, what is told, and what goes into the second. */
+  private Tensor between(Tensor y, Tensor embedding) {
+    if (time == null) {
+      return options.activation.apply(norm2, conv1.forward(y));
+    }
+    Tensor told = Ops.repeat(time.forward(embedding), y.dim(0));
+    if (!options.scaleShift) {
+      return options.activation.apply(norm2, conv1.forwardTold(y, told));
+    }
+    Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
+    Tensor normed = norm2.forward(conv1.forward(y));
+    return options.activation.apply(normed.mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]));
   }
 }

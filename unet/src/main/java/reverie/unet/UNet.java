@@ -6,7 +6,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.function.UnaryOperator;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
@@ -56,7 +55,7 @@ public final class UNet implements AutoCloseable {
             config.timeEmbeddingDim(),
             config.flipSinToCos(),
             config.freqShift(),
-            outerActivation(config));
+            outerActivation(config)::apply);
     int channels = first;
     for (int level = 0; level < config.levels(); level++) {
       down.add(new DownBlock(parameters.at("down_blocks", level), config, level, channels));
@@ -151,9 +150,8 @@ public final class UNet implements AutoCloseable {
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
     check(sample, timesteps, context);
-    UnaryOperator<Tensor> activation = activation(config);
     // Every residual block applies the activation to the same embedding; once is enough.
-    Tensor embedding = activation.apply(time.forward(timesteps));
+    Tensor embedding = config.activation().apply(time.forward(timesteps));
     Tensor x = convIn.forward(config.centerInputSample() ? sample.mul(2).sub(1) : sample);
     Deque<Tensor> skips = new ArrayDeque<>();
     skips.push(x);
@@ -167,8 +165,7 @@ public final class UNet implements AutoCloseable {
       x = block.forward(x, embedding, context, skips, checkpointing);
     }
     x = context == null ? x : Ops.repeat(x, predictions(x.dim(0), context));
-    return convOut.forward(
-        config.conditioned() ? activated(config, normOut, x) : normOut.forwardSilu(x));
+    return convOut.forward(outerActivation(config).apply(normOut, x));
   }
 
   /** Predictions that so many samples, or predictions already, have with these contexts. */
@@ -206,26 +203,9 @@ public final class UNet implements AutoCloseable {
     }
   }
 
-  static UnaryOperator<Tensor> activation(UNetConfig config) {
-    return switch (config.actFn()) {
-      case "gelu" -> Tensor::gelu;
-      case "relu" -> Tensor::relu;
-      default -> Tensor::silu;
-    };
-  }
-
-  /** The activation of what is normalised. */
-  static Tensor activated(UNetConfig config, GroupNorm norm, Tensor x) {
-    return switch (config.actFn()) {
-      case "gelu" -> norm.forward(x).gelu();
-      case "relu" -> norm.forward(x).relu();
-      default -> norm.forwardSilu(x);
-    };
-  }
-
   /** Around the blocks, a UNet2DModel has SiLU whatever {@code act_fn} says. */
-  private static UnaryOperator<Tensor> outerActivation(UNetConfig config) {
-    return config.conditioned() ? activation(config) : Tensor::silu;
+  private static Activation outerActivation(UNetConfig config) {
+    return config.conditioned() ? config.activation() : Activation.SILU;
   }
 
   /** Frees the parameters. */

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import reverie.tensor.ReverieException;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -83,6 +80,7 @@ public record UNetConfig(
           Map.entry("time_embedding_type", List.of("positional")),
           Map.entry("timestep_post_act", List.of()));
 
+  private static final String SUBJECT = "unet config";
   private static final String CLASS = "_class_name";
   private static final String PLAIN = "UNet2DModel";
   private static final String CONDITIONED = "UNet2DConditionModel";
@@ -90,16 +88,7 @@ public record UNetConfig(
   /** Reads a config.json, or the one in a model's folder. */
   public static UNetConfig read(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
-    try {
-      return parse(Files.readString(file));
-    } catch (IOException e) {
-      throw new ReverieException(
-          "unet config: " + file + " cannot be read: " + e,
-          "a model's folder holds config.json and diffusion_pytorch_model.safetensors",
-          e);
-    } catch (ReverieException e) {
-      throw new ReverieException(file + ": " + e.getMessage());
-    }
+    return ConfigReader.read(SUBJECT, file, UNetConfig::parse);
   }
 
   /** From the keys and values of a config.json. */
@@ -109,42 +98,14 @@ public record UNetConfig(
 
   /** From the text of a config.json. */
   public static UNetConfig parse(String json) {
-    JsonNode tree;
-    try {
-      tree = MAPPER.readTree(json);
-    } catch (JacksonException e) {
-      throw new ReverieException(
-          "unet config: expected JSON, got "
-              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
-          "is the file cut off?",
-          e);
-    }
-    if (!(tree instanceof ObjectNode object)) {
-      throw new ReverieException(
-          "unet config: expected a JSON object, got something else", "is it the right file?");
-    }
-    ConfigReader c = new ConfigReader(object);
+    ConfigReader c = ConfigReader.parse(SUBJECT, json);
     boolean conditioned = c.choice(CLASS, null, List.of(PLAIN, CONDITIONED)).equals(CONDITIONED);
-    rejectUnsupported(object);
+    c.refuse(NEUTRAL);
     return conditioned ? conditioned(c) : plain(c);
   }
 
-  private static void rejectUnsupported(ObjectNode json) {
-    NEUTRAL.forEach((key, neutral) -> {
-      JsonNode value = json.path(key);
-      Object plain =
-          switch (value) {
-            case JsonNode v when v.isBoolean() -> v.booleanValue();
-            case JsonNode v when v.isNumber() -> v.doubleValue();
-            case JsonNode v when v.isString() -> v.stringValue();
-            default -> value;
-          };
-      if (!value.isMissingNode() && !value.isNull() && !neutral.contains(plain)) {
-        throw new ReverieException(
-            "unet config: " + key + ": " + value + " is not supported",
-            "supported are models without it" + (neutral.isEmpty() ? "" : ", or with " + neutral));
-      }
-    });
+  static ReverieException error(String key, String expected, Object got) {
+    return ConfigReader.error(SUBJECT, key, expected, got);
   }
 
   private static UNetConfig plain(ConfigReader c) {
@@ -225,10 +186,10 @@ public record UNetConfig(
       boolean scaleShift) {
     int levels = down.size();
     if (levels == 0) {
-      throw ConfigReader.error("down_block_types", "at least one block", down);
+      throw c.error("down_block_types", "at least one block", down);
     }
-    ConfigReader.sized("up_block_types", up, levels);
-    ConfigReader.sized("block_out_channels", channels, levels);
+    c.sized("up_block_types", up, levels);
+    c.sized("block_out_channels", channels, levels);
     int timeDim =
         c.isNull("time_embedding_dim") ? 4 * channels.getFirst() : c.count("time_embedding_dim", 1);
     List<String> samplers = List.of("conv", "resnet");
@@ -269,7 +230,7 @@ public record UNetConfig(
   private static int padding(ConfigReader c) {
     double padding = c.number("downsample_padding", 1);
     if (padding != 0 && padding != 1) {
-      throw ConfigReader.error("downsample_padding", "0 or 1", padding);
+      throw c.error("downsample_padding", "0 or 1", padding);
     }
     return (int) padding;
   }
@@ -279,6 +240,11 @@ public record UNetConfig(
       return List.of();
     }
     return c.counts("sample_size", 1, 2);
+  }
+
+  /** What {@code act_fn} stands for. */
+  public Activation activation() {
+    return Activation.of(actFn);
   }
 
   /** Number of resolutions. */

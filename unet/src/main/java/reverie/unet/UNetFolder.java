@@ -6,8 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.UnaryOperator;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.StateDict;
 import reverie.tensor.Device;
@@ -22,10 +20,6 @@ final class UNetFolder {
 
   /** Written where the configuration came from none: the version whose behaviour is followed. */
   private static final String DIFFUSERS_VERSION = "0.17.1";
-
-  /** How attention in a UNet2DModel was named before diffusers 0.15. */
-  private static final Pattern OLD_ATTENTION =
-      Pattern.compile("(.*attentions\\.\\d+)\\.(query|key|value|proj_attn)\\.(weight|bias)");
 
   private UNetFolder() {}
 
@@ -43,7 +37,7 @@ final class UNetFolder {
           "give a model's folder, or a pipeline's with the model in " + SUBFOLDER + "/");
     }
     UNetConfig config = UNetConfig.read(at.resolve(CONFIG));
-    return load(config, WeightFiles.find(at, WEIGHTS), device, UNetFolder::currentName);
+    return load(config, WeightFiles.find(at, WEIGHTS), device, AttentionBlock::currentName);
   }
 
   /** Compares names and shapes before any memory is asked for: config.json may claim anything. */
@@ -55,22 +49,6 @@ final class UNetFolder {
     UNet model = new UNet(config, Parameters.zeros(device));
     StateDict.load(model.parameters(), weights, toParameter);
     return model;
-  }
-
-  /** Today's name of a tensor. */
-  static String currentName(String name) {
-    Matcher old = OLD_ATTENTION.matcher(name);
-    if (!old.matches()) {
-      return name;
-    }
-    String projection =
-        switch (old.group(2)) {
-          case "query" -> "to_q";
-          case "key" -> "to_k";
-          case "value" -> "to_v";
-          default -> "to_out.0";
-        };
-    return old.group(1) + "." + projection + "." + old.group(3);
   }
 
   static void save(UNet model, Path folder) {

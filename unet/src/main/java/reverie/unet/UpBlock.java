@@ -35,7 +35,8 @@ final class UpBlock {
     Parameters at = p.at("upsamplers", 0);
     resnetUpsample =
         level > 0 && resnet
-            ? new ResnetBlock(at, config, out, out, 1, x -> Ops.upsampleNearest(x, 2))
+            ? new ResnetBlock(
+                at, ResnetBlock.Options.of(config), out, out, 1, x -> Ops.upsampleNearest(x, 2))
             : null;
     convUpsample = level > 0 && !resnet ? new Conv2d(at.at("conv"), out, out, 3, 1, 1) : null;
   }

@@ -78,7 +78,7 @@ public final class VectorCheck {
 
   private static String parameterName(String name) {
     return name.startsWith(PARAMETER)
-        ? UNetFolder.currentName(name.substring(PARAMETER.length()))
+        ? AttentionBlock.currentName(name.substring(PARAMETER.length()))
         : null;
   }
 
@@ -122,7 +122,7 @@ public final class VectorCheck {
   private String nameInFile(Parameter p) {
     return file.names().stream()
         .filter(n -> n.startsWith(GRADIENT))
-        .filter(n -> UNetFolder.currentName(n.substring(GRADIENT.length())).equals(p.name()))
+        .filter(n -> AttentionBlock.currentName(n.substring(GRADIENT.length())).equals(p.name()))
         .findFirst()
         .orElse(GRADIENT + p.name());
   }
