@@ -20,9 +20,10 @@ import tools.jackson.databind.node.ObjectNode;
  * Typed reading of a config.json, whose values may be left out, null, or one value for a list.
  *
  * @param subject what errors begin with: "unet config"
- * @param json the whole file
+ * @param source the whole file
+ * @param json its keys and values
  */
-public record ConfigReader(String subject, ObjectNode json) {
+public record ConfigReader(String subject, String source, ObjectNode json) {
   /** Beyond every model, and small enough that products with a layer's width factor are exact. */
   private static final int LARGEST = 1 << 20;
 
@@ -57,7 +58,7 @@ public record ConfigReader(String subject, ObjectNode json) {
       throw new ReverieException(
           subject + ": expected a JSON object, got something else", "is it the right file?");
     }
-    return new ConfigReader(subject, object);
+    return new ConfigReader(subject, json, object);
   }
 
   /** What to throw where a key has another value than it should. */

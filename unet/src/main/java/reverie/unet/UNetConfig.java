@@ -194,7 +194,7 @@ public record UNetConfig(
         c.isNull("time_embedding_dim") ? 4 * channels.getFirst() : c.count("time_embedding_dim", 1);
     List<String> samplers = List.of("conv", "resnet");
     return new UNetConfig(
-        MAPPER.writeValueAsString(c.json()),
+        c.source(),
         conditioned,
         sampleSize(c),
         c.count("in_channels", defaultImageChannels),
@@ -257,12 +257,13 @@ public record UNetConfig(
     return conditioned ? CONDITIONED : PLAIN;
   }
 
-  /** The text of config.json for this model, with everything that was read. */
+  /** The text of config.json for this model: what was read, with a version if it had none. */
   public String toJson(String diffusersVersion) {
     ObjectNode all = (ObjectNode) MAPPER.readTree(json);
-    if (!all.has("_diffusers_version")) {
-      all.put("_diffusers_version", diffusersVersion);
+    if (all.has("_diffusers_version")) {
+      return json;
     }
+    all.put("_diffusers_version", diffusersVersion);
     return MAPPER.writeValueAsString(all) + "\n";
   }
 }

@@ -31,13 +31,27 @@ public final class VectorCheck {
    * A gradient shorter than this share of the longest one is measured against that share: some are
    * exactly zero (the bias of attention keys), and the reference has noise there.
    */
-  private static final double FLOOR = 1e-4;
+  public static final double FLOOR = 1e-4;
 
   private static final String PARAMETER = "param.";
   private static final String GRADIENT = "grad.";
 
   /** One tensor and how far it is off: {@code ‖ours − reference‖ / ‖reference‖}. */
-  public record Row(String name, double relativeError) {}
+  public record Row(String name, double relativeError) {
+    /**
+     * Compares values.
+     *
+     * @param floor taken for the length of a reference that is shorter
+     */
+    public static Row of(String name, double[] reference, double[] ours, double floor) {
+      double[] difference = new double[reference.length];
+      for (int i = 0; i < difference.length; i++) {
+        difference[i] = ours[i] - reference[i];
+      }
+      double error = norm(difference);
+      return new Row(name, error == 0 ? 0 : error / Math.max(norm(reference), floor));
+    }
+  }
 
   private final Safetensors file;
   private final Device device;
@@ -140,14 +154,11 @@ public final class VectorCheck {
               + ", the model gives "
               + ours.type());
     }
-    double[] difference = new double[got.length];
-    for (int i = 0; i < got.length; i++) {
-      difference[i] = got[i] - expected[i];
-    }
-    return new Row(name, norm(difference) / Math.max(norm(expected), floor));
+    return Row.of(name, expected, got, floor);
   }
 
-  private static double norm(double[] values) {
+  /** The Euclidean norm. */
+  public static double norm(double... values) {
     double sum = 0;
     for (double v : values) {
       sum += v * v;

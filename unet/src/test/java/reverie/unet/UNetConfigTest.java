@@ -54,7 +54,7 @@ class UNetConfigTest {
     UNetConfig again = UNetConfig.parse(c.toJson("1.2.3"));
     assertTrue(again.json().contains("from_a_later_version"));
     assertTrue(again.json().contains("\"_diffusers_version\" : \"1.2.3\""), again.json());
-    assertEquals(again.json() + "\n", again.toJson("9"));
+    assertEquals(again.json(), again.toJson("9"));
   }
 
   @ParameterizedTest

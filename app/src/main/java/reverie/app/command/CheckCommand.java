@@ -20,10 +20,13 @@ import reverie.tensor.ReverieException;
     footer = {
       "",
       "A file is safetensors, known by its metadata: \"config\" (a U-Net's config.json with weights,",
-      "inputs, output, loss and every gradient) or \"cases\" (log-probabilities of DDIM steps).",
+      "inputs, output, loss and every gradient), \"cases\" (log-probabilities of DDIM steps) or",
+      "\"pipe\" (tokens, text states, autoencoder, U-Net, adapters and whole chains of the Stable",
+      "Diffusion folder that --pipeline names).",
       "",
       "Example:",
-      "  ./reverie check unet2d_micro.safetensors ddim_log_prob.safetensors"
+      "  ./reverie check unet2d_micro.safetensors ddim_log_prob.safetensors",
+      "  ./reverie check sd1_tiny.safetensors --pipeline sd1_tiny"
     })
 final class CheckCommand implements Callable<Integer> {
   private static final double TOLERANCE = 1e-4;
@@ -33,6 +36,12 @@ final class CheckCommand implements Callable<Integer> {
 
   @Parameters(arity = "1..*", paramLabel = "FILE", description = "Files of reference vectors.")
   private List<Path> files;
+
+  @Option(
+      names = "--pipeline",
+      paramLabel = "FOLDER",
+      description = "The folder of diffusers that the vectors were computed with.")
+  private Path pipeline;
 
   @Option(
       names = "--tolerance",
@@ -70,8 +79,18 @@ final class CheckCommand implements Callable<Integer> {
 
   private boolean check(Path file, Device device) {
     long started = System.nanoTime();
-    VectorFile checked = VectorFile.check(file, device);
+    List<VectorFile> parts = VectorFile.check(file, pipeline, device);
     double seconds = (System.nanoTime() - started) * 1e-9;
+    boolean passed = true;
+    for (VectorFile part : parts) {
+      passed &= print(file, part);
+    }
+    session.out().printf(Locale.ROOT, "        %s took %.1f s%n", file, seconds);
+    session.out().flush();
+    return passed;
+  }
+
+  private boolean print(Path file, VectorFile checked) {
     VectorFile.Comparison worst = checked.worst();
     if (all) {
       checked
@@ -85,15 +104,13 @@ final class CheckCommand implements Callable<Integer> {
         .println(
             String.format(
                 Locale.ROOT,
-                "%s  %s  %s: worst relative error %s in %s (%s), %.1f s",
+                "%s  %s  %s: worst relative error %s in %s (%s)",
                 passed ? "ok    " : "FAILED",
                 file,
                 checked.kind(),
                 error(worst),
                 worst.tensor(),
-                checked.extent(),
-                seconds));
-    session.out().flush();
+                checked.extent()));
     return passed;
   }
 

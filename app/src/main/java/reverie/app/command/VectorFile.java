@@ -7,13 +7,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import reverie.diffusion.DdimVectorCheck;
+import reverie.pipeline.PipelineCheck;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.Safetensors;
 import reverie.unet.VectorCheck;
 
 /**
- * A file of reference vectors, compared with what this engine computes.
+ * A file of reference vectors, or a part of one, compared with what this engine computes.
  *
  * @param kind what it holds
  * @param extent how much was compared
@@ -30,8 +31,12 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
    */
   record Comparison(String tensor, double error) {}
 
-  /** Does what the file's metadata asks for. */
-  static VectorFile check(Path file, Device device) {
+  /**
+   * Does what the file's metadata asks for.
+   *
+   * @param pipeline the folder that vectors of a pipeline belong to, or null
+   */
+  static List<VectorFile> check(Path file, Path pipeline, Device device) {
     Set<String> metadata;
     try (Safetensors vectors = Safetensors.open(file)) {
       metadata = vectors.metadata().keySet();
@@ -41,29 +46,54 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
           VectorCheck.check(file, device).stream()
               .map(row -> new Comparison(row.name(), row.relativeError()))
               .toList();
-      return new VectorFile("U-Net", rows.size() + " tensors", rows);
+      return List.of(new VectorFile("U-Net", rows.size() + " tensors", rows));
     }
     if (metadata.contains(DdimVectorCheck.KEY)) {
       List<DdimVectorCheck.Row> rows = DdimVectorCheck.run(file, device);
       int compared = rows.stream().mapToInt(DdimVectorCheck.Row::rows).sum();
       int excluded = rows.stream().mapToInt(DdimVectorCheck.Row::excluded).sum();
-      return new VectorFile(
-          "DDIM log-probabilities",
-          String.format(
-              Locale.ROOT, "%d rows, and %d without a decision (sigma is 0)", compared, excluded),
-          rows.stream()
-              .map(row -> new Comparison(row.tensor() + " of " + row.settings(), row.error()))
-              .toList());
+      return List.of(
+          new VectorFile(
+              "DDIM log-probabilities",
+              String.format(
+                  Locale.ROOT,
+                  "%d rows, and %d without a decision (sigma is 0)",
+                  compared,
+                  excluded),
+              rows.stream()
+                  .map(row -> new Comparison(row.tensor() + " of " + row.settings(), row.error()))
+                  .toList()));
+    }
+    if (metadata.contains(PipelineCheck.KEY)) {
+      return pipeline(file, pipeline, device);
     }
     throw new ReverieException(
         String.format(
             Locale.ROOT,
-            "check %s: its metadata has neither \"%s\" nor \"%s\", but %s",
+            "check %s: its metadata has none of \"%s\", \"%s\" and \"%s\", but %s",
             file,
             UNET,
             DdimVectorCheck.KEY,
+            PipelineCheck.KEY,
             metadata.isEmpty() ? "nothing" : metadata),
         "reverie check --help says what a file of reference vectors holds");
+  }
+
+  private static List<VectorFile> pipeline(Path file, Path folder, Device device) {
+    if (folder == null) {
+      throw new ReverieException(
+          "check " + file + ": these are vectors of a pipeline, whose folder is not given",
+          "add --pipeline FOLDER");
+    }
+    return PipelineCheck.check(file, folder, device).stream()
+        .map(section ->
+            new VectorFile(
+                section.name(),
+                section.rows().size() + " tensors",
+                section.rows().stream()
+                    .map(row -> new Comparison(row.name(), row.relativeError()))
+                    .toList()))
+        .toList();
   }
 
   /** The tensor that is furthest off; one that is NaN before all others. */

@@ -55,7 +55,8 @@ final class FinetuneModel implements AutoCloseable {
             ? null
             : new Lora(
                 folder.unet().parameters(),
-                new Lora.Options(options.rank(), options.alpha(), Lora::isAttentionProjection),
+                new Lora.Size(options.rank(), options.alpha()),
+                Lora::isAttentionProjection,
                 Rng.of(config.seed()).fork("lora"));
     base = lora == null ? folder.unet().frozenCopy() : null;
     unconditional = guidance == 1 ? null : PromptStates.of(device, encoder, List.of(""));

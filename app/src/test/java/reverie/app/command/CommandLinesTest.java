@@ -115,7 +115,8 @@ class CommandLinesTest {
     Safetensors.write(unknown, Map.of(), Map.of("format", "pt"));
     assertEquals(ExitCode.BAD_INPUT, run("check", unknown.toString(), "absent", VECTORS));
     assertTrue(
-        err.toString().contains("neither \"config\" nor \"cases\", but [format]"), err::toString);
+        err.toString().contains("none of \"config\", \"cases\" and \"pipe\", but [format]"),
+        err::toString);
     assertTrue(err.toString().contains("absent"), err::toString);
     assertTrue(out.toString().startsWith("ok "), out::toString);
   }

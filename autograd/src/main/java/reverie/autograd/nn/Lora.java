@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -12,13 +12,14 @@ import reverie.autograd.Tape;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
-import reverie.tensor.io.Safetensors;
 
 /**
- * Low-rank adaptation (Hu et al. 2021): the chosen linear weights W become {@code W + (α/r)·B·A}
- * with {@code A [r, in]}, {@code B [out, r]}, while the model itself is frozen. B starts at zero,
- * so that nothing changes at first; switched off, the model is the reference model again.
+ * Low-rank adaptation (Hu et al. 2021): the chosen weights W of linear layers and 1×1 convolutions
+ * become {@code W + (α/r)·B·A} with {@code A [r, in]}, {@code B [out, r]}, while the model itself
+ * is frozen. B starts at zero, so that nothing changes at first; switched off, the model is the
+ * reference model again.
  *
  * <p>The sum is formed on the weights, not on the activations: a U-Net's weights are smaller.
  */
@@ -26,72 +27,115 @@ public final class Lora implements AutoCloseable {
   private static final String WEIGHT = ".weight";
 
   /**
-   * Rank, α and which modules, by the name without {@code .weight}.
+   * How large an adapter is.
    *
    * @param alpha equal to the rank means a factor of 1
    */
-  public record Options(int rank, double alpha, Predicate<String> targets) {
-    /** Checks the rank. */
-    public Options {
+  public record Size(int rank, double alpha) {
+    /** Checks both. */
+    public Size {
       if (rank < 1 || !(alpha > 0)) {
         throw new ReverieException(
             "lora: expected rank ≥ 1 and alpha > 0, got " + rank + " and " + alpha);
       }
     }
-
-    /** The projections of every attention layer, with α equal to the rank. */
-    public static Options attention(int rank) {
-      return new Options(rank, rank, Lora::isAttentionProjection);
-    }
   }
 
-  private record Adapter(Parameter base, Parameter a, Parameter b) {}
+  /**
+   * One adapter.
+   *
+   * @param module the weight's name without {@code .weight}
+   * @param base the weight
+   * @param a {@code [rank, in]}
+   * @param b {@code [out, rank]}
+   */
+  public record Adapter(String module, Parameter base, Parameter a, Parameter b, Size size) {}
 
   private final Parameters parameters;
-  private final Options options;
   private final List<Adapter> adapters = new ArrayList<>();
-  private boolean enabled = true;
+  private Parameters active;
+  private double strength = 1;
+
+  /**
+   * Freezes the model and puts adapters of one size on it.
+   *
+   * @param targets which modules, by the name of the weight without {@code .weight}; other than
+   *     linear layers and 1×1 convolutions are not asked for
+   * @throws ReverieException if none is chosen
+   */
+  public Lora(Parameters model, Size size, Predicate<String> targets, Rng rng) {
+    this(model, chosen(model, size, targets), rng);
+  }
 
   /**
    * Freezes the model and puts adapters on it.
    *
-   * @throws ReverieException if no linear weight matches
+   * @param sizes for each module, by the name of the weight without {@code .weight}
+   * @throws ReverieException if there is none, or one is neither a linear layer nor a 1×1
+   *     convolution of the model
    */
-  public Lora(Parameters model, Options options, Rng rng) {
-    this.options = options;
-    parameters = Parameters.random(model.device(), rng);
-    for (Parameter base : model.all()) {
-      String module =
-          base.name().endsWith(WEIGHT) ? base.name().replaceFirst("\\.weight$", "") : "";
-      if (base.shape().rank() != 2 || !options.targets.test(module)) {
-        continue;
-      }
-      int out = base.shape().dim(0);
-      int in = base.shape().dim(1);
-      Parameters at = parameters.at(module);
-      Parameter a =
-          at.create("lora_A.weight", Layout.SAME, Initialiser.fanIn(in), options.rank, in);
-      Parameter b = at.create("lora_B.weight", Layout.SAME, Initialiser.zeros(), out, options.rank);
-      Adapter adapter = new Adapter(base, a, b);
-      adapters.add(adapter);
-      base.adapt(weight -> enabled ? weight.add(delta(adapter)) : weight);
-    }
-    if (adapters.isEmpty()) {
-      parameters.close();
+  public Lora(Parameters model, Map<String, Size> sizes, Rng rng) {
+    if (sizes.isEmpty()) {
       throw new ReverieException(
           "lora: no linear weight of the model is chosen",
           "targets see names like mid_block.attentions.0.to_q");
     }
+    parameters = Parameters.random(model.device(), rng);
+    active = parameters;
+    try {
+      sizes.forEach((module, size) -> add(model.get(module + WEIGHT), module, size));
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
     model.freeze(_ -> true);
   }
 
-  /** Whether a module is one of an attention layer's four projections. */
+  private static Map<String, Size> chosen(Parameters model, Size size, Predicate<String> targets) {
+    Map<String, Size> sizes = new LinkedHashMap<>();
+    modules(model).stream().filter(targets).forEach(module -> sizes.put(module, size));
+    return sizes;
+  }
+
+  private void add(Parameter base, String module, Size size) {
+    if (!isMatrix(base)) {
+      throw new ReverieException("lora: expected a linear layer or a 1×1 convolution, got " + base);
+    }
+    int out = base.fileShape().dim(0);
+    int in = base.fileShape().dim(1);
+    Parameters at = parameters.at(module);
+    Parameter a = at.create("lora_A.weight", Layout.SAME, Initialiser.fanIn(in), size.rank, in);
+    Parameter b = at.create("lora_B.weight", Layout.SAME, Initialiser.zeros(), out, size.rank);
+    Adapter adapter = new Adapter(module, base, a, b, size);
+    adapters.add(adapter);
+    base.adapt(weight -> active == null ? weight : weight.add(delta(adapter)));
+  }
+
+  /** The modules of a model that can be adapted, in the order of their making. */
+  public static List<String> modules(Parameters model) {
+    return model.all().stream()
+        .filter(p -> p.name().endsWith(WEIGHT) && isMatrix(p))
+        .map(p -> p.name().substring(0, p.name().length() - WEIGHT.length()))
+        .toList();
+  }
+
+  private static boolean isMatrix(Parameter p) {
+    Shape shape = p.shape();
+    return shape.rank() == 2 || p.layout() == Layout.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
+  }
+
+  /** Whether a module is one of an attention layer's four projections in a U-Net. */
   public static boolean isAttentionProjection(String module) {
     return module.matches("(.*\\.)?(to_q|to_k|to_v|to_out\\.0)");
   }
 
   private Tensor delta(Adapter adapter) {
-    return adapter.b.value().matmul(adapter.a.value()).mul(options.alpha / options.rank);
+    Tensor a = active.get(adapter.a.name()).value();
+    Tensor b = active.get(adapter.b.name()).value();
+    Tensor product = b.matmul(a).mul(strength * adapter.size.alpha / adapter.size.rank);
+    return adapter.base.layout() == Layout.SAME
+        ? product
+        : product.transpose().reshape(adapter.base.shape().dims());
   }
 
   /**
@@ -102,19 +146,38 @@ public final class Lora implements AutoCloseable {
     return parameters;
   }
 
-  /** Rank, α and targets. */
-  public Options options() {
-    return options;
+  /** The values of A and B that it computes with at the moment; null for the frozen model alone. */
+  public Parameters values() {
+    return active;
+  }
+
+  /** Every adapter, in the order of their making. */
+  public List<Adapter> adapters() {
+    return List.copyOf(adapters);
+  }
+
+  /** Multiplies what the adapters add; 1 unless told. */
+  public void setStrength(double strength) {
+    this.strength = strength;
   }
 
   /** Computes with the frozen model alone: the reference model. */
   public <T> T without(Supplier<T> body) {
-    boolean before = enabled;
-    enabled = false;
+    return with(null, body);
+  }
+
+  /**
+   * Computes with other values of A and B, averages for instance.
+   *
+   * @param others with the names and shapes of {@link #parameters}; null for the frozen model alone
+   */
+  public <T> T with(Parameters others, Supplier<T> body) {
+    Parameters before = active;
+    active = others;
     try {
       return body.get();
     } finally {
-      enabled = before;
+      active = before;
     }
   }
 
@@ -131,38 +194,6 @@ public final class Lora implements AutoCloseable {
         }
         return null;
       });
-    }
-  }
-
-  /**
-   * Writes A and B as diffusers and PEFT name them. The factor α/r goes into B, because a reader
-   * that finds no α takes it to be r.
-   *
-   * @param prefix before every name: {@code "unet."} where a pipeline loads the file
-   */
-  public void save(Path path, String prefix) {
-    try (Scope _ = Scope.open("lora save")) {
-      Map<String, Safetensors.Entry> entries = StateDict.entries(parameters, prefix);
-      for (Adapter adapter : adapters) {
-        Tensor scaled = adapter.b.value().mul(options.alpha / options.rank);
-        entries.put(prefix + adapter.b.name(), Safetensors.Entry.of(scaled));
-      }
-      Safetensors.write(path, entries, Map.of("format", "pt"));
-    }
-  }
-
-  /**
-   * Reads what {@link #save} or Python's diffusers has written for the same rank and targets.
-   *
-   * @throws ReverieException if names or shapes differ
-   */
-  public void load(Path path, String prefix) {
-    StateDict.load(
-        parameters, path, name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name);
-    try (Scope _ = Scope.open("lora load")) {
-      for (Adapter adapter : adapters) {
-        adapter.b.value().assign(adapter.b.value().mul(options.rank / options.alpha));
-      }
     }
   }
 

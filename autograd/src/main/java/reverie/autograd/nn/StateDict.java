@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.io.Safetensors;
@@ -126,14 +127,20 @@ public final class StateDict {
 
   /** Writes all parameters as F32, in one piece: see {@link Safetensors#write}. */
   public static void save(Parameters parameters, Path path, Map<String, String> metadata) {
-    Safetensors.write(path, entries(parameters, ""), metadata);
+    save(parameters, path, DType.F32, metadata);
+  }
+
+  /** Writes all parameters as {@code F32}, {@code F16} or {@code BF16}, in one piece. */
+  public static void save(
+      Parameters parameters, Path path, DType dtype, Map<String, String> metadata) {
+    Safetensors.write(path, entries(parameters, "", dtype), metadata);
   }
 
   /** All parameters as arrays of files, in the order of their making. */
-  static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix) {
+  static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix, DType dtype) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      entries.put(prefix + p.name(), Safetensors.Entry.of(p.layout().toFile(p.value())));
+      entries.put(prefix + p.name(), Safetensors.Entry.of(p.layout().toFile(p.value())).as(dtype));
     }
     return entries;
   }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -75,7 +76,7 @@ class LayersTest {
     new Linear(p.at("attn.other"), 6, 4, true);
     Tensor x = Rng.of(1).normal(device, 2, 6);
     Tensor before = layer.forward(x);
-    try (Lora lora = new Lora(p, new Lora.Options(2, 4, Lora::isAttentionProjection), Rng.of(8))) {
+    try (Lora lora = new Lora(p, new Lora.Size(2, 4), Lora::isAttentionProjection, Rng.of(8))) {
       assertClose(before, layer.forward(x));
       assertEquals(List.of(), p.trainable());
       assertEquals(2 * 6 + 4 * 2, lora.parameters().count());
@@ -100,7 +101,31 @@ class LayersTest {
     }
     assertClose(before, layer.forward(x));
     assertThrows(
-        ReverieException.class, () -> new Lora(p, new Lora.Options(1, 1, _ -> false), Rng.of(1)));
+        ReverieException.class, () -> new Lora(p, new Lora.Size(1, 1), _ -> false, Rng.of(1)));
+  }
+
+  @Test
+  void loraAdaptsConvolutionsOfOnePixelAndTakesOtherValues() {
+    Conv2d layer = new Conv2d(p.at("proj_in"), 3, 5, 1, 1, 0);
+    Tensor x = Rng.of(1).normal(device, 2, 4, 4, 3);
+    Tensor before = layer.forward(x);
+    Map<String, Lora.Size> sizes = Map.of("proj_in", new Lora.Size(2, 2));
+    try (Lora lora = new Lora(p, sizes, Rng.of(8))) {
+      Tensor a = lora.parameters().get("proj_in.lora_A.weight").value();
+      Tensor b = lora.parameters().get("proj_in.lora_B.weight").value();
+      b.assign(Rng.of(4).normal(device, 5, 2));
+      Tensor bypass = Ops.linear(Ops.linear(x, a, null), b, null);
+      assertClose(before.add(bypass), layer.forward(x));
+      lora.setStrength(0.5);
+      assertClose(before.add(bypass.mul(0.5)), layer.forward(x));
+      try (Parameters average = lora.parameters().copy()) {
+        average.get("proj_in.lora_B.weight").value().assign(b.mul(4));
+        assertClose(before.add(bypass.mul(2)), lora.with(average, () -> layer.forward(x)));
+      }
+    }
+    new Conv2d(p.at("conv"), 3, 5, 3, 1, 1);
+    assertThrows(
+        ReverieException.class, () -> new Lora(p, Map.of("conv", new Lora.Size(1, 1)), Rng.of(1)));
   }
 
   private Tensor value(String name) {

@@ -173,8 +173,7 @@ class ChainTrainingTest {
       double[][] reached = new double[2][];
       for (int i = 0; i < 2; i++) {
         try (var model = new TinyModel(Device.cpu());
-            Lora lora =
-                new Lora(model.parameters, new Lora.Options(2, 2, name -> true), Rng.of(3))) {
+            Lora lora = new Lora(model.parameters, new Lora.Size(2, 2), name -> true, Rng.of(3))) {
           Denoiser off =
               (x, timesteps, context) ->
                   lora.without(() -> model.denoiser.predict(x, timesteps, context));

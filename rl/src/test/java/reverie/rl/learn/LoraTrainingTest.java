@@ -23,7 +23,7 @@ class LoraTrainingTest {
       TrainerTest.settings().but(it -> it.klWeight = 0.005);
 
   private static Lora lora(TinyModel model) {
-    return new Lora(model.parameters, new Lora.Options(2, 2, name -> true), Rng.of(3));
+    return new Lora(model.parameters, new Lora.Size(2, 2), name -> true, Rng.of(3));
   }
 
   private static Trainer trainer(Policy policy) {

@@ -214,7 +214,7 @@ class PreferenceTest {
     List<EpochReport> reports = new ArrayList<>();
     for (boolean copy : new boolean[] {true, false}) {
       try (var model = new TinyModel(Device.cpu());
-          Lora lora = new Lora(model.parameters, new Lora.Options(2, 2, _ -> true), Rng.of(3))) {
+          Lora lora = new Lora(model.parameters, new Lora.Size(2, 2), _ -> true, Rng.of(3))) {
         Policy policy =
             model.policy(
                 1,

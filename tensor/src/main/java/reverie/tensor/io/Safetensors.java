@@ -237,6 +237,11 @@ public final class Safetensors implements AutoCloseable {
             }
           });
     }
+
+    /** The same values in another type. */
+    public Entry as(DType other) {
+      return new Entry(other, shape, values);
+    }
   }
 
   /** Names of all tensors, in the order of the header. */

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.pipeline.vae;
+
+import reverie.autograd.nn.Conv2d;
+import reverie.autograd.nn.Parameters;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
+import reverie.unet.AttentionBlock;
+
+/**
+ * The autoencoder of Stable Diffusion, diffusers' {@code AutoencoderKL} (Rombach et al. 2022):
+ * images in [−1, 1] and latents that are {@link AutoencoderConfig#reduction()} times smaller on
+ * each side. Latents here are as the network has them, not multiplied with the scaling factor.
+ * Parameter names are those of today's diffusers.
+ */
+public final class Autoencoder implements AutoCloseable {
+  private static final double LOG_VARIANCE_MIN = -30;
+  private static final double LOG_VARIANCE_MAX = 20;
+
+  private final AutoencoderConfig config;
+  private final Parameters parameters;
+  private final Encoder encoder;
+  private final Conv2d quantConv;
+  private final Conv2d postQuantConv;
+  private final Decoder decoder;
+
+  /**
+   * What an image may be encoded as: a Gaussian for each element.
+   *
+   * @param mean {@code [n, h, w, latentChannels]}
+   * @param logVariance the like, clamped to [−30, 20]
+   */
+  public record Posterior(Tensor mean, Tensor logVariance) {
+    /** The latents that this noise makes. */
+    public Tensor sample(Tensor noise) {
+      return mean.add(logVariance.mul(0.5).exp().mul(noise));
+    }
+  }
+
+  /** A model on these parameters, which it makes, or finds in a copy, and from then on owns. */
+  public Autoencoder(AutoencoderConfig config, Parameters parameters) {
+    this.config = config;
+    this.parameters = parameters;
+    int latent = config.latentChannels();
+    encoder = new Encoder(parameters.at("encoder"), config);
+    decoder = new Decoder(parameters.at("decoder"), config);
+    quantConv = new Conv2d(parameters.at("quant_conv"), 2 * latent, 2 * latent, 1, 1, 0);
+    postQuantConv = new Conv2d(parameters.at("post_quant_conv"), latent, latent, 1, 1, 0);
+  }
+
+  /** The parameter that a tensor of a file belongs to, by today's or an older name. */
+  public static String parameterName(String name) {
+    return AttentionBlock.currentName(name);
+  }
+
+  /** The configuration. */
+  public AutoencoderConfig config() {
+    return config;
+  }
+
+  /** All parameters under diffusers' names. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /**
+   * What images may be encoded as.
+   *
+   * @param images {@code [n, h, w, channels]} in [−1, 1], with sides that are multiples of the
+   *     reduction
+   */
+  public Posterior encode(Tensor images) {
+    int reduction = config.reduction();
+    if (images.shape().rank() != 4
+        || images.dim(3) != config.channels()
+        || images.dim(1) % reduction != 0
+        || images.dim(2) % reduction != 0) {
+      throw new ReverieException(
+          "autoencoder: expected images [n, h, w, "
+              + config.channels()
+              + "] with sides that are multiples of "
+              + reduction
+              + ", got "
+              + images.type(),
+          "resize or crop them first");
+    }
+    Tensor[] moments = quantConv.forward(encoder.forward(images)).split(3, 2);
+    return new Posterior(moments[0], moments[1].clamp(LOG_VARIANCE_MIN, LOG_VARIANCE_MAX));
+  }
+
+  /**
+   * Images of latents: {@code [n, reduction·h, reduction·w, channels]}, about in [−1, 1].
+   *
+   * @param latents {@code [n, h, w, latentChannels]}
+   */
+  public Tensor decode(Tensor latents) {
+    if (latents.shape().rank() != 4 || latents.dim(3) != config.latentChannels()) {
+      throw new ReverieException(
+          "autoencoder: expected latents [n, h, w, "
+              + config.latentChannels()
+              + "], got "
+              + latents.type());
+    }
+    return decoder.forward(postQuantConv.forward(latents));
+  }
+
+  /** Frees the parameters. */
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}
