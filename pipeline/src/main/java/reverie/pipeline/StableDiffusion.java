@@ -16,6 +16,7 @@ import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
+import reverie.tensor.io.WeightFiles;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
@@ -71,20 +72,18 @@ public final class StableDiffusion implements AutoCloseable {
     SchedulerConfig scheduler = SchedulerConfig.read(path.resolve("scheduler"));
     requireFit(path, tokenizer, text, config, vae);
     ClipTextModel textEncoder =
-        Weights.load(
-            path.resolve("text_encoder"),
-            "model",
+        StateDict.build(
             p -> new ClipTextModel(text, p),
+            WeightFiles.find(path.resolve("text_encoder"), "model"),
             ClipTextModel::parameterName,
             device);
     UNet unet = null;
     try {
       unet = UNet.load(path.resolve("unet"), device);
       Autoencoder autoencoder =
-          Weights.load(
-              path.resolve("vae"),
-              "diffusion_pytorch_model",
+          StateDict.build(
               p -> new Autoencoder(vae, p),
+              WeightFiles.find(path.resolve("vae"), "diffusion_pytorch_model"),
               Autoencoder::parameterName,
               device);
       return new StableDiffusion(

@@ -135,15 +135,22 @@ class StableDiffusionTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "text_encoder/config.json | \"vocab_size\": 914 | \"vocab_size\": 900 | ids below vocab_size 900",
-        "text_encoder/config.json | \"hidden_act\": \"gelu\" | \"hidden_act\": \"relu\" | hidden_act",
-        "text_encoder/config.json | \"num_attention_heads\": 3 | \"num_attention_heads\": 5 | divides hidden_size 24",
-        "text_encoder/config.json | \"max_position_embeddings\": 77 | \"max_position_embeddings\": 70 | at most max_position_embeddings 70",
-        "unet/config.json | \"cross_attention_dim\": 24 | \"cross_attention_dim\": 32 | expected cross_attention_dim 24",
-        "unet/config.json | \"in_channels\": 4 | \"in_channels\": 9 | in_channels and out_channels 4",
+        "text_encoder/config.json | \"vocab_size\": 914 | \"vocab_size\": 900 | ids below"
+            + " vocab_size 900",
+        "text_encoder/config.json | \"hidden_act\": \"gelu\" | \"hidden_act\": \"relu\" |"
+            + " hidden_act",
+        "text_encoder/config.json | \"num_attention_heads\": 3 | \"num_attention_heads\": 5 |"
+            + " divides hidden_size 24",
+        "text_encoder/config.json | \"max_position_embeddings\": 77 | \"max_position_embeddings\":"
+            + " 70 | at most max_position_embeddings 70",
+        "unet/config.json | \"cross_attention_dim\": 24 | \"cross_attention_dim\": 32 | expected"
+            + " cross_attention_dim 24",
+        "unet/config.json | \"in_channels\": 4 | \"in_channels\": 9 | in_channels and out_channels"
+            + " 4",
         "vae/config.json | DownEncoderBlock2D | AttnDownEncoderBlock2D | down_block_types",
         "vae/config.json | 0.18215 | -1 | scaling_factor: expected a positive number",
-        "model_index.json | CLIPTextModel | T5EncoderModel | text_encoder: expected one of [CLIPTextModel]",
+        "model_index.json | CLIPTextModel | T5EncoderModel | text_encoder: expected one of"
+            + " [CLIPTextModel]",
         "vae/config.json | \"layers_per_block\": 1 | \"layers_per_block\": 2 | missing"
       })
   void partsThatDoNotFitAreNamed(String file, String from, String to, String why)

@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.function.UnaryOperator;
-import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.StateDict;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -37,18 +35,11 @@ final class UNetFolder {
           "give a model's folder, or a pipeline's with the model in " + SUBFOLDER + "/");
     }
     UNetConfig config = UNetConfig.read(at.resolve(CONFIG));
-    return load(config, WeightFiles.find(at, WEIGHTS), device, AttentionBlock::currentName);
-  }
-
-  /** Compares names and shapes before any memory is asked for: config.json may claim anything. */
-  static UNet load(
-      UNetConfig config, Path weights, Device device, UnaryOperator<String> toParameter) {
-    try (Parameters shapes = Parameters.shapesOnly()) {
-      StateDict.check(new UNet(config, shapes).parameters(), weights, toParameter);
-    }
-    UNet model = new UNet(config, Parameters.zeros(device));
-    StateDict.load(model.parameters(), weights, toParameter);
-    return model;
+    return StateDict.build(
+        p -> new UNet(config, p),
+        WeightFiles.find(at, WEIGHTS),
+        AttentionBlock::currentName,
+        device);
   }
 
   static void save(UNet model, Path folder) {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.StateDict;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -83,7 +84,8 @@ public final class VectorCheck {
                 + file.metadata().keySet());
       }
       UNetConfig parsed = UNetConfig.parse(config);
-      try (UNet model = UNetFolder.load(parsed, path, device, VectorCheck::parameterName);
+      try (UNet model =
+              StateDict.build(p -> new UNet(parsed, p), path, VectorCheck::parameterName, device);
           Scope _ = Scope.open("check")) {
         return new VectorCheck(file, device).compare(model);
       }

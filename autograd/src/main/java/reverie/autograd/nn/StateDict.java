@@ -6,8 +6,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import reverie.tensor.DType;
+import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.io.Safetensors;
@@ -54,6 +56,31 @@ public final class StateDict {
   public static void check(Parameters parameters, Path path, UnaryOperator<String> toParameter) {
     try (Safetensors file = Safetensors.open(path)) {
       matched(parameters, path, file, toParameter);
+    }
+  }
+
+  /**
+   * Builds a model on a file's weights. Names and shapes are compared before any memory is asked
+   * for: a configuration may claim anything.
+   *
+   * @param model made on its parameters
+   * @param toParameter as in {@link #load(Parameters, Path, UnaryOperator)}
+   * @throws ReverieException if the file does not fit
+   */
+  public static <M> M build(
+      Function<Parameters, M> model, Path path, UnaryOperator<String> toParameter, Device device) {
+    try (Parameters shapes = Parameters.shapesOnly()) {
+      model.apply(shapes);
+      check(shapes, path, toParameter);
+    }
+    Parameters parameters = Parameters.zeros(device);
+    try {
+      M built = model.apply(parameters);
+      load(parameters, path, toParameter);
+      return built;
+    } catch (RuntimeException e) {
+      parameters.close();
+      throw e;
     }
   }
 
