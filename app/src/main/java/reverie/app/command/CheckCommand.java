@@ -19,9 +19,8 @@ import reverie.tensor.ReverieException;
         "Compare with reference vectors that Python's diffusers or ddpo-pytorch computed.",
     footer = {
       "",
-      "A file is safetensors, known by its metadata: \"config\" (a U-Net's config.json with"
-          + " weights,",
-      "inputs, output, loss and every gradient), \"cases\" (log-probabilities of DDIM steps) or",
+      "A file is safetensors, known by its metadata: \"config\" (a U-Net's config.json with",
+      "weights, inputs, output, loss and every gradient), \"cases\" (log-probabilities of DDIM steps) or",
       "\"pipe\" (tokens, text states, autoencoder, U-Net, adapters and whole chains of the Stable",
       "Diffusion folder that --pipeline names).",
       "",
