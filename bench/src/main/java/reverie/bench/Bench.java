@@ -15,6 +15,7 @@ import reverie.bench.measure.Roofline;
 import reverie.bench.peer.CudaBenchmark;
 import reverie.bench.peer.PeerBenchmark;
 import reverie.bench.report.Counted;
+import reverie.bench.report.CudaRow;
 import reverie.bench.report.JsonLines;
 import reverie.bench.report.OperationRow;
 import reverie.bench.report.PeerResults;
@@ -42,7 +43,7 @@ public final class Bench implements Benchmarks {
       if (request.cuda().count()) {
         count(request, out);
       } else {
-        compareOnCuda(request, out);
+        measureOnCuda(request, out);
       }
       return;
     }
@@ -115,22 +116,35 @@ public final class Bench implements Benchmarks {
     }
   }
 
-  private static void compareOnCuda(Request request, PrintWriter out) {
-    PeerResults peers =
-        new CudaBenchmark(
-                precision -> new Device(Cuda.open(precision)),
-                request.cuda().python(),
-                "cuda",
-                request.only(),
-                request.rounds(),
-                out)
-            .run();
-    if (request.json() != null) {
-      write(request.json(), peers);
+  private static void measureOnCuda(Request request, PrintWriter out) {
+    OnCuda what = request.cuda();
+    CudaBenchmark benchmark =
+        new CudaBenchmark(Cuda::open, what.python(), "cuda", request.rounds());
+    List<CudaRow> failed = new ArrayList<>();
+    try (JsonLines json = JsonLines.to(request.json())) {
+      benchmark.run(
+          Case.named(request.only()),
+          what.ways(),
+          what.profile(),
+          row -> {
+            json.write(row);
+            out.println(row.line());
+            if (row.profile() != null) {
+              out.println(Tables.operationsOfAStep(row.profile()));
+            }
+            out.flush();
+            if (row.failure() != null) {
+              failed.add(row);
+            }
+          });
     }
-    out.println();
-    out.println(Tables.steps(peers.rows()));
-    out.println(Tables.memory(peers.rows()));
+    if (!failed.isEmpty()) {
+      throw new ReverieException(
+          "bench: "
+              + failed.size()
+              + " rows could not be measured, the first for this reason: "
+              + failed.getFirst().failure());
+    }
   }
 
   private static List<Profiled> profiles(String only, PrintWriter out) {

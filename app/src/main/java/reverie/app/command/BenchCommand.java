@@ -2,6 +2,7 @@
 package reverie.app.command;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -25,6 +26,7 @@ import reverie.tensor.ReverieException;
       "  ./reverie bench --only conv2d",
       "  ./reverie bench --peers --json results.json",
       "  ./reverie bench --cuda --json cuda.jsonl",
+      "  ./reverie bench --cuda --way ours --profile --only large-64",
       "  ./reverie bench --cuda --count --only stable_diffusion",
       "  ./reverie bench --peers --scaling --json docs/benchmarks/results.json \\",
       "      --report docs/benchmarks"
@@ -53,7 +55,19 @@ final class BenchCommand implements Callable<Integer> {
       })
   private boolean count;
 
-  @Option(names = "--profile", description = "With --count: each step by kernel.")
+  @Option(
+      names = "--way",
+      paramLabel = "WAY",
+      split = ",",
+      description = {
+        "With --cuda: this engine alone (ours), or in turn with PyTorch (eager, compiled).",
+        "Default: eager,compiled"
+      })
+  private List<Benchmarks.Way> ways = List.of(Benchmarks.Way.EAGER, Benchmarks.Way.COMPILED);
+
+  @Option(
+      names = "--profile",
+      description = "With --way ours: each step by operation; with --count: by kernel.")
   private boolean profile;
 
   @Option(
@@ -113,7 +127,7 @@ final class BenchCommand implements Callable<Integer> {
             rounds,
             json,
             report,
-            cuda ? new Benchmarks.OnCuda(count, profile, python) : null),
+            cuda ? new Benchmarks.OnCuda(count, profile, ways, python) : null),
         session.out());
     return ExitCode.OK;
   }

@@ -3,6 +3,8 @@ package reverie.app.command;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
 
 /**
  * What {@code reverie bench} runs. It is found by {@link java.util.ServiceLoader}, because the
@@ -36,9 +38,25 @@ public interface Benchmarks {
    *
    * @param count whether to count what steps ask of a device, without one
    * @param profile whether to say which operations, or kernels, that is
+   * @param ways whose steps to measure
    * @param python the interpreter that has PyTorch
    */
-  record OnCuda(boolean count, boolean profile, String python) {}
+  record OnCuda(boolean count, boolean profile, List<Way> ways, String python) {}
+
+  /** Who makes the steps. */
+  enum Way {
+    /** This engine, alone. */
+    OURS,
+    /** This engine in turn with PyTorch, operation by operation. */
+    EAGER,
+    /** This engine in turn with PyTorch compiled by {@code torch.compile}, in CUDA graphs. */
+    COMPILED;
+
+    /** As it is written in commands and results. */
+    public String title() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
 
   /**
    * Measures and prints.

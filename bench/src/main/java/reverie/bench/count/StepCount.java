@@ -35,7 +35,11 @@ public final class StepCount {
             .toList());
   }
 
-  /** A backend that computes nothing. */
+  /** An H200 that computes nothing, at once: every number read back is 0. */
+  public static CudaBackend backend(Precision precision) {
+    return backend(new CountingDriver(CountingDriver.H200), precision);
+  }
+
   static CudaBackend backend(CountingDriver driver, Precision precision) {
     return new CudaBackend(driver, new CountingBlas(driver), new CountingDnn(driver), precision);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.peer;
 
+import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import reverie.autograd.nn.Parameter;
@@ -11,113 +13,146 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 
-/** Whether both sides compute the same; without that, times say nothing. */
-final class Agreement {
-  /** Of float32, norm-wise, for every tensor on its own: results, gradients, moments. */
-  static final double TOLERANCE = 1e-4;
-
+/**
+ * How far the results of both sides are apart: norm-wise, for every tensor on its own.
+ *
+ * @param tensor the one that is the worst beside its tolerance
+ * @param error its relative difference
+ * @param tolerance how large that may be
+ */
+record Agreement(String tensor, double error, double tolerance) {
   /**
    * A gradient shorter than this share of all is measured against that share: some are exactly
    * zero, and both sides have noise there.
    */
   private static final double FLOOR = 1e-4;
 
-  private Agreement() {}
+  /**
+   * The largest relative differences that rounding explains.
+   *
+   * @param outputs of latents, losses and all parameters together
+   * @param gradients of single gradients
+   */
+  record Tolerance(double outputs, double gradients) {
+    /** Of float32. */
+    static final Tolerance FLOAT32 = new Tolerance(1e-4, 1e-4);
+  }
 
   /**
-   * Makes one step on both sides, compares everything it computes, and gives the worst relative
-   * difference.
+   * Makes one step on both sides and compares everything it computes, tensor by tensor.
    *
    * <p>Of a training step these are the loss, every first moment (a tenth of the clipped gradient,
    * as the optimizer saw it), and all parameters together: AdamW's first step goes by the sign of a
    * gradient, so that a single one near zero may go either way.
-   *
-   * @throws ReverieException if that is more than the tolerance
    */
-  static double require(Kind kind, UNet model, OurStep ours, PeerStep peer, double tolerance) {
+  static Agreement of(Kind kind, UNet model, OurStep ours, PeerStep peer, Tolerance tolerance) {
     Worst worst = new Worst();
-    List<Parameter> parameters = model.parameters().all();
     try (Scope _ = Scope.open("agreement")) {
       Tensor result = ours.make();
-      if (kind.trains()) {
-        worst.see("loss", result.toFloats(), peer.make(), 0);
-        List<float[]> moments = peer.firstMoments();
-        double floor = FLOOR * norm(joined(moments));
-        for (int i = 0; i < parameters.size(); i++) {
-          Parameter p = parameters.get(i);
-          float[] moment = inFile(p, ours.firstMoment(p));
-          worst.see("moment of " + p.name(), moment, moments.get(i), floor);
-        }
-        List<float[]> updated = parameters.stream().map(p -> inFile(p, p.value())).toList();
-        worst.see("parameters", joined(updated), joined(peer.parameters()), 0);
-      } else {
-        worst.see("latents", result.permute(0, 3, 1, 2).toFloats(), peer.make(), 0);
-      }
+      Tensor comparable = kind.trains() ? result : result.permute(0, 3, 1, 2);
+      Gap output = new Gap(kind.trains() ? "loss" : "latents");
+      output.add(comparable.toFloats(), peer.make());
+      worst.see(output, 0, tolerance.outputs());
     }
-    if (!(worst.error <= tolerance)) {
+    if (kind.trains()) {
+      List<Gap> moments = new ArrayList<>();
+      Iterator<Parameter> parameters = model.parameters().all().iterator();
+      peer.firstMoments(theirs -> {
+        Parameter p = parameters.next();
+        Gap gap = new Gap("moment of " + p.name());
+        gap.add(inFile(p, ours.firstMoment(p)), theirs);
+        moments.add(gap);
+      });
+      double all = Math.sqrt(moments.stream().mapToDouble(gap -> gap.peer).sum());
+      moments.forEach(gap -> worst.see(gap, FLOOR * all, tolerance.gradients()));
+      Gap updated = new Gap("parameters");
+      Iterator<Parameter> again = model.parameters().all().iterator();
+      peer.parameters(theirs -> {
+        Parameter p = again.next();
+        updated.add(inFile(p, p.value()), theirs);
+      });
+      worst.see(updated, 0, tolerance.outputs());
+    }
+    return worst.agreement;
+  }
+
+  /** Whether both sides compute the same; NaN is not the same as anything. */
+  boolean holds() {
+    return error <= tolerance;
+  }
+
+  /**
+   * Makes sure that both sides compute the same: without that, times say nothing.
+   *
+   * @throws ReverieException if they do not
+   */
+  Agreement require() {
+    if (!holds()) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
               "bench: expected both libraries to agree to %s, but %s differs by %.1e",
               tolerance,
-              worst.name,
-              worst.error),
+              tensor,
+              error),
           "times of different computations cannot be compared; please report this");
     }
-    return worst.error;
+    return this;
   }
 
   static float[] inFile(Parameter p, Tensor value) {
-    return p.layout().toFile(value).toFloats();
-  }
-
-  private static double norm(float... values) {
-    double sum = 0;
-    for (float v : values) {
-      sum += (double) v * v;
+    try (Scope _ = Scope.open("in file")) {
+      return p.layout().toFile(value).toFloats();
     }
-    return Math.sqrt(sum);
   }
 
-  private static float[] joined(List<float[]> parts) {
-    float[] all = new float[parts.stream().mapToInt(p -> p.length).sum()];
-    int from = 0;
-    for (float[] part : parts) {
-      System.arraycopy(part, 0, all, from, part.length);
-      from += part.length;
+  /** What lies between two tensors, or lists of them. */
+  static final class Gap {
+    private final String name;
+    private double between;
+    private double peer;
+
+    Gap(String name) {
+      this.name = name;
     }
-    return all;
-  }
 
-  /** The largest difference so far. NaN stays once it is seen. */
-  static final class Worst {
-    private String name = "nothing";
-    private double error;
-
-    void see(String what, float[] ours, float[] peer, double floor) {
-      if (ours.length != peer.length) {
+    void add(float[] ours, float[] theirs) {
+      if (ours.length != theirs.length) {
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
                 "bench: %s has %d numbers here and %d there",
-                what,
+                name,
                 ours.length,
-                peer.length));
+                theirs.length));
       }
-      double sum = 0;
       for (int i = 0; i < ours.length; i++) {
-        double gap = ours[i] - (double) peer[i];
-        sum += gap * gap;
-      }
-      double relative = Math.sqrt(sum) / Math.max(Math.max(norm(peer), floor), Double.MIN_NORMAL);
-      if (!Double.isNaN(error) && !(relative <= error)) {
-        name = what;
-        error = relative;
+        double gap = ours[i] - (double) theirs[i];
+        between += gap * gap;
+        peer += (double) theirs[i] * theirs[i];
       }
     }
 
-    double error() {
-      return error;
+    double relative(double floor) {
+      return Math.sqrt(between) / Math.max(Math.max(Math.sqrt(peer), floor), Double.MIN_NORMAL);
+    }
+  }
+
+  /** The largest difference so far. NaN stays once it is seen. */
+  static final class Worst {
+    private Agreement agreement;
+
+    Agreement agreement() {
+      return agreement;
+    }
+
+    void see(Gap gap, double floor, double tolerance) {
+      Agreement next = new Agreement(gap.name, gap.relative(floor), tolerance);
+      if (agreement == null
+          || !Double.isNaN(agreement.error)
+              && !(next.error / tolerance <= agreement.error / agreement.tolerance)) {
+        agreement = next;
+      }
     }
   }
 }

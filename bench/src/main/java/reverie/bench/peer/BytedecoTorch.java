@@ -2,8 +2,8 @@
 package reverie.bench.peer;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.IValue;
@@ -62,8 +62,7 @@ final class BytedecoTorch implements LibTorch {
   }
 
   @Override
-  public List<float[]> read(Values values) {
-    List<float[]> out = new ArrayList<>();
+  public void read(Values values, Consumer<float[]> each) {
     try (Values plain = run("plain", values);
         PointerScope _ = new PointerScope()) {
       TensorVector tensors = ((Tensors) plain).value.toTensorVector();
@@ -71,10 +70,9 @@ final class BytedecoTorch implements LibTorch {
         Tensor tensor = tensors.get(i);
         float[] numbers = new float[Math.toIntExact(tensor.numel())];
         tensor.data_ptr_float().get(numbers);
-        out.add(numbers);
+        each.accept(numbers);
       }
     }
-    return out;
   }
 
   @Override

@@ -88,7 +88,10 @@ final class Child {
       batch.draw(model);
       try (PeerStep peer = new PeerStep(task.kind(), model, batch, torch);
           OurStep ours = new OurStep(task.kind(), model, batch, settings)) {
-        double difference = Agreement.require(task.kind(), model, ours, peer, Agreement.TOLERANCE);
+        double difference =
+            Agreement.of(task.kind(), model, ours, peer, Agreement.Tolerance.FLOAT32)
+                .require()
+                .error();
         Rounds rounds =
             Rounds.of(() -> Rounds.time(ours::run), () -> Rounds.time(peer::run), task.rounds());
         return new Task.Comparison(difference, rounds.first(), rounds.second());

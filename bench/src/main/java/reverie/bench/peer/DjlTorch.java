@@ -11,8 +11,8 @@ import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** The official LibTorch as DJL packages it. */
 final class DjlTorch implements LibTorch {
@@ -61,14 +61,12 @@ final class DjlTorch implements LibTorch {
   }
 
   @Override
-  public List<float[]> read(Values values) {
-    List<float[]> out = new ArrayList<>();
+  public void read(Values values, Consumer<float[]> each) {
     try (Values plain = run("plain", values)) {
       for (NDArray array : ((Arrays) plain).list) {
-        out.add(array.toFloatArray());
+        each.accept(array.toFloatArray());
       }
     }
-    return out;
   }
 
   @Override

@@ -98,10 +98,10 @@ final class Exactness {
         LibTorch.Values gradients =
             torch.run(Kind.PRETRAINING.title() + "_gradients", parameters, batch)) {
       List<double[]> all = new ArrayList<>();
-      for (float[] part : torch.read(gradients)) {
-        all.add(doubles(part));
-      }
-      return new Side(doubles(torch.read(output).getFirst()), joined(all.subList(1, all.size())));
+      torch.read(gradients, part -> all.add(doubles(part)));
+      double[][] outputs = new double[1][];
+      torch.read(output, part -> outputs[0] = doubles(part));
+      return new Side(outputs[0], joined(all.subList(1, all.size())));
     }
   }
 

@@ -3,6 +3,7 @@ package reverie.bench.peer;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import reverie.bench.measure.Rounds;
 import reverie.tensor.ReverieException;
 
@@ -65,8 +66,8 @@ interface LibTorch extends AutoCloseable {
     });
   }
 
-  /** Copies tensors out, in the order of their axes whatever their memory. */
-  List<float[]> read(Values values);
+  /** Copies tensors out one by one, in the order of their axes whatever their memory. */
+  void read(Values values, Consumer<float[]> each);
 
   @Override
   void close();

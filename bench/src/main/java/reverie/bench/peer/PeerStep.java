@@ -5,14 +5,15 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import reverie.bench.step.Batch;
 import reverie.bench.step.Kind;
 import reverie.bench.step.StepSettings;
 import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.ReversePolicy;
-import reverie.tensor.Scope;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
@@ -72,7 +73,9 @@ final class PeerStep implements AutoCloseable {
    */
   float[] make() {
     try (LibTorch.Values result = step()) {
-      return torch.read(result).getFirst();
+      List<float[]> tensors = new ArrayList<>();
+      torch.read(result, tensors::add);
+      return tensors.getFirst();
     }
   }
 
@@ -89,14 +92,14 @@ final class PeerStep implements AutoCloseable {
         : torch.run(kind.title(), parameters, batch);
   }
 
-  /** The parameters with the axes of files. */
-  List<float[]> parameters() {
-    return torch.read(parameters);
+  /** The parameters with the axes of files, one by one. */
+  void parameters(Consumer<float[]> each) {
+    torch.read(parameters, each);
   }
 
-  /** The optimizer's first moments. */
-  List<float[]> firstMoments() {
-    return torch.read(first);
+  /** The optimizer's first moments, one by one. */
+  void firstMoments(Consumer<float[]> each) {
+    torch.read(first, each);
   }
 
   @Override
@@ -118,14 +121,12 @@ final class PeerStep implements AutoCloseable {
    */
   record Source(List<HostTensor> parameters, List<HostTensor> inputs) {
     static Source of(Kind kind, UNet model, Batch batch) {
-      try (Scope _ = Scope.open("to the peer")) {
-        return new Source(parameters(model), inputs(kind, batch));
-      }
+      return new Source(parameters(model), inputs(kind, batch));
     }
 
     static List<HostTensor> parameters(UNet model) {
       return model.parameters().all().stream()
-          .map(p -> HostTensor.of(p.layout().toFile(p.value())))
+          .map(p -> HostTensor.of(() -> p.layout().toFile(p.value())))
           .toList();
     }
 

@@ -13,11 +13,11 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
+import reverie.app.command.Benchmarks.Way;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -35,18 +35,6 @@ final class PythonTorch implements LibTorch {
   private final OutputStream to;
   private final InputStream from;
 
-  /** How PyTorch carries out what it is told. */
-  enum Way {
-    /** Operation by operation. */
-    EAGER,
-    /** Compiled by {@code torch.compile}, in CUDA graphs. */
-    COMPILED;
-
-    String label() {
-      return this == EAGER ? "eager" : "compiled, CUDA graphs";
-    }
-  }
-
   private record Remote(PythonTorch owner, int key) implements Values {
     @Override
     public void close() {
@@ -60,6 +48,7 @@ final class PythonTorch implements LibTorch {
    * @param python the interpreter, for instance {@code python3}
    * @param device {@code cuda} or {@code cpu}
    * @param precision {@code float32}, {@code tf32} or {@code bf16}
+   * @param way eager or compiled
    * @param methods the text of the module
    */
   PythonTorch(String python, String device, String precision, Way way, String methods) {
@@ -75,7 +64,7 @@ final class PythonTorch implements LibTorch {
                   folder.resolve(PROGRAM).toString(),
                   device,
                   precision,
-                  way.name().toLowerCase(Locale.ROOT),
+                  way.title(),
                   script.toString())
               .redirectError(log().toFile())
               .start();
@@ -101,13 +90,8 @@ final class PythonTorch implements LibTorch {
   @Override
   public Values values(List<HostTensor> tensors) {
     List<long[]> shapes = tensors.stream().map(HostTensor::shape).toList();
-    return new Remote(
-        this,
-        ask(
-                Map.of("do", "values", "shapes", shapes),
-                tensors.stream().map(HostTensor::values).toArray(float[][]::new))
-            .get("values")
-            .asInt());
+    JsonNode answer = ask(Map.of("do", "values", "shapes", shapes), tensors);
+    return new Remote(this, answer.get("values").asInt());
   }
 
   @Override
@@ -133,28 +117,39 @@ final class PythonTorch implements LibTorch {
   }
 
   @Override
-  public List<float[]> read(Values values) {
+  public void read(Values values, Consumer<float[]> each) {
     JsonNode counts = ask(Map.of("do", "read", "values", ((Remote) values).key)).get("counts");
-    List<float[]> all = new ArrayList<>();
     try {
       for (JsonNode count : counts) {
-        float[] tensor = new float[count.asInt()];
-        ByteBuffer bytes =
-            ByteBuffer.wrap(from.readNBytes(4 * tensor.length)).order(ByteOrder.LITTLE_ENDIAN);
-        bytes.asFloatBuffer().get(tensor);
-        all.add(tensor);
+        each.accept(read(count.asInt()));
       }
     } catch (IOException e) {
       throw ended(e);
     }
-    return all;
   }
 
-  private synchronized JsonNode ask(Map<String, Object> question, float[]... tensors) {
+  private float[] read(int count) throws IOException {
+    float[] tensor = new float[count];
+    for (int done = 0; done < count; done += PIECE) {
+      int some = Math.min(PIECE, count - done);
+      byte[] bytes = from.readNBytes(4 * some);
+      if (bytes.length < 4 * some) {
+        throw new IOException("no more numbers");
+      }
+      ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(tensor, done, some);
+    }
+    return tensor;
+  }
+
+  private JsonNode ask(Map<String, Object> question) {
+    return ask(question, List.of());
+  }
+
+  private synchronized JsonNode ask(Map<String, Object> question, List<HostTensor> tensors) {
     try {
       to.write((json.writeValueAsString(question) + "\n").getBytes(StandardCharsets.UTF_8));
-      for (float[] tensor : tensors) {
-        write(tensor);
+      for (HostTensor tensor : tensors) {
+        write(tensor.values());
       }
       to.flush();
       JsonNode answer = json.readTree(line());

@@ -8,6 +8,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import reverie.tensor.Profile;
 
 /** Results as tables in Markdown, which are also what the terminal shows. */
 public final class Tables {
@@ -94,6 +95,23 @@ public final class Tables {
                     text("%.1f", r.gflops()),
                     text("%.1f", r.gigabytes()),
                     text("%.0f %%", 100 * r.share())))
+            .toList());
+  }
+
+  /** Where the time of a step on a CUDA device goes. */
+  public static String operationsOfAStep(List<Profile.Row> rows) {
+    double all = rows.stream().mapToLong(Profile.Row::nanos).sum();
+    return table(
+        List.of("operation", "count", "ms", "of the step", "TFLOP/s", "TB/s"),
+        rows.stream()
+            .map(r ->
+                List.of(
+                    r.operation(),
+                    r.count() + "",
+                    text("%.3f", r.nanos() / 1e6),
+                    text("%.1f %%", 100 * r.nanos() / all),
+                    text("%.1f", r.flops() / r.nanos() / 1e3),
+                    text("%.2f", r.bytes() / r.nanos() / 1e3)))
             .toList());
   }
 

@@ -24,4 +24,9 @@ public record StepSettings(
   public static StepSettings usual() {
     return new StepSettings(5, 1e-4, 5, 1, 1e-4, AdamW.Options.weightDecay(1e-4));
   }
+
+  /** The same with another range of the probability ratio. */
+  public StepSettings withClipRange(double range) {
+    return new StepSettings(guidance, range, advantageLimit, clipNorm, learningRate, adamW);
+  }
 }

@@ -97,15 +97,23 @@ class UNetScriptTest {
   @Test
   void theLargestDifferenceIsSeenAndNaNIsOne() {
     Agreement.Worst worst = new Agreement.Worst();
-    worst.see("same", new float[] {1, 2}, new float[] {1, 2}, 0);
-    assertEquals(0, worst.error());
-    worst.see("half", new float[] {3, 0}, new float[] {2, 0}, 0);
-    assertEquals(0.5, worst.error());
-    worst.see("small beside the floor", new float[] {1, 0}, new float[] {0, 0}, 10);
-    assertEquals(0.5, worst.error());
-    worst.see("not a number", new float[] {Float.NaN}, new float[] {1}, 0);
-    worst.see("same", new float[] {1}, new float[] {1}, 0);
-    assertTrue(Double.isNaN(worst.error()));
+    see(worst, "same", new float[] {1, 2}, new float[] {1, 2}, 0);
+    assertTrue(worst.agreement().holds());
+    see(worst, "half", new float[] {3, 0}, new float[] {2, 0}, 0);
+    assertEquals(new Agreement("half", 0.5, 0.1), worst.agreement());
+    see(worst, "small beside the floor", new float[] {1, 0}, new float[] {0, 0}, 10);
+    assertEquals("half", worst.agreement().tensor());
+    see(worst, "not a number", new float[] {Float.NaN}, new float[] {1}, 0);
+    see(worst, "same", new float[] {1}, new float[] {1}, 0);
+    assertEquals("not a number", worst.agreement().tensor());
+    assertThrows(ReverieException.class, worst.agreement()::require);
+  }
+
+  private static void see(
+      Agreement.Worst worst, String name, float[] ours, float[] theirs, double floor) {
+    Agreement.Gap gap = new Agreement.Gap(name);
+    gap.add(ours, theirs);
+    worst.see(gap, floor, 0.1);
   }
 
   @Test
