@@ -127,7 +127,7 @@ public final class VectorCheck {
       gradients.put(GRADIENT + name, name.equals("sample") ? toNchw(g) : g);
     });
     for (Parameter p : model.parameters().all()) {
-      gradients.put(nameInFile(p), p.layout().toFile(result.gradient(p.value())));
+      gradients.put(nameInFile(p), p.axisOrder().toFile(result.gradient(p.value())));
     }
     double longest =
         gradients.keySet().stream().mapToDouble(n -> norm(file.doubles(n))).max().orElseThrow();

@@ -14,8 +14,8 @@ public final class Conv2d {
   /** Makes {@code weight [kernel, kernel, in, out]} and {@code bias [out]}. */
   public Conv2d(Parameters parameters, int in, int out, int kernel, int stride, int padding) {
     Initialiser initialiser = Initialiser.fanIn(in * kernel * kernel);
-    weight = parameters.create("weight", Layout.CONV, initialiser, kernel, kernel, in, out);
-    bias = parameters.create("bias", Layout.SAME, initialiser, out);
+    weight = parameters.create("weight", AxisOrder.CONV, initialiser, kernel, kernel, in, out);
+    bias = parameters.create("bias", AxisOrder.SAME, initialiser, out);
     this.stride = stride;
     this.padding = padding;
   }

@@ -10,7 +10,7 @@ public final class Embedding {
 
   /** Makes {@code weight [entries, size]}. */
   public Embedding(Parameters parameters, int entries, int size) {
-    weight = parameters.create("weight", Layout.SAME, Initialiser.normal(1), entries, size);
+    weight = parameters.create("weight", AxisOrder.SAME, Initialiser.normal(1), entries, size);
   }
 
   /** From I32 {@code […]} to {@code […, size]}. */

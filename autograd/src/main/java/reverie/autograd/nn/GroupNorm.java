@@ -22,8 +22,8 @@ public final class GroupNorm {
               + groups
               + " groups");
     }
-    weight = parameters.create("weight", Layout.SAME, Initialiser.ones(), channels);
-    bias = parameters.create("bias", Layout.SAME, Initialiser.zeros(), channels);
+    weight = parameters.create("weight", AxisOrder.SAME, Initialiser.ones(), channels);
+    bias = parameters.create("bias", AxisOrder.SAME, Initialiser.zeros(), channels);
     this.groups = groups;
     this.epsilon = epsilon;
   }

@@ -12,8 +12,8 @@ public final class LayerNorm {
 
   /** Makes {@code weight [size]} and {@code bias [size]}. */
   public LayerNorm(Parameters parameters, int size, double epsilon) {
-    weight = parameters.create("weight", Layout.SAME, Initialiser.ones(), size);
-    bias = parameters.create("bias", Layout.SAME, Initialiser.zeros(), size);
+    weight = parameters.create("weight", AxisOrder.SAME, Initialiser.ones(), size);
+    bias = parameters.create("bias", AxisOrder.SAME, Initialiser.zeros(), size);
     this.epsilon = epsilon;
   }
 

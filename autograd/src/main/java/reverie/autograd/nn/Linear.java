@@ -13,8 +13,8 @@ public final class Linear {
 
   /** Makes {@code weight [out, in]} and, if wanted, {@code bias [out]}. */
   public Linear(Parameters parameters, int in, int out, boolean hasBias) {
-    weight = parameters.create("weight", Layout.SAME, Initialiser.fanIn(in), out, in);
-    bias = hasBias ? parameters.create("bias", Layout.SAME, Initialiser.fanIn(in), out) : null;
+    weight = parameters.create("weight", AxisOrder.SAME, Initialiser.fanIn(in), out, in);
+    bias = hasBias ? parameters.create("bias", AxisOrder.SAME, Initialiser.fanIn(in), out) : null;
   }
 
   /** From {@code […, in]} to {@code […, out]}. */

@@ -104,8 +104,8 @@ public final class Lora implements AutoCloseable {
     int out = base.fileShape().dim(0);
     int in = base.fileShape().dim(1);
     Parameters at = parameters.at(module);
-    Parameter a = at.create("lora_A.weight", Layout.SAME, Initialiser.fanIn(in), size.rank, in);
-    Parameter b = at.create("lora_B.weight", Layout.SAME, Initialiser.zeros(), out, size.rank);
+    Parameter a = at.create("lora_A.weight", AxisOrder.SAME, Initialiser.fanIn(in), size.rank, in);
+    Parameter b = at.create("lora_B.weight", AxisOrder.SAME, Initialiser.zeros(), out, size.rank);
     Adapter adapter = new Adapter(module, base, a, b, size);
     adapters.add(adapter);
     base.adapt(weight -> active == null ? weight : weight.add(delta(adapter)));
@@ -121,7 +121,7 @@ public final class Lora implements AutoCloseable {
 
   private static boolean isMatrix(Parameter p) {
     Shape shape = p.shape();
-    return shape.rank() == 2 || p.layout() == Layout.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
+    return shape.rank() == 2 || p.axisOrder() == AxisOrder.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
   }
 
   /** Whether a module is one of an attention layer's four projections in a U-Net. */
@@ -133,7 +133,7 @@ public final class Lora implements AutoCloseable {
     Tensor a = active.get(adapter.a.name()).value();
     Tensor b = active.get(adapter.b.name()).value();
     Tensor product = b.matmul(a).mul(strength * adapter.size.alpha / adapter.size.rank);
-    return adapter.base.layout() == Layout.SAME
+    return adapter.base.axisOrder() == AxisOrder.SAME
         ? product
         : product.transpose().reshape(adapter.base.shape().dims());
   }

@@ -12,15 +12,15 @@ import reverie.tensor.Tensor;
  */
 public final class Parameter {
   private final String name;
-  private final Layout layout;
+  private final AxisOrder axisOrder;
   private final Shape shape;
   private final Tensor value;
   private boolean trainable = true;
   private UnaryOperator<Tensor> adapter = UnaryOperator.identity();
 
-  Parameter(String name, Layout layout, Shape shape, Tensor value) {
+  Parameter(String name, AxisOrder axisOrder, Shape shape, Tensor value) {
     this.name = name;
-    this.layout = layout;
+    this.axisOrder = axisOrder;
     this.shape = shape;
     this.value = value;
   }
@@ -31,8 +31,8 @@ public final class Parameter {
   }
 
   /** How its axes are ordered in files. */
-  public Layout layout() {
-    return layout;
+  public AxisOrder axisOrder() {
+    return axisOrder;
   }
 
   /** The shape inside, known even without a value. */
@@ -42,7 +42,7 @@ public final class Parameter {
 
   /** The shape in files. */
   public Shape fileShape() {
-    return layout.fileShape(shape);
+    return axisOrder.fileShape(shape);
   }
 
   /** The stored values: what an optimizer changes and files hold; always this very tensor. */

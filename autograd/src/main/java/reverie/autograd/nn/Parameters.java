@@ -84,7 +84,7 @@ public final class Parameters implements AutoCloseable {
    *
    * @throws ReverieException if the name is taken, or in a copy missing or of another shape
    */
-  public Parameter create(String name, Layout layout, Initialiser initialiser, int... dims) {
+  public Parameter create(String name, AxisOrder axisOrder, Initialiser initialiser, int... dims) {
     String full = prefix + name;
     Shape shape = Shape.of(dims);
     Parameter existing = store.byName.get(full);
@@ -102,7 +102,7 @@ public final class Parameters implements AutoCloseable {
     if (existing != null) {
       throw new ReverieException("parameters: " + existing + " exists already");
     }
-    Parameter parameter = new Parameter(full, layout, shape, first(full, initialiser, dims));
+    Parameter parameter = new Parameter(full, axisOrder, shape, first(full, initialiser, dims));
     store.byName.put(full, parameter);
     return parameter;
   }
@@ -199,7 +199,7 @@ public final class Parameters implements AutoCloseable {
       for (Parameter p : all()) {
         Tensor value = copy.store.scope.adopt(store.device.zeros(p.shape().dims()));
         value.assign(p.value());
-        Parameter twin = new Parameter(p.name(), p.layout(), p.shape(), value);
+        Parameter twin = new Parameter(p.name(), p.axisOrder(), p.shape(), value);
         twin.setTrainable(p.trainable());
         copy.store.byName.put(p.name(), twin);
       }

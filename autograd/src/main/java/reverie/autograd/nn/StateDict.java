@@ -41,7 +41,7 @@ public final class StateDict {
       for (Parameter p : parameters.all()) {
         try (Scope _ = Scope.open("load")) {
           p.value()
-              .assign(p.layout().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
+              .assign(p.axisOrder().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
         }
       }
     }
@@ -167,7 +167,7 @@ public final class StateDict {
   static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix, DType dtype) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      entries.put(prefix + p.name(), Safetensors.Entry.of(p.layout().toFile(p.value())).as(dtype));
+      entries.put(prefix + p.name(), Safetensors.Entry.of(p.axisOrder().toFile(p.value())).as(dtype));
     }
     return entries;
   }

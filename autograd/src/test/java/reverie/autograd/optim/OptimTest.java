@@ -15,7 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Initialiser;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.CapturedFunction;
@@ -38,8 +38,8 @@ class OptimTest {
   void open() {
     scope = Scope.open("test");
     parameters = Parameters.random(device, Rng.of(3));
-    p = parameters.create("p", Layout.SAME, Initialiser.normal(1), 2);
-    q = parameters.create("q", Layout.SAME, Initialiser.ones(), 1, 3);
+    p = parameters.create("p", AxisOrder.SAME, Initialiser.normal(1), 2);
+    q = parameters.create("q", AxisOrder.SAME, Initialiser.ones(), 1, 3);
     set(p, 1, -2);
   }
 

@@ -102,7 +102,7 @@ record Agreement(String tensor, double error, double tolerance) {
 
   static float[] inFile(Parameter p, Tensor value) {
     try (Scope _ = Scope.open("in file")) {
-      return p.layout().toFile(value).toFloats();
+      return p.axisOrder().toFile(value).toFloats();
     }
   }
 

@@ -76,7 +76,7 @@ final class Exactness {
             });
     List<double[]> gradients =
         parameters.stream()
-            .map(p -> p.layout().toFile(result.gradient(p.value())).toDoubles())
+            .map(p -> p.axisOrder().toFile(result.gradient(p.value())).toDoubles())
             .toList();
     return new Side(output[0].permute(0, 3, 1, 2).toDoubles(), joined(gradients));
   }

@@ -126,7 +126,7 @@ final class PeerStep implements AutoCloseable {
 
     static List<HostTensor> parameters(UNet model) {
       return model.parameters().all().stream()
-          .map(p -> HostTensor.of(() -> p.layout().toFile(p.value())))
+          .map(p -> HostTensor.of(() -> p.axisOrder().toFile(p.value())))
           .toList();
     }
 

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import reverie.autograd.nn.Initialiser;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
@@ -65,10 +65,10 @@ final class ValueBaseline implements Resumable, AutoCloseable {
       layers[i] = new Linear(own.at("layers", i), i == 0 ? in : width, width, true);
       factors[i] =
           own.at("layers", i)
-              .create("step", Layout.SAME, Initialiser.ones(), policy.process().steps(), width);
+              .create("step", AxisOrder.SAME, Initialiser.ones(), policy.process().steps(), width);
     }
-    weight = own.create("weight", Layout.SAME, Initialiser.zeros(), 1, width);
-    bias = own.create("bias", Layout.SAME, Initialiser.zeros(), 1);
+    weight = own.create("weight", AxisOrder.SAME, Initialiser.zeros(), 1, width);
+    bias = own.create("bias", AxisOrder.SAME, Initialiser.zeros(), 1);
     gradients = new GradientAccumulator(parameters.all());
     optimizer = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
     forward = new MicroBatched(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});

@@ -3,7 +3,7 @@ package reverie.rl.prove;
 
 import java.util.Arrays;
 import reverie.autograd.nn.Initialiser;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Prediction;
@@ -46,7 +46,7 @@ public final class GaussianPolicy implements AutoCloseable {
   /** The base model: every bias 0. In float64 on the reference device. */
   public GaussianPolicy(Device device) {
     parameters = Parameters.random(device, Rng.of(0));
-    biases = parameters.create("biases", Layout.SAME, Initialiser.zeros(), STEPS);
+    biases = parameters.create("biases", AxisOrder.SAME, Initialiser.zeros(), STEPS);
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), STEPS, 1);
     chain = GaussianChain.of(process, 1, 0.5);
     GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), 1, 0.5);

@@ -4,7 +4,7 @@ package reverie.rl.prove;
 import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
 import reverie.autograd.nn.Initialiser;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.NoiseSchedule;
@@ -44,7 +44,7 @@ final class MovableGaussian implements AutoCloseable {
 
   private MovableGaussian(Device device, IntToDoubleFunction factor) {
     parameters = Parameters.random(device, Rng.of(0));
-    theta = parameters.create("theta", Layout.SAME, Initialiser.zeros(), 1);
+    theta = parameters.create("theta", AxisOrder.SAME, Initialiser.zeros(), 1);
     ReversePolicy process =
         ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), GaussianPolicy.STEPS, 1);
     GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), MEAN, DEVIATION);

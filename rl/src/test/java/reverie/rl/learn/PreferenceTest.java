@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Initialiser;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
@@ -108,7 +108,7 @@ class PreferenceTest {
   void theDistanceToTheBaseIsMeasured() {
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 1);
     try (Parameters parameters = Parameters.random(Device.reference(), Rng.of(0))) {
-      Parameter theta = parameters.create("theta", Layout.SAME, Initialiser.zeros(), 1);
+      Parameter theta = parameters.create("theta", AxisOrder.SAME, Initialiser.zeros(), 1);
       Denoiser base = (x, _, _) -> x.mul(0.5);
       Denoiser moved =
           (x, timesteps, _) -> {

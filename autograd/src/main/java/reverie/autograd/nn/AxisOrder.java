@@ -5,7 +5,7 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
 /** How a parameter's axes are ordered in files, whose order is that of PyTorch. */
-public enum Layout {
+public enum AxisOrder {
   /** The same inside and in files. */
   SAME,
   /**
