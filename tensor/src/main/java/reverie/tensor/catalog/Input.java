@@ -37,8 +37,8 @@ public record Input(boolean index, Shape shape, Values values) {
   /**
    * The tensor, of values that binary32 holds exactly, so that they are the same on every device.
    */
-  public Tensor tensor(Device device, Rng rng, Layout layout) {
-    return switch (layout) {
+  public Tensor tensor(Device device, Rng rng, Arrangement arrangement) {
+    return switch (arrangement) {
       case CONTIGUOUS -> make(device, draw(rng, shape), shape.dims());
       case TRANSPOSED -> shape.rank() < 2 ? everySecond(device, rng) : transposed(device, rng);
       case SLICED -> sliced(device, rng);

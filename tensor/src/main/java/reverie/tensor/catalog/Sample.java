@@ -24,17 +24,17 @@ public record Sample(
     Tolerance tolerance,
     boolean differentiable) {
   /** The inputs on a device, the same values on every device. */
-  public Tensor[] inputs(Device device, Layout layout) {
+  public Tensor[] inputs(Device device, Arrangement arrangement) {
     Tensor[] tensors = new Tensor[inputs.size()];
     for (int i = 0; i < tensors.length; i++) {
-      tensors[i] = inputs.get(i).tensor(device, Rng.of(1).fork(label).fork(i), layout);
+      tensors[i] = inputs.get(i).tensor(device, Rng.of(1).fork(label).fork(i), arrangement);
     }
     return tensors;
   }
 
   /** The inputs on a device, contiguous. */
   public Tensor[] inputs(Device device) {
-    return inputs(device, Layout.CONTIGUOUS);
+    return inputs(device, Arrangement.CONTIGUOUS);
   }
 
   @Override

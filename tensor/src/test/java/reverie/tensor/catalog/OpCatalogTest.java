@@ -72,20 +72,20 @@ class OpCatalogTest {
     try (Scope _ = Scope.open("test")) {
       for (int[] dims : new int[][] {{}, {0}, {1}, {7}, {3, 5}, {2, 3, 4, 5}, {2, 0, 3}}) {
         for (Input input : List.of(Input.normal(dims), Input.indices(9, dims))) {
-          Tensor expected = input.tensor(Device.reference(), Rng.of(1), Layout.CONTIGUOUS);
-          for (Layout layout : List.of(Layout.TRANSPOSED, Layout.SLICED)) {
-            Tensor got = input.tensor(Device.reference(), Rng.of(1), layout);
+          Tensor expected = input.tensor(Device.reference(), Rng.of(1), Arrangement.CONTIGUOUS);
+          for (Arrangement arrangement : List.of(Arrangement.TRANSPOSED, Arrangement.SLICED)) {
+            Tensor got = input.tensor(Device.reference(), Rng.of(1), arrangement);
             assertEquals(expected.type(), got.type());
-            assertArrayEquals(expected.toDoubles(), got.toDoubles(), layout + " " + input);
+            assertArrayEquals(expected.toDoubles(), got.toDoubles(), arrangement + " " + input);
             if (got.size() > 1) {
-              boolean moved = layout == Layout.SLICED ? got.offset() > 0 : !got.isContiguous();
-              assertTrue(moved, layout + " " + input);
+              boolean moved = arrangement == Arrangement.SLICED ? got.offset() > 0 : !got.isContiguous();
+              assertTrue(moved, arrangement + " " + input);
             }
           }
         }
       }
       Tensor expanded =
-          Input.normal(1, 3, 5).tensor(Device.reference(), Rng.of(1), Layout.EXPANDED);
+          Input.normal(1, 3, 5).tensor(Device.reference(), Rng.of(1), Arrangement.EXPANDED);
       assertEquals(0, expanded.stride(1));
       assertEquals("[1, 3, 5]", expanded.shape().toString());
     }

@@ -7,7 +7,7 @@ import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
-import reverie.tensor.catalog.Layout;
+import reverie.tensor.catalog.Arrangement;
 import reverie.tensor.catalog.Sample;
 import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.op.Op;
@@ -26,10 +26,10 @@ final class Agreement {
   }
 
   /** Agreement with the reference on a sample. */
-  Agreement(Sample sample, Layout layout) {
+  Agreement(Sample sample, Arrangement arrangement) {
     Device reference = Device.reference();
     Op op = sample.op().apply(reference);
-    Tensor[] inputs = sample.inputs(reference, layout);
+    Tensor[] inputs = sample.inputs(reference, arrangement);
     tolerance = sample.tolerance();
     expected = Ops.applyAll(op, inputs);
     if (tolerance instanceof Tolerance.Terms) {

@@ -28,7 +28,7 @@ import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.catalog.Entry;
-import reverie.tensor.catalog.Layout;
+import reverie.tensor.catalog.Arrangement;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Refusal;
 import reverie.tensor.catalog.Sample;
@@ -101,12 +101,12 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> agreesWithTheReferenceInEveryLayout() {
     return forEachSample(sample -> {
-      Agreement expected = new Agreement(sample, Layout.CONTIGUOUS);
-      for (Layout layout : Layout.values()) {
-        if (layout == Layout.EXPANDED) {
-          expected = new Agreement(sample, layout);
+      Agreement expected = new Agreement(sample, Arrangement.CONTIGUOUS);
+      for (Arrangement arrangement : Arrangement.values()) {
+        if (arrangement == Arrangement.EXPANDED) {
+          expected = new Agreement(sample, arrangement);
         }
-        expected.check(sample + " " + layout, run(sample, device, sample.inputs(device, layout)));
+        expected.check(sample + " " + arrangement, run(sample, device, sample.inputs(device, arrangement)));
       }
     });
   }
@@ -114,12 +114,12 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> leavesItsInputsAlone() {
     return forEachSample(sample -> {
-      for (Layout layout : List.of(Layout.CONTIGUOUS, Layout.TRANSPOSED)) {
-        Tensor[] inputs = sample.inputs(device, layout);
+      for (Arrangement arrangement : List.of(Arrangement.CONTIGUOUS, Arrangement.TRANSPOSED)) {
+        Tensor[] inputs = sample.inputs(device, arrangement);
         run(sample, device, inputs);
-        Tensor[] fresh = sample.inputs(device, layout);
+        Tensor[] fresh = sample.inputs(device, arrangement);
         for (int i = 0; i < inputs.length; i++) {
-          Agreement.checkBits(sample + " " + layout + ": input " + i, fresh[i], inputs[i]);
+          Agreement.checkBits(sample + " " + arrangement + ": input " + i, fresh[i], inputs[i]);
         }
       }
     });
@@ -270,7 +270,7 @@ public abstract class BackendLaws {
     try (Scope _ = Scope.open("law")) {
       Tensor[] inputs =
           refusal.inputs().stream()
-              .map(input -> input.tensor(device, Rng.of(1), Layout.CONTIGUOUS))
+              .map(input -> input.tensor(device, Rng.of(1), Arrangement.CONTIGUOUS))
               .toArray(Tensor[]::new);
       ReverieException error =
           assertThrows(
@@ -288,12 +288,12 @@ public abstract class BackendLaws {
   Stream<DynamicTest> replaysACapturedStepToTheSameBits() {
     return forEachSample(sample -> {
       for (Device on : devices) {
-        for (Layout layout : List.of(Layout.CONTIGUOUS, Layout.TRANSPOSED)) {
-          Tensor[] inputs = sample.inputs(on, layout);
+        for (Arrangement arrangement : List.of(Arrangement.CONTIGUOUS, Arrangement.TRANSPOSED)) {
+          Tensor[] inputs = sample.inputs(on, arrangement);
           try (CapturedGraph step = CapturedGraph.of(on, () -> run(sample, on, inputs))) {
             for (int time = 0; time < 2; time++) {
               step.run();
-              String what = sample + " " + layout + ", replay " + time;
+              String what = sample + " " + arrangement + ", replay " + time;
               checkAll(what, List.of(run(sample, on, inputs)), step.outputs());
               change(inputs);
             }

@@ -2,7 +2,7 @@
 package reverie.tensor.catalog;
 
 /** How an input lies in memory; an operation's result must not depend on it. */
-public enum Layout {
+public enum Arrangement {
   /** Row-major without gaps. */
   CONTIGUOUS,
   /** Axes in reverse order; every second element where there is only one axis. */
