@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
@@ -166,9 +167,9 @@ public final class Tape implements Interpreter {
   }
 
   @Override
-  public Tensor[] apply(Op op, Tensor... inputs) {
+  public Tensor[] apply(Device device, Op op, Tensor... inputs) {
     if (pause != currentPause()) {
-      return next.apply(op, inputs);
+      return next.apply(device, op, inputs);
     }
     boolean[] needs = new boolean[inputs.length];
     boolean any = false;
@@ -176,7 +177,7 @@ public final class Tape implements Interpreter {
       needs[i] = tracks(inputs[i]);
       any |= needs[i];
     }
-    Tensor[] outputs = next.apply(op, inputs);
+    Tensor[] outputs = next.apply(device, op, inputs);
     if (any && Pullbacks.differentiable(op)) {
       Tensor[] used = inputs.clone();
       Collections.addAll(tracked, outputs);

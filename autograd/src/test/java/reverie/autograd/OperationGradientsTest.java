@@ -24,7 +24,7 @@ class OperationGradientsTest {
   private static void check(Sample sample) {
     Device device = Device.reference();
     try (Scope _ = Scope.open(sample.label())) {
-      Op op = sample.op().apply(device);
+      Op op = sample.op();
       Tensor[] inputs = sample.inputs(device);
       GradCheck.of(in -> Ops.applyAll(op, in)).check(inputs).require(1e-6);
       // Norms and attention have a faster rule where only the first output is used.

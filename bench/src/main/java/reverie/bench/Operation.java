@@ -28,15 +28,13 @@ import reverie.bench.measure.Roofline;
 import reverie.bench.report.OperationRow;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
-import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Sample;
-import reverie.tensor.op.Op;
 
 /**
  * How fast the processor carries out single operations, with the cost of the seam and of memory
@@ -55,16 +53,16 @@ public class Operation {
   public String label;
 
   private Scope scope;
-  private Op op;
+  private Device device;
+  private Sample sample;
   private Tensor[] inputs;
 
   /** Makes the inputs. */
   @Setup
   public void open() {
-    Sample sample = all().filter(s -> s.label().equals(label)).findFirst().orElseThrow();
-    Device device = Device.cpu();
+    sample = all().filter(s -> s.label().equals(label)).findFirst().orElseThrow();
+    device = Device.cpu();
     scope = Scope.open("benchmark");
-    op = sample.op().apply(device);
     inputs = sample.inputs(device);
   }
 
@@ -78,7 +76,7 @@ public class Operation {
   @Benchmark
   public void run(Blackhole hole) {
     try (Scope _ = Scope.open("once")) {
-      hole.consume(Ops.applyAll(op, inputs));
+      hole.consume(sample.run(device, inputs));
     }
   }
 
@@ -129,6 +127,6 @@ public class Operation {
         sample.inputs().stream()
             .map(input -> new TensorType(input.index() ? DType.I32 : DType.F32, input.shape()))
             .toList();
-    return Cost.of(sample.op().apply(Device.cpu()), types);
+    return Cost.of(sample.op(), types);
   }
 }

@@ -25,7 +25,7 @@ import reverie.tensor.Interpreter;
 import reverie.tensor.Profile;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 import reverie.tensor.cpu.CpuBackend;
 import reverie.tensor.cpu.KernelSet;
 import reverie.unet.UNet;

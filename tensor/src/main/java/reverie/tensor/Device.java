@@ -104,7 +104,7 @@ public final class Device {
 
   /** A tensor of one value. */
   public Tensor full(double value, int... dims) {
-    return Ops.apply(new Fill(this, value, Shape.of(dims)));
+    return Ops.create(this, new Fill(value, Shape.of(dims)));
   }
 
   /** A tensor of rank 0. */
@@ -154,7 +154,7 @@ public final class Device {
   /** A tensor of this type that fills new memory. */
   Tensor own(Scope scope, TensorType type, Storage storage) {
     scope.add(storage);
-    return new Tensor(this, storage, type, type.shape().contiguousStrides(), 0);
+    return new Tensor(this, storage, type.dtype(), Layout.contiguous(type.shape()));
   }
 
   private Tensor uploaded(MemorySegment values, DType dtype, Shape shape) {

@@ -3,26 +3,11 @@ package reverie.tensor;
 
 import java.util.List;
 import java.util.stream.Stream;
-import reverie.tensor.op.AdamW;
-import reverie.tensor.op.Affine;
-import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
 import reverie.tensor.op.Copy;
-import reverie.tensor.op.Expand;
-import reverie.tensor.op.Fill;
+import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Fused;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.Permute;
-import reverie.tensor.op.Power;
-import reverie.tensor.op.RandomNormal;
-import reverie.tensor.op.Reshape;
-import reverie.tensor.op.RoundTo;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
-import reverie.tensor.op.Slice;
-import reverie.tensor.op.Unary;
+import reverie.tensor.op.View;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
@@ -54,13 +39,11 @@ class Direct implements Interpreter {
   }
 
   @Override
-  public Tensor[] apply(Op op, Tensor... inputs) {
-    List<TensorType> types = infer(op, inputs);
-    Tensor view = view(op, inputs, types);
-    if (view != null) {
-      return new Tensor[] {view};
+  public Tensor[] apply(Device device, Op op, Tensor... inputs) {
+    List<TensorType> types = infer(device, op, inputs);
+    if (op instanceof View view) {
+      return new Tensor[] {view(view, inputs[0])};
     }
-    Device device = device(op, inputs);
     Backend backend = device.backend();
     if (!backend.supports(op, inputs)) {
       if (op instanceof Fused fused) {
@@ -74,11 +57,7 @@ class Direct implements Interpreter {
         }
       }
       throw new ReverieException(
-          op.name()
-              + ": the "
-              + device
-              + " device does not support it for "
-              + describe(types(inputs)));
+          op.name() + ": the " + device + " device does not support it for " + types(inputs));
     }
     Tensor[] outputs = new Tensor[types.size()];
     for (int i = 0; i < outputs.length; i++) {
@@ -90,8 +69,8 @@ class Direct implements Interpreter {
 
   @Override
   public void update(Op op, Tensor[] targets, Tensor... inputs) {
-    List<TensorType> types = infer(op, inputs);
-    Device device = device(op, inputs);
+    Device device = targets[0].device();
+    List<TensorType> types = infer(device, op, inputs);
     boolean fit = targets.length == types.size();
     for (int i = 0; fit && i < targets.length; i++) {
       fit =
@@ -110,15 +89,15 @@ class Direct implements Interpreter {
               + types(targets));
     }
     if (device.backend().supports(op, inputs)
-        && !isView(op)
+        && !(op instanceof View)
         && !overwritesInputs(op, targets, inputs)) {
       run(device.backend(), op, inputs, targets);
       return;
     }
     try (Scope _ = Scope.open("update")) {
-      Tensor[] values = apply(op, inputs);
+      Tensor[] values = apply(device, op, inputs);
       for (int i = 0; i < targets.length; i++) {
-        values[i] = sharesMemory(values[i], targets) ? apply(new Copy(), values[i])[0] : values[i];
+        values[i] = sharesMemory(values[i], targets) ? copy(values[i]) : values[i];
       }
       for (int i = 0; i < targets.length; i++) {
         run(device.backend(), new Copy(), new Tensor[] {values[i]}, new Tensor[] {targets[i]});
@@ -130,19 +109,12 @@ class Direct implements Interpreter {
     return Stream.of(others).anyMatch(other -> other.storage() == tensor.storage());
   }
 
-  private static boolean isView(Op op) {
-    return switch (op) {
-      case Expand _, Permute _, Reshape _, Slice _ -> true;
-      default -> false;
-    };
-  }
-
   /**
    * Whether a backend would write elements that it has yet to read: only element by element is in
    * place safe.
    */
   private static boolean overwritesInputs(Op op, Tensor[] targets, Tensor[] inputs) {
-    boolean elementWise = isElementWise(op);
+    boolean elementWise = op instanceof ElementWise;
     for (Tensor target : targets) {
       for (Tensor input : inputs) {
         boolean same =
@@ -157,40 +129,12 @@ class Direct implements Interpreter {
     return false;
   }
 
-  /** Whether an output may be the very memory of an input. */
-  static boolean isElementWise(Op op) {
-    return switch (op) {
-      case AdamW _,
-          Affine _,
-          Binary _,
-          Clamp _,
-          Copy _,
-          GeluBackward _,
-          Lerp _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          true;
-      default -> false;
-    };
-  }
-
   private static boolean overlap(Tensor a, Tensor b) {
     return a.storage() == b.storage()
         && a.size() > 0
         && b.size() > 0
-        && a.offset() <= last(b)
-        && b.offset() <= last(a);
-  }
-
-  private static long last(Tensor t) {
-    long last = t.offset();
-    for (int i = 0; i < t.shape().rank(); i++) {
-      last += (t.dim(i) - 1L) * t.stride(i);
-    }
-    return last;
+        && a.offset() <= b.layout().last()
+        && b.offset() <= a.layout().last();
   }
 
   private void run(Backend backend, Op op, Tensor[] given, Tensor[] outputs) {
@@ -202,7 +146,7 @@ class Direct implements Interpreter {
           copies = Scope.open("contiguous copies");
           inputs = given.clone();
         }
-        inputs[i] = apply(new Copy(), given[i])[0];
+        inputs[i] = copy(given[i]);
       }
     }
     try (Scope _ = copies) {
@@ -213,71 +157,35 @@ class Direct implements Interpreter {
     }
   }
 
-  private Tensor view(Op op, Tensor[] inputs, List<TensorType> types) {
-    return switch (op) {
-      case Permute p -> {
-        int[] axes = p.axes();
-        int[] strides = new int[axes.length];
-        for (int i = 0; i < axes.length; i++) {
-          strides[i] = inputs[0].stride(axes[i]);
-        }
-        yield inputs[0].view(types.get(0).shape(), strides, 0);
-      }
-      case Expand e -> {
-        int[] strides = new int[e.shape().rank()];
-        int lead = strides.length - inputs[0].shape().rank();
-        for (int i = lead; i < strides.length; i++) {
-          strides[i] = inputs[0].dim(i - lead) == 1 ? 0 : inputs[0].stride(i - lead);
-        }
-        yield inputs[0].view(e.shape(), strides, 0);
-      }
-      case Slice s ->
-          inputs[0].view(
-              types.get(0).shape(),
-              inputs[0].strides(),
-              (long) s.from() * inputs[0].stride(s.axis()));
-      case Reshape r -> {
-        Tensor x = inputs[0];
-        int[] strides =
-            x.isContiguous() ? r.shape().contiguousStrides() : Strides.reshape(x, r.shape());
-        if (strides == null) {
-          x = apply(new Copy(), x)[0];
-          strides = r.shape().contiguousStrides();
-        }
-        yield x.view(r.shape(), strides, 0);
-      }
-      default -> null;
-    };
+  private Tensor view(View op, Tensor x) {
+    return op.view(x.layout())
+        .map(x::view)
+        .orElseGet(() -> {
+          Tensor copy = copy(x);
+          return copy.view(op.view(copy.layout()).orElseThrow());
+        });
   }
 
-  private static Device device(Op op, Tensor[] inputs) {
-    return switch (op) {
-      case Fill f -> f.device();
-      case RandomNormal r -> r.device();
-      default -> inputs[0].device();
-    };
+  private Tensor copy(Tensor x) {
+    return apply(x.device(), new Copy(), x)[0];
   }
 
   /** The types of the outputs, after all checks of the inputs. */
-  private static List<TensorType> infer(Op op, Tensor[] inputs) {
+  private static List<TensorType> infer(Device device, Op op, Tensor... inputs) {
     for (Tensor t : inputs) {
-      if (t.device() != inputs[0].device()) {
+      if (t.device() != device) {
         throw new ReverieException(
             op.name()
                 + ": expected all inputs on one device, got "
-                + inputs[0].device()
+                + device
                 + " and "
                 + t.device());
       }
     }
-    return op.infer(types(inputs));
+    return op.infer(device.floatType(), types(inputs));
   }
 
-  private static List<TensorType> types(Tensor[] inputs) {
-    return Stream.of(inputs).map(Tensor::type).toList();
-  }
-
-  private static String describe(List<TensorType> types) {
-    return types.toString();
+  private static List<TensorType> types(Tensor[] tensors) {
+    return Stream.of(tensors).map(Tensor::type).toList();
   }
 }

@@ -14,8 +14,12 @@ import reverie.tensor.op.Op;
  * }</pre>
  */
 public interface Interpreter {
-  /** Carries out an operation and returns its outputs. */
-  Tensor[] apply(Op op, Tensor... inputs);
+  /**
+   * Carries out an operation and returns its outputs.
+   *
+   * @param device where; all inputs live there
+   */
+  Tensor[] apply(Device device, Op op, Tensor... inputs);
 
   /** Carries out an operation that writes into existing tensors, which may be inputs too. */
   void update(Op op, Tensor[] targets, Tensor... inputs);

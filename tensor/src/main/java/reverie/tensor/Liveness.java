@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import reverie.tensor.op.ElementWise;
 
 /**
  * From which operation to which each piece of memory made in a captured step is needed. A result
@@ -88,7 +89,7 @@ final class Liveness {
 
   /** The memory of an input that dies here and may be written over; else null. */
   private Span inherited(Trace.Step step, int index, Tensor output) {
-    if (!Direct.isElementWise(step.op()) || step.outputs().length != 1) {
+    if (!(step.op() instanceof ElementWise) || step.outputs().length != 1) {
       return null;
     }
     for (Tensor input : step.inputs()) {

@@ -4,7 +4,7 @@ package reverie.tensor;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Stream;
-import reverie.tensor.op.Fill;
+import reverie.tensor.op.Creation;
 import reverie.tensor.op.Op;
 
 /**
@@ -21,9 +21,9 @@ public final class NanGuard implements Interpreter {
   }
 
   @Override
-  public Tensor[] apply(Op op, Tensor... inputs) {
+  public Tensor[] apply(Device device, Op op, Tensor... inputs) {
     boolean sound = sound(op, inputs);
-    Tensor[] outputs = next.apply(op, inputs);
+    Tensor[] outputs = next.apply(device, op, inputs);
     if (sound) {
       check(op, inputs, outputs);
     }
@@ -39,9 +39,9 @@ public final class NanGuard implements Interpreter {
     }
   }
 
-  /** A constant is what the caller asked for, an infinity included. */
+  /** What has no inputs is what the caller asked for, an infinity included. */
   private static boolean sound(Op op, Tensor... inputs) {
-    return !(op instanceof Fill) && Stream.of(inputs).allMatch(t -> badElement(t) < 0);
+    return !(op instanceof Creation) && Stream.of(inputs).allMatch(t -> badElement(t) < 0);
   }
 
   private static void check(Op op, Tensor[] inputs, Tensor[] outputs) {

@@ -6,6 +6,7 @@ import reverie.tensor.op.Attention;
 import reverie.tensor.op.AveragePool;
 import reverie.tensor.op.Concat;
 import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Creation;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.GaussianLogProb;
@@ -23,14 +24,24 @@ import reverie.tensor.op.UpsampleNearest;
 public final class Ops {
   private Ops() {}
 
-  /** Carries out an operation of one output. */
+  /** Carries out an operation on at least one input and returns its first output. */
   public static Tensor apply(Op op, Tensor... inputs) {
-    return one(op, inputs);
+    return applyAll(op, inputs)[0];
   }
 
-  /** Carries out an operation and returns all its outputs. */
+  /** Carries out an operation on at least one input and returns all its outputs. */
   public static Tensor[] applyAll(Op op, Tensor... inputs) {
-    return Interpreter.current().apply(op, inputs);
+    if (inputs.length == 0) {
+      throw new ReverieException(
+          op.name() + ": expected at least one input, got none",
+          "what needs none is made on a device: Ops.create(device, operation)");
+    }
+    return Interpreter.current().apply(inputs[0].device(), op, inputs);
+  }
+
+  /** Makes a tensor on a device. */
+  public static Tensor create(Device device, Creation op) {
+    return Interpreter.current().apply(device, op)[0];
   }
 
   /** Carries out an operation that writes into existing tensors, which may be inputs too. */
@@ -38,22 +49,18 @@ public final class Ops {
     Interpreter.current().update(op, targets, inputs);
   }
 
-  static Tensor one(Op op, Tensor... inputs) {
-    return Interpreter.current().apply(op, inputs)[0];
-  }
-
   /** {@code mask·a + (1−mask)·b} for a mask of zeros and ones, without 0·∞. All three broadcast. */
   public static Tensor where(Tensor mask, Tensor a, Tensor b) {
-    return one(new Select(), mask, a, b);
+    return apply(new Select(), mask, a, b);
   }
 
   /** Joins along an axis. */
   public static Tensor concat(int axis, Tensor... parts) {
-    return one(new Concat(parts[0].shape().axis(axis)), parts);
+    return apply(new Concat(parts[0].shape().axis(axis)), parts);
   }
 
   /**
-   * All rows of x, then all of them again, until there are so many.
+   * Repeats x along its first axis until it has {@code rows} rows.
    *
    * @param x {@code [n, …]}; itself the result if it has these rows
    * @param rows a multiple of n
@@ -69,12 +76,12 @@ public final class Ops {
     return concat(0, Collections.nCopies(rows / n, x).toArray(Tensor[]::new));
   }
 
-  /** Whether n rows can be {@linkplain #repeat repeated} to so many. */
+  /** Whether n rows can be {@linkplain #repeat repeated} to {@code rows}. */
   public static boolean repeats(int n, int rows) {
     return n == rows || n > 0 && rows > 0 && rows % n == 0;
   }
 
-  /** The first row as often as it takes to make so many rows of x, then the others. */
+  /** Repeats row 0 until x has {@code rows} rows; the others follow. */
   public static Tensor repeatFirst(Tensor x, int rows) {
     int others = x.dim(0) - 1;
     if (rows == others + 1) {
@@ -96,7 +103,7 @@ public final class Ops {
    * @param bias {@code [out]} or null
    */
   public static Tensor linear(Tensor x, Tensor weight, Tensor bias) {
-    return bias == null ? one(new Linear(), x, weight) : one(new Linear(), x, weight, bias);
+    return bias == null ? apply(new Linear(), x, weight) : apply(new Linear(), x, weight, bias);
   }
 
   /**
@@ -105,7 +112,7 @@ public final class Ops {
    * @param residual {@code […, out]}
    */
   public static Tensor linear(Tensor x, Tensor weight, Tensor bias, Tensor residual) {
-    return one(new Linear(), x, weight, bias, residual);
+    return apply(new Linear(), x, weight, bias, residual);
   }
 
   /**
@@ -118,7 +125,7 @@ public final class Ops {
    */
   public static Tensor conv2d(Tensor x, Tensor weight, Tensor bias, int stride, int padding) {
     Conv2d op = new Conv2d(stride, padding);
-    return bias == null ? one(op, x, weight) : one(op, x, weight, bias);
+    return bias == null ? apply(op, x, weight) : apply(op, x, weight, bias);
   }
 
   /**
@@ -128,7 +135,7 @@ public final class Ops {
    */
   public static Tensor conv2d(
       Tensor x, Tensor weight, Tensor bias, Tensor residual, int stride, int padding) {
-    return one(new Conv2d(stride, padding), x, weight, bias, residual);
+    return apply(new Conv2d(stride, padding), x, weight, bias, residual);
   }
 
   /**
@@ -136,18 +143,18 @@ public final class Ops {
    * channels.
    */
   public static Tensor groupNorm(Tensor x, Tensor gamma, Tensor beta, int groups, double epsilon) {
-    return one(new GroupNorm(groups, epsilon), x, gamma, beta);
+    return apply(new GroupNorm(groups, epsilon), x, gamma, beta);
   }
 
   /** {@link #groupNorm}, then {@code x·sigmoid(x)}. */
   public static Tensor groupNormSilu(
       Tensor x, Tensor gamma, Tensor beta, int groups, double epsilon) {
-    return one(new GroupNorm(groups, epsilon, GroupNorm.Activation.SILU), x, gamma, beta);
+    return apply(new GroupNorm(groups, epsilon, GroupNorm.Activation.SILU), x, gamma, beta);
   }
 
   /** Layer normalisation over the last axis. */
   public static Tensor layerNorm(Tensor x, Tensor gamma, Tensor beta, double epsilon) {
-    return one(new LayerNorm(epsilon), x, gamma, beta);
+    return apply(new LayerNorm(epsilon), x, gamma, beta);
   }
 
   /**
@@ -159,27 +166,27 @@ public final class Ops {
    * @return {@code [b, tq, heads·dv]}
    */
   public static Tensor attention(Tensor q, Tensor k, Tensor v, int heads, double scale) {
-    return one(new Attention(scale, heads), q, k, v);
+    return apply(new Attention(scale, heads), q, k, v);
   }
 
   /** Each pixel of {@code [n, h, w, c]} repeated {@code factor} times in both directions. */
   public static Tensor upsampleNearest(Tensor x, int factor) {
-    return one(new UpsampleNearest(factor), x);
+    return apply(new UpsampleNearest(factor), x);
   }
 
   /** Means of {@code factor × factor} tiles of {@code [n, h, w, c]}. */
   public static Tensor averagePool(Tensor x, int factor) {
-    return one(new AveragePool(factor), x);
+    return apply(new AveragePool(factor), x);
   }
 
   /** Rows of {@code table [rows, d]} at {@code indices} (I32, any shape): {@code [indices…, d]}. */
   public static Tensor embedding(Tensor table, Tensor indices) {
-    return one(new Embedding(), table, indices);
+    return apply(new Embedding(), table, indices);
   }
 
   /** {@code a·gelu(b)} where the last axis is a then b. */
   public static Tensor geglu(Tensor x) {
-    return one(new Geglu(), x);
+    return apply(new Geglu(), x);
   }
 
   /**
@@ -193,7 +200,7 @@ public final class Ops {
    */
   public static Tensor feedForward(
       Tensor x, Tensor up, Tensor upBias, Tensor down, Tensor downBias, Tensor residual) {
-    return applyAll(new FeedForward(), x, up, upBias, down, downBias, residual)[0];
+    return apply(new FeedForward(), x, up, upBias, down, downBias, residual);
   }
 
   /**
@@ -205,7 +212,7 @@ public final class Ops {
    * @param sigma {@code [n]}, positive
    */
   public static Tensor gaussianLogProb(Tensor x, Tensor mean, Tensor sigma) {
-    return one(new GaussianLogProb(), x, mean, sigma);
+    return apply(new GaussianLogProb(), x, mean, sigma);
   }
 
   /** Mean squared difference over all elements: a scalar. */

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 import reverie.tensor.op.Op;
 
 /**
@@ -40,9 +40,9 @@ public final class Profile implements Interpreter {
   }
 
   @Override
-  public Tensor[] apply(Op op, Tensor... inputs) {
+  public Tensor[] apply(Device device, Op op, Tensor... inputs) {
     long start = System.nanoTime();
-    Tensor[] outputs = next.apply(op, inputs);
+    Tensor[] outputs = next.apply(device, op, inputs);
     outputs[0].device().backend().synchronize();
     add(op, System.nanoTime() - start, inputs);
     return outputs;

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 
 /**
  * Computes again what is cheaper to compute than to keep: a result that is needed early and late in

@@ -49,7 +49,7 @@ public record Rng(long seed, long stream) {
     int[] dims = IntStream.concat(IntStream.of(rows.length), IntStream.of(sampleDims)).toArray();
     long[] seeds = Arrays.stream(rows).mapToLong(Rng::seed).toArray();
     long[] streams = Arrays.stream(rows).mapToLong(Rng::stream).toArray();
-    return Ops.apply(new RandomNormal(device, seeds, streams, Shape.of(dims)));
+    return Ops.create(device, new RandomNormal(seeds, streams, Shape.of(dims)));
   }
 
   /** A uniform number in [0, 1) at a position of this sequence. */

@@ -7,9 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import reverie.tensor.op.Fill;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.RandomNormal;
 
 /**
  * Carries out every operation a second time, on the same inputs, on the float64 reference, and
@@ -38,9 +36,9 @@ public final class Shadow implements Interpreter {
   }
 
   @Override
-  public Tensor[] apply(Op op, Tensor... inputs) {
+  public Tensor[] apply(Device device, Op op, Tensor... inputs) {
     double[][] expected = expected(op, inputs);
-    Tensor[] outputs = next.apply(op, inputs);
+    Tensor[] outputs = next.apply(device, op, inputs);
     compare(op, expected, inputs, outputs);
     return outputs;
   }
@@ -58,7 +56,7 @@ public final class Shadow implements Interpreter {
         () -> {
           try (Scope _ = Scope.open("shadow")) {
             Tensor[] copies = Stream.of(inputs).map(Shadow::onReference).toArray(Tensor[]::new);
-            Tensor[] outputs = Direct.INSTANCE.apply(onReference(op), copies);
+            Tensor[] outputs = Direct.INSTANCE.apply(Device.reference(), op, copies);
             return Arrays.stream(outputs).map(Tensor::toDoubles).toArray(double[][]::new);
           }
         });
@@ -69,15 +67,6 @@ public final class Shadow implements Interpreter {
     return t.dtype().isFloating()
         ? Device.reference().tensor(t.toDoubles(), dims)
         : Device.reference().indices(t.toInts(), dims);
-  }
-
-  private static Op onReference(Op op) {
-    return switch (op) {
-      case Fill f -> new Fill(Device.reference(), f.value(), f.shape());
-      case RandomNormal r ->
-          new RandomNormal(Device.reference(), r.seeds(), r.streams(), r.shape());
-      default -> op;
-    };
   }
 
   private void compare(Op op, double[][] expected, Tensor[] inputs, Tensor[] outputs) {

@@ -28,15 +28,13 @@ public final class Tensor {
   private final Device device;
   private final Storage storage;
   private final TensorType type;
-  private final int[] strides;
-  private final long offset;
+  private final Layout layout;
 
-  Tensor(Device device, Storage storage, TensorType type, int[] strides, long offset) {
+  Tensor(Device device, Storage storage, DType dtype, Layout layout) {
     this.device = device;
     this.storage = storage;
-    this.type = type;
-    this.strides = strides;
-    this.offset = offset;
+    this.type = new TensorType(dtype, layout.shape());
+    this.layout = layout;
   }
 
   // What it is.
@@ -73,22 +71,27 @@ public final class Tensor {
 
   /** Distance in elements between neighbours along an axis; 0 where the axis is broadcast. */
   public int stride(int axis) {
-    return strides[type.shape().axis(axis)];
+    return layout.stride(axis);
   }
 
   /** A copy of all strides, in elements. */
   public int[] strides() {
-    return strides.clone();
+    return layout.strides();
   }
 
   /** First element's position in the buffer, in elements. */
   public long offset() {
-    return offset;
+    return layout.offset();
+  }
+
+  /** Shape, strides and offset. */
+  public Layout layout() {
+    return layout;
   }
 
   /** Whether elements lie in row-major order without gaps. */
   public boolean isContiguous() {
-    return Strides.contiguous(type.shape(), strides);
+    return layout.isContiguous();
   }
 
   /** Whether its memory is still there. */
@@ -112,17 +115,18 @@ public final class Tensor {
 
   /** The same view of other memory. */
   Tensor on(Storage other) {
-    return new Tensor(device, other, type, strides, offset);
+    return new Tensor(device, other, dtype(), layout);
   }
 
-  Tensor view(Shape shape, int[] viewStrides, long moreOffset) {
+  /** The same memory read in another way. */
+  Tensor view(Layout other) {
     checkLive();
-    return new Tensor(device, storage, type.withShape(shape), viewStrides, offset + moreOffset);
+    return new Tensor(device, storage, dtype(), other);
   }
 
   /** The same values as a tensor that no recorder follows: gradients stop here. */
   public Tensor detach() {
-    return view(type.shape(), strides, 0);
+    return view(layout);
   }
 
   // Element-wise.
@@ -134,7 +138,7 @@ public final class Tensor {
 
   /** {@code this + c}. */
   public Tensor add(double c) {
-    return one(new Affine(1, c));
+    return Ops.apply(new Affine(1, c), this);
   }
 
   /** {@code this − other}. */
@@ -144,7 +148,7 @@ public final class Tensor {
 
   /** {@code this − c}. */
   public Tensor sub(double c) {
-    return one(new Affine(1, -c));
+    return Ops.apply(new Affine(1, -c), this);
   }
 
   /** {@code this · other}, element by element. */
@@ -154,7 +158,7 @@ public final class Tensor {
 
   /** {@code this · c}. */
   public Tensor mul(double c) {
-    return one(new Affine(c, 0));
+    return Ops.apply(new Affine(c, 0), this);
   }
 
   /** {@code this / other}, element by element. */
@@ -164,12 +168,12 @@ public final class Tensor {
 
   /** {@code this / c}. */
   public Tensor div(double c) {
-    return one(new Affine(1 / c, 0));
+    return Ops.apply(new Affine(1 / c, 0), this);
   }
 
   /** {@code −this}. */
   public Tensor neg() {
-    return one(new Affine(-1, 0));
+    return Ops.apply(new Affine(-1, 0), this);
   }
 
   /** The smaller of both; NaN if either is. */
@@ -269,12 +273,12 @@ public final class Tensor {
 
   /** xᵖ. */
   public Tensor pow(double p) {
-    return one(new Power(p));
+    return Ops.apply(new Power(p), this);
   }
 
   /** min(max(x, low), high). */
   public Tensor clamp(double low, double high) {
-    return one(new Clamp(low, high));
+    return Ops.apply(new Clamp(low, high), this);
   }
 
   /**
@@ -282,7 +286,7 @@ public final class Tensor {
    * straight through.
    */
   public Tensor roundTo(DType narrower) {
-    return one(new RoundTo(narrower));
+    return Ops.apply(new RoundTo(narrower), this);
   }
 
   // Reductions.
@@ -294,7 +298,7 @@ public final class Tensor {
 
   /** Sum over these axes, which stay with size 1. */
   public Tensor sumKeep(int... axes) {
-    return one(new Reduce(Reduce.Kind.SUM, axes(axes)));
+    return Ops.apply(new Reduce(Reduce.Kind.SUM, axes(axes)), this);
   }
 
   /** Mean over these axes, which disappear; over all when none is given. */
@@ -318,19 +322,19 @@ public final class Tensor {
 
   /** Maximum over these axes, which stay with size 1. */
   public Tensor maxKeep(int... axes) {
-    return one(new Reduce(Reduce.Kind.MAX, axes(axes)));
+    return Ops.apply(new Reduce(Reduce.Kind.MAX, axes(axes)), this);
   }
 
   /** Softmax over the last axis. */
   public Tensor softmax() {
-    return one(new Softmax());
+    return Ops.apply(new Softmax(), this);
   }
 
   // Products.
 
   /** Matrix product {@code […, m, k] × […, k, n] → […, m, n]}; leading dimensions broadcast. */
   public Tensor matmul(Tensor other) {
-    return Ops.one(new MatMul(), this, other);
+    return Ops.apply(new MatMul(), this, other);
   }
 
   // Views.
@@ -343,12 +347,12 @@ public final class Tensor {
   /** The same elements in another shape; one dimension may be −1 and is worked out. */
   public Tensor reshape(int... dims) {
     Shape target = Shape.of(resolved(dims));
-    return target.equals(shape()) ? this : one(new Reshape(target));
+    return target.equals(shape()) ? this : Ops.apply(new Reshape(target), this);
   }
 
   /** Axis i of the result is axis {@code axes[i]} of this. */
   public Tensor permute(int... axes) {
-    return one(new Permute(axes));
+    return Ops.apply(new Permute(axes), this);
   }
 
   /** The last two axes exchanged. */
@@ -362,7 +366,7 @@ public final class Tensor {
 
   /** Elements {@code from} (included) to {@code to} (not included) along an axis. */
   public Tensor slice(int axis, int from, int to) {
-    return one(new Slice(shape().axis(axis), from, to));
+    return Ops.apply(new Slice(shape().axis(axis), from, to), this);
   }
 
   /** Equal parts along an axis. */
@@ -382,12 +386,12 @@ public final class Tensor {
   /** Broadcasts to a shape. */
   public Tensor expand(int... dims) {
     Shape target = Shape.of(dims);
-    return target.equals(shape()) ? this : one(new Expand(target));
+    return target.equals(shape()) ? this : Ops.apply(new Expand(target), this);
   }
 
   /** These values in row-major order: this tensor itself if it is so already. */
   public Tensor contiguous() {
-    return isContiguous() ? this : one(new Copy());
+    return isContiguous() ? this : Ops.apply(new Copy(), this);
   }
 
   // Values on the host.
@@ -478,14 +482,14 @@ public final class Tensor {
               + "]");
     }
     Trace.refuseUpload("assign");
-    device.backend().upload(values, buffer(), offset * dtype().bytes());
+    device.backend().upload(values, buffer(), offset() * dtype().bytes());
   }
 
   private void download(MemorySegment target) {
     Trace.refuseDownload(type);
     try (Scope _ = Scope.open("download")) {
       Tensor source = contiguous();
-      device.backend().download(source.buffer(), source.offset * dtype().bytes(), target);
+      device.backend().download(source.buffer(), source.offset() * dtype().bytes(), target);
     }
   }
 
@@ -495,16 +499,12 @@ public final class Tensor {
     return "Tensor " + type + " on " + device + (isLive() ? "" : " (closed)");
   }
 
-  private Tensor one(reverie.tensor.op.Op op) {
-    return Ops.one(op, this);
-  }
-
   private Tensor unary(Unary.Kind kind) {
-    return Ops.one(new Unary(kind), this);
+    return Ops.apply(new Unary(kind), this);
   }
 
   private Tensor binary(Binary.Kind kind, Tensor other) {
-    return Ops.one(new Binary(kind), this, other);
+    return Ops.apply(new Binary(kind), this, other);
   }
 
   private int[] axes(int... axes) {

@@ -82,9 +82,9 @@ class InterpretersTest {
   /** Adds an error to one operation of the interpreter it wraps. */
   private record Wrong(Interpreter next, String name, double error) implements Interpreter {
     @Override
-    public Tensor[] apply(Op op, Tensor... inputs) {
-      Tensor[] outputs = next.apply(op, inputs);
-      return op.name().equals(name) ? next.apply(new Affine(1, error), outputs[0]) : outputs;
+    public Tensor[] apply(Device on, Op op, Tensor... inputs) {
+      Tensor[] outputs = next.apply(on, op, inputs);
+      return op.name().equals(name) ? next.apply(on, new Affine(1, error), outputs[0]) : outputs;
     }
 
     @Override

@@ -103,7 +103,7 @@ public final class GradientAccumulator implements AutoCloseable {
 
   /** Starts again from zero. */
   public void clear() {
-    Ops.update(new Fill(all.device(), 0, all.shape()), new Tensor[] {all});
+    Ops.update(new Fill(0, all.shape()), new Tensor[] {all});
   }
 
   /** In pieces, so that their squares need little memory. */

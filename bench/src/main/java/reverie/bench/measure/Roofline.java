@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 
 /**
  * What this machine can do at best (Williams et al. 2009): floating-point operations a second with

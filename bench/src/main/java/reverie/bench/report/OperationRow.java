@@ -3,7 +3,7 @@ package reverie.bench.report;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import reverie.bench.measure.Roofline;
-import reverie.tensor.catalog.Cost;
+import reverie.tensor.op.Cost;
 
 /**
  * One operation measured, or all of one name within a step.

@@ -196,8 +196,8 @@ class ChainLearnerTest {
     }
 
     @Override
-    public Tensor[] apply(Op op, Tensor... inputs) {
-      Tensor[] outputs = next.apply(op, inputs);
+    public Tensor[] apply(Device on, Op op, Tensor... inputs) {
+      Tensor[] outputs = next.apply(on, op, inputs);
       peak = Math.max(peak, device.liveBytes());
       return outputs;
     }

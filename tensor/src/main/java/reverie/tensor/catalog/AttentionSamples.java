@@ -69,7 +69,7 @@ final class AttentionSamples {
             normal(1, 3, 4),
             normal(1, 5, 4),
             normal(5, 4))
-        .refuseMaking("expected heads ≥ 1, got 0", _ -> new Attention(1, 0));
+        .refuseMaking("expected heads ≥ 1, got 0", () -> new Attention(1, 0));
   }
 
   static Entry attentionBackward() {

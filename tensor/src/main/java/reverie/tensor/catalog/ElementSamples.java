@@ -131,7 +131,7 @@ final class ElementSamples {
     return one(new Clamp(-0.7, 0.9), new Exact(), Values.apartFrom(0.05, -0.7, 0.9))
         .rough(new Clamp(-1, 1), Input.of(Values.of(-1, 1, 2, -2), 4))
         .rough(new Clamp(0, Double.POSITIVE_INFINITY), normal(11))
-        .refuseMaking("clamp: expected low ≤ high, got 2.0 and 1.0", _ -> new Clamp(2, 1));
+        .refuseMaking("clamp: expected low ≤ high, got 2.0 and 1.0", () -> new Clamp(2, 1));
   }
 
   static Entry power() {
@@ -153,7 +153,7 @@ final class ElementSamples {
     return entry
         .refuse(ONE_TYPE, new RoundTo(DType.BF16), indices(3, 2))
         .refuseMaking(
-            "round_to: expected a floating-point type, got I32", _ -> new RoundTo(DType.I32));
+            "round_to: expected a floating-point type, got I32", () -> new RoundTo(DType.I32));
   }
 
   static Entry select() {

@@ -5,8 +5,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.Function;
-import reverie.tensor.Device;
+import java.util.function.Supplier;
 import reverie.tensor.op.Op;
 
 /** What the catalogue knows of an operation: right uses and wrong ones. */
@@ -35,33 +34,28 @@ public final class Entry {
 
   /** A use at which the operation is differentiable. */
   Entry smooth(Op op, Input... inputs) {
-    return add(_ -> op, true, op, inputs);
+    return add(op, true, inputs);
   }
 
   /** A use at a kink, or too large for a gradient check. */
   Entry rough(Op op, Input... inputs) {
-    return add(_ -> op, false, op, inputs);
-  }
-
-  /** A use of an operation that makes a tensor on a device. */
-  Entry onDevice(Function<Device, Op> op) {
-    return add(op, false, op.apply(Device.reference()));
+    return add(op, false, inputs);
   }
 
   /** A wrong use, with a part of what the error must say. */
   Entry refuse(String message, Op op, Input... inputs) {
-    return refuseMaking(message, _ -> op, inputs);
+    return refuseMaking(message, () -> op, inputs);
   }
 
   /** A wrong use that may fail when the operation is made. */
-  Entry refuseMaking(String message, Function<Device, Op> op, Input... inputs) {
+  Entry refuseMaking(String message, Supplier<Op> op, Input... inputs) {
     refusals.add(new Refusal(op, List.of(inputs), message));
     return this;
   }
 
-  private Entry add(Function<Device, Op> op, boolean differentiable, Op shown, Input... inputs) {
+  private Entry add(Op op, boolean differentiable, Input... inputs) {
     String label =
-        String.format(Locale.ROOT, "%d %s%s", samples.size() + 1, shown.name(), List.of(inputs));
+        String.format(Locale.ROOT, "%d %s%s", samples.size() + 1, op.name(), List.of(inputs));
     samples.add(new Sample(label, op, List.of(inputs), tolerance, differentiable));
     return this;
   }

@@ -65,7 +65,7 @@ final class LayerSamples {
             normal(6),
             normal(6))
         .refuseMaking(
-            "expected groups ≥ 1 and epsilon > 0, got 0 and 1.0", _ -> new GroupNorm(0, 1));
+            "expected groups ≥ 1 and epsilon > 0, got 0 and 1.0", () -> new GroupNorm(0, 1));
   }
 
   static Entry groupNormBackward() {
@@ -115,7 +115,7 @@ final class LayerSamples {
         .within(new Largest(2e-4))
         .rough(op, Input.of(Values.uniform(100, 101), 5, 33), normal(33), normal(33))
         .refuse("expected gamma (input 1) of shape [7]", op, normal(3, 7), normal(3), normal(7))
-        .refuseMaking("expected epsilon > 0, got 0.0", _ -> new LayerNorm(0));
+        .refuseMaking("expected epsilon > 0, got 0.0", () -> new LayerNorm(0));
   }
 
   static Entry layerNormBackward() {
@@ -211,7 +211,7 @@ final class LayerSamples {
         .smooth(new AveragePool(2), normal(0, 4, 4, 3))
         .rough(new AveragePool(4), normal(2, 16, 12, 37))
         .refuse("expected sides that divide by 2", new AveragePool(2), normal(1, 3, 4, 1))
-        .refuseMaking("expected factor ≥ 1, got 0", _ -> new AveragePool(0));
+        .refuseMaking("expected factor ≥ 1, got 0", () -> new AveragePool(0));
   }
 
   static Entry upsampleNearest() {
@@ -223,6 +223,6 @@ final class LayerSamples {
         .smooth(new UpsampleNearest(2), normal(0, 4, 4, 3))
         .rough(new UpsampleNearest(2), normal(2, 13, 11, 37))
         .refuse("expected input 0 of rank 4", new UpsampleNearest(2), normal(3, 4, 1))
-        .refuseMaking("expected factor ≥ 1, got 0", _ -> new UpsampleNearest(0));
+        .refuseMaking("expected factor ≥ 1, got 0", () -> new UpsampleNearest(0));
   }
 }

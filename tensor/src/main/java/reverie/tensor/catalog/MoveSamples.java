@@ -4,7 +4,6 @@ package reverie.tensor.catalog;
 import static reverie.tensor.catalog.Input.indices;
 import static reverie.tensor.catalog.Input.normal;
 
-import reverie.tensor.Device;
 import reverie.tensor.Shape;
 import reverie.tensor.catalog.Tolerance.Close;
 import reverie.tensor.catalog.Tolerance.Terms;
@@ -114,35 +113,35 @@ final class MoveSamples {
 
   static Entry fill() {
     return new Entry()
-        .onDevice(device -> new Fill(device, 1.5, Shape.of()))
-        .onDevice(device -> new Fill(device, -0.1, Shape.of(3, 7)))
-        .onDevice(device -> new Fill(device, 0, Shape.of(2, 0)))
-        .onDevice(device -> new Fill(device, Double.NaN, Shape.of(40_009)))
-        .refuse("expected 0 inputs", new Fill(null, 0, Shape.of()), normal());
+        .rough(new Fill(1.5, Shape.of()))
+        .rough(new Fill(-0.1, Shape.of(3, 7)))
+        .rough(new Fill(0, Shape.of(2, 0)))
+        .rough(new Fill(Double.NaN, Shape.of(40_009)))
+        .refuse("expected 0 inputs", new Fill(0, Shape.of()), normal());
   }
 
   static Entry randomNormal() {
     return new Entry()
         // Where log or cosine is near 0 only the absolute error is small.
         .within(new Close(2e-6, 2e-6))
-        .onDevice(device -> random(device, 1, 1))
-        .onDevice(device -> random(device, 3, 7, 5))
-        .onDevice(device -> random(device, 2, 0))
-        .onDevice(device -> random(device, 0, 3))
-        .onDevice(device -> random(device, 2, 20_011))
+        .rough(random(1, 1))
+        .rough(random(3, 7, 5))
+        .rough(random(2, 0))
+        .rough(random(0, 3))
+        .rough(random(2, 20_011))
         .refuseMaking(
             "random_normal: expected one seed and stream per row of [2, 3], got 1 and 1",
-            device -> new RandomNormal(device, new long[1], new long[1], Shape.of(2, 3)));
+            () -> new RandomNormal(new long[1], new long[1], Shape.of(2, 3)));
   }
 
-  private static Op random(Device device, int... dims) {
+  private static Op random(int... dims) {
     long[] seeds = new long[dims[0]];
     long[] streams = new long[dims[0]];
     for (int i = 0; i < dims[0]; i++) {
       seeds[i] = -5 + i;
       streams[i] = 0x123456789ABCL * i;
     }
-    return new RandomNormal(device, seeds, streams, Shape.of(dims));
+    return new RandomNormal(seeds, streams, Shape.of(dims));
   }
 
   static Entry embedding() {

@@ -240,7 +240,7 @@ final class ProductSamples {
             normal(2),
             normal(1, 5, 5, 2))
         .refuse("expected input 0 of rank 4", op, normal(5, 5, 3), normal(3, 3, 3, 2))
-        .refuseMaking("expected stride ≥ 1 and padding ≥ 0, got 0 and 1", _ -> new Conv2d(0, 1));
+        .refuseMaking("expected stride ≥ 1 and padding ≥ 0, got 0 and 1", () -> new Conv2d(0, 1));
   }
 
   static Entry conv2dInputGradient() {

@@ -2,8 +2,7 @@
 package reverie.tensor.catalog;
 
 import java.util.List;
-import java.util.function.Function;
-import reverie.tensor.Device;
+import java.util.function.Supplier;
 import reverie.tensor.op.Op;
 
 /**
@@ -12,4 +11,4 @@ import reverie.tensor.op.Op;
  * @param op the operation; making it may already fail
  * @param message what the error must say
  */
-public record Refusal(Function<Device, Op> op, List<Input> inputs, String message) {}
+public record Refusal(Supplier<Op> op, List<Input> inputs, String message) {}

@@ -2,8 +2,8 @@
 package reverie.tensor.catalog;
 
 import java.util.List;
-import java.util.function.Function;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
@@ -12,14 +12,13 @@ import reverie.tensor.op.Op;
  * One use of an operation: drives conformance tests, gradient checks and benchmarks.
  *
  * @param label the operation and its inputs' shapes, unique in the catalogue
- * @param op the operation; a few name a device
  * @param tolerance how exact a float32 result must be
  * @param differentiable whether it is smooth around these inputs and small enough for a gradient
  *     check
  */
 public record Sample(
     String label,
-    Function<Device, Op> op,
+    Op op,
     List<Input> inputs,
     Tolerance tolerance,
     boolean differentiable) {
@@ -30,6 +29,11 @@ public record Sample(
       tensors[i] = inputs.get(i).tensor(device, Rng.of(1).fork(label).fork(i), arrangement);
     }
     return tensors;
+  }
+
+  /** Carries out the operation on a device, under the current interpreter. */
+  public Tensor[] run(Device device, Tensor... on) {
+    return Interpreter.current().apply(device, op, on);
   }
 
   /** The inputs on a device, contiguous. */

@@ -16,7 +16,13 @@ import reverie.tensor.TensorType;
  * }</pre>
  */
 public record AdamW(double beta1, double beta2, double epsilon, double weightDecay)
-    implements Fused {
+    implements ElementWise, Fused {
+  /** False: it updates parameters in place, which are contiguous. */
+  @Override
+  public boolean stridedInputs() {
+    return false;
+  }
+
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 5, 5);

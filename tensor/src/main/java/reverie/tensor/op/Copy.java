@@ -5,7 +5,7 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /** The same values in row-major order in memory of their own. */
-public record Copy() implements Op {
+public record Copy() implements ElementWise {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);

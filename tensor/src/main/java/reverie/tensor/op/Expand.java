@@ -2,11 +2,13 @@
 package reverie.tensor.op;
 
 import java.util.List;
+import java.util.Optional;
+import reverie.tensor.Layout;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /** A view broadcast to a larger shape. */
-public record Expand(Shape shape) implements Op {
+public record Expand(Shape shape) implements View {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);
@@ -16,5 +18,15 @@ public record Expand(Shape shape) implements Op {
         "a shape that broadcasts to " + shape,
         inputs);
     return Rule.one(inputs.getFirst().withShape(shape));
+  }
+
+  @Override
+  public Optional<Layout> view(Layout input) {
+    int[] strides = new int[shape.rank()];
+    int lead = shape.rank() - input.shape().rank();
+    for (int i = lead; i < strides.length; i++) {
+      strides[i] = input.shape().dim(i - lead) == 1 ? 0 : input.stride(i - lead);
+    }
+    return Optional.of(new Layout(shape, strides, input.offset()));
   }
 }

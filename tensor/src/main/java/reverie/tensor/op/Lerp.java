@@ -6,7 +6,13 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /** {@code a + weight·(b − a)} for {@code (a, b, weight[1])}: a moving average when it updates a. */
-public record Lerp() implements Fused {
+public record Lerp() implements ElementWise, Fused {
+  /** False: it updates parameters in place, which are contiguous. */
+  @Override
+  public boolean stridedInputs() {
+    return false;
+  }
+
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 3, 3);

@@ -18,6 +18,11 @@ public record MatMul(boolean gradient) implements Op {
   }
 
   @Override
+  public boolean stridedInputs() {
+    return true;
+  }
+
+  @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);
     Rule.floating(this, inputs);

@@ -2,6 +2,7 @@
 package reverie.tensor.op;
 
 import java.util.List;
+import reverie.tensor.DType;
 import reverie.tensor.TensorType;
 
 /**
@@ -10,30 +11,19 @@ import reverie.tensor.TensorType;
  * that the compiler finds incomplete when an operation is added.
  */
 public sealed interface Op
-    permits Affine,
-        Binary,
-        Clamp,
-        Concat,
+    permits Concat,
         Conv2d,
         Conv2dInputGradient,
         Conv2dWeightGradient,
-        Copy,
+        Creation,
+        ElementWise,
         Embedding,
-        Expand,
-        Fill,
         Fused,
         MatMul,
         Pad,
-        Permute,
-        Power,
-        RandomNormal,
         Reduce,
-        Reshape,
-        RoundTo,
         ScatterRows,
-        Select,
-        Slice,
-        Unary {
+        View {
   /** The name in errors, profiles and documentation. */
   default String name() {
     return Rule.snakeCase(getClass().getSimpleName());
@@ -45,4 +35,21 @@ public sealed interface Op
    * @throws reverie.tensor.ReverieException if the inputs do not fit, with all their types
    */
   List<TensorType> infer(List<TensorType> inputs);
+
+  /**
+   * The types of the outputs on a device that computes in {@code floatType}.
+   *
+   * @throws reverie.tensor.ReverieException if the inputs do not fit, with all their types
+   */
+  default List<TensorType> infer(DType floatType, List<TensorType> inputs) {
+    return infer(inputs);
+  }
+
+  /**
+   * Whether kernels read inputs through their strides, unless a backend says otherwise; inputs are
+   * made contiguous where they do not.
+   */
+  default boolean stridedInputs() {
+    return false;
+  }
 }

@@ -7,18 +7,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
-import reverie.tensor.op.Affine;
-import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
-import reverie.tensor.op.Copy;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.Power;
-import reverie.tensor.op.RoundTo;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
-import reverie.tensor.op.Unary;
 
 /**
  * What a device must be able to do. The core has checked types and shapes, broadcast, made inputs
@@ -59,25 +48,11 @@ public interface Backend {
   boolean supports(Op op, Tensor[] inputs);
 
   /**
-   * Whether {@link #run} reads this input through its strides; it is made contiguous otherwise. At
-   * first copies, products of matrices and what goes element by element, with broadcasting, do.
+   * Whether {@link #run} reads this input through its strides; it is made contiguous otherwise. What
+   * the operation says unless this is overridden.
    */
   default boolean acceptsStrides(Op op, int input) {
-    return switch (op) {
-      case Affine _,
-          Binary _,
-          Clamp _,
-          Copy _,
-          GeluBackward _,
-          MatMul _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          true;
-      default -> false;
-    };
+    return op.stridedInputs();
   }
 
   /** Bytes of scratch that {@link #run} needs, contents undefined. */

@@ -20,6 +20,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 import reverie.tensor.op.Binary;
 import reverie.tensor.op.Conv2d;
+import reverie.tensor.op.Cost;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;

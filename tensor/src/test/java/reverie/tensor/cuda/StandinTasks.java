@@ -93,7 +93,7 @@ final class StandinTasks {
   }
 
   private static double[] run(Device device, Sample sample) {
-    return Ops.applyAll(sample.op().apply(device), sample.inputs(device))[0].toDoubles();
+    return sample.run(device, sample.inputs(device))[0].toDoubles();
   }
 
   private static void capture(Device device) {

@@ -5,12 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import reverie.tensor.DType;
 import reverie.tensor.Device;
-import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 import reverie.tensor.catalog.Arrangement;
 import reverie.tensor.catalog.Sample;
 import reverie.tensor.catalog.Tolerance;
-import reverie.tensor.op.Op;
 
 /** What the reference computes and how far from it a device may be. */
 final class Agreement {
@@ -28,16 +26,15 @@ final class Agreement {
   /** Agreement with the reference on a sample. */
   Agreement(Sample sample, Arrangement arrangement) {
     Device reference = Device.reference();
-    Op op = sample.op().apply(reference);
     Tensor[] inputs = sample.inputs(reference, arrangement);
     tolerance = sample.tolerance();
-    expected = Ops.applyAll(op, inputs);
+    expected = sample.run(reference, inputs);
     if (tolerance instanceof Tolerance.Terms) {
       for (int i = 0; i < inputs.length; i++) {
         inputs[i] = inputs[i].dtype().isFloating() ? inputs[i].abs() : inputs[i];
       }
     }
-    absolute = tolerance instanceof Tolerance.Terms ? Ops.applyAll(op, inputs) : expected;
+    absolute = tolerance instanceof Tolerance.Terms ? sample.run(reference, inputs) : expected;
   }
 
   /** Asserts that every output is within the tolerance. */

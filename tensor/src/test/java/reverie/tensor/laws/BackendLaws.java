@@ -22,6 +22,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -94,10 +95,6 @@ public abstract class BackendLaws {
                                 }))));
   }
 
-  private static Tensor[] run(Sample sample, Device on, Tensor... inputs) {
-    return Ops.applyAll(sample.op().apply(on), inputs);
-  }
-
   @TestFactory
   Stream<DynamicTest> agreesWithTheReferenceInEveryLayout() {
     return forEachSample(sample -> {
@@ -106,7 +103,7 @@ public abstract class BackendLaws {
         if (arrangement == Arrangement.EXPANDED) {
           expected = new Agreement(sample, arrangement);
         }
-        expected.check(sample + " " + arrangement, run(sample, device, sample.inputs(device, arrangement)));
+        expected.check(sample + " " + arrangement, sample.run(device, sample.inputs(device, arrangement)));
       }
     });
   }
@@ -116,7 +113,7 @@ public abstract class BackendLaws {
     return forEachSample(sample -> {
       for (Arrangement arrangement : List.of(Arrangement.CONTIGUOUS, Arrangement.TRANSPOSED)) {
         Tensor[] inputs = sample.inputs(device, arrangement);
-        run(sample, device, inputs);
+        sample.run(device, inputs);
         Tensor[] fresh = sample.inputs(device, arrangement);
         for (int i = 0; i < inputs.length; i++) {
           Agreement.checkBits(sample + " " + arrangement + ": input " + i, fresh[i], inputs[i]);
@@ -128,9 +125,9 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> givesTheSameBitsAgainAndForAnyNumberOfThreads() {
     return forEachSample(sample -> {
-      Tensor[] expected = run(sample, device, sample.inputs(device));
+      Tensor[] expected = sample.run(device, sample.inputs(device));
       for (Device other : devices) {
-        Tensor[] got = run(sample, other, sample.inputs(other));
+        Tensor[] got = sample.run(other, sample.inputs(other));
         for (int i = 0; i < got.length; i++) {
           Agreement.checkBits(sample + ": output " + i, expected[i], got[i]);
         }
@@ -156,10 +153,10 @@ public abstract class BackendLaws {
   private void repeat(Sample sample) {
     try (Scope _ = Scope.open("law")) {
       Tensor[] inputs = sample.inputs(device);
-      Tensor[] expected = run(sample, device, inputs);
+      Tensor[] expected = sample.run(device, inputs);
       for (int repetition = 0; repetition < REPETITIONS; repetition++) {
         try (Scope _ = Scope.open("repetition")) {
-          Tensor[] got = run(sample, device, inputs);
+          Tensor[] got = sample.run(device, inputs);
           for (int i = 0; i < got.length; i++) {
             Agreement.checkBits(
                 sample + ": output " + i + ", time " + repetition, expected[i], got[i]);
@@ -173,12 +170,11 @@ public abstract class BackendLaws {
   Stream<DynamicTest> writesItsOutputsAndNothingElse() {
     return forEachSample(sample -> {
       Tensor[] inputs = sample.inputs(device);
-      Op op = sample.op().apply(device);
-      Tensor[] expected = Ops.applyAll(op, inputs);
+      Tensor[] expected = sample.run(device, inputs);
       Window[] windows =
           Stream.of(expected).map(t -> new Window(device, t.type())).toArray(Window[]::new);
       Tensor[] targets = Stream.of(windows).map(Window::target).toArray(Tensor[]::new);
-      Ops.update(op, targets, inputs);
+      Ops.update(sample.op(), targets, inputs);
       for (int i = 0; i < targets.length; i++) {
         Agreement.checkBits(sample + ": output " + i, expected[i], targets[i]);
         windows[i].checkSurroundings(sample + ": output " + i);
@@ -189,8 +185,7 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> updatesInPlaceAsOutOfPlace() {
     return forEachSample(sample -> {
-      Op op = sample.op().apply(device);
-      Tensor[] expected = Ops.applyAll(op, sample.inputs(device));
+      Tensor[] expected = sample.run(device, sample.inputs(device));
       for (int i = 0; i < sample.inputs().size(); i++) {
         Tensor[] inputs = sample.inputs(device);
         for (int output = 0; output < expected.length; output++) {
@@ -203,7 +198,7 @@ public abstract class BackendLaws {
                   .toArray(Tensor[]::new);
           Tensor[] used = sample.inputs(device);
           targets[output] = used[i];
-          Ops.update(op, targets, used);
+          Ops.update(sample.op(), targets, used);
           for (int k = 0; k < expected.length; k++) {
             String what =
                 "%s: output %d when %d is written over input %d".formatted(sample, k, output, i);
@@ -227,10 +222,10 @@ public abstract class BackendLaws {
         }
         for (double bad :
             new double[] {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY}) {
-          Tensor[] expected = run(sample, reference, with(sample, reference, i, bad));
-          Tensor[] got = run(sample, device, with(sample, device, i, bad));
+          Tensor[] expected = sample.run(reference, with(sample, reference, i, bad));
+          Tensor[] got = sample.run(device, with(sample, device, i, bad));
           // In a fused operation ∞ − ∞ may arise or not, with the order of its sums.
-          boolean exactly = Double.isNaN(bad) || !(sample.op().apply(reference) instanceof Fused);
+          boolean exactly = Double.isNaN(bad) || !(sample.op() instanceof Fused);
           Agreement.checkClasses(
               sample + " with " + bad + " in input " + i, exactly, expected, got);
         }
@@ -240,7 +235,7 @@ public abstract class BackendLaws {
 
   /** Padding may be left out or multiplied by 0, which differ for an infinite weight. */
   private boolean isConvolution(Sample sample) {
-    Op op = sample.op().apply(reference);
+    Op op = sample.op();
     return op instanceof Conv2d
         || op instanceof Conv2dInputGradient
         || op instanceof Conv2dWeightGradient;
@@ -275,7 +270,7 @@ public abstract class BackendLaws {
       ReverieException error =
           assertThrows(
               ReverieException.class,
-              () -> Ops.applyAll(refusal.op().apply(device), inputs),
+              () -> Interpreter.current().apply(device, refusal.op().get(), inputs),
               refusal.message());
       String message = error.getMessage();
       assertTrue(message.startsWith(name) || message.startsWith("shape"), message);
@@ -290,11 +285,11 @@ public abstract class BackendLaws {
       for (Device on : devices) {
         for (Arrangement arrangement : List.of(Arrangement.CONTIGUOUS, Arrangement.TRANSPOSED)) {
           Tensor[] inputs = sample.inputs(on, arrangement);
-          try (CapturedGraph step = CapturedGraph.of(on, () -> run(sample, on, inputs))) {
+          try (CapturedGraph step = CapturedGraph.of(on, () -> sample.run(on, inputs))) {
             for (int time = 0; time < 2; time++) {
               step.run();
               String what = sample + " " + arrangement + ", replay " + time;
-              checkAll(what, List.of(run(sample, on, inputs)), step.outputs());
+              checkAll(what, List.of(sample.run(on, inputs)), step.outputs());
               change(inputs);
             }
           }
@@ -378,8 +373,8 @@ public abstract class BackendLaws {
                   callers.submit(() -> {
                     for (Sample sample : samples) {
                       try (Scope _ = Scope.open("caller")) {
-                        Tensor[] once = run(sample, shared, sample.inputs(shared));
-                        Tensor[] again = run(sample, shared, sample.inputs(shared));
+                        Tensor[] once = sample.run(shared, sample.inputs(shared));
+                        Tensor[] again = sample.run(shared, sample.inputs(shared));
                         for (int i = 0; i < once.length; i++) {
                           Agreement.checkBits(sample.label(), once[i], again[i]);
                         }

@@ -1,54 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor.catalog;
+package reverie.tensor.op;
 
 import java.util.List;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
-import reverie.tensor.op.AdamW;
-import reverie.tensor.op.Affine;
-import reverie.tensor.op.Attention;
-import reverie.tensor.op.AttentionBackward;
-import reverie.tensor.op.AveragePool;
-import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
-import reverie.tensor.op.Concat;
-import reverie.tensor.op.Conv2d;
-import reverie.tensor.op.Conv2dInputGradient;
-import reverie.tensor.op.Conv2dWeightGradient;
-import reverie.tensor.op.Copy;
-import reverie.tensor.op.CustomOp;
-import reverie.tensor.op.Embedding;
-import reverie.tensor.op.Expand;
-import reverie.tensor.op.FeedForward;
-import reverie.tensor.op.FeedForwardBackward;
-import reverie.tensor.op.Fill;
-import reverie.tensor.op.GaussianLogProb;
-import reverie.tensor.op.Geglu;
-import reverie.tensor.op.GegluBackward;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.GroupNorm;
-import reverie.tensor.op.GroupNormBackward;
-import reverie.tensor.op.LayerNorm;
-import reverie.tensor.op.LayerNormBackward;
-import reverie.tensor.op.Lerp;
-import reverie.tensor.op.Linear;
-import reverie.tensor.op.MatMul;
-import reverie.tensor.op.Op;
-import reverie.tensor.op.Pad;
-import reverie.tensor.op.Permute;
-import reverie.tensor.op.Power;
-import reverie.tensor.op.RandomNormal;
-import reverie.tensor.op.Reduce;
-import reverie.tensor.op.Reshape;
-import reverie.tensor.op.RoundTo;
-import reverie.tensor.op.ScatterRows;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
-import reverie.tensor.op.Slice;
-import reverie.tensor.op.Softmax;
-import reverie.tensor.op.SoftmaxBackward;
-import reverie.tensor.op.Unary;
-import reverie.tensor.op.UpsampleNearest;
 
 /**
  * The least work an operation can be: what speeds are divided by.
@@ -60,12 +15,7 @@ public record Cost(double flops, double bytes) {
   /** The cost of an operation on inputs of these types. */
   public static Cost of(Op op, List<TensorType> inputs) {
     List<TensorType> outputs = op.infer(inputs);
-    boolean view =
-        switch (op) {
-          case Expand _, Permute _, Reshape _, Slice _ -> true;
-          default -> false;
-        };
-    return new Cost(flops(op, inputs, outputs), view ? 0 : bytes(inputs) + bytes(outputs));
+    return new Cost(flops(op, inputs, outputs), op instanceof View ? 0 : bytes(inputs) + bytes(outputs));
   }
 
   private static double bytes(List<TensorType> types) {
