@@ -24,9 +24,9 @@ import reverie.bench.step.Kind;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
+import reverie.tensor.graph.CapturedGraph;
 import reverie.unet.UNet;
 
 /** Whole steps as captured and as they are written: time and memory allocated by each. */

@@ -22,12 +22,12 @@ import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.Sampler;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
-import reverie.tensor.Profile;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.op.Cost;
 import reverie.tensor.cpu.CpuBackend;
 import reverie.tensor.cpu.KernelSet;
+import reverie.tensor.debug.Profile;
+import reverie.tensor.op.Cost;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 

@@ -9,7 +9,7 @@ import reverie.tensor.Tensor;
  *
  * <p>It must depend on its arguments and the values of tensors alone, not on a counter or a
  * generator of its own: it is called once for a whole chain if it can be {@linkplain
- * reverie.tensor.CapturedGraph captured}.
+ * reverie.tensor.graph.CapturedGraph captured}.
  */
 @FunctionalInterface
 public interface Denoiser {

@@ -4,8 +4,8 @@ package reverie.diffusion;
 import java.util.List;
 import java.util.Optional;
 import reverie.tensor.Device;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.MicroBatched;
 
 /**
  * One step of a chain for a whole batch, captured once for all steps and batches of one size:

@@ -123,8 +123,7 @@ public final class Device {
   }
 
   Tensor allocate(TensorType type) {
-    Scope scope = Scope.current();
-    return own(scope, type, Storage.allocated(backend, type.bytes()));
+    return tensor(type, Storage.allocated(backend, type.bytes()));
   }
 
   /** Host values in the type of this device. */
@@ -151,14 +150,14 @@ public final class Device {
     return MemorySegment.ofArray(narrow);
   }
 
-  /** A tensor of this type that fills new memory. */
-  Tensor own(Scope scope, TensorType type, Storage storage) {
-    scope.add(storage);
+  /** A tensor of this type that fills new memory, in the innermost open scope. */
+  public Tensor tensor(TensorType type, Storage storage) {
+    Scope.current().adopt(storage);
     return new Tensor(this, storage, type.dtype(), Layout.contiguous(type.shape()));
   }
 
   private Tensor uploaded(MemorySegment values, DType dtype, Shape shape) {
-    Trace.refuseUpload("tensor");
+    Capturing.refuseUpload("tensor");
     Tensor tensor = allocate(new TensorType(dtype, shape));
     backend.upload(values, tensor.buffer(), 0);
     return tensor;

@@ -15,18 +15,20 @@ import reverie.tensor.spi.Buffer;
  * Computes at once: checks types, makes views without work, hands everything else to the device's
  * backend, and decomposes fused operations that the backend does not know.
  */
-class Direct implements Interpreter {
-  static final Direct INSTANCE = new Direct();
+public class Direct implements Interpreter {
+  /** The one that is current where nobody set another. */
+  public static final Direct INSTANCE = new Direct();
 
-  Direct() {}
+  /** For those that do something else with what a backend would be given. */
+  protected Direct() {}
 
   /** Memory for an output. */
-  Tensor allocate(Device device, TensorType type) {
+  protected Tensor allocate(Device device, TensorType type) {
     return device.allocate(type);
   }
 
   /** Has a backend carry out what it supports, on inputs as it accepts them. */
-  void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
+  protected void compute(Backend backend, Op op, Tensor[] inputs, Tensor[] outputs) {
     long bytes = backend.scratchBytes(op, inputs, outputs);
     Buffer scratch = bytes == 0 ? null : backend.allocate(bytes);
     try {

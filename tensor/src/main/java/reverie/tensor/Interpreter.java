@@ -2,6 +2,7 @@
 package reverie.tensor;
 
 import java.util.function.Supplier;
+import reverie.tensor.debug.NanGuard;
 import reverie.tensor.op.Op;
 
 /**

@@ -45,7 +45,7 @@ public record Rng(long seed, long stream) {
    * rows[i]}.
    */
   public static Tensor normalRows(Device device, Rng[] rows, int... sampleDims) {
-    Trace.refuseRandom();
+    Capturing.refuseRandom();
     int[] dims = IntStream.concat(IntStream.of(rows.length), IntStream.of(sampleDims)).toArray();
     long[] seeds = Arrays.stream(rows).mapToLong(Rng::seed).toArray();
     long[] streams = Arrays.stream(rows).mapToLong(Rng::stream).toArray();

@@ -96,11 +96,12 @@ public final class Scope implements AutoCloseable {
       throw new ReverieException("scope: \"" + name + "\" is closed and can adopt nothing");
     }
     tensor.checkLive();
-    add(tensor.storage());
+    adopt(tensor.storage());
     return tensor;
   }
 
-  void add(Storage storage) {
+  /** Moves memory to this scope, whichever scope it belonged to. */
+  public void adopt(Storage storage) {
     if (storage.owner != this) {
       storage.owner = this;
       storages.add(storage);

@@ -4,8 +4,11 @@ package reverie.tensor;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
-/** A backend's buffer with its lifetime: it belongs to one scope at a time and dies with it. */
-final class Storage {
+/**
+ * A backend's buffer with its lifetime: it belongs to one scope at a time and dies with it. Meta
+ * storage has a size and no buffer: there is none while a step is being captured.
+ */
+public final class Storage {
   /** Who gets the buffer back; null if it is a part of other memory, or of none. */
   private final Backend backend;
 
@@ -23,22 +26,27 @@ final class Storage {
   }
 
   /** Memory of its own. */
-  static Storage allocated(Backend backend, long bytes) {
+  public static Storage allocated(Backend backend, long bytes) {
     return new Storage(backend, null, backend.allocate(bytes), bytes);
   }
 
-  /** Memory that is only spoken of, while a step is captured. */
-  static Storage meta(long bytes) {
+  /** A size without memory. */
+  public static Storage meta(long bytes) {
     return new Storage(null, null, null, bytes);
   }
 
   /** A part of other memory, which it does not outlive. */
-  static Storage part(Storage whole, Buffer buffer) {
+  public static Storage part(Storage whole, Buffer buffer) {
     return new Storage(null, whole, buffer, buffer.bytes());
   }
 
-  /** The buffer, or an error that names the scope and the line that ended it. */
-  Buffer live(Object user) {
+  /**
+   * The buffer.
+   *
+   * @param user what asks, for the error
+   * @throws ReverieException after the scope has closed, with its name and line, or if this is meta
+   */
+  public Buffer live(Object user) {
     check(user);
     if (buffer == null) {
       throw new ReverieException(
@@ -48,8 +56,13 @@ final class Storage {
     return buffer;
   }
 
-  /** The same error. */
-  void check(Object user) {
+  /**
+   * Nothing as long as the memory is there.
+   *
+   * @param user what asks, for the error
+   * @throws ReverieException after the scope has closed, with its name and line
+   */
+  public void check(Object user) {
     if (end != null) {
       throw new ReverieException(
           "tensor: " + user + " was used after its scope " + end,
@@ -60,7 +73,8 @@ final class Storage {
     }
   }
 
-  boolean isMeta() {
+  /** Whether there is no buffer. */
+  public boolean isMeta() {
     return buffer == null;
   }
 
@@ -68,7 +82,8 @@ final class Storage {
     return end == null && (whole == null || whole.isLive());
   }
 
-  long bytes() {
+  /** Size in bytes. */
+  public long bytes() {
     return bytes;
   }
 

@@ -4,6 +4,7 @@ package reverie.tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.stream.IntStream;
+import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
 import reverie.tensor.op.Clamp;
@@ -104,17 +105,22 @@ public final class Tensor {
     return storage.live(type);
   }
 
-  /** An error after the owning scope has closed. */
-  void checkLive() {
+  /**
+   * Nothing as long as the memory is there.
+   *
+   * @throws ReverieException after the owning scope has closed, with its name and line
+   */
+  public void checkLive() {
     storage.check(type);
   }
 
-  Storage storage() {
+  /** The memory with its lifetime, which views share. */
+  public Storage storage() {
     return storage;
   }
 
   /** The same view of other memory. */
-  Tensor on(Storage other) {
+  public Tensor withStorage(Storage other) {
     return new Tensor(device, other, dtype(), layout);
   }
 
@@ -481,12 +487,12 @@ public final class Tensor {
               + count
               + "]");
     }
-    Trace.refuseUpload("assign");
+    Capturing.refuseUpload("assign");
     device.backend().upload(values, buffer(), offset() * dtype().bytes());
   }
 
   private void download(MemorySegment target) {
-    Trace.refuseDownload(type);
+    Capturing.refuseDownload(type);
     try (Scope _ = Scope.open("download")) {
       Tensor source = contiguous();
       device.backend().download(source.buffer(), source.offset() * dtype().bytes(), target);

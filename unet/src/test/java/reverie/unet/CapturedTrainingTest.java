@@ -10,12 +10,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.laws.LeakCheck;
 
 /** The backward pass of a whole U-Net, captured and as it is: the same bits. */

@@ -24,11 +24,11 @@ import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
-import reverie.tensor.CapturedFunction;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedFunction;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 

@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import reverie.autograd.Tape;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedGraph;
+import reverie.tensor.graph.MicroBatched;
 
 /**
  * Differentiates a loss that is a sum over the samples of a batch, {@linkplain MicroBatched a few

@@ -14,18 +14,18 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import reverie.autograd.Tape;
-import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.AxisOrder;
+import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
-import reverie.tensor.CapturedFunction;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
-import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.debug.Profile;
+import reverie.tensor.graph.CapturedFunction;
 
 class OptimTest {
   private final Device device = Device.reference();

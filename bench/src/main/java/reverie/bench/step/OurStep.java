@@ -10,15 +10,15 @@ import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.objective.DdpoImportanceSampled;
-import reverie.tensor.CapturedFunction;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
-import reverie.tensor.MicroBatched;
-import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.debug.Profile;
+import reverie.tensor.graph.CapturedFunction;
+import reverie.tensor.graph.CapturedGraph;
+import reverie.tensor.graph.MicroBatched;
 import reverie.unet.UNet;
 
 /**

@@ -17,10 +17,10 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.MicroBatched;
 
 /**
  * The exact log-likelihood of a diffusion model's probability flow (Song et al. 2021, §4.3 and

@@ -17,7 +17,7 @@ import reverie.rl.objective.ChainObjective;
 import reverie.rl.objective.ChainObjective.Chains;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.tensor.Device;
-import reverie.tensor.MicroBatched;
+import reverie.tensor.graph.MicroBatched;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;

@@ -23,11 +23,11 @@ import reverie.rl.objective.RolloutObjective;
 import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
-import reverie.tensor.CapturedFunction;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedFunction;
 
 /**
  * Fine-tunes a diffusion model by reward: draw samples, have them scored, turn rewards into
@@ -255,7 +255,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Why a part of the work cannot be {@linkplain reverie.tensor.CapturedGraph captured} and runs
+   * Why a part of the work cannot be {@linkplain reverie.tensor.graph.CapturedGraph captured} and runs
    * slower than it could: a denoiser or an objective that looks at values. Empty if all can, or as
    * long as nothing ran.
    */

@@ -6,8 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.AxisOrder;
+import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
@@ -18,11 +18,11 @@ import reverie.rl.Policy;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
-import reverie.tensor.MicroBatched;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.MicroBatched;
 
 /**
  * The learnt baseline V(x_t, t, c) of {@link ValueFunction}: what a sample can be expected to earn

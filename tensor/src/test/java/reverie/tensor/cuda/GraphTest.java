@@ -9,9 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
-import reverie.tensor.Profile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -19,6 +17,8 @@ import reverie.tensor.cuda.driver.HostBlas;
 import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.debug.Profile;
+import reverie.tensor.graph.CapturedGraph;
 
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class GraphTest {

@@ -7,7 +7,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
-import reverie.tensor.CapturedGraph;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -18,6 +17,7 @@ import reverie.tensor.catalog.Sample;
 import reverie.tensor.cuda.driver.Connection;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Op;
 
 /** What {@link JcudaTest} has done in a JVM that finds only stand-ins of NVIDIA's libraries. */

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import reverie.tensor.CaptureException;
+import reverie.tensor.DType;
+import reverie.tensor.Device;
+import reverie.tensor.Direct;
+import reverie.tensor.Interpreter;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 
 /**
  * A function of tensors that is called again and again: {@linkplain CapturedGraph captured} at its
@@ -79,7 +86,7 @@ public final class CapturedFunction implements AutoCloseable {
     }
     try {
       captured = CapturedGraph.of(device, () -> body.apply(own.clone()));
-    } catch (CapturedGraph.Refusal e) {
+    } catch (CaptureException e) {
       captureFailure = e.getMessage();
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -11,8 +11,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 import reverie.tensor.cpu.CpuBackend;
 import reverie.tensor.cpu.KernelSet;
+import reverie.tensor.debug.Profile;
 import reverie.tensor.laws.LeakCheck;
 
 @ExtendWith(LeakCheck.class)

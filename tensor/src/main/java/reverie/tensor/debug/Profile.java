@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.debug;
 
 import java.util.Comparator;
 import java.util.HashMap;
@@ -7,6 +7,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
+import reverie.tensor.Device;
+import reverie.tensor.Interpreter;
+import reverie.tensor.Tensor;
 import reverie.tensor.op.Cost;
 import reverie.tensor.op.Op;
 
@@ -44,7 +47,7 @@ public final class Profile implements Interpreter {
     long start = System.nanoTime();
     Tensor[] outputs = next.apply(device, op, inputs);
     outputs[0].device().backend().synchronize();
-    add(op, System.nanoTime() - start, inputs);
+    record(op, System.nanoTime() - start, inputs);
     return outputs;
   }
 
@@ -53,10 +56,11 @@ public final class Profile implements Interpreter {
     long start = System.nanoTime();
     next.update(op, targets, inputs);
     targets[0].device().backend().synchronize();
-    add(op, System.nanoTime() - start, inputs);
+    record(op, System.nanoTime() - start, inputs);
   }
 
-  void add(Op op, long nanos, Tensor[] inputs) {
+  /** Adds an operation that somebody else timed. */
+  public void record(Op op, long nanos, Tensor... inputs) {
     Cost cost = Cost.of(op, Stream.of(inputs).map(Tensor::type).toList());
     rows.merge(op.name(), new Row(op.name(), 1, nanos, cost.flops(), cost.bytes()), Row::plus);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -8,6 +8,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import reverie.tensor.CaptureException;
+import reverie.tensor.Capturing;
+import reverie.tensor.Device;
+import reverie.tensor.Direct;
+import reverie.tensor.Interpreter;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Storage;
+import reverie.tensor.Tensor;
+import reverie.tensor.debug.NanGuard;
+import reverie.tensor.debug.Profile;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
@@ -39,15 +50,6 @@ import reverie.tensor.spi.Replay;
  * that interpreter.
  */
 public final class CapturedGraph implements AutoCloseable {
-  /** Why a function cannot be captured: it needs values before there are any. */
-  public static final class Refusal extends ReverieException {
-    private static final long serialVersionUID = 1;
-
-    Refusal(String message, String hint) {
-      super(message, hint);
-    }
-  }
-
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
   private final List<Tensor> outside;
@@ -57,14 +59,14 @@ public final class CapturedGraph implements AutoCloseable {
   private final long plannedBytes;
   private final long requestedBytes;
 
-  private CapturedGraph(Backend backend, List<Trace.Step> steps, Tensor[] results) {
+  private CapturedGraph(Backend backend, List<Tracer.Step> steps, Tensor[] results) {
     Liveness liveness = new Liveness(steps, results);
     outside = liveness.outside();
     requestedBytes = liveness.requestedBytes();
     MemoryPlan plan = MemoryPlan.of(liveness.blocks());
     plannedBytes = plan.bytes();
     memory = Storage.allocated(backend, plannedBytes);
-    scope.add(memory);
+    scope.adopt(memory);
     Buffer whole = memory.live(this);
     Map<Storage, Storage> parts = new IdentityHashMap<>();
     liveness
@@ -74,7 +76,7 @@ public final class CapturedGraph implements AutoCloseable {
                 storage,
                 Storage.part(memory, backend.part(whole, plan.offsets()[block], storage.bytes()))));
     for (int i = 0; i < steps.size(); i++) {
-      Trace.Step step = steps.get(i);
+      Tracer.Step step = steps.get(i);
       int scratch = liveness.scratch(i);
       calls.add(
           new Call(
@@ -100,7 +102,7 @@ public final class CapturedGraph implements AutoCloseable {
 
   private static Tensor[] placed(Tensor[] tensors, Map<Storage, Storage> parts) {
     return Stream.of(tensors)
-        .map(t -> t.storage().isMeta() ? t.on(parts.get(t.storage())) : t)
+        .map(t -> t.storage().isMeta() ? t.withStorage(parts.get(t.storage())) : t)
         .toArray(Tensor[]::new);
   }
 
@@ -108,7 +110,7 @@ public final class CapturedGraph implements AutoCloseable {
    * Captures what {@code step} does, without doing it.
    *
    * @param step returns the tensors to read after a run
-   * @throws Refusal if the step reads values, uploads or draws some, or works on another device
+   * @throws CaptureException if the step reads values, uploads or draws some, or works on another device
    */
   public static CapturedGraph of(Device device, Supplier<Tensor[]> step) {
     return of(device, device.backend().rematerializeAboveBytes(), step);
@@ -116,10 +118,10 @@ public final class CapturedGraph implements AutoCloseable {
 
   static CapturedGraph of(Device device, long plenty, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {
-      Trace trace = new Trace(device);
-      Tensor[] results = trace.of(step).clone();
+      Tracer tracer = new Tracer(device);
+      Tensor[] results = tracer.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
-      List<Trace.Step> steps = DeadCode.of(trace.steps(), results);
+      List<Tracer.Step> steps = DeadCode.of(tracer.steps(), results);
       return new CapturedGraph(
           device.backend(), Rematerialization.of(steps, plenty, results), results);
     }
@@ -144,12 +146,12 @@ public final class CapturedGraph implements AutoCloseable {
     long[] nanos = new long[calls.size()];
     replay.run(nanos);
     for (int i = 0; i < nanos.length; i++) {
-      profile.add(calls.get(i).op(), nanos[i], calls.get(i).inputs());
+      profile.record(calls.get(i).op(), nanos[i], calls.get(i).inputs());
     }
   }
 
   private void check() {
-    Trace.refuseReplay();
+    Capturing.refuseNested();
     memory.check(this);
     for (int i = 0; i < outside.size(); i++) {
       outside.get(i).checkLive();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -9,6 +9,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import reverie.tensor.Device;
+import reverie.tensor.Direct;
+import reverie.tensor.Interpreter;
+import reverie.tensor.Ops;
+import reverie.tensor.Scope;
+import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
 import reverie.tensor.op.Binary;
 import reverie.tensor.spi.Backend;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -7,6 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import reverie.tensor.Storage;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
 import reverie.tensor.op.ElementWise;
 
 /**
@@ -33,7 +36,7 @@ final class Liveness {
   private final Map<Storage, Integer> places = new LinkedHashMap<>();
   private final int[] scratch;
 
-  Liveness(List<Trace.Step> steps, Tensor... results) {
+  Liveness(List<Tracer.Step> steps, Tensor... results) {
     for (int i = 0; i < steps.size(); i++) {
       for (Tensor t : used(steps.get(i))) {
         lastUses.put(t.storage(), i);
@@ -70,11 +73,11 @@ final class Liveness {
     }
   }
 
-  private static List<Tensor> used(Trace.Step step) {
+  private static List<Tensor> used(Tracer.Step step) {
     return Stream.concat(Stream.of(step.inputs()), Stream.of(step.outputs())).toList();
   }
 
-  private void place(Trace.Step step, int index, Tensor output) {
+  private void place(Tracer.Step step, int index, Tensor output) {
     Storage storage = output.storage();
     if (!storage.isMeta() || spans.containsKey(storage)) {
       return;
@@ -88,7 +91,7 @@ final class Liveness {
   }
 
   /** The memory of an input that dies here and may be written over; else null. */
-  private Span inherited(Trace.Step step, int index, Tensor output) {
+  private Span inherited(Tracer.Step step, int index, Tensor output) {
     if (!(step.op() instanceof ElementWise) || step.outputs().length != 1) {
       return null;
     }

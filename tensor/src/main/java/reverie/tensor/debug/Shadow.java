@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.debug;
 
 import java.util.Arrays;
 import java.util.Collections;
@@ -7,6 +7,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import reverie.tensor.Device;
+import reverie.tensor.Direct;
+import reverie.tensor.Interpreter;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 
 /**

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.debug;
 
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Stream;
+import reverie.tensor.Device;
+import reverie.tensor.Direct;
+import reverie.tensor.Interpreter;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 import reverie.tensor.op.Creation;
 import reverie.tensor.op.Op;
 

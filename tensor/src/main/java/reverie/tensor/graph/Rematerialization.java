@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -9,6 +9,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import reverie.tensor.Storage;
+import reverie.tensor.Tensor;
+import reverie.tensor.TensorType;
 import reverie.tensor.op.Cost;
 
 /**
@@ -33,9 +36,9 @@ final class Rematerialization {
   private static final int ROUNDS = 8;
 
   private final Set<Storage> kept = new HashSet<>();
-  private List<Trace.Step> steps;
+  private List<Tracer.Step> steps;
 
-  private Rematerialization(List<Trace.Step> steps, Tensor... results) {
+  private Rematerialization(List<Tracer.Step> steps, Tensor... results) {
     this.steps = steps;
     Stream.of(results).map(Tensor::storage).forEach(kept::add);
   }
@@ -45,14 +48,14 @@ final class Rematerialization {
    *
    * @param plenty where this many bytes suffice nothing is computed twice
    */
-  static List<Trace.Step> of(List<Trace.Step> steps, long plenty, Tensor... results) {
+  static List<Tracer.Step> of(List<Tracer.Step> steps, long plenty, Tensor... results) {
     Rematerialization rematerialization = new Rematerialization(steps, results);
     Peak peak = peak(new Liveness(steps, results));
     long least = peak.bytes;
     if (least <= plenty) {
       return steps;
     }
-    List<Trace.Step> best = steps;
+    List<Tracer.Step> best = steps;
     for (int round = 0; round < ROUNDS; round++) {
       if (!rematerialization.round(peak.step)) {
         break;
@@ -91,7 +94,7 @@ final class Rematerialization {
 
   /** When each piece of memory is written and read. */
   private record Uses(Map<Storage, List<Integer>> all, Map<Storage, List<Integer>> writes) {
-    static Uses of(List<Trace.Step> steps) {
+    static Uses of(List<Tracer.Step> steps) {
       Uses uses = new Uses(new HashMap<>(), new HashMap<>());
       for (int i = 0; i < steps.size(); i++) {
         for (Tensor t : steps.get(i).inputs()) {
@@ -134,7 +137,7 @@ final class Rematerialization {
     return changed;
   }
 
-  private boolean worthwhile(Trace.Step step, int index, int peak, int until, Uses uses) {
+  private boolean worthwhile(Tracer.Step step, int index, int peak, int until, Uses uses) {
     Tensor output = step.outputs()[0];
     Storage storage = output.storage();
     boolean own =
@@ -153,7 +156,7 @@ final class Rematerialization {
         && cheap(step);
   }
 
-  private static boolean cheap(Trace.Step step) {
+  private static boolean cheap(Tracer.Step step) {
     List<TensorType> types = Arrays.stream(step.inputs()).map(Tensor::type).toList();
     return types.stream().anyMatch(t -> t.shape().size() > 0)
         && Cost.of(step.op(), types).flops() <= CHEAP * step.outputs()[0].type().bytes();
@@ -161,20 +164,20 @@ final class Rematerialization {
 
   /** Inserts a step again before a later use, which together with all after it reads the copy. */
   private void repeat(int index, int until) {
-    Trace.Step step = steps.get(index);
+    Tracer.Step step = steps.get(index);
     Tensor[] fresh =
         Stream.of(step.outputs())
-            .map(t -> t.on(Storage.meta(t.storage().bytes())))
+            .map(t -> t.withStorage(Storage.meta(t.storage().bytes())))
             .toArray(Tensor[]::new);
     Storage old = step.outputs()[0].storage();
-    List<Trace.Step> out = new ArrayList<>(steps.subList(0, until));
-    out.add(new Trace.Step(step.op(), step.inputs(), fresh, step.scratchBytes()));
-    for (Trace.Step later : steps.subList(until, steps.size())) {
+    List<Tracer.Step> out = new ArrayList<>(steps.subList(0, until));
+    out.add(new Tracer.Step(step.op(), step.inputs(), fresh, step.scratchBytes()));
+    for (Tracer.Step later : steps.subList(until, steps.size())) {
       Tensor[] inputs =
           Stream.of(later.inputs())
-              .map(t -> t.storage() == old ? t.on(fresh[0].storage()) : t)
+              .map(t -> t.storage() == old ? t.withStorage(fresh[0].storage()) : t)
               .toArray(Tensor[]::new);
-      out.add(new Trace.Step(later.op(), inputs, later.outputs(), later.scratchBytes()));
+      out.add(new Tracer.Step(later.op(), inputs, later.outputs(), later.scratchBytes()));
     }
     steps = out;
   }

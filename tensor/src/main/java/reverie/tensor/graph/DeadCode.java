@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.tensor;
+package reverie.tensor.graph;
 
 import java.util.HashSet;
 import java.util.LinkedList;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
+import reverie.tensor.Storage;
+import reverie.tensor.Tensor;
 
 /**
  * What of a captured step anybody sees: a gradient that is taken through an operation's definition
@@ -17,11 +19,11 @@ final class DeadCode {
   /**
    * The steps without those that write nothing that is read later, is a result or was there before.
    */
-  static List<Trace.Step> of(List<Trace.Step> steps, Tensor... results) {
+  static List<Tracer.Step> of(List<Tracer.Step> steps, Tensor... results) {
     Set<Storage> read = new HashSet<>();
     Stream.of(results).map(Tensor::storage).forEach(read::add);
-    LinkedList<Trace.Step> needed = new LinkedList<>();
-    for (Trace.Step step : steps.reversed()) {
+    LinkedList<Tracer.Step> needed = new LinkedList<>();
+    for (Tracer.Step step : steps.reversed()) {
       boolean seen =
           Stream.of(step.outputs())
               .map(Tensor::storage)
