@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
-import java.util.List;
+import java.lang.invoke.MethodHandles;
 import java.util.Optional;
 import reverie.tensor.Device;
 import reverie.tensor.Tensor;
@@ -17,8 +17,11 @@ import reverie.tensor.graph.MicroBatched;
  */
 public final class SamplingStep implements AutoCloseable {
   private final ReversePolicy policy;
-  private final MicroBatched decision;
-  private final MicroBatched determined;
+  private final MicroBatched<Inputs, Drawn> decision;
+  private final MicroBatched<Inputs, Drawn> determined;
+
+  /** What a step depends on: the numbers of a {@link ChainPosition}; context and noise or null. */
+  private record Inputs(Tensor x, Tensor numbers, Tensor context, Tensor noise) {}
 
   /** The latents after a step, as they are stored, and their log-probability or null. */
   record Drawn(Tensor latents, Tensor logProb) {}
@@ -31,28 +34,24 @@ public final class SamplingStep implements AutoCloseable {
   public SamplingStep(ReversePolicy policy, Device device, Denoiser denoiser) {
     this.policy = policy;
     decision =
-        new MicroBatched(
+        new MicroBatched<>(
+            MethodHandles.lookup(),
             device,
-            List.of(),
             in -> {
-              ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
-              Tensor next = policy.sample(step, in[3]);
-              return new Tensor[] {next, policy.logProb(next, step)};
+              ReversePolicy.Step step = look(policy, denoiser, in);
+              Tensor next = policy.sample(step, in.noise);
+              return new Drawn(next, policy.logProb(next, step));
             });
     determined =
-        new MicroBatched(
+        new MicroBatched<>(
+            MethodHandles.lookup(),
             device,
-            List.of(),
-            in -> {
-              ReversePolicy.Step step = look(policy, denoiser, in[0], in[1], in[2]);
-              return new Tensor[] {policy.stored(step.mean())};
-            });
+            in -> new Drawn(policy.stored(look(policy, denoiser, in).mean()), null));
   }
 
-  private static ReversePolicy.Step look(
-      ReversePolicy policy, Denoiser denoiser, Tensor x, Tensor numbers, Tensor context) {
-    ChainPosition at = ChainPosition.of(numbers);
-    return policy.step(x, denoiser.predict(x, at.timesteps(), context), at);
+  private static ReversePolicy.Step look(ReversePolicy policy, Denoiser denoiser, Inputs in) {
+    ChainPosition at = ChainPosition.of(in.numbers);
+    return policy.step(in.x, denoiser.predict(in.x, at.timesteps(), in.context), at);
   }
 
   /**
@@ -64,11 +63,9 @@ public final class SamplingStep implements AutoCloseable {
    */
   Drawn draw(int index, Tensor x, Tensor noise, Tensor context) {
     Tensor numbers = policy.position(x, index).numbers();
-    if (!policy.isDecision(index)) {
-      return new Drawn(determined.run(x, numbers, context).getFirst(), null);
-    }
-    List<Tensor> drawn = decision.run(x, numbers, context, noise);
-    return new Drawn(drawn.getFirst(), drawn.getLast());
+    return policy.isDecision(index)
+        ? decision.run(new Inputs(x, numbers, context, noise))
+        : determined.run(new Inputs(x, numbers, context, null));
   }
 
   /** Why the step cannot be captured; empty if it can, or was not made yet. */

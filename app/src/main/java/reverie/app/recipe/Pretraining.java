@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.recipe;
 
+import java.lang.invoke.MethodHandles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -19,16 +20,14 @@ import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.BackwardPass;
-import reverie.autograd.optim.Ema;
-import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
+import reverie.autograd.optim.TrainingStep;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
-import reverie.tensor.graph.CapturedFunction;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
@@ -52,12 +51,13 @@ public final class Pretraining {
   private final SchedulerConfig scheduler;
   private final Rng rng;
 
-  /** What is trained: the model on its weights, their average and the optimizer. */
+  private record Inputs(DenoisingLoss.Question question, Tensor context) {}
+
+  /** The step that trains, its checkpoint, and the gradient of the mean loss of a batch. */
   private record Trained(
+      TrainingStep step,
       TrainingCheckpoint state,
-      GradientAccumulator gradients,
-      BackwardPass pass,
-      CapturedFunction optimisation) {}
+      BackwardPass<Inputs, BackwardPass.Nothing> pass) {}
 
   /**
    * Prepares a run.
@@ -111,14 +111,18 @@ public final class Pretraining {
                   parameters.count(),
                   training.size(),
                   heldOut.size()));
-      try (Ema ema = new Ema(parameters, config.emaDecay(), true);
-          AdamW optimizer = new AdamW(parameters.trainable(), options);
-          GradientAccumulator gradients = new GradientAccumulator(parameters.trainable());
-          BackwardPass pass = pass(model, gradients);
-          CapturedFunction optimisation = optimisation(ema, optimizer, gradients)) {
-        UNet average = new UNet(shape, ema.parameters());
-        TrainingCheckpoint state = new TrainingCheckpoint(parameters, ema, optimizer);
-        train(new Trained(state, gradients, pass, optimisation), training, average, results);
+      try (TrainingStep step =
+              new TrainingStep(
+                  parameters, new TrainingStep.Settings(options, o.clipNorm(), config.emaDecay()));
+          var pass =
+              BackwardPass.of(
+                  MethodHandles.lookup(),
+                  device,
+                  step.gradients(),
+                  (Inputs in) -> loss(model, in))) {
+        UNet average = step.average().map(weights -> new UNet(shape, weights)).orElse(model);
+        TrainingCheckpoint state = new TrainingCheckpoint(step);
+        train(new Trained(step, state, pass), training, average, results);
         Path folder = run.resolve(MODEL);
         new ModelFolder(average, scheduler, encoder.identity()).write(folder);
         results.finish(average::forward, scheduler);
@@ -173,31 +177,8 @@ public final class Pretraining {
 
   private record Step(double loss, double norm, double rate) {}
 
-  /** The gradient of the mean loss of a batch. */
-  private BackwardPass pass(UNet model, GradientAccumulator gradients) {
-    return new BackwardPass(
-        device,
-        gradients,
-        in -> {
-          var question = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
-          Tensor sum = question.perSample(model::forward, in[4]).sum();
-          return new Tensor[] {sum.mul(1.0 / config.batchSize())};
-        });
-  }
-
-  /** Moves the weights; it gives the gradient's norm. */
-  private CapturedFunction optimisation(Ema ema, AdamW optimizer, GradientAccumulator gradients) {
-    double largest = config.optimizer().clipNorm();
-    return new CapturedFunction(
-        device,
-        _ -> {
-          Tensor norm = gradients.norm();
-          optimizer.apply(
-              gradients::gradient,
-              largest == 0 ? device.scalar(1) : GradientAccumulator.clipFactor(norm, largest));
-          ema.apply();
-          return new Tensor[] {norm};
-        });
+  private Tensor loss(UNet model, Inputs in) {
+    return in.question.perSample(model::forward, in.context).sum().mul(1.0 / config.batchSize());
   }
 
   /** One optimizer step, the one that follows {@code done} others. */
@@ -209,16 +190,10 @@ public final class Pretraining {
     try (Scope _ = Scope.open("training step")) {
       DenoisingBatches.Batch batch = batches.at(done, scheduler.trainSteps(), device);
       DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.images(), batch.draw());
-      trained.state.optimizer().advance(rate);
-      trained.state.ema().advance();
-      trained.gradients.clear();
-      Tensor loss =
-          trained
-              .pass
-              .add(q.x(), q.timesteps(), q.target(), q.weights(), batch.context())
-              .getFirst();
-      Tensor norm = trained.optimisation.run().getFirst();
-      return new Step(loss.item(), trained.gradients.requireFinite(norm), rate);
+      trained.step.begin();
+      Tensor loss = trained.pass.add(new Inputs(q, batch.context())).sum();
+      double norm = trained.step.update(rate);
+      return new Step(loss.item(), norm, rate);
     }
   }
 }

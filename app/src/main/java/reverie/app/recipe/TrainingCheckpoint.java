@@ -5,10 +5,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
-import reverie.autograd.nn.Parameter;
-import reverie.autograd.nn.Parameters;
-import reverie.autograd.optim.AdamW;
-import reverie.autograd.optim.Ema;
+import reverie.autograd.optim.TrainingState;
+import reverie.autograd.optim.TrainingStep;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -19,16 +17,16 @@ import reverie.tensor.io.Safetensors;
  * optimizer's moments and the number of steps made. Random numbers need no state, they are
  * addressed by the step. One file, replaced atomically.
  */
-record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
-  private static final String WEIGHT = "weight.";
-  private static final String AVERAGE = "average.";
+record TrainingCheckpoint(TrainingStep step) {
   private static final String STEPS = "steps";
 
-  /** Writes the state after {@code optimizer.steps()} steps. */
+  /** Writes the state after {@code step.steps()} steps. */
   void write(Path file) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
-    tensors().forEach((name, tensor) -> entries.put(name, Safetensors.Entry.of(tensor)));
-    Safetensors.writeChecked(file, entries, Map.of(STEPS, Long.toString(optimizer.steps())));
+    step.state()
+        .tensors()
+        .forEach((name, tensor) -> entries.put(name, Safetensors.Entry.of(tensor)));
+    Safetensors.writeChecked(file, entries, Map.of(STEPS, Long.toString(step.steps())));
   }
 
   /**
@@ -42,24 +40,13 @@ record TrainingCheckpoint(Parameters parameters, Ema ema, AdamW optimizer) {
         Scope _ = Scope.open("checkpoint")) {
       long steps = steps(file, saved);
       Map<String, Tensor> state = new LinkedHashMap<>();
-      tensors().forEach((name, target) -> state.put(name, tensor(file, saved, name, target)));
-      state.forEach((name, source) -> tensors().get(name).assign(source));
-      optimizer.restore(state, steps);
-      ema.restore(ema.parameters(), steps);
+      TrainingState own = step.state();
+      own.tensors().forEach((name, target) -> state.put(name, tensor(file, saved, name, target)));
+      Map<String, Long> counters = new LinkedHashMap<>(own.counters());
+      counters.replaceAll((_, _) -> steps);
+      step.restore(new TrainingState(state, counters));
       return steps;
     }
-  }
-
-  private Map<String, Tensor> tensors() {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    for (Parameter p : parameters.all()) {
-      tensors.put(WEIGHT + p.name(), p.value());
-    }
-    for (Parameter p : ema.parameters().all()) {
-      tensors.put(AVERAGE + p.name(), p.value());
-    }
-    tensors.putAll(optimizer.state());
-    return tensors;
   }
 
   private static long steps(Path file, Safetensors saved) {

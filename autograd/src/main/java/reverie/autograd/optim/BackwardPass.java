@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.optim;
 
+import java.lang.invoke.MethodHandles;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
+import java.util.function.Function;
 import reverie.autograd.Tape;
 import reverie.tensor.Device;
 import reverie.tensor.Scope;
@@ -18,71 +18,95 @@ import reverie.tensor.graph.MicroBatched;
  * samples at a time}, and adds the gradient to what an accumulator holds already.
  *
  * <pre>{@code
- * BackwardPass pass = new BackwardPass(device, gradients, in -> {
- *   Tensor each = model.forward(in[0]).sub(in[1]).square().mean(1); // [n]
- *   return new Tensor[] {each.sum(), each};
+ * record Batch(Tensor x, Tensor y) {}
+ * record Each(Tensor losses) {}
+ *
+ * var pass = new BackwardPass<>(MethodHandles.lookup(), device, gradients, (Batch in) -> {
+ *   Tensor losses = model.forward(in.x()).sub(in.y()).square().mean(1); // [n]
+ *   return new BackwardPass.Loss<>(losses.sum(), new Each(losses));
  * });
- * double[] losses = pass.add(x, y).getLast().toDoubles();
+ * double[] losses = pass.add(new Batch(x, y)).samples().losses().toDoubles();
  * }</pre>
  */
-public final class BackwardPass implements AutoCloseable {
+public final class BackwardPass<I extends Record, O extends Record> implements AutoCloseable {
   private final Scope scope = Scope.detached("loss");
-  private final Tensor loss;
-  private final MicroBatched pass;
+  private final Tensor sum;
+  private final MicroBatched<I, O> pass;
 
-  /** What is differentiated. */
-  @FunctionalInterface
-  public interface Loss {
-    /** The sum of the losses of these samples, of one element, then outputs with samples first. */
-    Tensor[] of(Tensor... inputs);
-  }
+  /**
+   * What is differentiated, and what came with it.
+   *
+   * @param sum of the losses of the samples, of one element
+   * @param samples other tensors, with the samples as their first axis
+   */
+  public record Loss<O extends Record>(Tensor sum, O samples) {}
 
-  /** A pass over the parameters of an accumulator. */
-  public BackwardPass(Device device, GradientAccumulator gradients, Loss loss) {
+  /** The samples of a loss that gives nothing else. */
+  public record Nothing() {}
+
+  /**
+   * A pass over the parameters of an accumulator.
+   *
+   * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
+   */
+  public BackwardPass(
+      MethodHandles.Lookup lookup,
+      Device device,
+      GradientAccumulator gradients,
+      Function<I, Loss<O>> loss) {
     try (Scope _ = Scope.open("loss")) {
-      this.loss = scope.adopt(device.zeros());
+      sum = scope.adopt(device.zeros());
     }
     List<Tensor> roots = new ArrayList<>();
     List<Tensor> totals = new ArrayList<>();
-    totals.add(this.loss);
+    totals.add(sum);
     gradients
         .parts()
-        .forEach((parameter, sum) -> {
+        .forEach((parameter, total) -> {
           roots.add(parameter.value());
-          totals.add(sum);
+          totals.add(total);
         });
-    pass = new MicroBatched(device, totals, in -> differentiate(roots, loss, in));
+    pass = new MicroBatched<>(lookup, device, totals, in -> differentiate(roots, loss, in));
   }
 
-  private static Tensor[] differentiate(List<Tensor> roots, Loss loss, Tensor... inputs) {
-    List<Tensor> seen = new ArrayList<>();
+  /** A pass for a loss that gives only the sum. */
+  public static <I extends Record> BackwardPass<I, Nothing> of(
+      MethodHandles.Lookup lookup,
+      Device device,
+      GradientAccumulator gradients,
+      Function<I, Tensor> loss) {
+    return new BackwardPass<>(
+        lookup, device, gradients, in -> new Loss<>(loss.apply(in), new Nothing()));
+  }
+
+  private static <I extends Record, O extends Record> MicroBatched.Part<O> differentiate(
+      List<Tensor> roots, Function<I, Loss<O>> loss, I inputs) {
+    List<O> samples = new ArrayList<>();
     Tape.Result result =
         Tape.run(
             roots,
             () -> {
-              Collections.addAll(seen, loss.of(inputs));
-              return seen.getFirst();
+              Loss<O> value = loss.apply(inputs);
+              samples.add(value.samples);
+              return value.sum;
             });
-    Stream<Tensor> derived = roots.stream().map(result::gradient);
-    return Stream.of(Stream.of(result.loss()), derived, seen.stream().skip(1))
-        .flatMap(tensors -> tensors)
-        .toArray(Tensor[]::new);
+    List<Tensor> sums = new ArrayList<>();
+    sums.add(result.loss());
+    roots.forEach(root -> sums.add(result.gradient(root)));
+    return new MicroBatched.Part<>(sums, samples.getFirst());
   }
 
   /**
    * Adds the gradient for a batch; inputs as in {@link MicroBatched#run}.
    *
-   * @return the loss, then the other outputs, to be read before the next pass
+   * @return the loss of the whole batch, to be read before the next pass
    */
-  public List<Tensor> add(Tensor... inputs) {
-    loss.assign(new double[] {0});
-    List<Tensor> out = new ArrayList<>();
-    out.add(loss);
-    out.addAll(pass.run(inputs));
-    return out;
+  public Loss<O> add(I inputs) {
+    sum.assign(new double[] {0});
+    return new Loss<>(sum, pass.run(inputs));
   }
 
-  /** The captured pass over a slice, if there is one. */
+  /** The captured pass over a micro-batch, if there is one. */
   public Optional<CapturedGraph> captured() {
     return pass.captured();
   }

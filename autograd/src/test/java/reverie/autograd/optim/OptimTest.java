@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.invoke.MethodHandles;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -158,6 +159,10 @@ class OptimTest {
     twin.close();
   }
 
+  private record Input(Tensor x) {}
+
+  private record LossAndNorm(Tensor loss, Tensor norm) {}
+
   /** Three steps with clipping and an average: all numbers that come out. */
   private List<double[]> train(Parameters trained, Tensor x, boolean capture) {
     Tensor w = trained.get("p").value();
@@ -166,28 +171,30 @@ class OptimTest {
     try (AdamW adam = new AdamW(trained.all(), AdamW.Options.weightDecay(0.1));
         Ema ema = new Ema(trained, 0.9, true);
         GradientAccumulator sum = new GradientAccumulator(trained.all());
-        CapturedFunction step =
-            new CapturedFunction(
+        CapturedFunction<Input, LossAndNorm> step =
+            new CapturedFunction<>(
+                MethodHandles.lookup(),
                 device,
                 in -> {
                   sum.clear();
                   Tape.Result result =
                       Tape.run(
                           List.of(w, b),
-                          () -> in[0].mul(w).tanh().sum(1).sub(b.sum()).square().mean());
+                          () -> in.x.mul(w).tanh().sum(1).sub(b.sum()).square().mean());
                   sum.add(result);
                   Tensor norm = sum.norm();
                   adam.apply(sum::gradient, GradientAccumulator.clipFactor(norm, 0.5));
                   ema.apply();
-                  return new Tensor[] {result.loss(), norm};
+                  return new LossAndNorm(result.loss(), norm);
                 })) {
       for (int i = 0; i < 3; i++) {
         adam.advance(0.1 / (i + 1));
         ema.advance();
         Interpreter how = capture ? Interpreter.current() : new Profile(Interpreter.current());
         Tensor input = x.mul(i + 1);
-        List<Tensor> out = Interpreter.with(how, () -> step.run(input));
-        out.forEach(t -> seen.add(t.toDoubles()));
+        LossAndNorm out = Interpreter.with(how, () -> step.run(new Input(input)));
+        seen.add(out.loss.toDoubles());
+        seen.add(out.norm.toDoubles());
         assertEquals(capture, step.captured().isPresent());
       }
       ema.parameters().all().forEach(p -> seen.add(p.value().toDoubles()));

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
-import java.util.List;
+import java.lang.invoke.MethodHandles;
 import reverie.autograd.nn.Parameter;
-import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.BackwardPass;
-import reverie.autograd.optim.GradientAccumulator;
+import reverie.autograd.optim.TrainingStep;
 import reverie.diffusion.ChainPosition;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.ReversePolicy;
@@ -16,7 +15,6 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.debug.Profile;
-import reverie.tensor.graph.CapturedFunction;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.graph.MicroBatched;
 import reverie.unet.UNet;
@@ -34,11 +32,25 @@ public final class OurStep implements AutoCloseable {
   private final Tensor context;
   private final Tensor oldLogProb;
   private final Tensor advantage;
-  private final AdamW optimizer;
-  private final GradientAccumulator gradients;
-  private final MicroBatched sampling;
-  private final BackwardPass pass;
-  private final CapturedFunction optimisation;
+  private final TrainingStep training;
+  private final MicroBatched<Inputs, Latents> sampling;
+  private final BackwardPass<Inputs, BackwardPass.Nothing> pass;
+
+  /**
+   * All that differs from step to step, as the trainers make it for each; the question of
+   * pretraining, or the latents and positions of a chain.
+   */
+  private record Inputs(
+      DenoisingLoss.Question question,
+      Tensor x,
+      Tensor numbers,
+      Tensor context,
+      Tensor noise,
+      Tensor next,
+      Tensor oldLogProb,
+      Tensor advantage) {}
+
+  private record Latents(Tensor next) {}
 
   /** A step of a model, which training steps change. */
   public OurStep(Kind kind, UNet model, Batch batch, StepSettings settings) {
@@ -53,15 +65,27 @@ public final class OurStep implements AutoCloseable {
       oldLogProb = kept.adopt(device.tensor(batch.oldLogProb(), n));
       advantage = kept.adopt(device.tensor(batch.advantage(), n));
     }
-    optimizer = kind.trains() ? new AdamW(model.parameters().trainable(), settings.adamW()) : null;
-    gradients = kind.trains() ? new GradientAccumulator(model.parameters().trainable()) : null;
-    sampling =
-        kind.trains() ? null : new MicroBatched(device, List.of(), in -> new Tensor[] {sample(in)});
-    pass =
-        kind.trains()
-            ? new BackwardPass(device, gradients, in -> new Tensor[] {loss(in).sum().div(n)})
-            : null;
-    optimisation = kind.trains() ? new CapturedFunction(device, _ -> optimise()) : null;
+    if (kind.trains()) {
+      training =
+          new TrainingStep(
+              model.parameters(),
+              new TrainingStep.Settings(settings.adamW(), settings.clipNorm(), 0));
+      pass =
+          BackwardPass.of(
+              MethodHandles.lookup(),
+              device,
+              training.gradients(),
+              in -> losses(in).sum().div(n));
+      sampling = null;
+    } else {
+      training = null;
+      pass = null;
+      sampling =
+          new MicroBatched<>(
+              MethodHandles.lookup(),
+              device,
+              in -> new Latents(batch.policy().sample(look(in), in.noise)));
+    }
   }
 
   /** Makes one step; training moves the parameters. */
@@ -76,43 +100,36 @@ public final class OurStep implements AutoCloseable {
    */
   public Tensor make() {
     if (!kind.trains()) {
-      return sampling.run(inputs()).getFirst();
+      return sampling.run(inputs()).next;
     }
-    optimizer.advance(settings.learningRate());
-    gradients.clear();
-    Tensor loss = pass.add(inputs()).getFirst();
-    optimisation.run();
+    training.begin();
+    Tensor loss = pass.add(inputs()).sum();
+    training.move(settings.learningRate());
     return loss;
   }
 
-  private Tensor[] optimise() {
-    Tensor norm = gradients.norm();
-    optimizer.apply(gradients::gradient, GradientAccumulator.clipFactor(norm, settings.clipNorm()));
-    return new Tensor[] {norm};
-  }
-
   /**
-   * Makes one step's worth of slices, of which the first must have been made, one after another and
+   * Makes one step's worth of micro-batches, of which the first must have been made, one after another and
    * adds to the profile where their time goes.
    */
   public void profile(Profile profile) {
-    CapturedGraph slice = captured();
+    CapturedGraph part = captured();
     for (int i = 0; i < microBatches(); i++) {
-      slice.run(profile);
+      part.run(profile);
     }
     if (kind.trains()) {
-      optimisation.captured().orElseThrow().run(profile);
+      training.captured().orElseThrow().run(profile);
     }
   }
 
-  /** A slice of the step as it was captured when it was first run. */
+  /** A micro-batch of the step as it was captured when it was first run. */
   public CapturedGraph captured() {
     return (kind.trains() ? pass.captured() : sampling.captured())
         .orElseThrow(
             () -> new ReverieException("bench: the step was not captured", "please report this"));
   }
 
-  /** Into how many slices the batch is cut. */
+  /** Into how many micro-batches the batch is divided. */
   public int microBatches() {
     return model.parameters().device().backend().microBatches(batch.steps().length);
   }
@@ -127,48 +144,41 @@ public final class OurStep implements AutoCloseable {
         });
   }
 
-  /** All that differs from step to step, as the trainers make it for each. */
-  private Tensor[] inputs() {
+  private Inputs inputs() {
     Tensor x = batch.images();
     if (kind == Kind.PRETRAINING) {
-      DenoisingLoss.Question question =
-          batch.loss().question(x, new DenoisingLoss.Draw(batch.timesteps(), batch.noise()));
-      return new Tensor[] {question.x(), question.timesteps(), question.target(), context};
+      DenoisingLoss.Draw draw = new DenoisingLoss.Draw(batch.timesteps(), batch.noise());
+      return new Inputs(
+          batch.loss().question(x, draw), null, null, context, null, null, null, null);
     }
     Tensor numbers = batch.policy().position(x, batch.steps()).numbers();
     return kind == Kind.SAMPLING
-        ? new Tensor[] {x, numbers, context, batch.noise()}
-        : new Tensor[] {x, numbers, context, batch.next(), oldLogProb, advantage};
+        ? new Inputs(null, x, numbers, context, batch.noise(), null, null, null)
+        : new Inputs(null, x, numbers, context, null, batch.next(), oldLogProb, advantage);
   }
 
-  private Tensor sample(Tensor... in) {
-    return batch.policy().sample(look(in), in[3]);
-  }
-
-  private Tensor loss(Tensor... in) {
-    return kind == Kind.DDPO ? ddpoLosses(in) : pretrainingLosses(in);
+  private Tensor losses(Inputs in) {
+    return kind == Kind.DDPO
+        ? ddpoLosses(in)
+        : in.question.perSample(model::forward, in.context);
   }
 
   /** The optimizer's first moment of a parameter. */
   public Tensor firstMoment(Parameter parameter) {
-    return optimizer.state().get("first_moment." + parameter.name());
+    return training.state().tensors().get("first_moment." + parameter.name());
   }
 
-  private ReversePolicy.Step look(Tensor... in) {
-    ChainPosition at = ChainPosition.of(in[1]);
-    Tensor output = batch.guidance(model).predict(in[0], at.timesteps(), in[2]);
-    return batch.policy().step(in[0], output, at);
+  private ReversePolicy.Step look(Inputs in) {
+    ChainPosition at = ChainPosition.of(in.numbers);
+    Tensor output = batch.guidance(model).predict(in.x, at.timesteps(), in.context);
+    return batch.policy().step(in.x, output, at);
   }
 
-  private Tensor ddpoLosses(Tensor... in) {
-    Tensor logProb = batch.policy().logProb(in[3], look(in));
+  private Tensor ddpoLosses(Inputs in) {
+    Tensor logProb = batch.policy().logProb(in.next, look(in));
     DdpoImportanceSampled objective =
         new DdpoImportanceSampled(settings.clipRange(), settings.advantageLimit());
-    return objective.loss(logProb, in[4], in[5]);
-  }
-
-  private Tensor pretrainingLosses(Tensor... in) {
-    return new DenoisingLoss.Question(in[0], in[1], in[2], null).perSample(model::forward, in[3]);
+    return objective.loss(logProb, in.oldLogProb, in.advantage);
   }
 
   /** Frees everything but the model and the batch. */
@@ -178,9 +188,7 @@ public final class OurStep implements AutoCloseable {
       sampling.close();
     } else {
       pass.close();
-      optimisation.close();
-      optimizer.close();
-      gradients.close();
+      training.close();
     }
     kept.close();
   }

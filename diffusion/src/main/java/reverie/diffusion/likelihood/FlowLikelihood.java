@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion.likelihood;
 
+import java.lang.invoke.MethodHandles;
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
@@ -48,7 +48,25 @@ public final class FlowLikelihood implements AutoCloseable {
   private final NoiseLevels levels;
   private final Trace trace;
   private final double tolerance;
-  private final MicroBatched pass;
+  private final MicroBatched<Inputs, Derivative> pass;
+
+  /**
+   * What one evaluation depends on.
+   *
+   * @param vectors v of the trace, {@code [n, …]}
+   * @param timesteps {@code [n]}
+   * @param x {@code [1, …]}
+   * @param context {@code [1, tokens, dim]} or null
+   */
+  private record Inputs(Tensor vectors, Tensor timesteps, Tensor x, Tensor context) {}
+
+  /**
+   * What it gives.
+   *
+   * @param output of the model for x, n times
+   * @param forms vᵀJv for every v, {@code [n]}
+   */
+  private record Derivative(Tensor output, Tensor forms) {}
 
   /**
    * What came out.
@@ -87,8 +105,7 @@ public final class FlowLikelihood implements AutoCloseable {
     this.trace = trace;
     this.tolerance = tolerance;
     pass =
-        new MicroBatched(
-            device, List.of(), in -> differentiate(denoiser, in[0], in[1], in[2], in[3]));
+        new MicroBatched<>(MethodHandles.lookup(), device, in -> differentiate(denoiser, in));
   }
 
   /**
@@ -182,12 +199,13 @@ public final class FlowLikelihood implements AutoCloseable {
       double timestep = levels.timestep(level);
       try (Scope _ = Scope.open("likelihood evaluation")) {
         Tensor x = device.tensor(Arrays.copyOf(state, elements), dims);
-        List<Tensor> out = pass.run(vectors, device.full(timestep, vectors.dim(0)), x, context);
-        double[] output = out.get(0).slice(0, 0, 1).toDoubles();
+        Tensor timesteps = device.full(timestep, vectors.dim(0));
+        Derivative out = pass.run(new Inputs(vectors, timesteps, x, context));
+        double[] output = out.output.slice(0, 0, 1).toDoubles();
         for (int i = 0; i < elements; i++) {
           derivative[i] = ofState * state[i] + ofOutput * output[i];
         }
-        double[] forms = out.get(1).toDoubles();
+        double[] forms = out.forms.toDoubles();
         for (int i = 0; i < forms.length; i++) {
           derivative[elements + (terms == 1 ? 0 : i)] += ofOutput * forms[i];
         }
@@ -196,33 +214,25 @@ public final class FlowLikelihood implements AutoCloseable {
     }
   }
 
-  /**
-   * One pass forth and back: the model's output for x, n times, and vᵀJv for every v.
-   *
-   * @param vectors {@code [n, …]}
-   * @param timesteps {@code [n]}
-   * @param x {@code [1, …]}
-   * @param context {@code [1, tokens, dim]} or null
-   */
-  private static Tensor[] differentiate(
-      Denoiser denoiser, Tensor vectors, Tensor timesteps, Tensor x, Tensor context) {
-    int n = vectors.dim(0);
-    Tensor repeated = repeated(x, n);
-    Tensor contexts = context == null ? null : repeated(context, n);
+  /** One pass forth and back. */
+  private static Derivative differentiate(Denoiser denoiser, Inputs in) {
+    int n = in.vectors.dim(0);
+    Tensor repeated = repeated(in.x, n);
+    Tensor contexts = in.context == null ? null : repeated(in.context, n);
     Tensor[] output = new Tensor[1];
     Tensor product =
         Tape.pullback(
             () -> {
-              output[0] = denoiser.predict(repeated, timesteps, contexts);
+              output[0] = denoiser.predict(repeated, in.timesteps, contexts);
               return output.clone();
             },
             new Tensor[] {repeated},
-            new Tensor[] {vectors})[0];
+            new Tensor[] {in.vectors})[0];
     Tensor forms =
         product == null
-            ? x.device().zeros(n)
-            : product.mul(vectors).reshape(n, Math.toIntExact(x.size())).sum(1);
-    return new Tensor[] {output[0], forms};
+            ? in.x.device().zeros(n)
+            : product.mul(in.vectors).reshape(n, Math.toIntExact(in.x.size())).sum(1);
+    return new Derivative(output[0], forms);
   }
 
   private static Tensor repeated(Tensor one, int n) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.lang.invoke.MethodHandles;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -17,11 +18,11 @@ import reverie.rl.objective.ChainObjective;
 import reverie.rl.objective.ChainObjective.Chains;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.tensor.Device;
-import reverie.tensor.graph.MicroBatched;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.MicroBatched;
 
 /**
  * Learns by a {@link ChainObjective} in two passes, exactly and with memory that does not depend on
@@ -264,21 +265,27 @@ final class ChainLearner implements Learner<Learner.Scored> {
   private static final class Scoring {
     private final Policy policy;
     private final int batchSize;
-    private final MicroBatched pass;
+    private final MicroBatched<Inputs, LogProb> pass;
+
+    /** Latents around steps, the numbers of their {@link ChainPosition}, contexts or null. */
+    private record Inputs(Tensor before, Tensor after, Tensor numbers, Tensor contexts) {}
+
+    private record LogProb(Tensor values) {}
 
     Scoring(Policy policy, Denoiser denoiser, int batchSize) {
       this.policy = policy;
       this.batchSize = batchSize;
       pass =
-          new MicroBatched(
+          new MicroBatched<>(
+              MethodHandles.lookup(),
               policy.device(),
-              List.of(),
               in -> {
-                ChainPosition at = ChainPosition.of(in[2]);
-                Tensor output = denoiser.predict(in[0], at.timesteps(), in[3]);
-                return new Tensor[] {
-                  policy.process().logProb(in[1], policy.process().step(in[0], output, at))
-                };
+                ChainPosition at = ChainPosition.of(in.numbers);
+                Tensor output = denoiser.predict(in.before, at.timesteps(), in.contexts);
+                return new LogProb(
+                    policy
+                        .process()
+                        .logProb(in.after, policy.process().step(in.before, output, at)));
               });
     }
 
@@ -305,13 +312,13 @@ final class ChainLearner implements Learner<Learner.Scored> {
       Arrays.fill(steps, step);
       try (Scope _ = Scope.open("scoring")) {
         Tensor before = rollout.before(batch, steps);
-        return pass.run(
+        Inputs inputs =
+            new Inputs(
                 before,
                 rollout.after(batch, steps),
                 policy.process().position(before, steps).numbers(),
-                rollout.contexts(batch))
-            .getFirst()
-            .toDoubles();
+                rollout.contexts(batch));
+        return pass.run(inputs).values.toDoubles();
       }
     }
   }

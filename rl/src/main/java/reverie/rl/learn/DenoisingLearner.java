@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.lang.invoke.MethodHandles;
 import java.util.Optional;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
@@ -23,7 +24,7 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
   private final DenoisingObjective objective;
   private final TrainerSettings settings;
   private final DenoisingLoss loss;
-  private final BackwardPass pass;
+  private final BackwardPass<Inputs, BackwardPass.Nothing> pass;
   private Rollout rollout;
   private double[] weights;
   private Diagnostics diagnostics;
@@ -42,14 +43,14 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
         new DenoisingLoss(
             policy.process().schedule(), policy.prediction(), Double.POSITIVE_INFINITY);
     pass =
-        new BackwardPass(
+        BackwardPass.of(
+            MethodHandles.lookup(),
             policy.device(),
             gradients,
-            in -> {
-              var noised = new DenoisingLoss.Question(in[0], in[1], in[2], in[3]);
-              return new Tensor[] {noised.perSample(policy.denoiser(), in[4]).sum()};
-            });
+            in -> in.noised.perSample(policy.denoiser(), in.contexts).sum());
   }
+
+  private record Inputs(DenoisingLoss.Question noised, Tensor contexts) {}
 
   @Override
   public void begin(Scored experience, Diagnostics told, IntConsumer progress) {
@@ -100,14 +101,7 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
     DenoisingLoss.Question noised =
         loss.question(images, loss.draw(images, rows))
             .weighted(policy.device().tensor(share, share.length));
-    Tensor sum =
-        pass.add(
-                noised.x(),
-                noised.timesteps(),
-                noised.target(),
-                noised.weights(),
-                rollout.contexts(batch))
-            .getFirst();
+    Tensor sum = pass.add(new Inputs(noised, rollout.contexts(batch))).sum();
     diagnostics.addLoss(sum.item());
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.lang.invoke.MethodHandles;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -27,7 +28,7 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   private final Policy policy;
   private final TrainerSettings settings;
   private final DenoisingLoss denoising;
-  private final BackwardPass pass;
+  private final BackwardPass<Inputs, Excess> pass;
   private List<Preference> pairs;
   private Contexts contexts;
   private Diagnostics diagnostics;
@@ -50,38 +51,38 @@ final class PreferenceLearner implements Learner<List<Preference>> {
         new DenoisingLoss(
             policy.process().schedule(), policy.prediction(), Double.POSITIVE_INFINITY);
     pass =
-        new BackwardPass(
-            policy.device(),
-            gradients,
-            in -> {
-              var chosen = new DenoisingLoss.Question(in[0], in[2], in[3], null);
-              var rejected = new DenoisingLoss.Question(in[1], in[2], in[4], null);
-              return loss(policy, objective, chosen, rejected, in[5], in[6]);
-            });
+        new BackwardPass<>(
+            MethodHandles.lookup(), policy.device(), gradients, in -> loss(policy, objective, in));
   }
 
-  /** Both images of the pairs in one batch, so that each model is called once. */
-  private static Tensor[] loss(
-      Policy policy,
-      PreferenceObjective objective,
+  private record Inputs(
       DenoisingLoss.Question chosen,
       DenoisingLoss.Question rejected,
       Tensor contexts,
-      Tensor factor) {
+      Tensor factor) {}
+
+  /** By how much the denoising losses of images exceed the reference's. */
+  private record Excess(Tensor chosen, Tensor rejected) {}
+
+  /** Both images of the pairs in one batch, so that each model is called once. */
+  private static BackwardPass.Loss<Excess> loss(
+      Policy policy, PreferenceObjective objective, Inputs in) {
+    DenoisingLoss.Question chosen = in.chosen;
+    DenoisingLoss.Question rejected = in.rejected;
     var both =
         new DenoisingLoss.Question(
             Ops.concat(0, chosen.x(), rejected.x()),
             Ops.concat(0, chosen.timesteps(), rejected.timesteps()),
             Ops.concat(0, chosen.target(), rejected.target()),
             null);
-    Tensor twice = contexts == null ? null : Ops.concat(0, contexts, contexts);
+    Tensor twice = in.contexts == null ? null : Ops.concat(0, in.contexts, in.contexts);
     Tensor base = Tape.noGradient(() -> both.perSample(policy.reference(), twice));
     Tensor excess = both.perSample(policy.denoiser(), twice).sub(base);
     int n = chosen.x().dim(0);
     Tensor ofChosen = excess.slice(0, 0, n);
     Tensor ofRejected = excess.slice(0, n, 2 * n);
-    Tensor loss = objective.loss(ofChosen, ofRejected).sum().mul(factor);
-    return new Tensor[] {loss, ofChosen, ofRejected};
+    Tensor loss = objective.loss(ofChosen, ofRejected).sum().mul(in.factor);
+    return new BackwardPass.Loss<>(loss, new Excess(ofChosen, ofRejected));
   }
 
   @Override
@@ -121,17 +122,16 @@ final class PreferenceLearner implements Learner<List<Preference>> {
     DenoisingLoss.Draw noise = denoising.draw(chosen, rows(batch, rng));
     DenoisingLoss.Question noisedChosen = denoising.question(chosen, noise);
     DenoisingLoss.Question noisedRejected = denoising.question(rejected, noise);
-    List<Tensor> out =
+    BackwardPass.Loss<Excess> out =
         pass.add(
-            noisedChosen.x(),
-            noisedRejected.x(),
-            noisedChosen.timesteps(),
-            noisedChosen.target(),
-            noisedRejected.target(),
-            contexts(batch),
-            policy.device().scalar(factor));
-    diagnostics.addLoss(out.get(0).item());
-    record(diagnostics, out.get(1).toDoubles(), out.get(2).toDoubles());
+            new Inputs(
+                noisedChosen,
+                noisedRejected,
+                contexts(batch),
+                policy.device().scalar(factor)));
+    diagnostics.addLoss(out.sum().item());
+    record(
+        diagnostics, out.samples().chosen.toDoubles(), out.samples().rejected.toDoubles());
   }
 
   /**

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.lang.invoke.MethodHandles;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.IntConsumer;
@@ -183,7 +183,25 @@ final class StepLearner implements Learner<Learner.Scored> {
    * the share that they have in the objective is added up.
    */
   static final class Pass implements AutoCloseable {
-    private final BackwardPass pass;
+    private final BackwardPass<Inputs, Judged> pass;
+
+    private record Inputs(
+        Tensor before,
+        Tensor after,
+        Tensor numbers,
+        Tensor contexts,
+        Tensor oldLogProb,
+        Tensor advantage,
+        Tensor factor) {
+
+      Decisions decisions() {
+        return new Decisions(
+            before, after, ChainPosition.of(numbers), contexts, oldLogProb, advantage);
+      }
+    }
+
+    /** What a decision is now; no divergence without a KL weight. */
+    private record Judged(Tensor logProb, Tensor kl) {}
 
     /**
      * What came out, to be read before the next pass.
@@ -196,14 +214,11 @@ final class StepLearner implements Learner<Learner.Scored> {
 
     Pass(Policy policy, StepObjective objective, double klWeight, GradientAccumulator gradients) {
       pass =
-          new BackwardPass(
+          new BackwardPass<>(
+              MethodHandles.lookup(),
               policy.device(),
               gradients,
-              in -> {
-                Decisions decisions =
-                    new Decisions(in[0], in[1], ChainPosition.of(in[2]), in[3], in[4], in[5]);
-                return loss(policy, objective, klWeight, decisions, in[6]);
-              });
+              in -> loss(policy, objective, klWeight, in.decisions(), in.factor));
     }
 
     /**
@@ -212,19 +227,20 @@ final class StepLearner implements Learner<Learner.Scored> {
      * @param factor of the sum of the losses
      */
     Outcome add(Decisions d, double factor) {
-      List<Tensor> out =
+      BackwardPass.Loss<Judged> out =
           pass.add(
-              d.before,
-              d.after,
-              d.at.numbers(),
-              d.contexts,
-              d.oldLogProb,
-              d.advantage,
-              d.before.device().scalar(factor));
-      return new Outcome(out.get(0), out.get(1), out.size() == 3 ? out.get(2) : null);
+              new Inputs(
+                  d.before,
+                  d.after,
+                  d.at.numbers(),
+                  d.contexts,
+                  d.oldLogProb,
+                  d.advantage,
+                  d.before.device().scalar(factor)));
+      return new Outcome(out.sum(), out.samples().logProb, out.samples().kl);
     }
 
-    private static Tensor[] loss(
+    private static BackwardPass.Loss<Judged> loss(
         Policy policy, StepObjective objective, double klWeight, Decisions d, Tensor factor) {
       ReversePolicy process = policy.process();
       Tensor timesteps = d.at.timesteps();
@@ -233,7 +249,7 @@ final class StepLearner implements Learner<Learner.Scored> {
       Tensor logProb = process.logProb(d.after, step);
       Tensor loss = objective.loss(logProb, d.oldLogProb, d.advantage);
       if (klWeight == 0) {
-        return new Tensor[] {loss.sum().mul(factor), logProb};
+        return new BackwardPass.Loss<>(loss.sum().mul(factor), new Judged(logProb, null));
       }
       Tensor known =
           Tape.noGradient(() -> policy.reference().predict(d.before, timesteps, d.contexts));
@@ -244,7 +260,7 @@ final class StepLearner implements Learner<Learner.Scored> {
             case OUTPUT_ERROR -> perSample(output.sub(known).square());
           };
       Tensor anchored = loss.add(penalty.mul(klWeight));
-      return new Tensor[] {anchored.sum().mul(factor), logProb, kl};
+      return new BackwardPass.Loss<>(anchored.sum().mul(factor), new Judged(logProb, kl));
     }
 
     private static Tensor perSample(Tensor errors) {

@@ -11,10 +11,10 @@ import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import reverie.autograd.nn.Parameters;
-import reverie.autograd.optim.AdamW;
-import reverie.autograd.optim.Ema;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
+import reverie.autograd.optim.TrainingState;
+import reverie.autograd.optim.TrainingStep;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.objective.Objective;
@@ -27,7 +27,6 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
-import reverie.tensor.graph.CapturedFunction;
 
 /**
  * Fine-tunes a diffusion model by reward: draw samples, have them scored, turn rewards into
@@ -47,20 +46,14 @@ import reverie.tensor.graph.CapturedFunction;
  * <p>Confined to one thread. Close it to free the optimizer's memory; the model stays.
  */
 public final class Trainer implements AutoCloseable {
-  private static final String WEIGHT = "weight.";
-  private static final String AVERAGE = "average.";
-
   private final Policy policy;
   private final Objective objective;
   private final TrainerSettings settings;
   private final TrainerListener listener;
-  private final GradientAccumulator gradients;
-  private final AdamW optimizer;
-  private final Ema ema;
+  private final TrainingStep step;
   private final Rng root;
   private final Experience experience;
   private final Resumable parts;
-  private final CapturedFunction optimisation;
   private int epoch;
   private long updates;
   private boolean unfinished;
@@ -139,13 +132,14 @@ public final class Trainer implements AutoCloseable {
     this.objective = objective;
     this.settings = settings;
     this.listener = listener;
-    gradients = new GradientAccumulator(policy.parameters().trainable());
-    experience = from.apply(gradients);
-    optimizer = new AdamW(policy.parameters().trainable(), settings.optimizer());
-    ema = settings.emaDecay() > 0 ? new Ema(policy.parameters(), settings.emaDecay(), true) : null;
+    step =
+        new TrainingStep(
+            policy.parameters(),
+            new TrainingStep.Settings(
+                settings.optimizer(), settings.gradientClip(), settings.emaDecay()));
+    experience = from.apply(step.gradients());
     root = Rng.of(settings.seed());
-    parts = Resumable.all(new Position(), new Weights(), new Moments(), new Average(), experience);
-    optimisation = new CapturedFunction(policy.device(), _ -> optimise());
+    parts = Resumable.all(new Position(), new Training(), experience);
   }
 
   /** Epochs finished so far. */
@@ -160,7 +154,7 @@ public final class Trainer implements AutoCloseable {
 
   /** The moving average of the weights, if one was asked for. */
   public Optional<Parameters> average() {
-    return Optional.ofNullable(ema).map(Ema::parameters);
+    return step.average();
   }
 
   /** Runs this many epochs. */
@@ -214,7 +208,7 @@ public final class Trainer implements AutoCloseable {
       int[] order = order(learner.samples(), learner.groupSize(), rng);
       for (int from = 0; from < order.length; from += share) {
         int[] samples = Arrays.copyOfRange(order, from, from + share);
-        gradients.clear();
+        step.begin();
         learner.accumulate(samples, rng.fork(from));
         if (pass == 0 && from == 0) {
           requireRatioOne(diagnostics.firstDeviation());
@@ -232,26 +226,10 @@ public final class Trainer implements AutoCloseable {
   }
 
   private void update(Diagnostics diagnostics) {
-    optimizer.advance(
-        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates));
-    if (ema != null) {
-      ema.advance();
-    }
-    try (Scope _ = Scope.open("update")) {
-      diagnostics.addUpdate(gradients.requireFinite(optimisation.run().getFirst()));
-    }
+    double rate =
+        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates);
+    diagnostics.addUpdate(step.update(rate));
     updates++;
-  }
-
-  /** Everything of an update that is the same every time; gives the gradient's norm. */
-  private Tensor[] optimise() {
-    Tensor norm = gradients.norm();
-    optimizer.apply(
-        gradients::gradient, GradientAccumulator.clipFactor(norm, settings.gradientClip()));
-    if (ema != null) {
-      ema.apply();
-    }
-    return new Tensor[] {norm};
   }
 
   /**
@@ -358,66 +336,22 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** What is trained, and the rest of the model's parameters. */
-  private final class Weights implements Resumable {
+  /** Weights, moments and the average. */
+  private final class Training implements Resumable {
     @Override
     public Map<String, Tensor> tensors() {
-      return named(WEIGHT, policy.parameters());
-    }
-
-    @Override
-    public void restore(TrainerState state) {
-      tensors().forEach((name, value) -> value.assign(state.tensors().get(name)));
-    }
-  }
-
-  /** The optimizer's. */
-  private final class Moments implements Resumable {
-    private static final String STEPS = "optimizer_steps";
-
-    @Override
-    public Map<String, Tensor> tensors() {
-      return optimizer.state();
+      return step.state().tensors();
     }
 
     @Override
     public Map<String, Long> counters() {
-      return Map.of(STEPS, optimizer.steps());
+      return step.state().counters();
     }
 
     @Override
     public void restore(TrainerState state) {
-      optimizer.restore(state.tensors(), state.counters().get(STEPS));
+      step.restore(new TrainingState(state.tensors(), state.counters()));
     }
-  }
-
-  /** The moving average of the weights; nothing where there is none. */
-  private final class Average implements Resumable {
-    private static final String UPDATES = "average_updates";
-
-    @Override
-    public Map<String, Tensor> tensors() {
-      return ema == null ? Map.of() : named(AVERAGE, ema.parameters());
-    }
-
-    @Override
-    public Map<String, Long> counters() {
-      return Map.of(UPDATES, ema == null ? 0 : ema.updates());
-    }
-
-    @Override
-    public void restore(TrainerState state) {
-      if (ema != null) {
-        tensors().forEach((name, value) -> value.assign(state.tensors().get(name)));
-        ema.restore(ema.parameters(), state.counters().get(UPDATES));
-      }
-    }
-  }
-
-  private static Map<String, Tensor> named(String prefix, Parameters parameters) {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    parameters.all().forEach(p -> tensors.put(prefix + p.name(), p.value()));
-    return tensors;
   }
 
   /** Everything besides the weights on which the rest of the run depends. */
@@ -442,11 +376,6 @@ public final class Trainer implements AutoCloseable {
   @Override
   public void close() {
     experience.close();
-    optimisation.close();
-    gradients.close();
-    optimizer.close();
-    if (ema != null) {
-      ema.close();
-    }
+    step.close();
   }
 }

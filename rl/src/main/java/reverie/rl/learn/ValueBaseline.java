@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.lang.invoke.MethodHandles;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,8 +48,8 @@ final class ValueBaseline implements Resumable, AutoCloseable {
   private final Parameter bias;
   private final GradientAccumulator gradients;
   private final AdamW optimizer;
-  private final MicroBatched forward;
-  private final BackwardPass backward;
+  private final MicroBatched<State, Value> forward;
+  private final BackwardPass<Target, BackwardPass.Nothing> backward;
   private final Rng rng;
 
   ValueBaseline(Policy policy, ValueFunction settings, long seed) {
@@ -71,13 +72,21 @@ final class ValueBaseline implements Resumable, AutoCloseable {
     bias = own.create("bias", AxisOrder.SAME, Initialiser.zeros(), 1);
     gradients = new GradientAccumulator(parameters.all());
     optimizer = new AdamW(parameters.all(), AdamW.Options.weightDecay(0));
-    forward = new MicroBatched(device, List.of(), x -> new Tensor[] {value(x[0], x[1], x[2])});
+    forward = new MicroBatched<>(MethodHandles.lookup(), device, state -> new Value(value(state)));
     backward =
-        new BackwardPass(
+        BackwardPass.of(
+            MethodHandles.lookup(),
             device,
             gradients,
-            x -> new Tensor[] {value(x[0], x[1], x[2]).sub(x[3]).square().sum().mul(x[4])});
+            at -> value(at.state).sub(at.value).square().sum().mul(at.factor));
   }
+
+  /** What is known before a decision: latents, steps of the chain, contexts or null. */
+  private record State(Tensor x, Tensor steps, Tensor contexts) {}
+
+  private record Value(Tensor values) {}
+
+  private record Target(State state, Tensor value, Tensor factor) {}
 
   private static int contextSize(Policy policy) {
     try (Scope _ = Scope.open("context")) {
@@ -87,14 +96,14 @@ final class ValueBaseline implements Resumable, AutoCloseable {
   }
 
   /** V of each latent: {@code [n]}. */
-  private Tensor value(Tensor x, Tensor steps, Tensor contexts) {
-    int n = x.dim(0);
-    Tensor hidden = x.reshape(n, Math.toIntExact(x.size() / n));
-    if (contexts != null) {
-      hidden = Ops.concat(1, hidden, contexts.mean(1));
+  private Tensor value(State state) {
+    int n = state.x.dim(0);
+    Tensor hidden = state.x.reshape(n, Math.toIntExact(state.x.size() / n));
+    if (state.contexts != null) {
+      hidden = Ops.concat(1, hidden, state.contexts.mean(1));
     }
     for (int i = 0; i < LAYERS; i++) {
-      Tensor factor = Ops.embedding(factors[i].value(), steps);
+      Tensor factor = Ops.embedding(factors[i].value(), state.steps);
       hidden = layers[i].forward(hidden).mul(factor).relu();
     }
     return Ops.linear(hidden, weight.value(), bias.value()).reshape(n);
@@ -110,10 +119,7 @@ final class ValueBaseline implements Resumable, AutoCloseable {
       Arrays.fill(steps, step);
       try (Scope _ = Scope.open("values")) {
         double[] column =
-            forward
-                .run(rollout.before(samples, steps), indices(steps), rollout.contexts(samples))
-                .getFirst()
-                .toDoubles();
+            forward.run(state(rollout, samples, steps)).values.toDoubles();
         for (int i = 0; i < column.length; i++) {
           values[i][step] = column[i];
         }
@@ -144,12 +150,11 @@ final class ValueBaseline implements Resumable, AutoCloseable {
         Tensor loss =
             backward
                 .add(
-                    rollout.before(samples, steps),
-                    indices(steps),
-                    rollout.contexts(samples),
-                    policy.device().tensor(target, n),
-                    policy.device().scalar(1.0 / n))
-                .getFirst();
+                    new Target(
+                        state(rollout, samples, steps),
+                        policy.device().tensor(target, n),
+                        policy.device().scalar(1.0 / n)))
+                .sum();
         diagnostics.record("value_loss", loss.item());
         gradients.requireFinite(gradients.norm());
         optimizer.step(gradients::gradient, settings.learningRate(), 1);
@@ -157,8 +162,11 @@ final class ValueBaseline implements Resumable, AutoCloseable {
     }
   }
 
-  private Tensor indices(int... steps) {
-    return policy.device().indices(steps, steps.length);
+  private State state(Rollout rollout, int[] samples, int[] steps) {
+    return new State(
+        rollout.before(samples, steps),
+        policy.device().indices(steps, steps.length),
+        rollout.contexts(samples));
   }
 
   @Override

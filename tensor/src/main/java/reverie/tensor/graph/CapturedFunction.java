@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.graph;
 
-import java.util.List;
+import java.lang.invoke.MethodHandles;
+import java.util.Iterator;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import reverie.tensor.CaptureException;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
@@ -13,38 +17,48 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * A function of tensors that is called again and again: {@linkplain CapturedGraph captured} at its
- * first call, if it can be. Calls with inputs of other types than the first, a last smaller batch
- * for instance, and functions that cannot be captured are carried out as they are, with the same
- * results; so are calls under another {@link Interpreter} than the direct one.
+ * A function from a record of tensors to another that is called again and again: {@linkplain
+ * CapturedGraph captured} at its first call, if it can be. Calls with inputs of other types than
+ * the first, a last smaller batch for instance, and functions that cannot be captured are carried
+ * out as they are, with the same results; so are calls under another {@link Interpreter} than the
+ * direct one.
  *
  * <pre>{@code
- * try (CapturedFunction forward = new CapturedFunction(device, in -> new Tensor[] {model(in[0], in[1])})) {
+ * record Inputs(Tensor x, Tensor y) {}
+ * record Outputs(Tensor loss) {}
+ *
+ * try (var step = new CapturedFunction<>(MethodHandles.lookup(), device,
+ *     (Inputs in) -> new Outputs(loss(in.x(), in.y())))) {
  *   for (Batch batch : batches) {
- *     float[] y = forward.run(batch.x(), batch.y()).getFirst().toFloats();
+ *     double loss = step.run(new Inputs(batch.x(), batch.y())).loss().item();
  *   }
  * }
  * }</pre>
  *
- * The function must depend on its inputs and on the values of tensors alone.
+ * A component of these records is a tensor, a list of tensors or another such record, and may be
+ * null. The function must depend on its inputs and on the values of tensors alone.
  */
-public final class CapturedFunction implements AutoCloseable {
-  /** What is repeated. */
-  @FunctionalInterface
-  public interface Body {
-    /** The outputs for these inputs, which are null where null was given. */
-    Tensor[] apply(Tensor... inputs);
-  }
-
+public final class CapturedFunction<I extends Record, O extends Record> implements AutoCloseable {
   private final Device device;
-  private final Body body;
+  private final Function<I, O> body;
+  private final RecordTensors records;
   private final Scope scope = Scope.detached("inputs of a captured step");
   private Tensor[] own;
   private CapturedGraph captured;
+  private O outputs;
   private String captureFailure;
 
-  /** Captures nothing yet. */
-  public CapturedFunction(Device device, Body body) {
+  /**
+   * Captures nothing yet.
+   *
+   * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
+   */
+  public CapturedFunction(MethodHandles.Lookup lookup, Device device, Function<I, O> body) {
+    this(new RecordTensors(lookup), device, body);
+  }
+
+  CapturedFunction(RecordTensors records, Device device, Function<I, O> body) {
+    this.records = records;
     this.device = device;
     this.body = body;
   }
@@ -52,40 +66,55 @@ public final class CapturedFunction implements AutoCloseable {
   /**
    * Calls the function.
    *
-   * @param inputs may be null
    * @return its outputs: to be read before the next call and before the open scope is closed
    */
-  public List<Tensor> run(Tensor... inputs) {
+  public O run(I inputs) {
     if (Interpreter.current() != Direct.INSTANCE) {
       // Whoever records, guards or captures wants to see the operations.
-      return List.of(body.apply(inputs));
+      return body.apply(inputs);
     }
     capture(inputs);
-    if (captured == null || !fits(inputs)) {
-      return List.of(body.apply(inputs));
+    Tensor[] given = records.tensors(inputs);
+    if (captured == null || !fits(given)) {
+      return body.apply(inputs);
     }
-    for (int i = 0; i < inputs.length; i++) {
-      if (inputs[i] != null) {
-        own[i].assign(inputs[i]);
+    for (int i = 0; i < given.length; i++) {
+      if (given[i] != null) {
+        own[i].assign(given[i]);
       }
     }
     captured.run();
-    return captured.outputs();
+    return outputs;
   }
 
   /** Captures the function for inputs like these if it has not been tried yet. */
-  void capture(Tensor... inputs) {
+  void capture(I inputs) {
     if (own != null) {
       return;
     }
-    own = new Tensor[inputs.length];
+    Tensor[] given = records.tensors(inputs);
+    own = new Tensor[given.length];
     try (Scope _ = Scope.open("inputs")) {
       for (int i = 0; i < own.length; i++) {
-        own[i] = inputs[i] == null ? null : scope.adopt(like(inputs[i]));
+        own[i] = given[i] == null ? null : scope.adopt(like(given[i]));
       }
     }
     try {
-      captured = CapturedGraph.of(device, () -> body.apply(own.clone()));
+      I standing = records.with(inputs, own);
+      captured =
+          CapturedGraph.of(
+              device,
+              () -> {
+                outputs = body.apply(standing);
+                return Stream.of(records.tensors(outputs)).filter(Objects::nonNull).toArray(Tensor[]::new);
+              });
+      Iterator<Tensor> placed = captured.outputs().iterator();
+      outputs =
+          records.with(
+              outputs,
+              Stream.of(records.tensors(outputs))
+                  .map(t -> t == null ? null : placed.next())
+                  .toArray(Tensor[]::new));
     } catch (CaptureException e) {
       captureFailure = e.getMessage();
     }
@@ -99,13 +128,22 @@ public final class CapturedFunction implements AutoCloseable {
   }
 
   /** Whether inputs are like those for which the function was captured. */
-  boolean fits(Tensor... inputs) {
-    return inputs.length == own.length
+  boolean fits(I inputs) {
+    return fits(records.tensors(inputs));
+  }
+
+  private boolean fits(Tensor... given) {
+    return given.length == own.length
         && IntStream.range(0, own.length)
             .allMatch(i ->
-                inputs[i] == null
+                given[i] == null
                     ? own[i] == null
-                    : own[i] != null && inputs[i].type().equals(own[i].type()));
+                    : own[i] != null && given[i].type().equals(own[i].type()));
+  }
+
+  /** What the captured step gives; null before it is captured. */
+  O outputs() {
+    return outputs;
   }
 
   /** The captured step; empty before the first call, or if it cannot be captured. */

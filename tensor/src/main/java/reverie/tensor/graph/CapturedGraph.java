@@ -13,7 +13,6 @@ import reverie.tensor.Capturing;
 import reverie.tensor.Device;
 import reverie.tensor.Direct;
 import reverie.tensor.Interpreter;
-import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Storage;
 import reverie.tensor.Tensor;

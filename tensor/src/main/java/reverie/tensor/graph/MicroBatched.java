@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.graph;
 
+import java.lang.invoke.MethodHandles;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -9,6 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import reverie.tensor.Device;
 import reverie.tensor.Direct;
 import reverie.tensor.Interpreter;
@@ -20,43 +23,69 @@ import reverie.tensor.op.Binary;
 import reverie.tensor.spi.Backend;
 
 /**
- * A function of a batch whose samples do not meet, carried out on a few samples at a time: slices
- * whose memory stays in the cache, each by one thread from beginning to end, several at once. So
- * threads wait for each other once in a batch, not after every operation. Slices of one size are
- * {@linkplain CapturedFunction captured} once.
+ * A function of a batch of independent samples, carried out on a few samples at a time:
+ * micro-batches whose memory stays in the cache, each by one thread from beginning to end, several
+ * at once. So threads wait for each other once in a batch, not after every operation. Micro-batches
+ * of one size are {@linkplain CapturedFunction captured} once.
  *
  * <pre>{@code
+ * record Batch(Tensor x) {}
+ * record Squares(Tensor y) {}
+ *
  * Tensor total = device.scalar(0);
- * try (MicroBatched square = new MicroBatched(device, List.of(total), in -> {
- *   Tensor y = in[0].square();
- *   return new Tensor[] {y.sum(), y};
+ * try (var square = new MicroBatched<>(MethodHandles.lookup(), device, List.of(total), (Batch in) -> {
+ *   Tensor y = in.x().square();
+ *   return new MicroBatched.Part<>(List.of(y.sum()), new Squares(y));
  * })) {
- *   Tensor y = square.run(x).getFirst(); // like x: [n, ...]; total has grown by the sum of y
+ *   Tensor y = square.run(new Batch(x)).y(); // like x: [n, ...]; total has grown by the sum of y
  * }
  * }</pre>
  *
- * Inputs whose first axis is as long as that of the first input are sliced; others, such as
- * numbers, are given whole to every slice. How a backend cuts a batch depends on its size alone and
- * sums are taken in the order of the slices, so that results are the same bits for any number of
- * threads.
+ * Inputs whose first axis is as long as that of the first input are cut; others, such as numbers,
+ * are given whole to every micro-batch. How a backend cuts a batch depends on its size alone and
+ * sums are taken in the order of the micro-batches, so that results are the same bits for any
+ * number of threads.
  */
-public final class MicroBatched implements AutoCloseable {
+public final class MicroBatched<I extends Record, O extends Record> implements AutoCloseable {
+  /**
+   * What the function gives for a micro-batch.
+   *
+   * @param sums one for each of the totals, to which it is added
+   * @param samples tensors with the samples as their first axis, which are joined
+   */
+  public record Part<O extends Record>(List<Tensor> sums, O samples) {}
+
   private final Device device;
   private final List<Tensor> totals;
-  private final CapturedFunction.Body body;
+  private final Function<I, Part<O>> body;
+  private final RecordTensors records;
   private final Map<Integer, Deque<Worker>> idle = new HashMap<>();
   private final List<Worker> all = new ArrayList<>();
-  private Scope scope = Scope.detached("results of slices");
-  private List<Tensor> results = List.of();
+  private Scope scope = Scope.detached("results of micro-batches");
+  private Tensor[] results = {};
   private String captureFailure;
+
+  /**
+   * A function that sums nothing up; captures nothing yet.
+   *
+   * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
+   */
+  public MicroBatched(MethodHandles.Lookup lookup, Device device, Function<I, O> body) {
+    this(lookup, device, List.of(), in -> new Part<>(List.of(), body.apply(in)));
+  }
 
   /**
    * Captures nothing yet.
    *
-   * @param totals to each of them one output of the function is added, the first ones; those that
-   *     follow have the samples as their first axis
+   * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
+   * @param totals to which the sums of each micro-batch are added
    */
-  public MicroBatched(Device device, List<Tensor> totals, CapturedFunction.Body body) {
+  public MicroBatched(
+      MethodHandles.Lookup lookup,
+      Device device,
+      List<Tensor> totals,
+      Function<I, Part<O>> body) {
+    this.records = new RecordTensors(lookup);
     this.device = device;
     this.totals = List.copyOf(totals);
     this.body = body;
@@ -65,22 +94,23 @@ public final class MicroBatched implements AutoCloseable {
   /**
    * Calls the function.
    *
-   * @param inputs the first not null; of the others any may be
+   * @param inputs whose first tensor has the samples as its first axis
    * @return its outputs with samples, for the whole batch: to be read before the next call and
    *     before the open scope is closed
    */
-  public List<Tensor> run(Tensor... inputs) {
-    int n = inputs[0].dim(0);
+  public O run(I inputs) {
+    Tensor[] given = records.tensors(inputs);
+    int n = given[0].dim(0);
     if (Interpreter.current() != Direct.INSTANCE || captureFailure != null || n == 0) {
       return whole(inputs);
     }
-    Cut cut = new Cut(inputs, n, device.backend().microBatches(n));
+    Cut cut = new Cut(given, n, device.backend().microBatches(n));
     Worker first = take(cut.rows(0));
     boolean fits;
-    try (Scope _ = Scope.open("first slice")) {
-      Tensor[] slice = cut.inputs(0);
-      first.capture(slice);
-      fits = first.pass.fits(slice);
+    try (Scope _ = Scope.open("first micro-batch")) {
+      I part = records.with(inputs, cut.inputs(0));
+      first.capture(part);
+      fits = first.pass.fits(part);
     }
     give(cut.rows(0), first);
     if (first.pass.captured().isEmpty()) {
@@ -89,43 +119,40 @@ public final class MicroBatched implements AutoCloseable {
     if (captureFailure != null || !fits) {
       return whole(inputs);
     }
-    makeRoom(n, samples(first.pass.captured().get().outputs()));
-    new Run(cut, device.backend()).all();
-    return results;
+    O like = first.pass.outputs().samples();
+    makeRoom(n, records.tensors(like));
+    new Run(inputs, cut, device.backend()).all();
+    return records.with(like, results);
   }
 
-  private List<Tensor> whole(Tensor... inputs) {
-    List<Tensor> outputs = List.of(body.apply(inputs));
-    add(outputs);
-    return samples(outputs);
+  private O whole(I inputs) {
+    Part<O> outputs = body.apply(inputs);
+    add(outputs.sums());
+    return outputs.samples();
   }
 
-  private void add(List<Tensor> outputs) {
+  private void add(List<Tensor> sums) {
     for (int i = 0; i < totals.size(); i++) {
       Tensor total = totals.get(i);
-      Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {total}, total, outputs.get(i));
+      Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {total}, total, sums.get(i));
     }
-  }
-
-  private List<Tensor> samples(List<Tensor> outputs) {
-    return outputs.subList(totals.size(), outputs.size());
   }
 
   /** Inputs and where they are cut. */
-  private record Cut(Tensor[] whole, int n, int slices) {
-    int from(int slice) {
-      return (int) ((long) slice * n / slices);
+  private record Cut(Tensor[] whole, int n, int parts) {
+    int from(int part) {
+      return (int) ((long) part * n / parts);
     }
 
-    int rows(int slice) {
-      return from(slice + 1) - from(slice);
+    int rows(int part) {
+      return from(part + 1) - from(part);
     }
 
-    Tensor[] inputs(int slice) {
+    Tensor[] inputs(int part) {
       Tensor[] out = whole.clone();
       for (int i = 0; i < out.length; i++) {
         if (out[i] != null && out[i].shape().rank() > 0 && out[i].dim(0) == n) {
-          out[i] = out[i].slice(0, from(slice), from(slice + 1));
+          out[i] = out[i].slice(0, from(part), from(part + 1));
         }
       }
       return out;
@@ -134,24 +161,26 @@ public final class MicroBatched implements AutoCloseable {
 
   /** One call. */
   private final class Run {
+    private final I inputs;
     private final Cut cut;
     private final Backend backend;
     private final AtomicInteger turn = new AtomicInteger();
     private volatile Throwable failure;
 
-    Run(Cut cut, Backend backend) {
+    Run(I inputs, Cut cut, Backend backend) {
+      this.inputs = inputs;
       this.cut = cut;
       this.backend = backend;
     }
 
     void all() {
-      if (cut.slices < backend.workers()) {
-        // The threads work together on each slice instead.
-        for (int i = 0; i < cut.slices; i++) {
-          slice(i);
+      if (cut.parts < backend.workers()) {
+        // The threads work together on each micro-batch instead.
+        for (int i = 0; i < cut.parts; i++) {
+          part(i);
         }
       } else {
-        backend.parallelFor(cut.slices, this::slice);
+        backend.parallelFor(cut.parts, this::part);
       }
       if (failure instanceof RuntimeException e) {
         throw e;
@@ -162,13 +191,16 @@ public final class MicroBatched implements AutoCloseable {
     }
 
     /** Throws nothing, for others may be waiting for this one's turn to end. */
-    private void slice(int index) {
+    private void part(int index) {
       Worker worker = take(cut.rows(index));
-      try (Scope _ = Scope.open("slice")) {
-        List<Tensor> outputs = failure == null ? compute(worker, cut.inputs(index)) : List.of();
-        for (int i = totals.size(); i < outputs.size(); i++) {
-          Tensor result = results.get(i - totals.size());
-          result.slice(0, cut.from(index), cut.from(index + 1)).assign(outputs.get(i));
+      try (Scope _ = Scope.open("micro-batch")) {
+        if (failure == null) {
+          Tensor[] outputs = records.tensors(compute(worker, cut.inputs(index)));
+          for (int i = 0; i < outputs.length; i++) {
+            if (outputs[i] != null) {
+              results[i].slice(0, cut.from(index), cut.from(index + 1)).assign(outputs[i]);
+            }
+          }
         }
         await(index);
         if (failure == null) {
@@ -183,12 +215,13 @@ public final class MicroBatched implements AutoCloseable {
       }
     }
 
-    private List<Tensor> compute(Worker worker, Tensor... inputs) {
+    private O compute(Worker worker, Tensor... tensors) {
+      I part = records.with(inputs, tensors);
       synchronized (MicroBatched.this) {
         // The function need not be ready for several threads.
-        worker.capture(inputs);
+        worker.capture(part);
       }
-      return worker.pass.run(inputs);
+      return worker.pass.run(part).samples();
     }
 
     private void await(int index) {
@@ -196,20 +229,21 @@ public final class MicroBatched implements AutoCloseable {
     }
   }
 
-  /** What one thread needs for slices of one size. */
+  /** What one thread needs for micro-batches of one size. */
   private final class Worker {
-    private final CapturedFunction pass = new CapturedFunction(device, body);
+    private final CapturedFunction<I, Part<O>> pass =
+        new CapturedFunction<>(records, device, body);
     private CapturedGraph addition;
 
-    void capture(Tensor... inputs) {
+    void capture(I inputs) {
       pass.capture(inputs);
       if (addition == null && pass.captured().isPresent()) {
-        List<Tensor> outputs = pass.captured().get().outputs();
+        List<Tensor> sums = pass.outputs().sums();
         addition =
             CapturedGraph.of(
                 device,
                 () -> {
-                  MicroBatched.this.add(outputs);
+                  add(sums);
                   return new Tensor[0];
                 });
       }
@@ -236,26 +270,29 @@ public final class MicroBatched implements AutoCloseable {
     idle.get(rows).push(worker);
   }
 
-  private void makeRoom(int n, List<Tensor> outputs) {
-    List<Shape> shapes = outputs.stream().map(output -> joined(output.shape(), n)).toList();
-    if (results.stream().map(Tensor::shape).toList().equals(shapes)) {
+  private void makeRoom(int n, Tensor... outputs) {
+    List<Shape> shapes =
+        Stream.of(outputs).map(t -> t == null ? null : joined(t.shape(), n)).toList();
+    if (shapes.equals(Stream.of(results).map(t -> t == null ? null : t.shape()).toList())) {
       return;
     }
     scope.close();
-    scope = Scope.detached("results of slices");
-    results = new ArrayList<>();
+    scope = Scope.detached("results of micro-batches");
     try (Scope _ = Scope.open("results")) {
-      shapes.forEach(shape -> results.add(scope.adopt(device.zeros(shape.dims()))));
+      results =
+          shapes.stream()
+              .map(shape -> shape == null ? null : scope.adopt(device.zeros(shape.dims())))
+              .toArray(Tensor[]::new);
     }
   }
 
-  private static Shape joined(Shape slice, int n) {
-    int[] dims = slice.dims();
+  private static Shape joined(Shape part, int n) {
+    int[] dims = part.dims();
     dims[0] = n;
     return Shape.of(dims);
   }
 
-  /** A captured slice, if there is one. */
+  /** A captured micro-batch, if there is one. */
   public Optional<CapturedGraph> captured() {
     return all.stream().flatMap(worker -> worker.pass.captured().stream()).findFirst();
   }

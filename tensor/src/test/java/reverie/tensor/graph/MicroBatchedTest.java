@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.invoke.MethodHandles;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -26,24 +27,39 @@ import reverie.tensor.laws.LeakCheck;
 class MicroBatchedTest {
   private final Device device = Device.cpu();
 
+  private record In(Tensor x, Tensor factor, Tensor more) {
+    In(Tensor x) {
+      this(x, null, null);
+    }
+  }
+
+  private record Out(Tensor y) {}
+
+  private record Nothing() {}
+
   /** The sum of all numbers times a factor, and each of them. */
-  private static Tensor[] scaled(Tensor... in) {
-    Tensor y = in[0].mul(in[1]);
-    return new Tensor[] {y.sum(), in[2] == null ? y : y.add(in[2])};
+  private static MicroBatched.Part<Out> scaled(In in) {
+    Tensor y = in.x.mul(in.factor);
+    return new MicroBatched.Part<>(
+        List.of(y.sum()), new Out(in.more == null ? y : y.add(in.more)));
+  }
+
+  private static MicroBatched<In, Out> scaled(Device device, Tensor total) {
+    return new MicroBatched<>(
+        MethodHandles.lookup(), device, List.of(total), MicroBatchedTest::scaled);
   }
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 5, 8, 16, 17, 64, 100})
-  void slicesMakeUpTheBatch(int n) {
+  void partsMakeUpTheBatch(int n) {
     try (Scope _ = Scope.open("test")) {
       Tensor total = device.scalar(0);
       Tensor x = Rng.of(1).normal(device, n, 3, 2);
       Tensor more = Rng.of(2).normal(device, n, 3, 2);
       double expected = 0;
-      try (MicroBatched sliced =
-          new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
+      try (MicroBatched<In, Out> cut = scaled(device, total)) {
         for (double factor : new double[] {2, -1}) {
-          Tensor y = sliced.run(x, device.scalar(factor), more).getFirst();
+          Tensor y = cut.run(new In(x, device.scalar(factor), more)).y();
           assertArrayEquals(x.mul(factor).add(more).toFloats(), y.toFloats());
           expected += x.mul(factor).sum().item();
           assertEquals(expected, total.item(), 1e-4);
@@ -56,15 +72,14 @@ class MicroBatchedTest {
   void batchesOfSeveralSizesTakeTurns() {
     try (Scope _ = Scope.open("test")) {
       Tensor total = device.scalar(0);
-      try (MicroBatched sliced =
-          new MicroBatched(device, List.of(total), MicroBatchedTest::scaled)) {
+      try (MicroBatched<In, Out> cut = scaled(device, total)) {
         for (int n : new int[] {20, 7, 20, 0, 3}) {
-          Tensor y = sliced.run(device.full(1, n, 2), device.scalar(3), null).getFirst();
+          Tensor y = cut.run(new In(device.full(1, n, 2), device.scalar(3), null)).y();
           assertEquals(n, y.dim(0));
         }
         assertEquals(6.0 * (20 + 7 + 20 + 3), total.item());
         // Other samples than those of the first call.
-        float[] y = sliced.run(device.full(1, 20, 4), device.scalar(2), null).getFirst().toFloats();
+        float[] y = cut.run(new In(device.full(1, 20, 4), device.scalar(2), null)).y().toFloats();
         assertEquals(80, y.length);
         assertEquals(2, y[79]);
         assertEquals(6.0 * 50 + 160, total.item());
@@ -79,10 +94,15 @@ class MicroBatchedTest {
       Device own = new Device(new CpuBackend(threads, KernelSet.chosen()));
       try (Scope _ = Scope.open("test")) {
         Tensor total = own.zeros(40, 40);
-        try (MicroBatched sliced =
-            new MicroBatched(
-                own, List.of(total), in -> new Tensor[] {in[0].transpose().matmul(in[0])})) {
-          sliced.run(Rng.of(1).normal(own, 50, 40));
+        try (MicroBatched<In, Nothing> cut =
+            new MicroBatched<>(
+                MethodHandles.lookup(),
+                own,
+                List.of(total),
+                in ->
+                    new MicroBatched.Part<>(
+                        List.of(in.x.transpose().matmul(in.x)), new Nothing()))) {
+          cut.run(new In(Rng.of(1).normal(own, 50, 40)));
           sums[threads - 1] = total.toFloats();
           assertArrayEquals(sums[0], sums[threads - 1]);
         }
@@ -93,46 +113,45 @@ class MicroBatchedTest {
   @Test
   void aFunctionThatReadsValuesStillWorksAndSaysWhy() {
     try (Scope _ = Scope.open("test");
-        MicroBatched reading =
-            new MicroBatched(
-                device, List.of(), in -> new Tensor[] {in[0].mul(in[0].sum().item())})) {
-      assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
-      assertEquals(20, reading.run(device.full(1, 20)).getFirst().toFloats()[7]);
+        MicroBatched<In, Out> reading =
+            new MicroBatched<>(
+                MethodHandles.lookup(), device, in -> new Out(in.x.mul(in.x.sum().item())))) {
+      assertEquals(20, reading.run(new In(device.full(1, 20))).y().toFloats()[7]);
+      assertEquals(20, reading.run(new In(device.full(1, 20))).y().toFloats()[7]);
       assertTrue(reading.captureFailure().orElseThrow().contains("were read"));
     }
   }
 
   @Test
-  void aFailingSliceEndsTheCall() {
+  void aFailingMicroBatchEndsTheCall() {
     try (Scope _ = Scope.open("test");
-        MicroBatched wrong =
-            new MicroBatched(
+        MicroBatched<In, Out> wrong =
+            new MicroBatched<>(
+                MethodHandles.lookup(),
                 device,
-                List.of(),
                 in -> {
-                  if (in[0].dim(0) == 8) {
-                    throw new ReverieException("test: the slice of eight");
+                  if (in.x.dim(0) == 8) {
+                    throw new ReverieException("test: the eight");
                   }
-                  return new Tensor[] {in[0]};
+                  return new Out(in.x);
                 })) {
-      // 60 samples are four slices of 7 and four of 8.
+      // 60 samples are four micro-batches of 7 and four of 8.
       ReverieException e =
-          assertThrows(ReverieException.class, () -> wrong.run(device.zeros(60, 2)));
-      assertEquals("test: the slice of eight", e.getMessage());
-      assertEquals(12, wrong.run(device.zeros(12, 2)).getFirst().dim(0));
+          assertThrows(ReverieException.class, () -> wrong.run(new In(device.zeros(60, 2))));
+      assertEquals("test: the eight", e.getMessage());
+      assertEquals(12, wrong.run(new In(device.zeros(12, 2))).y().dim(0));
     }
   }
 
   @Test
   void otherInterpretersSeeTheOperations() {
     try (Scope _ = Scope.open("test");
-        MicroBatched sliced =
-            new MicroBatched(device, List.of(device.scalar(0)), MicroBatchedTest::scaled)) {
+        MicroBatched<In, Out> cut = scaled(device, device.scalar(0))) {
       Profile profile = new Profile(Interpreter.current());
       Tensor x = device.full(1, 32);
-      Interpreter.with(profile, () -> sliced.run(x, device.scalar(2), null));
+      Interpreter.with(profile, () -> cut.run(new In(x, device.scalar(2), null)));
       assertTrue(profile.rows().stream().anyMatch(row -> row.operation().equals("mul")));
-      assertTrue(sliced.captured().isEmpty());
+      assertTrue(cut.captured().isEmpty());
     }
   }
 }
