@@ -91,10 +91,24 @@ public final class GradCheck {
   }
 
   /**
-   * Checks the gradients with respect to all floating-point inputs, which live on the reference
-   * device.
+   * Checks the gradients with respect to all floating-point inputs.
+   *
+   * @throws ReverieException if an input is not on the reference device
    */
   public Report check(Tensor... inputs) {
+    for (int i = 0; i < inputs.length; i++) {
+      if (inputs[i].device() != Device.reference()) {
+        throw new ReverieException(
+            "gradcheck: expected inputs on the reference device, got input "
+                + i
+                + " "
+                + inputs[i].type()
+                + " on "
+                + inputs[i].device(),
+            "make them with Device.reference(), in float64: finite differences of float32 are too"
+                + " rough to tell a wrong gradient");
+      }
+    }
     try (Scope _ = Scope.open("gradcheck")) {
       Tensor[] weights = weights(inputs);
       Tensor[] analytic = Tape.pullback(() -> function.apply(inputs), inputs, weights);

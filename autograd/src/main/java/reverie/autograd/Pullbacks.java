@@ -19,11 +19,7 @@ final class Pullbacks {
 
   /** Whether any gradient can flow through the operation. */
   static boolean differentiable(Op op) {
-    return switch (op) {
-      case Unary u -> u.kind() != Unary.Kind.SIGN;
-      case Binary b -> b.kind() != Binary.Kind.GREATER;
-      default -> true;
-    };
+    return !op.equals(new Unary(Unary.Kind.SIGN)) && !op.equals(new Binary(Binary.Kind.GREATER));
   }
 
   /**
@@ -116,7 +112,8 @@ final class Pullbacks {
       case FeedForward _ -> feedForward(in, g[0], needs);
       case AdamW f -> decomposed(f, in, g);
       case AttentionBackward f -> decomposed(f, in, g);
-      case CustomOp f -> decomposed(f, in, g);
+      case CustomOp f ->
+          f instanceof CustomGradient rule ? rule.pullback(in, out, g) : decomposed(f, in, g);
       case FeedForwardBackward f -> decomposed(f, in, g);
       case GaussianLogProb f -> decomposed(f, in, g);
       case GegluBackward f -> decomposed(f, in, g);

@@ -47,4 +47,20 @@ class GradCheckTest {
       assertThrows(ReverieException.class, () -> report.require(1e-6));
     }
   }
+
+  @Test
+  void saysThatInputsBelongOnTheReferenceDevice() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Device.cpu().full(1, 2, 5);
+      ReverieException e =
+          assertThrows(
+              ReverieException.class,
+              () -> GradCheck.of(in -> new Tensor[] {in[0].square()}).check(x));
+      assertTrue(
+          e.getMessage()
+              .startsWith(
+                  "gradcheck: expected inputs on the reference device, got input 0 F32[2, 5] on cpu"),
+          e.getMessage());
+    }
+  }
 }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -192,5 +193,25 @@ class TapeTest {
                   a.assign(DEVICE.tensor(new double[] {1}, 1));
                   return a.sum();
                 }));
+  }
+
+  private static double[] gradient(Tensor x, UnaryOperator<Tensor> f) {
+    return Tape.run(List.of(x), () -> f.apply(x).sum()).gradient(x).toDoubles();
+  }
+
+  /** Where a function has a kink, the gradient that PyTorch and JAX give. */
+  @Test
+  void sharesTheGradientAtTies() {
+    Tensor x = DEVICE.tensor(new double[] {1, 3, 3}, 3);
+    assertArrayEquals(new double[] {0, 0.5, 0.5}, gradient(x, Tensor::max));
+    Tensor y = DEVICE.tensor(new double[] {0, 3, 5}, 3);
+    assertArrayEquals(new double[] {1, 0.5, 0}, gradient(x, a -> a.maximum(y)));
+    assertArrayEquals(new double[] {0, 0.5, 1}, gradient(x, a -> a.minimum(y)));
+    assertArrayEquals(new double[] {0, 0.5, 1}, gradient(y, b -> x.maximum(b)));
+    assertArrayEquals(new double[] {1, 0.5, 0}, gradient(y, b -> x.minimum(b)));
+    assertArrayEquals(new double[] {1, 1, 1}, gradient(x, a -> a.clamp(1, 3)));
+    Tensor signs = DEVICE.tensor(new double[] {-2, 0, 2}, 3);
+    assertArrayEquals(new double[] {-1, 0, 1}, gradient(signs, Tensor::abs));
+    assertArrayEquals(new double[] {0, 0, 1}, gradient(signs, Tensor::relu));
   }
 }

@@ -100,6 +100,6 @@ final class Workloads {
 
   private static Sample workload(Op op, Input... inputs) {
     String label = op.name() + List.of(inputs);
-    return new Sample(label, _ -> op, List.of(inputs), new Tolerance.Exact(), false);
+    return new Sample(label, op, List.of(inputs), new Tolerance.Exact(), false);
   }
 }

@@ -29,6 +29,10 @@ public final class Capturing {
         "call the function of the inner step instead");
   }
 
+  static boolean isActive() {
+    return ACTIVE.isBound();
+  }
+
   static void refuseUpload(String operation) {
     refuse(
         operation + ": values of the host would be the same in every run of a captured step",
@@ -48,7 +52,7 @@ public final class Capturing {
   }
 
   private static void refuse(String what, String hint) {
-    if (ACTIVE.isBound()) {
+    if (isActive()) {
       throw new CaptureException(what, hint);
     }
   }

@@ -2,18 +2,17 @@
 package reverie.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ServiceLoader;
 import java.util.function.Supplier;
-import reverie.tensor.cpu.CpuBackend;
-import reverie.tensor.cuda.Cuda;
 import reverie.tensor.op.Fill;
-import reverie.tensor.reference.ReferenceBackend;
 import reverie.tensor.spi.Backend;
+import reverie.tensor.spi.BackendProvider;
 
 /** Where tensors live and are computed; the factory of tensors from host values. */
 public final class Device {
-  private static final Supplier<Device> CPU = new Lazy(() -> new CpuBackend());
-  private static final Supplier<Device> CUDA = new Lazy(() -> Cuda.open());
-  private static final Supplier<Device> REFERENCE = new Lazy(() -> new ReferenceBackend());
+  private static final Supplier<Device> CPU = new Lazy("cpu");
+  private static final Supplier<Device> CUDA = new Lazy("cuda");
+  private static final Supplier<Device> REFERENCE = new Lazy("reference");
 
   private final Backend backend;
 
@@ -44,7 +43,8 @@ public final class Device {
   }
 
   /**
-   * A graphics processor, through CUDA, cuBLAS and cuDNN; {@link Cuda#open} says which.
+   * A graphics processor, through CUDA, cuBLAS and cuDNN; the properties {@code reverie.cuda.device} and {@code
+   * reverie.precision} choose which and how.
    *
    * @throws ReverieException if there is none that works, with the reason and what to do
    */
@@ -123,6 +123,8 @@ public final class Device {
   }
 
   Tensor allocate(TensorType type) {
+    // An error without a scope, before memory is taken.
+    Scope.current();
     return tensor(type, Storage.allocated(backend, type.bytes()));
   }
 
@@ -180,11 +182,11 @@ public final class Device {
 
   /** Makes a device at its first use, so that nothing can fail in a static initialiser. */
   private static final class Lazy implements Supplier<Device> {
-    private final Supplier<Backend> make;
+    private final String name;
     private volatile Device made;
 
-    Lazy(Supplier<Backend> make) {
-      this.make = make;
+    Lazy(String name) {
+      this.name = name;
     }
 
     @Override
@@ -192,11 +194,24 @@ public final class Device {
       if (made == null) {
         synchronized (this) {
           if (made == null) {
-            made = new Device(make.get());
+            made = new Device(open());
           }
         }
       }
       return made;
+    }
+
+    private Backend open() {
+      return ServiceLoader.load(BackendProvider.class, Device.class.getClassLoader()).stream()
+          .map(ServiceLoader.Provider::get)
+          .filter(provider -> provider.name().equals(name))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new ReverieException(
+                      name + " device: its backend is not on the class path or module path",
+                      "keep META-INF/services when jars are merged"))
+          .open();
     }
   }
 }

@@ -3,7 +3,9 @@ package reverie.tensor;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
@@ -26,6 +28,9 @@ import reverie.tensor.spi.Buffer;
  * method that computes goes through {@link Ops#apply}. Binary operations broadcast as NumPy does.
  */
 public final class Tensor {
+  /** How many values {@link #toString} shows. */
+  private static final int SHOWN = 8;
+
   private final Device device;
   private final Storage storage;
   private final TensorType type;
@@ -499,10 +504,42 @@ public final class Tensor {
     }
   }
 
-  /** Type and device; the values are not read. */
+  /** Type, device and the first values, for instance {@code Tensor F32[2] on cpu: 1.0, 2.5}. */
   @Override
   public String toString() {
-    return "Tensor " + type + " on " + device + (isLive() ? "" : " (closed)");
+    String what = "Tensor " + type + " on " + device;
+    if (!isLive()) {
+      return what + " (closed)";
+    }
+    if (storage.isMeta() || Capturing.isActive()) {
+      return what + " (no values while a step is captured)";
+    }
+    return Interpreter.with(Direct.INSTANCE, () -> what + ": " + firstValues());
+  }
+
+  private String firstValues() {
+    try (Scope _ = Scope.open("shown values")) {
+      return LongStream.range(0, Math.min(size(), SHOWN))
+              .mapToObj(this::shown)
+              .collect(Collectors.joining(", "))
+          + (size() > SHOWN ? ", …" : "");
+    }
+  }
+
+  /** One value, by its place in row-major order. */
+  private String shown(long place) {
+    Tensor value = this;
+    long rest = place;
+    for (int axis = shape().rank() - 1; axis >= 0; axis--) {
+      int index = (int) (rest % dim(axis));
+      rest /= dim(axis);
+      value = value.slice(axis, index, index + 1);
+    }
+    return switch (dtype()) {
+      case F64 -> Double.toString(value.item());
+      case I32 -> Integer.toString(value.toInts()[0]);
+      default -> Float.toString((float) value.item());
+    };
   }
 
   private Tensor unary(Unary.Kind kind) {

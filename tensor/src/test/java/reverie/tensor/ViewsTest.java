@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.laws.LeakCheck;
 import reverie.tensor.op.MatMul;
 
@@ -195,5 +196,31 @@ class ViewsTest {
     assertThrows(ReverieException.class, () -> counting(2).item());
     assertThrows(ReverieException.class, () -> counting(2).toInts());
     assertEquals(3.5, device.scalar(3.5).item());
+  }
+
+  @Test
+  void showsItsFirstValues() {
+    assertEquals("Tensor F64[] on reference: -0.5", device.scalar(-0.5).toString());
+    assertEquals("Tensor F64[0, 3] on reference: ", counting(0, 3).toString());
+    assertEquals(
+        "Tensor F64[3, 2] on reference: 0.0, 3.0, 1.0, 4.0, 2.0, 5.0",
+        counting(2, 3).transpose().toString());
+    assertEquals(
+        "Tensor F64[3, 4] on reference: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, …",
+        counting(3, 4).toString());
+    assertEquals("Tensor I32[2] on reference: 7, -1", device.indices(new int[] {7, -1}, 2).toString());
+    String[] shown = new String[2];
+    Tensor x = counting(2);
+    CapturedGraph.of(
+            device,
+            () -> {
+              Tensor y = x.add(1);
+              shown[0] = x.toString();
+              shown[1] = y.toString();
+              return new Tensor[] {y};
+            })
+        .close();
+    assertEquals("Tensor F64[2] on reference (no values while a step is captured)", shown[0]);
+    assertEquals(shown[0], shown[1]);
   }
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.catalog;
 
+import java.lang.reflect.Constructor;
+import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import reverie.tensor.DType;
 import reverie.tensor.Shape;
 import reverie.tensor.op.AdamW;
@@ -53,8 +58,7 @@ import reverie.tensor.op.UpsampleNearest;
 
 /**
  * Right and wrong uses of every operation: what conformance tests, gradient checks, benchmarks and
- * documentation go through. An operation without an entry does not compile; one without a prototype
- * fails the catalogue's test.
+ * documentation go through. An operation without an entry does not compile.
  */
 public final class OpCatalog {
   private OpCatalog() {}
@@ -66,60 +70,71 @@ public final class OpCatalog {
 
   /** One of each operation, and of each kind where there are kinds; the attributes mean nothing. */
   public static List<Op> prototypes() {
-    List<Op> all = new ArrayList<>();
-    for (Unary.Kind kind : Unary.Kind.values()) {
-      all.add(new Unary(kind));
+    Map<String, Op> byName = new LinkedHashMap<>();
+    records(Op.class)
+        .forEach(type -> instances(type).forEach(op -> byName.putIfAbsent(op.name(), op)));
+    return List.copyOf(byName.values());
+  }
+
+  /** The records under a sealed type, each once; operations of users are open and not among them. */
+  private static Stream<Class<?>> records(Class<?> type) {
+    if (type.isRecord()) {
+      return Stream.of(type);
     }
-    for (Binary.Kind kind : Binary.Kind.values()) {
-      all.add(new Binary(kind));
+    return type.isSealed()
+        ? Stream.of(type.getPermittedSubclasses()).flatMap(OpCatalog::records).distinct()
+        : Stream.empty();
+  }
+
+  /** One for each constant of an enum among the attributes. */
+  private static List<Op> instances(Class<?> type) {
+    RecordComponent[] components = type.getRecordComponents();
+    List<Object[]> all = new ArrayList<>();
+    all.add(new Object[components.length]);
+    for (int i = 0; i < components.length; i++) {
+      int at = i;
+      List<?> values = values(components[i].getType());
+      all =
+          all.stream()
+              .flatMap(attributes ->
+                  values.stream().map(value -> {
+                    Object[] copy = attributes.clone();
+                    copy[at] = value;
+                    return copy;
+                  }))
+              .toList();
     }
-    for (Reduce.Kind kind : Reduce.Kind.values()) {
-      all.add(new Reduce(kind));
+    try {
+      Class<?>[] types =
+          Stream.of(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
+      Constructor<?> constructor = type.getDeclaredConstructor(types);
+      List<Op> made = new ArrayList<>();
+      for (Object[] attributes : all) {
+        made.add((Op) constructor.newInstance(attributes));
+      }
+      return made;
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(type + " cannot be made of ones", e);
     }
-    Shape scalar = Shape.of();
-    all.addAll(
-        List.of(
-            new AdamW(0, 0, 0, 0),
-            new Affine(1, 0),
-            new Attention(1, 1),
-            new AttentionBackward(1, 1),
-            new AveragePool(1),
-            new Clamp(0, 0),
-            new Concat(0),
-            new Conv2d(1, 0),
-            new Conv2dInputGradient(1, 0, 1, 1),
-            new Conv2dWeightGradient(1, 0, 1, 1),
-            new Copy(),
-            new Embedding(),
-            new Expand(scalar),
-            new FeedForward(),
-            new FeedForwardBackward(),
-            new Fill(0, scalar),
-            new GaussianLogProb(),
-            new Geglu(),
-            new GegluBackward(),
-            new GeluBackward(),
-            new GroupNorm(1, 1),
-            new GroupNormBackward(1),
-            new LayerNorm(1),
-            new LayerNormBackward(),
-            new Lerp(),
-            new Linear(),
-            new MatMul(),
-            new Pad(0, 0, 0),
-            new Permute(),
-            new Power(1),
-            new RandomNormal(new long[1], new long[1], Shape.of(1)),
-            new Reshape(scalar),
-            new RoundTo(DType.BF16),
-            new ScatterRows(1),
-            new Select(),
-            new SiluBackward(),
-            new Slice(0, 0, 0),
-            new Softmax(),
-            new SoftmaxBackward(),
-            new UpsampleNearest(1)));
-    return all;
+  }
+
+  private static List<?> values(Class<?> type) {
+    if (type == DType.class) {
+      return List.of(DType.BF16);
+    }
+    if (type.isEnum()) {
+      return List.of(type.getEnumConstants());
+    }
+    return List.of(
+        switch (type.getSimpleName()) {
+          case "int" -> 1;
+          case "double" -> 1.0;
+          case "boolean" -> false;
+          case "int[]" -> new int[0];
+          case "long[]" -> new long[1];
+          case "Shape" -> Shape.of(1);
+          default -> throw new IllegalStateException("an attribute of type " + type);
+        });
   }
 
   /** The entry of an operation; its attributes do not matter, but for the kind. */

@@ -118,6 +118,10 @@ final class ProductSamples {
         .rough(op, normal(37, 131), normal(129, 131), normal(129))
         .rough(op, normal(2, 61, 131), normal(33, 131))
         .rough(op, normal(259, 130), normal(96, 130), normal(96), normal(259, 96))
+        // Long enough for several passes over k, of which one adds bias and residual.
+        .within(new Terms(1031))
+        .rough(op, normal(35, 1030), normal(40, 1030), normal(40))
+        .rough(op, normal(35, 1030), normal(40, 1030), normal(40), normal(35, 40))
         .refuse("expected weight (input 1) of shape [2, 5]", op, normal(3, 5), normal(2, 4))
         .refuse("expected bias (input 2) of shape [2]", op, normal(3, 5), normal(2, 5), normal(3))
         .refuse("expected 2 to 4 inputs", op, normal(3, 5))

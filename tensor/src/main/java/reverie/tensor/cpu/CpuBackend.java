@@ -165,7 +165,7 @@ public final class CpuBackend implements Backend {
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case CustomOp _ -> false;
+      case CustomOp custom -> CustomKernels.supports(custom, inputs);
       // The Vector API has the parts.
       case FeedForward _, FeedForwardBackward _ -> kernels != null;
       case GroupNorm norm -> kernels != null || norm.activation() == GroupNorm.Activation.NONE;
@@ -284,7 +284,8 @@ public final class CpuBackend implements Backend {
               Fusions.rows(y),
               y.dim(-1));
       case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
-      case CustomOp _, FeedForward _, FeedForwardBackward _ ->
+      case CustomOp custom -> CustomKernels.run(parallel, custom, inputs, outputs);
+      case FeedForward _, FeedForwardBackward _ ->
           throw new IllegalStateException(op.name() + " is decomposed");
     }
   }

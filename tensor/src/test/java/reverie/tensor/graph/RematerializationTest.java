@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.tensor.Device;
@@ -78,6 +79,44 @@ class RematerializationTest {
         }
         step.run();
         assertEquals(expected, step.outputs().getFirst().item());
+      }
+    }
+  }
+
+  /** The operation that made a value does not make what was written into it later. */
+  @Test
+  void whatWasUpdatedInPlaceIsKept() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(1).normal(device, 256, 128);
+      Supplier<Tensor[]> step =
+          () -> {
+            Tensor early = x.silu();
+            early.assign(early.add(1));
+            Tensor large = Ops.concat(0, early, early, early).tanh();
+            return new Tensor[] {large.sum().add(early.sum())};
+          };
+      try (CapturedGraph captured = CapturedGraph.of(device, 0, step)) {
+        captured.run();
+        assertEquals(step.get()[0].item(), captured.outputs().getFirst().item());
+      }
+    }
+  }
+
+  /** So too where only a part was updated, through a view. */
+  @Test
+  void whatWasUpdatedThroughAViewIsKept() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(1).normal(device, 256, 128);
+      Supplier<Tensor[]> step =
+          () -> {
+            Tensor early = x.silu();
+            early.slice(0, 0, 16).assign(x.slice(0, 0, 16));
+            Tensor large = Ops.concat(0, early, early, early).tanh();
+            return new Tensor[] {large.sum().add(early.sum())};
+          };
+      try (CapturedGraph captured = CapturedGraph.of(device, 0, step)) {
+        captured.run();
+        assertEquals(step.get()[0].item(), captured.outputs().getFirst().item());
       }
     }
   }
