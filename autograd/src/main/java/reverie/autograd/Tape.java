@@ -34,9 +34,16 @@ public final class Tape implements Interpreter {
   /** Marks code whose operations the tapes outside do not record. */
   private static final ScopedValue<Object> PAUSE = ScopedValue.newInstance();
 
+  /** Bound while a tape records. */
+  private static final ScopedValue<Boolean> RECORDING = ScopedValue.newInstance();
+
   private final Interpreter next;
   private final Object pause = currentPause();
   private final Tape outer;
+
+  /** Whether another tape records the way back, for which everything on it must live on. */
+  private final boolean nested = RECORDING.isBound();
+
   private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
   private final List<Entry> entries = new ArrayList<>();
 
@@ -90,7 +97,7 @@ public final class Tape implements Interpreter {
    */
   public static Result run(Collection<Tensor> wrt, Supplier<Tensor> loss) {
     Tape tape = new Tape(Interpreter.current(), null, wrt);
-    Tensor value = Interpreter.with(tape, loss);
+    Tensor value = tape.record(loss);
     if (value.size() != 1) {
       throw new ReverieException(
           "tape: expected a loss of one element, got " + value.type(),
@@ -113,7 +120,7 @@ public final class Tape implements Interpreter {
    */
   public static Tensor[] pullback(Supplier<Tensor[]> f, Tensor[] inputs, Tensor[] cotangents) {
     Tape tape = new Tape(Interpreter.current(), null, List.of(inputs));
-    Tensor[] outputs = Interpreter.with(tape, f);
+    Tensor[] outputs = tape.record(f);
     Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
     for (int i = 0; i < outputs.length; i++) {
       if (cotangents[i] != null) {
@@ -151,7 +158,7 @@ public final class Tape implements Interpreter {
             outputs,
             cotangents -> {
               Tape inner = new Tape(tape.next, tape, List.of());
-              Tensor again = Interpreter.with(inner, f);
+              Tensor again = inner.record(f);
               Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
               gradients.put(again, cotangents[0]);
               inner.reverse(gradients);
@@ -159,6 +166,10 @@ public final class Tape implements Interpreter {
               return gradients;
             }));
     return output;
+  }
+
+  private <T> T record(Supplier<T> body) {
+    return ScopedValue.where(RECORDING, true).call(() -> Interpreter.with(this, body));
   }
 
   /** Carries out {@code body} so that no tape around it records anything. */
@@ -220,13 +231,13 @@ public final class Tape implements Interpreter {
         next,
         () -> {
           for (int i = entries.size() - 1; i >= 0; i--) {
-            reverse(entries.get(i), gradients);
+            pullBack(entries.get(i), gradients);
           }
           return null;
         });
   }
 
-  private static void reverse(Entry entry, Map<Tensor, Tensor> gradients) {
+  private void pullBack(Entry entry, Map<Tensor, Tensor> gradients) {
     Tensor[] cotangents = new Tensor[entry.outputs.length];
     boolean any = false;
     for (int i = 0; i < cotangents.length; i++) {
@@ -236,13 +247,14 @@ public final class Tape implements Interpreter {
     if (!any) {
       return;
     }
-    try (Scope scope = Scope.open("pullback")) {
+    try (Scope scope = nested ? null : Scope.open("pullback")) {
       entry
           .pullback
           .apply(cotangents)
           .forEach((input, gradient) -> {
             Tensor before = gradients.get(input);
-            gradients.put(input, scope.keep(before == null ? gradient : before.add(gradient)));
+            Tensor sum = before == null ? gradient : before.add(gradient);
+            gradients.put(input, scope == null ? sum : scope.keep(sum));
           });
     }
   }

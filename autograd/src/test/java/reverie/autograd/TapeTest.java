@@ -214,4 +214,28 @@ class TapeTest {
     assertArrayEquals(new double[] {-1, 0, 1}, gradient(signs, Tensor::abs));
     assertArrayEquals(new double[] {0, 0, 1}, gradient(signs, Tensor::relu));
   }
+
+  private static Tensor derivative(Tensor x, UnaryOperator<Tensor> f) {
+    return Tape.run(List.of(x), () -> f.apply(x).sum()).gradient(x);
+  }
+
+  /** Rules make tensors on the way, which the outer tape needs after the inner one is done. */
+  @Test
+  void differentiatesTwiceThroughRulesOfSeveralOperations() {
+    Tensor x = DEVICE.tensor(new double[] {-1.5, -0.2, 0.4, 2}, 4);
+    List<UnaryOperator<Tensor>> functions =
+        List.of(
+            Tensor::sigmoid,
+            Tensor::tanh,
+            Tensor::logSigmoid,
+            Tensor::silu,
+            Tensor::gelu,
+            Tensor::cos,
+            t -> t.square().add(1).sqrt(),
+            t -> t.exp().div(t.square().add(1)),
+            t -> t.reshape(2, 2).softmax().square());
+    for (UnaryOperator<Tensor> f : functions) {
+      GradCheck.of(in -> new Tensor[] {derivative(in[0], f)}).check(x).require(1e-7);
+    }
+  }
 }
