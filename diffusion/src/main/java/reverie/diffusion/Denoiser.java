@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
+import reverie.autograd.nn.Context;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
@@ -28,15 +29,15 @@ public interface Denoiser {
    *
    * @param x noised samples {@code [n, …]}
    * @param timesteps {@code [n]}
-   * @param contexts {@code [k·n, tokens, dim]}: one for each sample, then the next for each; or
-   *     {@code [1 + n, tokens, dim]}: one for all samples, then one for each, which is k = 2
+   * @param contexts {@code [k·n, tokens, dim]}, or {@code [1 + n, tokens, dim]}, which is k = 2:
+   *     the rows of a {@link Context}
    * @return {@code [k·n, …]} in the order of the contexts
    */
   default Tensor predictEach(Tensor x, Tensor timesteps, Tensor contexts) {
-    int n = x.dim(0);
-    Tensor all = contexts.dim(0) == n + 1 ? Ops.repeatFirst(contexts, 2 * n) : contexts;
-    int rows = all.dim(0);
-    return predict(Ops.repeat(x, rows), Ops.repeat(timesteps, rows), all);
+    Context context = Context.of(contexts, x.dim(0));
+    int rows = context.predictions();
+    return predict(
+        Ops.repeat(x, rows), Ops.repeat(timesteps, rows), context.spread(context.rows()));
   }
 
   /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
@@ -38,13 +39,13 @@ final class Attention {
   }
 
   /**
-   * From x {@code [n, t, channels]}, looking at the context {@code [m, s, contextChannels]}, added
-   * to a residual of x's shape. With fewer contexts than n the first is for all that lack one.
+   * From x {@code [n, t, channels]}, looking at a context of n predictions, added to a residual of
+   * x's shape.
    */
-  Tensor forward(Tensor x, Tensor context, Tensor residual) {
+  Tensor forward(Tensor x, Context context, Tensor residual) {
     Tensor q = query.forward(x);
-    Tensor k = Ops.repeatFirst(key.forward(context), x.dim(0));
-    Tensor v = Ops.repeatFirst(value.forward(context), x.dim(0));
+    Tensor k = context.spread(key.forward(context.rows()));
+    Tensor v = context.spread(value.forward(context.rows()));
     return out.forward(Ops.attention(q, k, v, heads, 1 / Math.sqrt(headDim)), residual);
   }
 }

@@ -3,6 +3,7 @@ package reverie.unet;
 
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Tensor;
@@ -47,10 +48,10 @@ public final class AttentionBlock implements SpatialLayer {
   }
 
   @Override
-  public Tensor forward(Tensor x, Tensor context) {
+  public Tensor forward(Tensor x, Context context) {
     int[] sequence = {x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
     Tensor tokens = (norm == null ? x : norm.forward(x)).reshape(sequence);
-    Tensor y = attention.forward(tokens, tokens, x.reshape(sequence)).reshape(x.shape().dims());
+    Tensor y = attention.forward(tokens, Context.each(tokens), x.reshape(sequence)).reshape(x.shape().dims());
     return scale == 1 ? y : y.div(scale);
   }
 }

@@ -2,6 +2,7 @@
 package reverie.unet;
 
 import java.util.Deque;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
@@ -32,7 +33,7 @@ final class DownBlock {
   }
 
   Tensor forward(
-      Tensor x, Tensor embedding, Tensor context, Deque<Tensor> skips, boolean checkpoint) {
+      Tensor x, Tensor embedding, Context context, Deque<Tensor> skips, boolean checkpoint) {
     Tensor y = x;
     for (int i = 0; i < layers.size(); i++) {
       y = layers.forward(i, y, embedding, context, checkpoint);

@@ -4,6 +4,7 @@ package reverie.unet;
 import java.util.ArrayList;
 import java.util.List;
 import reverie.autograd.Tape;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
@@ -104,13 +105,13 @@ final class Layers {
   }
 
   /** Carries out residual block i and its attention. */
-  Tensor forward(int i, Tensor x, Tensor embedding, Tensor context, boolean checkpoint) {
+  Tensor forward(int i, Tensor x, Tensor embedding, Context context, boolean checkpoint) {
     return checkpoint
         ? Tape.checkpoint(() -> forward(i, x, embedding, context, false))
         : attend(i, resnets.get(i).forward(x, embedding), context);
   }
 
-  private Tensor attend(int i, Tensor x, Tensor context) {
+  private Tensor attend(int i, Tensor x, Context context) {
     if (kind == Kind.PLAIN) {
       return x;
     }

@@ -2,6 +2,7 @@
 package reverie.unet;
 
 import reverie.autograd.Tape;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
@@ -72,7 +73,7 @@ final class MidBlock {
     return cross;
   }
 
-  Tensor forward(Tensor x, Tensor embedding, Tensor context, boolean checkpoint) {
+  Tensor forward(Tensor x, Tensor embedding, Context context, boolean checkpoint) {
     if (checkpoint) {
       return Tape.checkpoint(() -> forward(x, embedding, context, false));
     }

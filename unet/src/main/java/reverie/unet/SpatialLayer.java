@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
+import reverie.autograd.nn.Context;
 import reverie.tensor.Tensor;
 
 /** What follows a residual block: attention among the pixels, perhaps also to the context. */
@@ -9,7 +10,7 @@ interface SpatialLayer {
    * The same shape again.
    *
    * @param x {@code [n, h, w, c]}
-   * @param context {@code [n, tokens, d]} or null
+   * @param context may be null
    */
-  Tensor forward(Tensor x, Tensor context);
+  Tensor forward(Tensor x, Context context);
 }

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BinaryOperator;
 import java.util.function.UnaryOperator;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Linear;
@@ -50,7 +51,7 @@ final class Transformer2D implements SpatialLayer {
   }
 
   @Override
-  public Tensor forward(Tensor x, Tensor context) {
+  public Tensor forward(Tensor x, Context context) {
     Tensor y = in.apply(norm.forward(x));
     Tensor tokens = y.reshape(x.dim(0), x.dim(1) * x.dim(2), y.dim(3));
     for (TransformerBlock block : blocks) {

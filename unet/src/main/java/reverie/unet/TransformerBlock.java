@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.FeedForward;
 import reverie.autograd.nn.LayerNorm;
 import reverie.autograd.nn.Parameters;
@@ -31,11 +32,11 @@ final class TransformerBlock {
     feedForward = new FeedForward(p.at("ff"), channels);
   }
 
-  Tensor forward(Tensor image, Tensor context) {
-    int rows = UNet.predictions(image.dim(0), context);
+  Tensor forward(Tensor image, Context context) {
+    int rows = context.predictions();
     Tensor x = onlyCross ? Ops.repeat(image, rows) : image;
     Tensor normed = norm1.forward(x);
-    Tensor y = attention1.forward(normed, onlyCross ? context : normed, x);
+    Tensor y = attention1.forward(normed, onlyCross ? context : Context.each(normed), x);
     y = Ops.repeat(y, rows);
     y = attention2.forward(norm2.forward(y), context, y);
     return feedForward.forward(norm3.forward(y), y);

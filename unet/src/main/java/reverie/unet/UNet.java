@@ -6,6 +6,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
@@ -142,36 +143,30 @@ public final class UNet implements AutoCloseable {
    *
    * @param sample {@code [n, h, w, inChannels]}
    * @param timesteps {@code [n]}, floating-point
-   * @param context {@code [k·n, tokens, crossAttentionDim]}, usually with k = 1: one context for
-   *     each sample, then the next for each; or {@code [1 + n, …]}: one for all samples, then one
-   *     for each, which is k = 2. What comes before the first look at a context is computed once
-   *     for all of a sample's. Null for a model without cross-attention
+   * @param context {@code [k·n, tokens, crossAttentionDim]}, usually with k = 1, or {@code [1 + n,
+   *     …]}, which is k = 2: the rows of a {@link Context}. Null for a model without
+   *     cross-attention
    * @return {@code [k·n, h, w, outChannels]}
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
     check(sample, timesteps, context);
+    Context each = context == null ? null : Context.of(context, sample.dim(0));
     // Every residual block applies the activation to the same embedding; once is enough.
     Tensor embedding = config.activation().apply(time.forward(timesteps));
     Tensor x = convIn.forward(config.centerInputSample() ? sample.mul(2).sub(1) : sample);
     Deque<Tensor> skips = new ArrayDeque<>();
     skips.push(x);
     for (DownBlock block : down) {
-      x = block.forward(x, embedding, context, skips, checkpointing);
+      x = block.forward(x, embedding, each, skips, checkpointing);
     }
     if (mid != null) {
-      x = mid.forward(x, embedding, context, checkpointing);
+      x = mid.forward(x, embedding, each, checkpointing);
     }
     for (UpBlock block : up) {
-      x = block.forward(x, embedding, context, skips, checkpointing);
+      x = block.forward(x, embedding, each, skips, checkpointing);
     }
-    x = context == null ? x : Ops.repeat(x, predictions(x.dim(0), context));
+    x = each == null ? x : Ops.repeat(x, each.predictions());
     return convOut.forward(outerActivation(config).apply(normOut, x));
-  }
-
-  /** Predictions that so many samples, or predictions already, have with these contexts. */
-  static int predictions(int samples, Tensor context) {
-    int contexts = context.dim(0);
-    return Ops.repeats(samples, contexts) ? contexts : 2 * (contexts - 1);
   }
 
   private void check(Tensor sample, Tensor timesteps, Tensor context) {

@@ -2,6 +2,7 @@
 package reverie.unet;
 
 import java.util.Deque;
+import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
@@ -42,7 +43,7 @@ final class UpBlock {
   }
 
   Tensor forward(
-      Tensor x, Tensor embedding, Tensor context, Deque<Tensor> skips, boolean checkpoint) {
+      Tensor x, Tensor embedding, Context context, Deque<Tensor> skips, boolean checkpoint) {
     Tensor y = x;
     for (int i = 0; i < layers.size(); i++) {
       Tensor joined = Ops.concat(3, y, Ops.repeat(skips.pop(), y.dim(0)));
