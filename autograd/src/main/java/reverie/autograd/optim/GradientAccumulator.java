@@ -6,13 +6,11 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
-import reverie.tensor.op.Binary;
 import reverie.tensor.op.Fill;
 
 /**
@@ -43,13 +41,6 @@ public final class GradientAccumulator implements AutoCloseable {
         from = to;
       }
     }
-  }
-
-  /** Adds the gradients of one backward pass. */
-  public void add(Tape.Result result) {
-    parts.forEach((p, sum) ->
-        Ops.update(
-            new Binary(Binary.Kind.ADD), new Tensor[] {sum}, sum, result.gradient(p.value())));
   }
 
   /** The sum of each parameter. */

@@ -14,7 +14,6 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import reverie.autograd.Tape;
 import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
@@ -26,7 +25,6 @@ import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.debug.Profile;
-import reverie.tensor.graph.CapturedFunction;
 
 class OptimTest {
   private final Device device = Device.reference();
@@ -116,14 +114,28 @@ class OptimTest {
     }
   }
 
+  private record Input(Tensor x) {}
+
+  private record Each(Tensor values) {}
+
   @Test
   void gradientsOfSeveralPassesAreSummed() {
-    try (GradientAccumulator sum = new GradientAccumulator(List.of(p, q))) {
-      for (int pass = 0; pass < 2; pass++) {
-        sum.add(
-            Tape.run(
-                List.of(p.value(), q.value()),
-                () -> p.value().square().sum().add(q.value().sum())));
+    try (GradientAccumulator sum = new GradientAccumulator(List.of(p, q));
+        var pass =
+            new BackwardPass<>(
+                MethodHandles.lookup(),
+                device,
+                sum,
+                (Input in) -> {
+                  Tensor each = p.value().square().sum().add(q.value().sum()).mul(in.x);
+                  return new BackwardPass.Loss<>(each.sum(), new Each(each));
+                })) {
+      for (int i = 0; i < 2; i++) {
+        BackwardPass.Loss<Each> loss = pass.add(new Input(device.tensor(new double[] {0.25, 0.75}, 2)));
+        assertArrayEquals(
+            new double[] {loss.sum().item() / 4, loss.sum().item() * 3 / 4},
+            loss.samples().values().toDoubles(),
+            1e-15);
       }
       assertArrayEquals(new double[] {4, -8}, sum.gradient(p).toDoubles());
       assertArrayEquals(new double[] {2, 2, 2}, sum.gradient(q).toDoubles());
@@ -137,71 +149,111 @@ class OptimTest {
   @Test
   void aNormThatIsNoNumberNamesTheParameter() {
     set(p, 1, 0);
-    try (GradientAccumulator sum = new GradientAccumulator(List.of(q, p))) {
-      sum.add(
-          Tape.run(
-              List.of(p.value(), q.value()), () -> p.value().log().sum().add(q.value().sum())));
-      ReverieException e =
-          assertThrows(ReverieException.class, () -> sum.requireFinite(sum.norm()));
+    TrainingStep.Settings settings =
+        new TrainingStep.Settings(AdamW.Options.weightDecay(0), 1, 0);
+    try (TrainingStep step = new TrainingStep(parameters, settings);
+        var pass =
+            BackwardPass.of(
+                MethodHandles.lookup(),
+                device,
+                step.gradients(),
+                (Input in) -> p.value().log().sum().add(q.value().sum()).mul(in.x).sum())) {
+      pass.add(new Input(device.full(1, 1)));
+      ReverieException e = assertThrows(ReverieException.class, () -> step.update(0.1));
       assertTrue(e.getMessage().contains("first for p (Infinity)"), e.getMessage());
     }
+  }
+
+  private static TrainingStep step(Parameters trained) {
+    return new TrainingStep(
+        trained, new TrainingStep.Settings(AdamW.Options.weightDecay(0.1), 0.5, 0.9));
+  }
+
+  private BackwardPass<Input, BackwardPass.Nothing> pass(Parameters trained, TrainingStep step) {
+    Tensor w = trained.get("p").value();
+    Tensor b = trained.get("q").value();
+    return BackwardPass.of(
+        MethodHandles.lookup(),
+        device,
+        step.gradients(),
+        in -> in.x.mul(w).tanh().sum(1).sub(b.sum()).square().sum().div(4));
+  }
+
+  /** Steps with clipping and an average: all numbers that come out. */
+  private List<double[]> train(Parameters trained, Tensor x, boolean capture) {
+    List<double[]> seen = new ArrayList<>();
+    try (TrainingStep step = step(trained);
+        var pass = pass(trained, step)) {
+      for (int i = 0; i < 3; i++) {
+        double rate = 0.1 / (i + 1);
+        Interpreter how = capture ? Interpreter.current() : new Profile(Interpreter.current());
+        Input input = new Input(x.mul(i + 1));
+        seen.add(
+            Interpreter.with(
+                how,
+                () -> {
+                  step.begin();
+                  double loss = pass.add(input).sum().item();
+                  return new double[] {loss, step.update(rate)};
+                }));
+        assertEquals(capture, step.captured().isPresent() && pass.captured().isPresent());
+      }
+      assertEquals(3, step.steps());
+      step.state().tensors().values().forEach(t -> seen.add(t.toDoubles()));
+    }
+    return seen;
   }
 
   @Test
   void aCapturedStepIsTheStepItself() {
     Tensor x = Rng.of(7).normal(device, 4, 2);
-    Parameters twin = parameters.copy();
-    List<double[]> eager = train(parameters, x, false);
-    List<double[]> captured = train(twin, x, true);
-    for (int i = 0; i < eager.size(); i++) {
-      assertArrayEquals(eager.get(i), captured.get(i));
+    try (Parameters twin = parameters.copy()) {
+      List<double[]> eager = train(parameters, x, false);
+      List<double[]> captured = train(twin, x, true);
+      assertTrue(eager.getFirst()[1] > 0.5, "nothing was clipped");
+      assertEquals(eager.size(), captured.size());
+      for (int i = 0; i < eager.size(); i++) {
+        assertArrayEquals(eager.get(i), captured.get(i));
+      }
     }
-    twin.close();
   }
 
-  private record Input(Tensor x) {}
+  private static void advance(TrainingStep step, BackwardPass<Input, ?> pass, Tensor x) {
+    step.begin();
+    pass.add(new Input(x));
+    step.update(0.1);
+  }
 
-  private record LossAndNorm(Tensor loss, Tensor norm) {}
-
-  /** Three steps with clipping and an average: all numbers that come out. */
-  private List<double[]> train(Parameters trained, Tensor x, boolean capture) {
-    Tensor w = trained.get("p").value();
-    Tensor b = trained.get("q").value();
-    List<double[]> seen = new ArrayList<>();
-    try (AdamW adam = new AdamW(trained.all(), AdamW.Options.weightDecay(0.1));
-        Ema ema = new Ema(trained, 0.9, true);
-        GradientAccumulator sum = new GradientAccumulator(trained.all());
-        CapturedFunction<Input, LossAndNorm> step =
-            new CapturedFunction<>(
-                MethodHandles.lookup(),
-                device,
-                in -> {
-                  sum.clear();
-                  Tape.Result result =
-                      Tape.run(
-                          List.of(w, b),
-                          () -> in.x.mul(w).tanh().sum(1).sub(b.sum()).square().mean());
-                  sum.add(result);
-                  Tensor norm = sum.norm();
-                  adam.apply(sum::gradient, GradientAccumulator.clipFactor(norm, 0.5));
-                  ema.apply();
-                  return new LossAndNorm(result.loss(), norm);
-                })) {
-      for (int i = 0; i < 3; i++) {
-        adam.advance(0.1 / (i + 1));
-        ema.advance();
-        Interpreter how = capture ? Interpreter.current() : new Profile(Interpreter.current());
-        Tensor input = x.mul(i + 1);
-        LossAndNorm out = Interpreter.with(how, () -> step.run(new Input(input)));
-        seen.add(out.loss.toDoubles());
-        seen.add(out.norm.toDoubles());
-        assertEquals(capture, step.captured().isPresent());
-      }
-      ema.parameters().all().forEach(p -> seen.add(p.value().toDoubles()));
-      adam.state().values().forEach(m -> seen.add(m.toDoubles()));
+  @Test
+  void aRestoredStepGoesOnWithTheSameBits() {
+    Tensor x = Rng.of(7).normal(device, 4, 2);
+    try (Parameters twin = parameters.copy();
+        TrainingStep through = step(parameters);
+        var first = pass(parameters, through);
+        TrainingStep resumed = step(twin);
+        var second = pass(twin, resumed)) {
+      advance(through, first, x);
+      Map<String, Tensor> tensors = new TreeMap<>();
+      through.state().tensors().forEach((name, t) -> tensors.put(name, t.add(0)));
+      TrainingState saved = new TrainingState(tensors, through.state().counters());
+      advance(through, first, x);
+      resumed.restore(saved);
+      advance(resumed, second, x);
+      assertEquals(through.state().counters(), resumed.state().counters());
+      Map<String, Tensor> expected = through.state().tensors();
+      resumed
+          .state()
+          .tensors()
+          .forEach((name, t) ->
+              assertArrayEquals(expected.get(name).toDoubles(), t.toDoubles(), name));
+      double[] before = twin.get("p").value().toDoubles();
+      tensors.remove("average.q");
+      ReverieException e = assertThrows(ReverieException.class, () -> resumed.restore(saved));
+      assertTrue(
+          e.getMessage().startsWith("training step: expected average.q F64[1, 3] in the saved state"),
+          e.getMessage());
+      assertArrayEquals(before, twin.get("p").value().toDoubles());
     }
-    seen.add(w.toDoubles());
-    return seen;
   }
 
   @Test
