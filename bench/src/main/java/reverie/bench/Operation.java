@@ -32,9 +32,9 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
-import reverie.tensor.op.Cost;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Sample;
+import reverie.tensor.op.Cost;
 
 /**
  * How fast the processor carries out single operations, with the cost of the seam and of memory

@@ -43,8 +43,8 @@ public final class Device {
   }
 
   /**
-   * A graphics processor, through CUDA, cuBLAS and cuDNN; the properties {@code reverie.cuda.device} and {@code
-   * reverie.precision} choose which and how.
+   * A graphics processor, through CUDA, cuBLAS and cuDNN; the properties {@code
+   * reverie.cuda.device} and {@code reverie.precision} choose which and how.
    *
    * @throws ReverieException if there is none that works, with the reason and what to do
    */
@@ -206,11 +206,10 @@ public final class Device {
           .map(ServiceLoader.Provider::get)
           .filter(provider -> provider.name().equals(name))
           .findFirst()
-          .orElseThrow(
-              () ->
-                  new ReverieException(
-                      name + " device: its backend is not on the class path or module path",
-                      "keep META-INF/services when jars are merged"))
+          .orElseThrow(() ->
+              new ReverieException(
+                  name + " device: its backend is not on the class path or module path",
+                  "keep META-INF/services when jars are merged"))
           .open();
     }
   }

@@ -2,7 +2,6 @@
 package reverie.tensor;
 
 import java.util.function.Supplier;
-import reverie.tensor.debug.NanGuard;
 import reverie.tensor.op.Op;
 
 /**

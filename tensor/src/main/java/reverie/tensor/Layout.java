@@ -4,8 +4,8 @@ package reverie.tensor;
 import java.util.Optional;
 
 /**
- * How a tensor's elements lie in memory: element {@code (i₀, i₁, …)} is at {@code offset +
- * Σ iₖ·strideₖ}, counted in elements.
+ * How a tensor's elements lie in memory: element {@code (i₀, i₁, …)} is at {@code offset + Σ
+ * iₖ·strideₖ}, counted in elements.
  */
 public final class Layout {
   private final Shape shape;

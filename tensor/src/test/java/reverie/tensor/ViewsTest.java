@@ -208,7 +208,8 @@ class ViewsTest {
     assertEquals(
         "Tensor F64[3, 4] on reference: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, …",
         counting(3, 4).toString());
-    assertEquals("Tensor I32[2] on reference: 7, -1", device.indices(new int[] {7, -1}, 2).toString());
+    assertEquals(
+        "Tensor I32[2] on reference: 7, -1", device.indices(new int[] {7, -1}, 2).toString());
     String[] shown = new String[2];
     Tensor x = counting(2);
     CapturedGraph.of(

@@ -51,7 +51,10 @@ public final class AttentionBlock implements SpatialLayer {
   public Tensor forward(Tensor x, Context context) {
     int[] sequence = {x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
     Tensor tokens = (norm == null ? x : norm.forward(x)).reshape(sequence);
-    Tensor y = attention.forward(tokens, Context.each(tokens), x.reshape(sequence)).reshape(x.shape().dims());
+    Tensor y =
+        attention
+            .forward(tokens, Context.each(tokens), x.reshape(sequence))
+            .reshape(x.shape().dims());
     return scale == 1 ? y : y.div(scale);
   }
 }

@@ -102,7 +102,9 @@ final class GradcheckCommand implements Callable<Integer> {
   private static double worst(Sample sample) {
     Device device = Device.reference();
     try (Scope _ = Scope.open("gradcheck " + sample.label())) {
-      return GradCheck.of(inputs -> Ops.applyAll(sample.op(), inputs)).check(sample.inputs(device)).worst();
+      return GradCheck.of(inputs -> Ops.applyAll(sample.op(), inputs))
+          .check(sample.inputs(device))
+          .worst();
     }
   }
 }

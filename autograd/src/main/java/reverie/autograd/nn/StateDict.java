@@ -41,7 +41,8 @@ public final class StateDict {
       for (Parameter p : parameters.all()) {
         try (Scope _ = Scope.open("load")) {
           p.value()
-              .assign(p.axisOrder().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
+              .assign(
+                  p.axisOrder().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
         }
       }
     }

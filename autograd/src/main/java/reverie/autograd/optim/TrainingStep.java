@@ -171,7 +171,9 @@ public final class TrainingStep implements AutoCloseable {
     for (String name : own.counters().keySet()) {
       if (!saved.counters().containsKey(name)) {
         throw new ReverieException(
-            "training step: expected the counter " + name + " in the saved state, got "
+            "training step: expected the counter "
+                + name
+                + " in the saved state, got "
                 + saved.counters().keySet());
       }
     }

@@ -131,7 +131,8 @@ class OptimTest {
                   return new BackwardPass.Loss<>(each.sum(), new Each(each));
                 })) {
       for (int i = 0; i < 2; i++) {
-        BackwardPass.Loss<Each> loss = pass.add(new Input(device.tensor(new double[] {0.25, 0.75}, 2)));
+        BackwardPass.Loss<Each> loss =
+            pass.add(new Input(device.tensor(new double[] {0.25, 0.75}, 2)));
         assertArrayEquals(
             new double[] {loss.sum().item() / 4, loss.sum().item() * 3 / 4},
             loss.samples().values().toDoubles(),
@@ -149,8 +150,7 @@ class OptimTest {
   @Test
   void aNormThatIsNoNumberNamesTheParameter() {
     set(p, 1, 0);
-    TrainingStep.Settings settings =
-        new TrainingStep.Settings(AdamW.Options.weightDecay(0), 1, 0);
+    TrainingStep.Settings settings = new TrainingStep.Settings(AdamW.Options.weightDecay(0), 1, 0);
     try (TrainingStep step = new TrainingStep(parameters, settings);
         var pass =
             BackwardPass.of(
@@ -244,13 +244,14 @@ class OptimTest {
       resumed
           .state()
           .tensors()
-          .forEach((name, t) ->
-              assertArrayEquals(expected.get(name).toDoubles(), t.toDoubles(), name));
+          .forEach(
+              (name, t) -> assertArrayEquals(expected.get(name).toDoubles(), t.toDoubles(), name));
       double[] before = twin.get("p").value().toDoubles();
       tensors.remove("average.q");
       ReverieException e = assertThrows(ReverieException.class, () -> resumed.restore(saved));
       assertTrue(
-          e.getMessage().startsWith("training step: expected average.q F64[1, 3] in the saved state"),
+          e.getMessage()
+              .startsWith("training step: expected average.q F64[1, 3] in the saved state"),
           e.getMessage());
       assertArrayEquals(before, twin.get("p").value().toDoubles());
     }

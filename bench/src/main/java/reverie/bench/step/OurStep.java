@@ -72,10 +72,7 @@ public final class OurStep implements AutoCloseable {
               new TrainingStep.Settings(settings.adamW(), settings.clipNorm(), 0));
       pass =
           BackwardPass.of(
-              MethodHandles.lookup(),
-              device,
-              training.gradients(),
-              in -> losses(in).sum().div(n));
+              MethodHandles.lookup(), device, training.gradients(), in -> losses(in).sum().div(n));
       sampling = null;
     } else {
       training = null;
@@ -109,8 +106,8 @@ public final class OurStep implements AutoCloseable {
   }
 
   /**
-   * Makes one step's worth of micro-batches, of which the first must have been made, one after another and
-   * adds to the profile where their time goes.
+   * Makes one step's worth of micro-batches, of which the first must have been made, one after
+   * another and adds to the profile where their time goes.
    */
   public void profile(Profile profile) {
     CapturedGraph part = captured();
@@ -158,9 +155,7 @@ public final class OurStep implements AutoCloseable {
   }
 
   private Tensor losses(Inputs in) {
-    return kind == Kind.DDPO
-        ? ddpoLosses(in)
-        : in.question.perSample(model::forward, in.context);
+    return kind == Kind.DDPO ? ddpoLosses(in) : in.question.perSample(model::forward, in.context);
   }
 
   /** The optimizer's first moment of a parameter. */

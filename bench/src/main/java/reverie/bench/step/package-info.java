@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/**
- * A sampling or training step of a model, as the trainers make it.
- */
+/** A sampling or training step of a model, as the trainers make it. */
 package reverie.bench.step;

@@ -104,8 +104,7 @@ public final class FlowLikelihood implements AutoCloseable {
     levels = NoiseLevels.of(config.schedule());
     this.trace = trace;
     this.tolerance = tolerance;
-    pass =
-        new MicroBatched<>(MethodHandles.lookup(), device, in -> differentiate(denoiser, in));
+    pass = new MicroBatched<>(MethodHandles.lookup(), device, in -> differentiate(denoiser, in));
   }
 
   /**

@@ -125,13 +125,9 @@ final class PreferenceLearner implements Learner<List<Preference>> {
     BackwardPass.Loss<Excess> out =
         pass.add(
             new Inputs(
-                noisedChosen,
-                noisedRejected,
-                contexts(batch),
-                policy.device().scalar(factor)));
+                noisedChosen, noisedRejected, contexts(batch), policy.device().scalar(factor)));
     diagnostics.addLoss(out.sum().item());
-    record(
-        diagnostics, out.samples().chosen.toDoubles(), out.samples().rejected.toDoubles());
+    record(diagnostics, out.samples().chosen.toDoubles(), out.samples().rejected.toDoubles());
   }
 
   /**

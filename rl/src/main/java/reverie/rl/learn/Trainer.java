@@ -233,9 +233,9 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Why a part of the work cannot be {@linkplain reverie.tensor.graph.CapturedGraph captured} and runs
-   * slower than it could: a denoiser or an objective that looks at values. Empty if all can, or as
-   * long as nothing ran.
+   * Why a part of the work cannot be {@linkplain reverie.tensor.graph.CapturedGraph captured} and
+   * runs slower than it could: a denoiser or an objective that looks at values. Empty if all can,
+   * or as long as nothing ran.
    */
   public Optional<String> captureFailure() {
     return experience.captureFailures().stream().flatMap(Optional::stream).findFirst();

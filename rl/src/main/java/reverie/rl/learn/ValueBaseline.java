@@ -118,8 +118,7 @@ final class ValueBaseline implements Resumable, AutoCloseable {
       int[] steps = new int[samples.length];
       Arrays.fill(steps, step);
       try (Scope _ = Scope.open("values")) {
-        double[] column =
-            forward.run(state(rollout, samples, steps)).values.toDoubles();
+        double[] column = forward.run(state(rollout, samples, steps)).values.toDoubles();
         for (int i = 0; i < column.length; i++) {
           values[i][step] = column[i];
         }

@@ -2,8 +2,8 @@
 package reverie.rl.prove;
 
 import java.util.Arrays;
-import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.AxisOrder;
+import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Prediction;

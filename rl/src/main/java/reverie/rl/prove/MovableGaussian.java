@@ -3,8 +3,8 @@ package reverie.rl.prove;
 
 import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
-import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.AxisOrder;
+import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.NoiseSchedule;

@@ -76,7 +76,9 @@ public final class OpCatalog {
     return List.copyOf(byName.values());
   }
 
-  /** The records under a sealed type, each once; operations of users are open and not among them. */
+  /**
+   * The records under a sealed type, each once; operations of users are open and not among them.
+   */
   private static Stream<Class<?>> records(Class<?> type) {
     if (type.isRecord()) {
       return Stream.of(type);
@@ -97,11 +99,12 @@ public final class OpCatalog {
       all =
           all.stream()
               .flatMap(attributes ->
-                  values.stream().map(value -> {
-                    Object[] copy = attributes.clone();
-                    copy[at] = value;
-                    return copy;
-                  }))
+                  values.stream()
+                      .map(value -> {
+                        Object[] copy = attributes.clone();
+                        copy[at] = value;
+                        return copy;
+                      }))
               .toList();
     }
     try {

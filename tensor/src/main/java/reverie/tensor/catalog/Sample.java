@@ -17,11 +17,7 @@ import reverie.tensor.op.Op;
  *     check
  */
 public record Sample(
-    String label,
-    Op op,
-    List<Input> inputs,
-    Tolerance tolerance,
-    boolean differentiable) {
+    String label, Op op, List<Input> inputs, Tolerance tolerance, boolean differentiable) {
   /** The inputs on a device, the same values on every device. */
   public Tensor[] inputs(Device device, Arrangement arrangement) {
     Tensor[] tensors = new Tensor[inputs.size()];

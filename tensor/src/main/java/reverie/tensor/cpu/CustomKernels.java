@@ -31,8 +31,7 @@ final class CustomKernels {
 
   private static MemorySegment[] segments(Tensor... tensors) {
     return Stream.of(tensors)
-        .map(t ->
-            MemorySegment.ofAddress(Memory.address(t)).reinterpret(t.type().bytes()))
+        .map(t -> MemorySegment.ofAddress(Memory.address(t)).reinterpret(t.type().bytes()))
         .toArray(MemorySegment[]::new);
   }
 }

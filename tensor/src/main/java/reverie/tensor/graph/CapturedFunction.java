@@ -106,7 +106,9 @@ public final class CapturedFunction<I extends Record, O extends Record> implemen
               device,
               () -> {
                 outputs = body.apply(standing);
-                return Stream.of(records.tensors(outputs)).filter(Objects::nonNull).toArray(Tensor[]::new);
+                return Stream.of(records.tensors(outputs))
+                    .filter(Objects::nonNull)
+                    .toArray(Tensor[]::new);
               });
       Iterator<Tensor> placed = captured.outputs().iterator();
       outputs =

@@ -109,7 +109,8 @@ public final class CapturedGraph implements AutoCloseable {
    * Captures what {@code step} does, without doing it.
    *
    * @param step returns the tensors to read after a run
-   * @throws CaptureException if the step reads values, uploads or draws some, or works on another device
+   * @throws CaptureException if the step reads values, uploads or draws some, or works on another
+   *     device
    */
   public static CapturedGraph of(Device device, Supplier<Tensor[]> step) {
     return of(device, device.backend().rematerializeAboveBytes(), step);

@@ -81,10 +81,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
    * @param totals to which the sums of each micro-batch are added
    */
   public MicroBatched(
-      MethodHandles.Lookup lookup,
-      Device device,
-      List<Tensor> totals,
-      Function<I, Part<O>> body) {
+      MethodHandles.Lookup lookup, Device device, List<Tensor> totals, Function<I, Part<O>> body) {
     this.records = new RecordTensors(lookup);
     this.device = device;
     this.totals = List.copyOf(totals);
@@ -231,8 +228,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
 
   /** What one thread needs for micro-batches of one size. */
   private final class Worker {
-    private final CapturedFunction<I, Part<O>> pass =
-        new CapturedFunction<>(records, device, body);
+    private final CapturedFunction<I, Part<O>> pass = new CapturedFunction<>(records, device, body);
     private CapturedGraph addition;
 
     void capture(I inputs) {

@@ -73,7 +73,8 @@ final class RecordTensors {
           switch (value) {
             case null -> tensors[next[0]++];
             case Record inner -> with(inner, tensors, next);
-            case List<?> list -> Stream.generate(() -> tensors[next[0]++]).limit(list.size()).toList();
+            case List<?> list ->
+                Stream.generate(() -> tensors[next[0]++]).limit(list.size()).toList();
             default -> tensors[next[0]++];
           });
     }

@@ -15,7 +15,8 @@ public record Cost(double flops, double bytes) {
   /** The cost of an operation on inputs of these types. */
   public static Cost of(Op op, List<TensorType> inputs) {
     List<TensorType> outputs = op.infer(inputs);
-    return new Cost(flops(op, inputs, outputs), op instanceof View ? 0 : bytes(inputs) + bytes(outputs));
+    return new Cost(
+        flops(op, inputs, outputs), op instanceof View ? 0 : bytes(inputs) + bytes(outputs));
   }
 
   private static double bytes(List<TensorType> types) {

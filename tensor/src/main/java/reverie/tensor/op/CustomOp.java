@@ -13,8 +13,8 @@ import reverie.tensor.spi.HostKernel;
  */
 public non-sealed interface CustomOp extends Fused {
   /**
-   * A kernel for inputs of these types, in float32 on the processor; the definition runs where there
-   * is none, and on other devices.
+   * A kernel for inputs of these types, in float32 on the processor; the definition runs where
+   * there is none, and on other devices.
    */
   default Optional<HostKernel> kernel(List<TensorType> inputs) {
     return Optional.empty();

@@ -48,8 +48,8 @@ public interface Backend {
   boolean supports(Op op, Tensor[] inputs);
 
   /**
-   * Whether {@link #run} reads this input through its strides; it is made contiguous otherwise. What
-   * the operation says unless this is overridden.
+   * Whether {@link #run} reads this input through its strides; it is made contiguous otherwise.
+   * What the operation says unless this is overridden.
    */
   default boolean acceptsStrides(Op op, int input) {
     return op.stridedInputs();

@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 @FunctionalInterface
 public interface HostKernel {
   /**
-   * Into how many independent tasks the work is divided, which may be carried out by several threads
-   * at once.
+   * Into how many independent tasks the work is divided, which may be carried out by several
+   * threads at once.
    */
   default int tasks() {
     return 1;

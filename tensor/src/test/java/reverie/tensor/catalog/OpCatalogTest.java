@@ -79,7 +79,8 @@ class OpCatalogTest {
             assertEquals(expected.type(), got.type());
             assertArrayEquals(expected.toDoubles(), got.toDoubles(), arrangement + " " + input);
             if (got.size() > 1) {
-              boolean moved = arrangement == Arrangement.SLICED ? got.offset() > 0 : !got.isContiguous();
+              boolean moved =
+                  arrangement == Arrangement.SLICED ? got.offset() > 0 : !got.isContiguous();
               assertTrue(moved, arrangement + " " + input);
             }
           }

@@ -133,8 +133,7 @@ class CapturedFunctionTest {
         List<Tensor> shifts = List.of(device.full(1, 2), device.full(2, 2));
         Both out =
             network.run(new Network(device.full(i, 2), shifts, new Layer(device.scalar(10), null)));
-        assertArrayEquals(
-            new double[] {10 * (i + 3), 10 * (i + 3)}, out.result.weight.toDoubles());
+        assertArrayEquals(new double[] {10 * (i + 3), 10 * (i + 3)}, out.result.weight.toDoubles());
         assertEquals(null, out.none);
         assertEquals(null, out.result.bias);
       }
@@ -149,11 +148,11 @@ class CapturedFunctionTest {
     try (Scope _ = Scope.open("test");
         CapturedFunction<Numbered, Out> wrong = captured(in -> new Out(in.x.mul(in.n)))) {
       ReverieException e =
-          assertThrows(
-              ReverieException.class, () -> wrong.run(new Numbered(device.full(1, 2), 3)));
+          assertThrows(ReverieException.class, () -> wrong.run(new Numbered(device.full(1, 2), 3)));
       assertTrue(
-          e.getMessage().startsWith(
-              "captured function: expected tensors, lists or records of them in Numbered, got Integer"),
+          e.getMessage()
+              .startsWith(
+                  "captured function: expected tensors, lists or records of them in Numbered, got Integer"),
           e.getMessage());
     }
   }

@@ -40,8 +40,7 @@ class MicroBatchedTest {
   /** The sum of all numbers times a factor, and each of them. */
   private static MicroBatched.Part<Out> scaled(In in) {
     Tensor y = in.x.mul(in.factor);
-    return new MicroBatched.Part<>(
-        List.of(y.sum()), new Out(in.more == null ? y : y.add(in.more)));
+    return new MicroBatched.Part<>(List.of(y.sum()), new Out(in.more == null ? y : y.add(in.more)));
   }
 
   private static MicroBatched<In, Out> scaled(Device device, Tensor total) {

@@ -103,7 +103,8 @@ public abstract class BackendLaws {
         if (arrangement == Arrangement.EXPANDED) {
           expected = new Agreement(sample, arrangement);
         }
-        expected.check(sample + " " + arrangement, sample.run(device, sample.inputs(device, arrangement)));
+        expected.check(
+            sample + " " + arrangement, sample.run(device, sample.inputs(device, arrangement)));
       }
     });
   }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/**
- * The threads that share the work of kernels, and recordings of it that are replayed.
- */
+/** The threads that share the work of kernels, and recordings of it that are replayed. */
 package reverie.tensor.cpu.threads;
