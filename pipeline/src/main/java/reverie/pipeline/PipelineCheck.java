@@ -198,7 +198,7 @@ public final class PipelineCheck {
     gradients.put(inputName, Vectors.toNchw(result.gradient(input)));
     parameters.all().stream()
         .filter(p -> used.test(p.name()))
-        .forEach(p -> gradients.put(p.name(), p.layout().toFile(result.gradient(p.value()))));
+        .forEach(p -> gradients.put(p.name(), p.axisOrder().toFile(result.gradient(p.value()))));
     rows.addAll(vectors.gradients("vae.", gradients, Autoencoder::parameterName));
     return rows;
   }

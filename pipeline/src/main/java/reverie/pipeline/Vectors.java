@@ -147,7 +147,7 @@ record Vectors(Path path, Safetensors file, Device device) {
   static Map<String, Tensor> of(Parameters parameters, Tape.Result result) {
     Map<String, Tensor> gradients = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      gradients.put(p.name(), p.layout().toFile(result.gradient(p.value())));
+      gradients.put(p.name(), p.axisOrder().toFile(result.gradient(p.value())));
     }
     return gradients;
   }

@@ -121,7 +121,8 @@ public final class Lora implements AutoCloseable {
 
   private static boolean isMatrix(Parameter p) {
     Shape shape = p.shape();
-    return shape.rank() == 2 || p.axisOrder() == AxisOrder.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
+    return shape.rank() == 2
+        || p.axisOrder() == AxisOrder.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
   }
 
   /** Whether a module is one of an attention layer's four projections in a U-Net. */

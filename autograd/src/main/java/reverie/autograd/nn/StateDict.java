@@ -168,7 +168,8 @@ public final class StateDict {
   static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix, DType dtype) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      entries.put(prefix + p.name(), Safetensors.Entry.of(p.axisOrder().toFile(p.value())).as(dtype));
+      entries.put(
+          prefix + p.name(), Safetensors.Entry.of(p.axisOrder().toFile(p.value())).as(dtype));
     }
     return entries;
   }

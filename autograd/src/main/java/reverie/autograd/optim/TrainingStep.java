@@ -26,8 +26,12 @@ import reverie.tensor.graph.CapturedGraph;
 public final class TrainingStep implements AutoCloseable {
   private static final String WEIGHT = "weight.";
   private static final String AVERAGE = "average.";
-  private static final String STEPS = "optimizer_steps";
-  private static final String AVERAGE_UPDATES = "average_updates";
+
+  /** The counter of steps in a {@link TrainingState}. */
+  public static final String STEPS = "optimizer_steps";
+
+  /** The counter of the average's updates in a {@link TrainingState}; 0 where there is none. */
+  public static final String AVERAGE_UPDATES = "average_updates";
 
   /**
    * How weights move.

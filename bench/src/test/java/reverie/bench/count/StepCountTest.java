@@ -18,12 +18,10 @@ import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
 import reverie.tensor.Device;
-import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
-import reverie.tensor.catalog.Cost;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Sample;
 import reverie.tensor.cuda.CudaBackend;
@@ -31,6 +29,7 @@ import reverie.tensor.cuda.HostCuda;
 import reverie.tensor.cuda.driver.Driver.Work;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.op.Cost;
 import reverie.tensor.op.Embedding;
 import reverie.tensor.op.Op;
 import reverie.unet.UNet;
@@ -78,7 +77,7 @@ class StepCountTest {
     try (CudaBackend backend = StepCount.backend(driver, precision)) {
       Device device = new Device(backend);
       for (Sample sample : OpCatalog.samples()) {
-        Op op = sample.op().apply(device);
+        Op op = sample.op();
         try (Scope _ = Scope.open("sample")) {
           Tensor[] inputs = sample.inputs(device);
           boolean empty = Arrays.stream(inputs).anyMatch(x -> x.size() == 0);
@@ -86,7 +85,7 @@ class StepCountTest {
           if (!(op instanceof Embedding) && !empty) {
             List<TensorType> types = Arrays.stream(inputs).map(Tensor::type).toList();
             driver.takeNodes();
-            Ops.applyAll(op, inputs);
+            sample.run(device, inputs);
             List<Node> nodes = driver.takeNodes();
             long moved = nodes.stream().mapToLong(n -> n.work().read() + n.work().written()).sum();
             Cost least = Cost.of(op, types);

@@ -4,7 +4,7 @@ package reverie.pipeline.lora;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import reverie.autograd.nn.Layout;
+import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.DType;
@@ -77,7 +77,7 @@ public final class LoraFile {
   /** A convolution's adapters are convolutions in files. */
   private static Safetensors.Entry entry(Tensor matrix, Lora.Adapter adapter, DType dtype) {
     Shape shape = matrix.shape();
-    if (adapter.base().layout() == Layout.CONV) {
+    if (adapter.base().axisOrder() == AxisOrder.CONV) {
       shape = Shape.of(shape.dim(0), shape.dim(1), 1, 1);
     }
     return new Safetensors.Entry(dtype, shape, matrix.toFloats());

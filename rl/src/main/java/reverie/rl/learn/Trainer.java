@@ -302,12 +302,12 @@ public final class Trainer implements AutoCloseable {
   private void requireCounted(Path file, Map<String, Long> counters) {
     long made = counters.get("updates");
     long epochs = counters.get("epoch");
-    long average = counters.get(Average.UPDATES);
+    long average = counters.get(TrainingStep.AVERAGE_UPDATES);
     long each = (long) settings.passes() * settings.updatesPerEpoch();
     if (epochs > Integer.MAX_VALUE
         || made != epochs * each
-        || counters.get(Moments.STEPS) != made
-        || average != (ema == null ? 0 : made)) {
+        || counters.get(TrainingStep.STEPS) != made
+        || average != (settings.emaDecay() > 0 ? made : 0)) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
