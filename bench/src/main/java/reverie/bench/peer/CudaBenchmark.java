@@ -14,7 +14,7 @@ import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
-import reverie.tensor.Profile;
+import reverie.tensor.debug.Profile;
 import reverie.tensor.Rng;
 import reverie.tensor.cuda.CudaBackend;
 import reverie.tensor.cuda.driver.Precision;

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
 import reverie.bench.measure.Ratio;
-import reverie.tensor.Profile;
+import reverie.tensor.debug.Profile;
 
 /**
  * A step on a CUDA device, alone or in turn with PyTorch's; or why it could not be measured. What

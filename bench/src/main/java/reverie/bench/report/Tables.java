@@ -8,7 +8,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import reverie.tensor.Profile;
+import reverie.tensor.debug.Profile;
 
 /** Results as tables in Markdown, which are also what the terminal shows. */
 public final class Tables {
