@@ -132,6 +132,13 @@ class CommandLinesTest {
   }
 
   @Test
+  void theDoctorFailsWithoutTheDeviceThatIsRequired() {
+    assumeFalse(Cuda.hasDriver(), "there may be a device here");
+    assertEquals(ExitCode.FAILED_CHECK, run("doctor", "--require", "cuda"));
+    assertMessage("CUDA is required and does not work: NVIDIA driver", "hint: ");
+  }
+
+  @Test
   void theDoctorSaysWhetherThereIsAGpu() {
     Cuda.Part driver = new Cuda.Part("NVIDIA driver", true, "/lib/libcuda.so.1", "13.0", "");
     Cuda.Part missing = new Cuda.Part("cuDNN", false, "not found", "", "install it");

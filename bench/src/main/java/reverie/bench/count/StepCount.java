@@ -10,6 +10,7 @@ import reverie.bench.step.Batch;
 import reverie.bench.step.Case;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
+import reverie.bench.step.Weights;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.cuda.CudaBackend;
@@ -49,7 +50,7 @@ public final class StepCount {
     StepSettings settings = StepSettings.usual();
     try (CudaBackend backend = backend(driver, c.precision())) {
       Device device = new Device(backend);
-      try (UNet model = UNet.random(c.subject().config(), device, Rng.of(1));
+      try (UNet model = Weights.random(c.subject(), device);
           Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2));
           OurStep step = new OurStep(c.kind(), model, batch, settings)) {
         step.run();

@@ -12,6 +12,7 @@ import reverie.bench.step.Batch;
 import reverie.bench.step.Case;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
+import reverie.bench.step.Weights;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.debug.Profile;
@@ -83,7 +84,7 @@ public final class CudaBenchmark {
   }
 
   private CudaRow alone(Case c, Device device, boolean profile) {
-    try (UNet model = UNet.random(c.subject().config(), device, Rng.of(1));
+    try (UNet model = Weights.random(c.subject(), device);
         Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2))) {
       batch.draw(model);
       try (OurStep step = new OurStep(c.kind(), model, batch, settings)) {
@@ -112,7 +113,7 @@ public final class CudaBenchmark {
     try (PythonTorch torch = new PythonTorch(python, peerDevice, precision, way, script)) {
       // Asked first: nothing is made for a peer that cannot answer.
       String title = torch.title();
-      try (UNet model = UNet.random(c.subject().config(), device, Rng.of(1));
+      try (UNet model = Weights.random(c.subject(), device);
           Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2))) {
         batch.draw(model);
         try (PeerStep peer = new PeerStep(c.kind(), model, batch, torch);
