@@ -157,12 +157,23 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Images of latents as the U-Net has them: {@code [n, h, w, 3]}, about in [−1, 1].
+   * Images of latents as the U-Net has them: {@code [n, h, w, 3]}, about in [−1, 1]. One is decoded
+   * after the other, a large one in tiles.
    *
    * @param latents {@code [n, h, w, latentChannels]}, multiplied with the scaling factor
+   * @throws ReverieException if an image is not finite
    */
   public Tensor decode(Tensor latents) {
-    return autoencoder.decode(latents.div(autoencoder.config().scalingFactor()));
+    return autoencoder.decodeEach(latents.div(autoencoder.config().scalingFactor()));
+  }
+
+  /**
+   * Latents of images as the U-Net has them: {@code [n, h, w, latentChannels]}.
+   *
+   * @param images {@code [n, h, w, 3]} in [−1, 1]
+   */
+  public Tensor encode(Tensor images) {
+    return autoencoder.encodeEach(images).mul(autoencoder.config().scalingFactor());
   }
 
   /** The folder it came from. */

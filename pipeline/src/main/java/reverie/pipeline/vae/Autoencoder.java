@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.pipeline.vae;
 
+import reverie.autograd.Tape;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.Parameters;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.AttentionBlock;
 
@@ -102,6 +105,61 @@ public final class Autoencoder implements AutoCloseable {
               + latents.type());
     }
     return decoder.forward(postQuantConv.forward(latents));
+  }
+
+  /**
+   * {@link #decode} without gradients, one image after the other and large ones in overlapping
+   * tiles of the size that the model was trained with, so that memory is bounded.
+   *
+   * @throws ReverieException if an image is not finite
+   */
+  public Tensor decodeEach(Tensor latents) {
+    requireFinite("latent", latents, "the denoiser diverged: lower the learning rate");
+    int n = latents.dim(0);
+    int side = Math.max(1, config.sampleSize() / config.reduction());
+    TiledDecoding tiles = new TiledDecoding(this::decode, side, config.reduction());
+    Tensor[] images = new Tensor[n];
+    for (int i = 0; i < n; i++) {
+      try (Scope scope = Scope.open("decode")) {
+        Tensor one = latents.slice(0, i, i + 1);
+        images[i] =
+            scope.keep(
+                Tape.noGradient(
+                    () -> (tiles.suits(one) ? tiles.decode(one) : decode(one)).contiguous()));
+      }
+    }
+    Tensor all = n == 1 ? images[0] : Ops.concat(0, images);
+    requireFinite("image", all, "the autoencoder's weights are damaged");
+    return all;
+  }
+
+  /**
+   * Means of {@link #encode} without gradients, one image after the other.
+   *
+   * @param images {@code [n, h, w, channels]} in [−1, 1]
+   */
+  public Tensor encodeEach(Tensor images) {
+    int n = images.dim(0);
+    Tensor[] latents = new Tensor[n];
+    for (int i = 0; i < n; i++) {
+      try (Scope scope = Scope.open("encode")) {
+        Tensor one = images.slice(0, i, i + 1);
+        latents[i] = scope.keep(Tape.noGradient(() -> encode(one).mean().contiguous()));
+      }
+    }
+    return n == 1 ? latents[0] : Ops.concat(0, latents);
+  }
+
+  private static void requireFinite(String what, Tensor values, String hint) {
+    float[] all = values.toFloats();
+    int each = all.length / Math.max(1, values.dim(0));
+    for (int i = 0; i < all.length; i++) {
+      if (!Float.isFinite(all[i])) {
+        throw new ReverieException(
+            "autoencoder: " + what + " " + i / each + " of " + values.dim(0) + " holds " + all[i],
+            hint);
+      }
+    }
   }
 
   /** Frees the parameters. */

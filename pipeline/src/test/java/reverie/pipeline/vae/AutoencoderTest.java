@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.pipeline.vae;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import reverie.autograd.nn.Parameters;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
+
+class AutoencoderTest {
+  private static final String CONFIG =
+      """
+      {"_class_name": "AutoencoderKL", "block_out_channels": [4, 8], "norm_num_groups": 2,
+       "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+       "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"], "sample_size": 16}
+      """;
+
+  private final Device device = Device.cpu();
+  private Scope scope;
+  private Autoencoder model;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open("test");
+    model =
+        new Autoencoder(AutoencoderConfig.parse(CONFIG), Parameters.random(device, Rng.of(1)));
+  }
+
+  @AfterEach
+  void close() {
+    model.close();
+    scope.close();
+  }
+
+  @Test
+  void imagesAreDecodedOneByOne() {
+    Tensor z = Rng.of(2).normal(device, 3, 8, 6, 4);
+    Tensor images = model.decodeEach(z);
+    assertEquals(Shape.of(3, 16, 12, 3), images.shape());
+    assertArrayEquals(model.decode(z).toFloats(), images.toFloats(), 1e-5f);
+    assertEquals(Shape.of(3, 8, 6, 4), model.encodeEach(images).shape());
+  }
+
+  /**
+   * A tile of 4 latents is one of 8 pixels; the next begins 3 latents on, and is faded in over 2
+   * pixels.
+   */
+  @Test
+  void largeImagesAreDecodedInTilesThatFade() {
+    TiledDecoding tiles = new TiledDecoding(z -> Ops.upsampleNearest(z, 2), 4, 2);
+    Tensor z = Rng.of(3).normal(device, 1, 4, 10, 1);
+    assertTrue(tiles.suits(z));
+    // Tiles that agree with each other make the image that the whole makes.
+    assertArrayEquals(
+        Ops.upsampleNearest(z, 2).toFloats(), tiles.decode(z).contiguous().toFloats(), 1e-6f);
+
+    int[] calls = {0};
+    TiledDecoding steps =
+        new TiledDecoding(
+            part -> device.full(calls[0]++, 1, 2 * part.dim(1), 2 * part.dim(2), 1), 4, 2);
+    float[] row = steps.decode(z).slice(1, 0, 1).contiguous().toFloats();
+    assertArrayEquals(
+        new float[] {0, 0, 0, 0, 0, 0, 0, .5f, 1, 1, 1, 1, 1, 1.5f, 2, 2, 2, 2, 2, 2.5f}, row);
+  }
+
+  @Test
+  void imagesBeyondTheSizeOfTrainingAreTiled() {
+    Tensor z = Rng.of(2).normal(device, 1, 20, 8, 4);
+    Tensor images = model.decodeEach(z);
+    assertEquals(Shape.of(1, 40, 16, 3), images.shape());
+    Tensor first = model.decode(z.slice(1, 0, 8));
+    assertArrayEquals(
+        first.slice(1, 0, 12).slice(2, 0, 12).contiguous().toFloats(),
+        images.slice(1, 0, 12).slice(2, 0, 12).contiguous().toFloats(),
+        1e-5f);
+  }
+
+  @Test
+  void whatIsNotFiniteIsAnError() {
+    float[] values = new float[2 * 8 * 8 * 4];
+    values[values.length - 1] = Float.NaN;
+    Tensor z = device.tensor(values, 2, 8, 8, 4);
+    ReverieException e = assertThrows(ReverieException.class, () -> model.decodeEach(z));
+    assertTrue(e.getMessage().contains("latent 1 of 2 holds NaN"), e::getMessage);
+    Tensor weight = model.parameters().get("decoder.conv_out.bias").value();
+    weight.assign(new float[] {0, Float.POSITIVE_INFINITY, 0});
+    Tensor zeros = device.zeros(1, 8, 8, 4);
+    e = assertThrows(ReverieException.class, () -> model.decodeEach(zeros));
+    assertTrue(e.getMessage().contains("image 0 of 1 holds Infinity"), e::getMessage);
+  }
+
+  @Test
+  void imagesOfOddSidesAreNamed() {
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> model.encode(device.zeros(1, 15, 16, 3)));
+    assertTrue(e.getMessage().contains("multiples of 2"), e::getMessage);
+  }
+}
