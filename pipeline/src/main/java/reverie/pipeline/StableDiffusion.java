@@ -3,10 +3,13 @@ package reverie.pipeline;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.StateDict;
 import reverie.diffusion.SchedulerConfig;
+import reverie.pipeline.lora.LoraFile;
 import reverie.pipeline.text.ClipTextConfig;
 import reverie.pipeline.text.ClipTextModel;
 import reverie.pipeline.text.ClipTokenizer;
@@ -199,6 +202,14 @@ public final class StableDiffusion implements AutoCloseable {
   /** Between images and latents. */
   public Autoencoder autoencoder() {
     return autoencoder;
+  }
+
+  /** The parameters of what adapters can be put on, under the names that their files have. */
+  public Map<String, Parameters> parts() {
+    Map<String, Parameters> parts = new LinkedHashMap<>();
+    parts.put(LoraFile.UNET, unet.parameters());
+    parts.put(LoraFile.TEXT_ENCODER, textEncoder.parameters());
+    return parts;
   }
 
   /** How the U-Net was trained. */

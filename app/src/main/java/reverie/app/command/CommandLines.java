@@ -81,6 +81,7 @@ public final class CommandLines implements Runnable {
             new LikelihoodCommand(session),
             new PreferencesCommand(session),
             new ReproduceCommand(session),
+            new ConvertCommand(session),
             new CheckCommand(session),
             new GradcheckCommand(session),
             new ProveCommand(session),

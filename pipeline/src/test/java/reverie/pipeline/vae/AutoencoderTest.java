@@ -33,8 +33,7 @@ class AutoencoderTest {
   @BeforeEach
   void open() {
     scope = Scope.open("test");
-    model =
-        new Autoencoder(AutoencoderConfig.parse(CONFIG), Parameters.random(device, Rng.of(1)));
+    model = new Autoencoder(AutoencoderConfig.parse(CONFIG), Parameters.random(device, Rng.of(1)));
   }
 
   @AfterEach

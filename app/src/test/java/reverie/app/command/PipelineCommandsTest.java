@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.tensor.DType;
+import reverie.tensor.io.Safetensors;
+
+/** The commands that take a Stable Diffusion folder, on one of 0.3 million random weights. */
+class PipelineCommandsTest {
+  private static final Path VECTORS = Path.of("../pipeline/src/test/resources/reverie/pipeline");
+  private static final String FOLDER = VECTORS.resolve("sd2_tiny").toString();
+  private static final String LORA =
+      VECTORS.resolve("sd2_tiny_lora_diffusers.safetensors").toString();
+
+  @TempDir private Path temporary;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  private int run(String... arguments) {
+    out.getBuffer().setLength(0);
+    err.getBuffer().setLength(0);
+    List<String> all = new ArrayList<>(Arrays.asList(arguments));
+    all.addAll(1, List.of("--device", "cpu"));
+    return CommandLines.run(all, Map.of(), new PrintWriter(out), new PrintWriter(err));
+  }
+
+  @Test
+  void checkComparesEveryPart() {
+    String file = VECTORS.resolve("sd2_tiny.safetensors").toString();
+    assertEquals(0, run("check", file, "--pipeline", FOLDER), out::toString);
+    for (String part :
+        List.of("tokens", "text encoder", "decoding", "encoding", "U-Net", "kohya", "eta 1")) {
+      assertTrue(out.toString().contains(part), out::toString);
+    }
+    assertEquals(
+        ExitCode.FAILED_CHECK, run("check", file, "--pipeline", FOLDER, "--tolerance", "1e-12"));
+    assertEquals(ExitCode.BAD_INPUT, run("check", file));
+    assertTrue(err.toString().contains("add --pipeline FOLDER"), err::toString);
+  }
+
+  @Test
+  void convertMergesAdaptersAndWritesOtherTypes() {
+    Path half = temporary.resolve("half");
+    assertEquals(0, run("convert", FOLDER, "--out", half.toString(), "--dtype", "float16"));
+    String weights = "unet/diffusion_pytorch_model.safetensors";
+    try (Safetensors unet = Safetensors.open(half.resolve(weights))) {
+      assertEquals(DType.F16, unet.dtype("conv_in.bias"));
+    }
+    Path tuned = temporary.resolve("tuned");
+    assertEquals(0, run("convert", FOLDER, "--lora", LORA, "--out", tuned.toString()));
+    String module = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q";
+    try (Safetensors base = Safetensors.open(Path.of(FOLDER, weights));
+        Safetensors merged = Safetensors.open(tuned.resolve(weights));
+        Safetensors lora = Safetensors.open(Path.of(LORA))) {
+      float[] w = base.floats(module + ".weight");
+      float[] a = lora.floats("unet." + module + ".lora_A.weight");
+      float[] b = lora.floats("unet." + module + ".lora_B.weight");
+      int rank = lora.shape("unet." + module + ".lora_A.weight").dim(0);
+      int in = a.length / rank;
+      for (int i = 0; i < w.length; i++) {
+        for (int r = 0; r < rank; r++) {
+          w[i] += b[i / in * rank + r] * a[r * in + i % in];
+        }
+      }
+      assertArrayEquals(w, merged.floats(module + ".weight"), 1e-6f);
+    }
+  }
+
+  @Test
+  void convertWritesAdaptersUnderOtherNames() throws IOException {
+    Path kohya = temporary.resolve("kohya.safetensors");
+    assertEquals(
+        0,
+        run(
+            "convert",
+            FOLDER,
+            "--lora",
+            LORA,
+            "--lora-format",
+            "kohya",
+            "--out",
+            kohya.toString()));
+    try (Safetensors ours = Safetensors.open(kohya);
+        Safetensors theirs = Safetensors.open(VECTORS.resolve("sd2_tiny_lora_kohya.safetensors"))) {
+      assertEquals(theirs.names(), ours.names());
+      theirs.names().forEach(n -> assertArrayEquals(theirs.floats(n), ours.floats(n), 1e-6f));
+    }
+    Path back = temporary.resolve("back.safetensors");
+    String format = "diffusers";
+    assertEquals(
+        0,
+        run(
+            "convert",
+            FOLDER,
+            "--lora",
+            kohya.toString(),
+            "--lora-format",
+            format,
+            "--out",
+            back.toString()));
+    try (Safetensors ours = Safetensors.open(back);
+        Safetensors theirs = Safetensors.open(Path.of(LORA))) {
+      assertEquals(theirs.names(), ours.names());
+      theirs.names().forEach(n -> assertArrayEquals(theirs.floats(n), ours.floats(n), 1e-6f));
+    }
+    assertEquals(ExitCode.USAGE, run("convert", FOLDER, "--out", FOLDER));
+    Files.writeString(temporary.resolve("model_index.json"), "{\"_class_name\": \"FluxPipeline\"}");
+    assertEquals(
+        ExitCode.BAD_INPUT, run("convert", temporary.toString(), "--out", back.toString()));
+    assertTrue(err.toString().contains("got FluxPipeline"), err::toString);
+  }
+}
