@@ -3,6 +3,7 @@ package reverie.app.command;
 
 import reverie.app.config.ConfigurationException;
 import reverie.app.run.Interruption;
+import reverie.app.run.PlainText;
 import reverie.tensor.ReverieException;
 
 /**
@@ -16,7 +17,7 @@ final class Failures {
   /** Reports the error and gives the exit code. */
   static int report(Session session, Throwable error) {
     int code = code(error);
-    session.err().println("reverie: " + message(error));
+    session.err().println(PlainText.of("reverie: " + message(error)));
     session.log().ifPresent(log -> log.failure(error));
     if (session.debug()) {
       error.printStackTrace(session.err());
@@ -50,7 +51,7 @@ final class Failures {
           "out of memory: "
               + memory.getMessage()
               + "\nhint: use smaller batches (sampling.batch_size, update.batch_size), or give Java"
-              + " more: JAVA_TOOL_OPTIONS=-Xmx4g";
+              + " more: REVERIE_JAVA_OPTS=-Xmx4g ./reverie …";
       case StackOverflowError _ ->
           "internal error: the stack overflowed\nhint: this is a bug; please report it";
       default -> "internal error: " + error + "\nhint: this is a bug; please report it";

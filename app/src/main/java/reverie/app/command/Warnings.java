@@ -7,6 +7,7 @@ import java.util.logging.LogManager;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.logging.SimpleFormatter;
+import reverie.app.run.PlainText;
 
 /**
  * Shows what the modules below log: warnings as one line to the user, everything in the run's log.
@@ -29,7 +30,7 @@ final class Warnings extends Handler {
   public void publish(LogRecord record) {
     String message = getFormatter().formatMessage(record);
     if (record.getLevel().intValue() >= Level.WARNING.intValue()) {
-      session.err().println("warning: " + message);
+      session.err().println(PlainText.of("warning: " + message));
     }
     session
         .log()

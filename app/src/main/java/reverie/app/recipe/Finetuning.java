@@ -398,7 +398,7 @@ public final class Finetuning {
                             + (time.equals(Gallery.BEFORE) ? ", base" : ", tuned"),
                         gallery.pictures().stream()
                             .limit(8)
-                            .map(p -> new PngGrid.Cell(p.prompt() + ", " + p.note(), p.image()))
+                            .map(p -> new PngGrid.Cell(p.prompt(), p.note(), p.image()))
                             .toList())));
       }
     }

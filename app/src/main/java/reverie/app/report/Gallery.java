@@ -94,6 +94,9 @@ public record Gallery(String name, List<Picture> pictures) {
       return Optional.empty();
     }
     JsonNode entries = JsonFile.read(list, HINT);
+    if (!entries.isArray()) {
+      throw new ReverieException("read " + list + ": expected a list", HINT);
+    }
     List<Picture> pictures = new ArrayList<>();
     for (JsonNode entry : entries) {
       String file = entry.path("file").asString("");

@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import reverie.app.run.PlainText;
 
 /**
  * Many small images on one, each pixel a square, with its caption below.
@@ -26,10 +27,16 @@ public final class PngGrid {
   /**
    * One image.
    *
-   * @param caption what stands below it; may be empty
+   * @param caption what stands below it, cut where it is too long; may be empty
+   * @param note a few words on a line of their own below the caption; may be empty
    * @param image the image; all of a grid have one size
    */
-  public record Cell(String caption, BufferedImage image) {}
+  public record Cell(String caption, String note, BufferedImage image) {
+    /** Without a note. */
+    public Cell(String caption, BufferedImage image) {
+      this(caption, "", image);
+    }
+  }
 
   /**
    * One row.
@@ -126,7 +133,7 @@ public final class PngGrid {
         if (metrics != null) {
           graphics.setColor(INK);
           int baseline = y + cellHeight + metrics.getAscent() + 2;
-          for (String line : wrap(cell.caption(), metrics, cellWidth)) {
+          for (String line : lines(cell, metrics, cellWidth)) {
             graphics.drawString(line, x + (cellWidth - metrics.stringWidth(line)) / 2, baseline);
             baseline += lineHeight;
           }
@@ -142,16 +149,27 @@ public final class PngGrid {
     return metrics == null
         ? 0
         : row.cells().stream()
-            .mapToInt(cell -> wrap(cell.caption(), metrics, width).size())
+            .mapToInt(cell -> lines(cell, metrics, width).size())
             .max()
             .orElse(0);
+  }
+
+  private static List<String> lines(Cell cell, FontMetrics metrics, int width) {
+    List<String> lines = wrap(PlainText.of(cell.caption()), metrics, width);
+    if (!cell.note().isBlank()) {
+      lines.add(cut(cell.note(), metrics, width));
+    }
+    return lines;
   }
 
   /** Breaks between words; what does not fit is cut with an ellipsis. */
   private static List<String> wrap(String text, FontMetrics metrics, int width) {
     List<String> lines = new ArrayList<>();
     String line = "";
-    for (String word : text.isBlank() ? new String[0] : text.strip().split("\\s+")) {
+    // A letter takes a point or more, so that more words than this cannot be seen.
+    String seen = text.strip();
+    seen = seen.substring(0, Math.min(seen.length(), CAPTION_LINES * width));
+    for (String word : seen.isEmpty() ? new String[0] : seen.split("\\s+")) {
       String longer = line.isEmpty() ? word : line + " " + word;
       boolean last = lines.size() == CAPTION_LINES - 1;
       if (line.isEmpty() || last || metrics.stringWidth(longer) <= width) {
@@ -172,11 +190,17 @@ public final class PngGrid {
     if (metrics.stringWidth(line) <= width) {
       return line;
     }
-    int end = line.length();
-    while (end > 1 && metrics.stringWidth(line.substring(0, end) + "…") > width) {
-      end--;
+    int fits = 1;
+    int tooLong = line.length();
+    while (tooLong - fits > 1) {
+      int middle = (fits + tooLong) / 2;
+      if (metrics.stringWidth(line.substring(0, middle) + "…") <= width) {
+        fits = middle;
+      } else {
+        tooLong = middle;
+      }
     }
-    return line.substring(0, end) + "…";
+    return line.substring(0, fits) + "…";
   }
 
   private static FontMetrics metrics(Font font) {

@@ -124,9 +124,9 @@ public final class Progress implements AutoCloseable {
    * @param text a few words, for example "loss 0.034"
    */
   public synchronized void note(String text) {
-    note = text;
+    note = PlainText.of(text);
     if (bar != null) {
-      bar.setExtraMessage(" " + text);
+      bar.setExtraMessage(" " + note);
     }
   }
 

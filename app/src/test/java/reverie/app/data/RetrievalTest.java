@@ -27,6 +27,10 @@ class RetrievalTest {
     assertEquals(2 / 3.0, result.firstWord().mean());
     assertEquals(2 / 3.0, result.lastWord().mean());
     assertEquals(3, result.firstWord().n());
+    Retrieval.Result other =
+        new Retrieval(REAL).evaluate(images, List.of("car delete", "car delete", "cup add"));
+    assertEquals(1, other.firstWord().mean());
+    assertEquals(1 / 3.0, other.lastWord().mean());
   }
 
   @Test

@@ -3,11 +3,14 @@ package reverie.app.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.tensor.ReverieException;
 
@@ -42,6 +45,31 @@ class PngGridTest {
             4);
     grid.write(file);
     assertEquals(grid.toImage().getWidth(), Images.read(file).getWidth());
+  }
+
+  @Test
+  @Timeout(20)
+  void aCaptionOfAnyLengthIsCutAndTheNoteStays() {
+    String endless = "x".repeat(60_000);
+    BufferedImage icon = ReportFixture.icon(1);
+    BufferedImage longer =
+        PngGrid.of(List.of(new PngGrid.Cell(endless, "231 bytes", icon)), 1, 4).toImage();
+    BufferedImage words =
+        PngGrid.of(List.of(new PngGrid.Cell("a b ".repeat(20_000), "231 bytes", icon)), 1, 4)
+            .toImage();
+    BufferedImage shorter = PngGrid.of(List.of(new PngGrid.Cell("x", icon)), 1, 4).toImage();
+    assumeTrue(shorter.getHeight() > 12 + 64 + 12, "no fonts here");
+    int line = shorter.getHeight() - 12 - 64 - 12;
+    // One line of letters or two of words, and one for the note.
+    assertEquals(12 + 64 + 2 * line + 12, longer.getHeight());
+    assertEquals(12 + 64 + 3 * line + 12, words.getHeight());
+    int ink = 0;
+    for (int y = longer.getHeight() - 12 - line; y < longer.getHeight(); y++) {
+      for (int x = 0; x < longer.getWidth(); x++) {
+        ink += (longer.getRGB(x, y) & 0xff) < 0x80 ? 1 : 0;
+      }
+    }
+    assertTrue(ink > 20, "the note is drawn on the last line");
   }
 
   @Test

@@ -3,6 +3,7 @@ package reverie.app.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -28,7 +30,9 @@ class RunReportTest {
     assertTrue(html.contains("−234.0 → −180.0 (+23 %)"));
     assertTrue(html.contains("96 % → 79 %"));
     assertEquals(48, html.split("data:image/png", -1).length - 1);
-    assertTrue(html.contains("user suit &lt;b&gt;"));
+    assertTrue(html.contains("<figcaption>user suit &lt;b&gt; &quot;x&quot;"));
+    assertTrue(html.contains("alt=\"user suit &lt;b&gt; &quot;x&quot;\""));
+    assertFalse(html.contains("user suit <b>"));
     assertEquals(8, html.split("<svg", -1).length - 1);
     assertTrue(html.contains("reverie finetune --preset quickstart"));
     assertTrue(html.contains("clip_range: 0.001"));
@@ -66,6 +70,29 @@ class RunReportTest {
         List.of("mean", "ci95_low", "ci95_high", "n"),
         List.copyOf(summary.get("heldout_after").propertyNames()));
     assertEquals(-190, Summary.read(folder).orElseThrow().heldoutAfter().mean());
+  }
+
+  @Test
+  void whatComesFromOutsideIsTextEverywhere() {
+    assertTrue(Html.image(new byte[0], "a \" onload=x").contains("alt=\"a &quot; onload=x\""));
+    assertEquals("&lt;i&gt; &amp; &quot;q&quot;", Html.escape("<i> & \"q\""));
+  }
+
+  @Test
+  void aDamagedGalleryIsOneError() throws IOException {
+    ReportFixture.write(folder);
+    Path gallery;
+    try (var files = Files.walk(folder)) {
+      gallery = files.filter(f -> f.endsWith("gallery.json")).findFirst().orElseThrow();
+    }
+    for (String broken :
+        List.of(
+            "", "{", "[null]", "[{}]", "{\"a\": 1}", "[{\"file\": \"../../secret.png\"}]", "7 8")) {
+      Files.writeString(gallery, broken);
+      var error = assertThrows(ReverieException.class, () -> RunReport.write(folder, "x"));
+      assertTrue(error.getMessage().startsWith("read " + gallery), error::getMessage);
+      assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+    }
   }
 
   @Test

@@ -2,12 +2,14 @@
 package reverie.app.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -55,6 +57,24 @@ class AtomicFileTest {
     assertTrue(
         error.getMessage().startsWith("write " + file + ": no such file or folder"),
         error::getMessage);
+  }
+
+  /** A power cut must find the content on the disk before its name, and then the name. */
+  @Test
+  void forcesBeforeItRenames() {
+    List<String> operations = new ArrayList<>();
+    var files = new WatchedFiles((operation, name) -> operations.add(operation));
+    AtomicFile.writeText(files.of(folder.resolve("a.txt")), "text");
+    assertEquals(
+        List.of("delete", "open", "write", "force", "move", "force", "delete"), operations);
+  }
+
+  @Test
+  void aFileOfTheUserIsNotTakenForATemporaryOne() {
+    for (String name : List.of("notes.tmp", ".a.txt.12.tmp", "a.reverie-tmp", ".a.x.reverie-tmp")) {
+      assertFalse(AtomicFile.isTemporary(folder.resolve(name)), name);
+    }
+    assertTrue(AtomicFile.isTemporary(folder.resolve(".a.txt.12.reverie-tmp")));
   }
 
   private List<Path> files() throws IOException {
