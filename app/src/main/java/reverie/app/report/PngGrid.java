@@ -148,10 +148,7 @@ public final class PngGrid {
   private static int captionLines(Row row, FontMetrics metrics, int width) {
     return metrics == null
         ? 0
-        : row.cells().stream()
-            .mapToInt(cell -> lines(cell, metrics, width).size())
-            .max()
-            .orElse(0);
+        : row.cells().stream().mapToInt(cell -> lines(cell, metrics, width).size()).max().orElse(0);
   }
 
   private static List<String> lines(Cell cell, FontMetrics metrics, int width) {

@@ -68,7 +68,8 @@ final class ReportFixture {
           List<Gallery.Picture> pictures = new ArrayList<>();
           for (int i = 0; i < 12; i++) {
             String prompt =
-                List.of("camera add", "chart pie error", "folder", "user suit <b> \"x\"").get(i % 4);
+                List.of("camera add", "chart pie error", "folder", "user suit <b> \"x\"")
+                    .get(i % 4);
             pictures.add(
                 new Gallery.Picture(
                     prompt, (time.equals(Gallery.AFTER) ? 180 : 230) + i + " bytes", icon(i)));
