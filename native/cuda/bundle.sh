@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# bundle.sh [FILE]: packs everything that a machine with a CUDA device needs to try Reverie on it,
-# if that machine has a driver, CUDA's libraries and Python with PyTorch but no JDK and no network:
-#
-#   tar xf reverie-cuda.tar.xz && reverie-cuda/run.sh
-#
-# run.sh leaves what it found in reverie-cuda/results.
+# bundle.sh [FILE]: packs what device.sh needs on a machine with a CUDA device that has a driver,
+# CUDA's libraries and Python with PyTorch but no JDK and no network: a Java runtime, Reverie and its
+# benchmarks, the laws. Without the text encoder, ONNX Runtime and the icon model.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 file=$(realpath -m "${1:-$root/target/reverie-cuda.tar.xz}")
-readonly limit=60000000
+readonly limit=45000000
 
 for home in "${JAVA_HOME:-}" /usr/lib/jvm/*; do
   case $(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release" 2>/dev/null || true) in
@@ -29,31 +26,35 @@ version=$(sed -n 's/.*<junit.version>\(.*\)<.*/\1/p' pom.xml)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bundle=$work/reverie-cuda
-mkdir -p "$bundle"/{lib,tests,vectors} "$(dirname "$file")"
+mkdir -p "$bundle"/{lib,tests} "$(dirname "$file")"
 
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$version" \
   -DoutputDirectory="$bundle/tests" -Dmdep.stripVersion=true
 cp -r tensor/target/test-classes "$bundle/tests/tensor"
-find . -path '*/src/test/resources/*.safetensors' -exec cp {} "$bundle/vectors" \;
-cp native/cuda/run.sh "$bundle"
 git rev-parse HEAD >"$bundle/commit.txt" 2>/dev/null || true
 
-# Ours as jars, and the libraries of the application.
-for module in tensor autograd unet diffusion rl app bench; do
-  "$jdk/bin/jar" --create --no-compress --file "$bundle/lib/reverie-$module.jar" -C "$module/target/classes" .
-done
-tr : '\n' <app/target/runtime.classpath | grep '\.jar$' | while read -r jar; do
-  # Without what is for other platforms, and JCuda's compiler; uncompressed, for the archive is
-  # compressed better as a whole.
+pack() { # folder, name: uncompressed, for the archive is compressed better as a whole
+  "$jdk/bin/jar" --create --no-compress --no-manifest --file "$bundle/lib/$2" -C "$1" .
+}
+
+for classes in */target/classes; do
   mkdir "$work/jar"
-  unzip -q "$jar" -d "$work/jar" -x 'ai/onnxruntime/native/osx*' 'ai/onnxruntime/native/win*' \
-    'ai/onnxruntime/native/linux-aarch64*' '*/libJNvPTXCompiler*' 2>/dev/null || (($? == 11))
-  "$jdk/bin/jar" --create --no-compress --no-manifest --file "$bundle/lib/$(basename "$jar")" -C "$work/jar" .
+  cp -r "$classes/." "$work/jar"
+  rm -rf "$work/jar/reverie/app/models"
+  pack "$work/jar" "reverie-${classes%%/*}.jar"
   rm -r "$work/jar"
 done
+tr : '\n' <app/target/runtime.classpath | grep '\.jar$' | grep -vE 'onnxruntime|minilm|langchain4j|webjars' |
+  while read -r jar; do
+    mkdir "$work/jar"
+    # Without JCuda's compiler.
+    unzip -q "$jar" -d "$work/jar" -x '*/libJNvPTXCompiler*' 2>/dev/null || (($? == 11))
+    pack "$work/jar" "$(basename "$jar")"
+    rm -r "$work/jar"
+  done
 
 "$jdk/bin/jlink" --output "$bundle/runtime" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
-  --add-modules java.base,java.desktop,java.logging,java.management,java.xml,jdk.management,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
+  --add-modules java.base,java.desktop,java.logging,java.management,java.net.http,java.xml,jdk.management,jdk.incubator.vector,jdk.unsupported,jdk.zipfs
 
 tar -C "$work" -c reverie-cuda | xz --x86 --lzma2=preset=9e >"$file"
 size=$(stat -c %s "$file")

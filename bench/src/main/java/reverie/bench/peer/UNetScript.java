@@ -57,8 +57,8 @@ final class UNetScript {
         n2: Tensor, n2b: Tensor, c2: Tensor, c2b: Tensor) -> Tensor:
           y = torch.silu(torch.group_norm(x, groups, n1, n1b, eps, True))
           y = torch.conv2d(y, c1, c1b, [1, 1], [1, 1], [1, 1], 1)
-          told = torch.linear(torch.silu(time), tw, tb)
-          y = y + told.unsqueeze(2).unsqueeze(3)
+          shift = torch.linear(torch.silu(time), tw, tb)
+          y = y + shift.unsqueeze(2).unsqueeze(3)
           y = torch.silu(torch.group_norm(y, groups, n2, n2b, eps, True))
           return torch.conv2d(y, c2, c2b, [1, 1], [1, 1], [1, 1], 1)
 

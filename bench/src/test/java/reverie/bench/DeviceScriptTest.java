@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The scripts for machines with a CUDA device, with a bundle whose Java only says its lines. */
+@EnabledOnOs(value = OS.LINUX, disabledReason = "the scripts are for Linux")
+class DeviceScriptTest {
+  private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
+  private static final Path SCRIPT = ROOT.resolve("native/cuda/device.sh");
+
+  @TempDir Path folder;
+
+  private record Result(int status, String output) {}
+
+  private Result run(Map<String, String> environment, Object... command)
+      throws IOException, InterruptedException {
+    Path output = folder.resolve("output.txt");
+    ProcessBuilder builder =
+        new ProcessBuilder(Stream.of(command).map(Object::toString).toList())
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile());
+    builder.environment().put("OUT", out().toString());
+    builder.environment().putAll(environment);
+    int status = builder.start().waitFor();
+    return new Result(status, Files.readString(output));
+  }
+
+  private Path out() {
+    return folder.resolve("out");
+  }
+
+  /** A bundle in which {@code java} does what these lines of a shell's "case" say. */
+  private Path bundle(String cases) throws IOException, InterruptedException {
+    Path bin = Files.createDirectories(folder.resolve("reverie-cuda/runtime/bin"));
+    Files.createDirectories(folder.resolve("reverie-cuda/lib"));
+    Path java =
+        Files.writeString(
+            bin.resolve("java"),
+            """
+            #!/bin/bash
+            case "$*" in
+              %s
+              *) echo "java $*" ;;
+            esac
+            """
+                .formatted(cases));
+    assertTrue(java.toFile().setExecutable(true));
+    Path bundle = folder.resolve("bundle.tar");
+    assertEquals(0, run(Map.of(), "tar", "-C", folder, "-cf", bundle, "reverie-cuda").status);
+    return bundle;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"build.sh", "bundle.sh", "device.sh"})
+  void bashReadsThem(String script) throws IOException, InterruptedException {
+    Result result = run(Map.of(), "bash", "-n", ROOT.resolve("native/cuda").resolve(script));
+    assertEquals(new Result(0, ""), result);
+  }
+
+  @Test
+  void saysHowItIsCalled() throws IOException, InterruptedException {
+    Result result = run(Map.of(), SCRIPT);
+    assertEquals(2, result.status, result.output);
+    assertTrue(result.output.startsWith("device.sh facts|speed"), result.output);
+  }
+
+  @Test
+  void stopsAtOnceWithoutADevice() throws IOException, InterruptedException {
+    Path bundle = bundle("*--require*) echo none; exit 1 ;;");
+    Result result = run(Map.of(), SCRIPT, "facts", bundle);
+    assertEquals(1, result.status, result.output);
+    assertTrue(result.output.contains("no device that computes: stopping"), result.output);
+    assertTrue(result.output.contains("failed: doctor"), result.output);
+    assertFalse(Files.exists(out().resolve("facts-laws.txt")), result.output);
+  }
+
+  @Test
+  void lawsThatDidNotRunAreAFailure() throws IOException, InterruptedException {
+    Path bundle = bundle("*execute*) echo '[         0 tests successful      ]' ;;");
+    Result result = run(Map.of(), SCRIPT, "facts", bundle);
+    assertNotEquals(0, result.status, result.output);
+    assertTrue(result.output.contains("laws: none ran"), result.output);
+  }
+
+  @Test
+  void aStepThatFailsOrHangsCostsOnlyItself() throws IOException, InterruptedException {
+    Path bundle =
+        bundle(
+            """
+            *stable_diffusion-4-sampling-bf16*) echo boom; exit 3 ;;
+            *stable_diffusion-4-ddpo-bf16*) sleep 100 ;;
+            *execute*) echo '[        12 tests successful      ]' ;;
+            """);
+    Result result = run(Map.of("LIMIT", "16"), SCRIPT, "facts", bundle);
+    assertTrue(
+        result.output.contains("failed: ours stable_diffusion-4-sampling-bf16 ours stable"),
+        result.output);
+    List<String> logs;
+    try (Stream<Path> files = Files.list(out())) {
+      logs = files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+    assertTrue(logs.size() <= 8, logs::toString);
+    assertTrue(Files.readString(out().resolve("facts-bench.txt")).contains("boom"), result.output);
+    assertTrue(result.output.contains("no time left"), result.output);
+  }
+}
