@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Matrix products on the tile unit (AMX), which multiplies bfloat16 sixteen times as fast as the
-// vector unit multiplies float. A float is the sum of bfloat16 planes, and a product the sum of the
-// products of planes that count, added in float:
+// vector unit multiplies float. A float is the sum of bfloat16 terms, and a product the sum of the
+// products of terms that count, added in float:
 //
-//   3 planes, 6 products   cut off, not rounded, three planes are the whole number; what is left out
+//   bf16x3, 6 products   split exactly, three terms are the whole number; what is left out
 //                          is less than float's own rounding
-//   2 planes, 3 products   rounded, rms error 4.4e-6 of the result, twice as fast: for linear layers
+//   bf16x2, 3 products   rounded, rms error 4.4e-6 of the result, twice as fast: for linear layers
 //                          and gradients
 //
 // An operand is made of tiles of 16 rows (columns of a right operand) by 32 k, 1 KB each. Lane q of a
 // row holds the pair of k = q and k = q + 16. In a left operand a row of memory is a row of the tile;
 // in a right one memory has the pairs q of all columns together, which is the transpose.
 //
-// Infinities become NaN, because planes of them do not cancel.
+// Infinities become NaN, because terms of them do not cancel.
 #ifndef REVERIE_AMX_H
 #define REVERIE_AMX_H
 
@@ -31,7 +31,7 @@ enum {
 INLINE long amx_slices(long k) { return (k + AMX_DEPTH - 1) / AMX_DEPTH; }
 
 /** Numbers from one block of rows or columns to the next, which has `slices` of two tiles. */
-INLINE long amx_block(long k, int planes) { return 2 * amx_slices(k) * planes * AMX_TILE; }
+INLINE long amx_block(long k, int terms) { return 2 * amx_slices(k) * terms * AMX_TILE; }
 
 /** What was written must be in memory now: compilers do not know what the unit reads there. */
 INLINE void amx_written(void) { __asm__ volatile("" ::: "memory"); }
@@ -60,27 +60,27 @@ INLINE void amx_wake(void) { _tile_dpbf16ps(0, 4, 6); }
 
 INLINE void amx_end(void) { _tile_release(); }
 
-/** Takes the next plane off x: the part that a bfloat16 holds, rounded where x loses its tail. */
-INLINE vec amx_head(const int planes, vec *x) {
-  vec head = (vec)(((uvec)*x + (planes == 3 ? 0 : 0x8000u)) & ~0xffffu);
+/** Takes the next term off x: the part that a bfloat16 holds, rounded where x loses its tail. */
+INLINE vec amx_head(const int terms, vec *x) {
+  vec head = (vec)(((uvec)*x + (terms == 3 ? 0 : 0x8000u)) & ~0xffffu);
   *x -= head;
   return head;
 }
 
 /**
- * The last plane, whose upper half counts: rounded where that is not all, half a unit being a
+ * The last term, whose upper half counts: rounded where that is not all, half a unit being a
  * 370th of it on average. A factor and no sum, for it keeps every NaN, which rounding by integers
  * may have made a number above.
  */
-INLINE vec amx_last(const int planes, vec x) { return planes == 3 ? x : x * 1.0027f; }
+INLINE vec amx_last(const int terms, vec x) { return terms == 3 ? x : x * 1.0027f; }
 
-/** Pairs of k = q, in the low half, and k = q + 16: plane after plane, `step` apart. */
-INLINE void amx_pairs(const int planes, vec low, vec high, vec *to, long step) {
+/** Pairs of k = q, in the low half, and k = q + 16: term after term, `step` apart. */
+INLINE void amx_pairs(const int terms, vec low, vec high, vec *to, long step) {
 #pragma GCC unroll 3
-  for (int p = 0; p < planes; p++) {
-    const int last = p + 1 == planes;
-    vec l = last ? amx_last(planes, low) : amx_head(planes, &low);
-    vec h = last ? amx_last(planes, high) : amx_head(planes, &high);
+  for (int p = 0; p < terms; p++) {
+    const int last = p + 1 == terms;
+    vec l = last ? amx_last(terms, low) : amx_head(terms, &low);
+    vec h = last ? amx_last(terms, high) : amx_head(terms, &high);
     // Heads have no lower half.
     ivec upper = last ? (ivec)h & ~0xffff : (ivec)h;
     to[p * step] = (vec)(upper | (ivec)((uvec)l >> 16));
@@ -88,12 +88,12 @@ INLINE void amx_pairs(const int planes, vec low, vec high, vec *to, long step) {
 }
 
 /**
- * Cuts 16 rows of 32 k into a tile for each plane; what lies past `rows` or `depth` is zero.
+ * Splits 16 rows of 32 k into a tile for each term; what lies past `rows` or `depth` is zero.
  *
  * from: element (r, k) at from + r * row + k * step; one of both is 1
  * right: pairs of all rows lie together
  */
-INLINE void amx_tile(const int planes, const float *from, long row, long step, long rows,
+INLINE void amx_tile(const int terms, const float *from, long row, long step, long rows,
                      long depth, const int right, bf16 *to) {
   vec *tile = (vec *)to;
   if (step == 1) {
@@ -102,50 +102,50 @@ INLINE void amx_tile(const int planes, const float *from, long row, long step, l
       vec low = r < rows ? load_lanes(from + r * row, depth) : (vec){0};
       vec high = r < rows && depth > WIDTH ? load_lanes(from + r * row + WIDTH, depth - WIDTH)
                                            : (vec){0};
-      amx_pairs(planes, low, high, tile + r, AMX_SIDE);
+      amx_pairs(terms, low, high, tile + r, AMX_SIDE);
     }
   } else {
 #pragma GCC unroll 1
     for (long q = 0; q < AMX_SIDE; q++) {
       vec low = q < depth ? load_lanes(from + q * step, rows) : (vec){0};
       vec high = q + WIDTH < depth ? load_lanes(from + (q + WIDTH) * step, rows) : (vec){0};
-      amx_pairs(planes, low, high, tile + q, AMX_SIDE);
+      amx_pairs(terms, low, high, tile + q, AMX_SIDE);
     }
   }
   if ((step == 1) == right) {
-    for (int p = 0; p < planes; p++) {
+    for (int p = 0; p < terms; p++) {
       transpose(tile + p * AMX_SIDE);
     }
   }
 }
 
-/** Cuts up to 32 rows of `depth` k into slices of two tiles each. */
-INLINE void amx_cut(const int planes, const float *from, long row, long step, long rows,
+/** Splits up to 32 rows of `depth` k into slices of two tiles each. */
+INLINE void amx_split(const int terms, const float *from, long row, long step, long rows,
                     long depth, const int right, bf16 *to) {
   for (long k = 0; k < depth; k += AMX_DEPTH) {
-    for (long r = 0; r < AMX_BLOCK; r += AMX_SIDE, to += planes * AMX_TILE) {
+    for (long r = 0; r < AMX_BLOCK; r += AMX_SIDE, to += terms * AMX_TILE) {
       if (r < rows) {
-        amx_tile(planes, from + r * row + k * step, row, step, rows - r, depth - k, right, to);
+        amx_tile(terms, from + r * row + k * step, row, step, rows - r, depth - k, right, to);
       }
     }
   }
 }
 
-/** Where the tiles of a slice of 32 k lie: plane after plane, and a second tile beside each. */
+/** Where the tiles of a slice of 32 k lie: term after term, and a second tile beside each. */
 struct tiles {
   const bf16 *at;
-  long plane, second;
+  long term, second;
 };
 
 #define AMX_LEFT(p)                                     \
-  _tile_loadd(4, a.at + (p) * a.plane, 64);             \
+  _tile_loadd(4, a.at + (p) * a.term, 64);             \
   if (down == 2) {                                      \
-    _tile_loadd(5, a.at + a.second + (p) * a.plane, 64); \
+    _tile_loadd(5, a.at + a.second + (p) * a.term, 64); \
   }
 #define AMX_RIGHT(p)                                    \
-  _tile_loadd(6, b.at + (p) * b.plane, 64);             \
+  _tile_loadd(6, b.at + (p) * b.term, 64);             \
   if (across == 2) {                                    \
-    _tile_loadd(7, b.at + b.second + (p) * b.plane, 64); \
+    _tile_loadd(7, b.at + b.second + (p) * b.term, 64); \
   }
 #define AMX_PRODUCTS            \
   _tile_dpbf16ps(0, 4, 6);      \
@@ -173,10 +173,10 @@ struct tiles {
 #define AMX_ZERO(tile, at, row) _tile_zero(tile)
 
 /** C += A·B for a slice, and `down` tiles of rows and `across` tiles of columns, 1 or 2. */
-INLINE void amx_add(const int planes, const int down, const int across, struct tiles a,
+INLINE void amx_add(const int terms, const int down, const int across, struct tiles a,
                     struct tiles b) {
   // Neighbours share an operand that is loaded once.
-  if (planes == 3) {
+  if (terms == 3) {
     AMX_LEFT(2) AMX_RIGHT(0) AMX_PRODUCTS
     AMX_LEFT(1) AMX_PRODUCTS
     AMX_RIGHT(1) AMX_PRODUCTS
@@ -201,9 +201,9 @@ INLINE void amx_start(const int down, const int across, const float *start, long
 }
 
 // Tile t of C, in row i and column j of tiles, to its end.
-#define AMX_PLANE(tile, x, i, p) _tile_loadd(tile, x.at + (i) * x.second + (p) * x.plane, 64)
-#define AMX_ROW(i) AMX_PLANE(4, a, i, 0); AMX_PLANE(5, a, i, 1)
-#define AMX_COLUMN(j) AMX_PLANE(6, b, j, 0); AMX_PLANE(7, b, j, 1)
+#define AMX_TERM(tile, x, i, p) _tile_loadd(tile, x.at + (i) * x.second + (p) * x.term, 64)
+#define AMX_ROW(i) AMX_TERM(4, a, i, 0); AMX_TERM(5, a, i, 1)
+#define AMX_COLUMN(j) AMX_TERM(6, b, j, 0); AMX_TERM(7, b, j, 1)
 #define AMX_LAST(t, i, j)   \
   _tile_dpbf16ps(t, 5, 6);  \
   _tile_dpbf16ps(t, 4, 6);  \
@@ -211,10 +211,10 @@ INLINE void amx_start(const int down, const int across, const float *start, long
   _tile_stored(t, c + (i) * AMX_SIDE * c_row + (j) * AMX_SIDE, 4 * c_row)
 
 /** c = C + A·B for the last slice. */
-INLINE void amx_finish(const int planes, const int down, const int across, struct tiles a,
+INLINE void amx_finish(const int terms, const int down, const int across, struct tiles a,
                        struct tiles b, float *c, long c_row) {
-  if (planes == 3) {
-    amx_add(planes, down, across, a, b);
+  if (terms == 3) {
+    amx_add(terms, down, across, a, b);
     AMX_TILES(_tile_stored, c, c_row)
     return;
   }
@@ -236,17 +236,17 @@ INLINE void amx_finish(const int planes, const int down, const int across, struc
   }
 }
 
-/** c = start + A·B over `slices` of 32 k, at least one; a, b: as amx_cut leaves them. */
-INLINE void amx_multiply(const int planes, const int down, const int across, long slices,
+/** c = start + A·B over `slices` of 32 k, at least one; a, b: as amx_split leaves them. */
+INLINE void amx_multiply(const int terms, const int down, const int across, long slices,
                          const bf16 *a, const bf16 *b, const float *start, long start_row,
                          float *c, long c_row) {
   amx_start(down, across, start, start_row);
-  struct tiles left = {a, AMX_TILE, planes * AMX_TILE}, right = {b, AMX_TILE, planes * AMX_TILE};
+  struct tiles left = {a, AMX_TILE, terms * AMX_TILE}, right = {b, AMX_TILE, terms * AMX_TILE};
   for (; slices > 1; slices--) {
-    amx_add(planes, down, across, left, right);
-    left.at += 2 * planes * AMX_TILE, right.at += 2 * planes * AMX_TILE;
+    amx_add(terms, down, across, left, right);
+    left.at += 2 * terms * AMX_TILE, right.at += 2 * terms * AMX_TILE;
   }
-  amx_finish(planes, down, across, left, right, c, c_row);
+  amx_finish(terms, down, across, left, right, c, c_row);
 }
 
 #endif

@@ -1,36 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images under 3 by 3 filters of stride 1, cut for the tile unit: by the definition of convolution,
+// Images under 3 by 3 filters of stride 1, split for the tile unit: by the definition of convolution,
 // without copies for the taps.
 //
 // A tile is 16 pixels beside each other. Where a row of outputs has none or not only whole tiles,
-// the pixels of `together` images take turns, and a tap to the right is so many positions further.
+// the pixels of `interleaved` images alternate, and a tap to the right is so many positions further.
 // Positions of a row: those of its outputs and a column of taps before and behind.
 #ifndef REVERIE_AMX_CONV_H
 #define REVERIE_AMX_CONV_H
 
 #include "amx.h"
-
-enum { TAPS = 3 };
+#include "taps.h"
 
 /** Images [n, h, w, channels], what their filters see, and what comes out: [n, oh, ow, …]. */
 struct images {
   const float *at;
   long n, h, w, channels, padding;
-  long together, oh, ow;
+  long interleaved, oh, ow;
 };
 
 INLINE struct images images(const float *at, long n, long h, long w, long channels, long padding,
-                            long together) {
-  return (struct images){at, n, h, w, channels, padding, together, h + 2 * padding - 2,
+                            long interleaved) {
+  return (struct images){at, n, h, w, channels, padding, interleaved, h + 2 * padding - 2,
                          w + 2 * padding - 2};
 }
 
 /** Positions in a row. */
-INLINE long pitch(const struct images *s) { return (s->ow + 2) * s->together; }
+INLINE long pitch(const struct images *s) { return (s->ow + 2) * s->interleaved; }
 
 /** Whole tiles in a row. */
-INLINE long tiles_across(const struct images *s) { return s->ow * s->together / AMX_SIDE; }
+INLINE long tiles_across(const struct images *s) { return s->ow * s->interleaved / AMX_SIDE; }
 
 /** Row `row` of what filters see of an image, or null where it is outside. */
 INLINE const float *seen_row(const struct images *s, long image, long row) {

@@ -4,47 +4,47 @@
 // the product of all gradients, transposed, and of the pixels that the tap sees.
 //
 // Positions are what is summed over here: a pair is one in a row and the same in the next, so a tile
-// has 16 of two rows. Pixels are cut for pairs that begin in any row, and taps are distances again.
+// has 16 of two rows. Pixels are split for pairs that begin in any row, and taps are distances again.
 #ifdef AMX
 #include "amx_conv.h"
 
-enum { PLANES = 2 };
+enum { TERMS = 2 };
 
 INLINE long halves(long channels) { return 2 * amx_slices(channels); }
 
-/** Cuts what outputs in `rows` rows from `first` on see: [half slice][plane][row][position]. */
-static void cut_pixels(const struct images *s, long strip, long first, long rows, vec *to) {
-  const long plane = (rows + 1) * pitch(s);
+/** Splits what outputs in `rows` rows from `first` on see: [half slice][term][row][position]. */
+static void split_pixels(const struct images *s, long strip, long first, long rows, vec *to) {
+  const long term = (rows + 1) * pitch(s);
   for (long row = 0; row <= rows; row++, to += pitch(s)) {
-    for (long i = 0; i < s->together; i++) {
-      const long image = strip * s->together + i;
+    for (long i = 0; i < s->interleaved; i++) {
+      const long image = strip * s->interleaved + i;
       const float *upper = seen_row(s, image, first + row);
       const float *lower = seen_row(s, image, first + row + 1);
       for (long column = 0; column < s->ow + 2; column++) {
         const float *low = seen_pixel(s, upper, column), *high = seen_pixel(s, lower, column);
-        vec *at = to + column * s->together + i;
-        for (long c = 0; c < s->channels; c += WIDTH, at += PLANES * plane) {
-          amx_pairs(PLANES, channels_of(s, low, c), channels_of(s, high, c), at, plane);
+        vec *at = to + column * s->interleaved + i;
+        for (long c = 0; c < s->channels; c += WIDTH, at += TERMS * term) {
+          amx_pairs(TERMS, channels_of(s, low, c), channels_of(s, high, c), at, term);
         }
       }
     }
   }
 }
 
-/** Cuts gradients: tiles [pair of rows][16 positions][half slice][plane]. */
-static void cut_gradients(const struct images *dy, long strip, long first, long rows, vec *to) {
-  const long columns = AMX_SIDE / dy->together, step = halves(dy->channels) * PLANES * AMX_SIDE;
+/** Splits gradients: tiles [pair of rows][16 positions][half slice][term]. */
+static void split_gradients(const struct images *dy, long strip, long first, long rows, vec *to) {
+  const long columns = AMX_SIDE / dy->interleaved, step = halves(dy->channels) * TERMS * AMX_SIDE;
   for (long row = first; row < first + rows; row += 2) {
     for (long tile = 0; tile < dy->w; tile += columns, to += step) {
-      for (long i = 0; i < dy->together; i++) {
-        const long image = strip * dy->together + i;
+      for (long i = 0; i < dy->interleaved; i++) {
+        const long image = strip * dy->interleaved + i;
         const float *upper = seen_row(dy, image, row), *lower = seen_row(dy, image, row + 1);
         for (long column = 0; column < columns; column++) {
           const float *low = seen_pixel(dy, upper, tile + column);
           const float *high = seen_pixel(dy, lower, tile + column);
-          vec *at = to + column * dy->together + i;
-          for (long c = 0; c < dy->channels; c += WIDTH, at += PLANES * AMX_SIDE) {
-            amx_pairs(PLANES, channels_of(dy, low, c), channels_of(dy, high, c), at, AMX_SIDE);
+          vec *at = to + column * dy->interleaved + i;
+          for (long c = 0; c < dy->channels; c += WIDTH, at += TERMS * AMX_SIDE) {
+            amx_pairs(TERMS, channels_of(dy, low, c), channels_of(dy, high, c), at, AMX_SIDE);
           }
         }
       }
@@ -55,40 +55,40 @@ static void cut_gradients(const struct images *dy, long strip, long first, long 
   }
 }
 
-/** sums[tap][output][input], rows rounded up to 32 both ways, (+)= a band of cut rows. */
+/** sums[tap][output][input], rows rounded up to 32 both ways, (+)= a band of split rows. */
 static void add_band(const struct images *s, long cout, long rows, int more, const vec *pixels,
                      const vec *gradients, float *sums) {
-  const long across = tiles_across(s), plane = (rows + 1) * pitch(s);
+  const long across = tiles_across(s), term = (rows + 1) * pitch(s);
   const long inputs = halves(s->channels) * WIDTH, outputs = halves(cout) * WIDTH;
-  const long tile = PLANES * AMX_SIDE;
+  const long tile = TERMS * AMX_SIDE;
   for (long tap = 0; tap < TAPS * TAPS; tap++) {
-    const vec *seen_by = pixels + tap / TAPS * pitch(s) + tap % TAPS * s->together;
+    const vec *seen_by = pixels + tap / TAPS * pitch(s) + tap % TAPS * s->interleaved;
     for (long o = 0; o < outputs; o += AMX_BLOCK) {
       for (long c = 0; c < inputs; c += AMX_BLOCK) {
         float *to = sums + (tap * outputs + o) * inputs + c;
         amx_start(2, 2, more ? to : 0, inputs);
         struct tiles a = {(const bf16 *)(gradients + o / WIDTH * tile), AMX_TILE,
-                          PLANES * AMX_TILE};
-        struct tiles b = {0, 32 * plane, 32 * PLANES * plane};
+                          TERMS * AMX_TILE};
+        struct tiles b = {0, 32 * term, 32 * TERMS * term};
         for (long row = 0; row < rows; row += 2) {
           for (long i = 0; i < across; i++) {
             // One behind: amx_finish takes the last.
             if (b.at) {
-              amx_add(PLANES, 2, 2, a, b);
+              amx_add(TERMS, 2, 2, a, b);
               a.at += 32 * halves(cout) * tile;
             }
-            const vec *right = seen_by + c / WIDTH * PLANES * plane + row * pitch(s);
+            const vec *right = seen_by + c / WIDTH * TERMS * term + row * pitch(s);
             b.at = (const bf16 *)(right + i * AMX_SIDE);
           }
         }
-        amx_finish(PLANES, 2, 2, a, b, to, inputs);
+        amx_finish(TERMS, 2, 2, a, b, to, inputs);
       }
     }
   }
 }
 
 /** to[tap][input][output] = sums[tap][output][input]. */
-static void turn_sums(const float *sums, long cin, long cout, float *to) {
+static void transpose_sums(const float *sums, long cin, long cout, float *to) {
   const long inputs = halves(cin) * WIDTH, outputs = halves(cout) * WIDTH;
   for (long tap = 0; tap < TAPS * TAPS; tap++, sums += outputs * inputs, to += cin * cout) {
     for (long c = 0; c < cin; c += WIDTH) {
@@ -109,29 +109,29 @@ static void turn_sums(const float *sums, long cin, long cout, float *to) {
 /**
  * The part of dweight [3, 3, cin, cout] that comes from bands first to end, at least one.
  *
- * A band is `rows` rows of outputs, an even number, of a strip of `together` images; bands are
+ * A band is `rows` rows of outputs, an even number, of a strip of `interleaved` images; bands are
  * numbered from top to bottom, strip by strip. Arguments as for reverie_amx_conv. scratch, with cin
- * and cout rounded up to 32: 9 * cin * cout floats, 2 * (rows + 1) * (width of dy + 2) * together *
- * cin, and rows * width of dy * together * cout
+ * and cout rounded up to 32: 9 * cin * cout floats, 2 * (rows + 1) * (width of dy + 2) * interleaved *
+ * cin, and rows * width of dy * interleaved * cout
  */
 EXPORT void reverie_amx_conv_weight_gradient(const float *x, const float *dy, float *dweight,
                                              long n, long h, long w, long cin, long cout,
-                                             long padding, long together, long rows, long first,
+                                             long padding, long interleaved, long rows, long first,
                                              long end, float *scratch) {
-  const struct images s = images(x, n, h, w, cin, padding, together);
-  const struct images d = {dy, n, s.oh, s.ow, cout, 0, together, 0, 0};
+  const struct images s = images(x, n, h, w, cin, padding, interleaved);
+  const struct images d = {dy, n, s.oh, s.ow, cout, 0, interleaved, 0, 0};
   const long bands = (s.oh + rows - 1) / rows;
   float *pixels = scratch + TAPS * TAPS * halves(cin) * halves(cout) * WIDTH * WIDTH;
-  float *gradients = pixels + (rows + 1) * pitch(&s) * halves(cin) * PLANES * WIDTH;
+  float *gradients = pixels + (rows + 1) * pitch(&s) * halves(cin) * TERMS * WIDTH;
   amx_begin();
   for (long band = first; band < end; band++) {
     const long strip = band / bands, top = band % bands * rows;
     const long pairs = (least(s.oh, top + rows) - top + 1) / 2;
-    cut_pixels(&s, strip, top, 2 * pairs, (vec *)pixels);
-    cut_gradients(&d, strip, top, 2 * pairs, (vec *)gradients);
+    split_pixels(&s, strip, top, 2 * pairs, (vec *)pixels);
+    split_gradients(&d, strip, top, 2 * pairs, (vec *)gradients);
     add_band(&s, cout, 2 * pairs, band > first, (vec *)pixels, (vec *)gradients, scratch);
   }
   amx_end();
-  turn_sums(scratch, cin, cout, dweight);
+  transpose_sums(scratch, cin, cout, dweight);
 }
 #endif

@@ -7,8 +7,8 @@
 #include "attention.h"
 
 enum {
-  /** Queries of a chunk. */
-  MANY_QUERIES = 256,
+  /** Queries of a block. */
+  MAX_QUERIES = 256,
   /** Keys whose scores are held at once. */
   KEYS = 64,
 };
@@ -16,20 +16,20 @@ enum {
 /** Scores up to this are exponents as they are: 2^60 times any sensible number is finite. */
 static const float SMALL_SCORE = 60;
 
-/** most[j] = the largest |k[key][j]|. */
-INLINE void measure_keys(const struct form *f, const float *k, long d, float *most) {
+/** key_bounds[j] = the largest |k[key][j]|. */
+INLINE void measure_keys(const struct attention *f, const float *k, long d, float *key_bounds) {
   for (long j = 0; j < d; j += WIDTH) {
     vec m = splat(0);
     for (long key = 0; key < f->tk; key++) {
       vec x = load_lanes(k + key * f->q_row + j, d - j);
       m = larger(m, larger(x, -x));
     }
-    store_lanes(most + j, m, d - j);
+    store_lanes(key_bounds + j, m, d - j);
   }
 }
 
 /** The largest scores of two vectors of queries. */
-INLINE void largest_scores(const struct form *f, const float *k, const float *qt, long d,
+INLINE void largest_scores(const struct attention *f, const float *k, const float *qt, long d,
                            vec largest[2]) {
   UNROLLED(long i = 0; i < 2; i++) { largest[i] = splat(-INFINITY); }
   for (long key = 0; key < f->tk; key++) {
@@ -43,13 +43,13 @@ INLINE void largest_scores(const struct form *f, const float *k, const float *qt
  * What is subtracted from scores before they become exponents: nothing where no score can be
  * large, as is common, else the largest. So is a single one, which then is log_sum_exp exactly.
  */
-INLINE void choose_offsets(const struct form *f, const float *k, const float *most,
+INLINE void choose_offsets(const struct attention *f, const float *k, const float *key_bounds,
                            const float *qt, long d, vec offsets[2]) {
   UNROLLED(long i = 0; i < 2; i++) { offsets[i] = splat(0); }
   for (long j = 0; j < d; j++) {
     UNROLLED(long i = 0; i < 2; i++) {
       vec q = load(qt + j * QUERIES + i * WIDTH);
-      offsets[i] = fma_(larger(q, -q), splat(most[j]), offsets[i]);
+      offsets[i] = fma_(larger(q, -q), splat(key_bounds[j]), offsets[i]);
     }
   }
   ivec small = (offsets[0] < splat(SMALL_SCORE)) & (offsets[1] < splat(SMALL_SCORE));
@@ -77,7 +77,7 @@ INLINE void score(const float *k, long row, long count, const float *qt, long d,
 }
 
 /** At most QUERIES queries and all keys. */
-INLINE void forward(const struct form *f, const float *q, const float *k, const float *most,
+INLINE void forward(const struct attention *f, const float *q, const float *k, const float *key_bounds,
                     const float *v, float *y, float *log_sum_exp, long count, long d, long dv,
                     float *scratch) {
   float *qt = scratch, *yt = qt + d * QUERIES, *scores = yt + dv * QUERIES;
@@ -86,7 +86,7 @@ INLINE void forward(const struct form *f, const float *q, const float *k, const 
   }
   to_columns(q, f->q_row, count, d, f->scale * LOG2_E, qt, QUERIES);
   vec offsets[2], total[2] = {splat(0), splat(0)};
-  choose_offsets(f, k, most, qt, d, offsets);
+  choose_offsets(f, k, key_bounds, qt, d, offsets);
   for (long first = 0; first < f->tk; first += KEYS) {
     long keys = least(KEYS, f->tk - first), key = 0;
     const float *block = k + first * f->q_row;
@@ -114,14 +114,14 @@ INLINE void forward(const struct form *f, const float *q, const float *k, const 
   to_rows(yt, QUERIES, factors, count, dv, y, f->v_row);
 }
 
-/** All queries of a chunk, for one choice of d and dv. */
-INLINE void forward_chunk(const struct form *f, const float *q, const float *k, const float *v,
+/** All queries of a block, for one choice of d and dv. */
+INLINE void forward_block(const struct attention *f, const float *q, const float *k, const float *v,
                           float *y, float *log_sum_exp, long count, long d, long dv,
                           float *scratch) {
-  float *most = scratch + QUERIES * (d + dv + KEYS);
-  measure_keys(f, k, d, most);
+  float *key_bounds = scratch + QUERIES * (d + dv + KEYS);
+  measure_keys(f, k, d, key_bounds);
   for (long i = 0; i < count; i += QUERIES) {
-    forward(f, q + i * f->q_row, k, most, v, y + i * f->v_row, log_sum_exp + i,
+    forward(f, q + i * f->q_row, k, key_bounds, v, y + i * f->v_row, log_sum_exp + i,
             least(QUERIES, count - i), d, dv, scratch);
   }
 }
@@ -135,17 +135,17 @@ INLINE void forward_chunk(const struct form *f, const float *q, const float *k, 
  */
 EXPORT void reverie_attention(const float *q, const float *k, const float *v, float *y,
                               float *log_sum_exp, long tq, long tk, long heads, long d, long dv,
-                              float scale, long chunk, float *scratch) {
-  struct form f = {tq, tk, heads * d, heads * dv, scale};
-  long blocks = (tq + MANY_QUERIES - 1) / MANY_QUERIES;
-  long first = chunk % blocks * MANY_QUERIES, head = chunk / blocks % heads;
-  long b = chunk / blocks / heads, count = least(MANY_QUERIES, tq - first);
+                              float scale, long block, float *scratch) {
+  struct attention f = {tq, tk, heads * d, heads * dv, scale};
+  long blocks = (tq + MAX_QUERIES - 1) / MAX_QUERIES;
+  long first = block % blocks * MAX_QUERIES, head = block / blocks % heads;
+  long b = block / blocks / heads, count = least(MAX_QUERIES, tq - first);
   q += (b * tq + first) * f.q_row + head * d;
   k += b * tk * f.q_row + head * d;
   v += b * tk * f.v_row + head * dv;
   y += (b * tq + first) * f.v_row + head * dv;
   log_sum_exp += (b * heads + head) * tq + first;
-#define CALL(D, DV) forward_chunk(&f, q, k, v, y, log_sum_exp, count, D, DV, scratch)
+#define CALL(D, DV) forward_block(&f, q, k, v, y, log_sum_exp, count, D, DV, scratch)
   HEAD_CASES(d, dv, CALL)
 #undef CALL
 }

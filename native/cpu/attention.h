@@ -29,6 +29,7 @@ static const float LN_2 = 0.6931471805599453f;
   case D:                  \
     CALL(D, D);            \
     break;
+#ifndef HEAD_CASES
 #define HEAD_CASES(d, dv, CALL)                                                      \
   switch ((d) == (dv) ? (d) : 0) {                                                   \
     HEAD_CASE(8, CALL) HEAD_CASE(16, CALL) HEAD_CASE(32, CALL) HEAD_CASE(40, CALL)   \
@@ -36,9 +37,10 @@ static const float LN_2 = 0.6931471805599453f;
     default:                                                                         \
       CALL(d, dv);                                                                   \
   }
+#endif
 
 /** Sizes and distances between rows; heads lie beside each other in a row. */
-struct form {
+struct attention {
   long tq, tk, q_row, v_row;
   float scale;
 };

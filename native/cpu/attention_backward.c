@@ -100,7 +100,7 @@ struct columns {
 };
 
 /** p and ds of some keys with two vectors of queries from i on. */
-INLINE void differentiate(const struct form *f, const struct columns *c, const float *k,
+INLINE void differentiate(const struct attention *f, const struct columns *c, const float *k,
                           const float *v, long count, long tile, long i, long d, long dv) {
   vec p[SCORED][2], sums[SCORED][2];
   UNROLLED(long n = 0; n < count; n++) {
@@ -123,7 +123,7 @@ INLINE void differentiate(const struct form *f, const struct columns *c, const f
 }
 
 /** Up to KEYS keys with the `count` queries of a pass. */
-INLINE void backward_keys(const struct form *f, const struct columns *c, const float *q,
+INLINE void backward_keys(const struct attention *f, const struct columns *c, const float *q,
                           const float *k, const float *v, const float *dy, float *dk, float *dv_,
                           long count, long keys, bool first_queries, bool first_keys, long d,
                           long dv) {
@@ -158,7 +158,7 @@ INLINE void backward_keys(const struct form *f, const struct columns *c, const f
 }
 
 /** dots[i] = y[i]·dy[i]; dy comes as columns. */
-INLINE void dot_rows(const struct form *f, const struct columns *c, const float *y, long count,
+INLINE void dot_rows(const struct attention *f, const struct columns *c, const float *y, long count,
                      long dv) {
   const long whole = dv % 8 == 0 ? count & -WIDTH : 0;
   for (long i = 0; i < whole; i += WIDTH) {
@@ -181,7 +181,7 @@ INLINE void dot_rows(const struct form *f, const struct columns *c, const float 
 }
 
 /** Queries as columns and as pairs, and what is known of them. */
-INLINE void prepare(const struct form *f, const struct columns *c, const float *q, const float *y,
+INLINE void prepare(const struct attention *f, const struct columns *c, const float *q, const float *y,
                     const float *log_sum_exp, const float *dy, long count, long d, long dv) {
   to_columns(q, f->q_row, count, d, f->scale * LOG2_E, c->qt, PASS);
   to_columns(dy, f->v_row, count, dv, 1, c->dyt, PASS);
@@ -209,7 +209,7 @@ INLINE void prepare(const struct form *f, const struct columns *c, const float *
 }
 
 /** One head. */
-INLINE void backward(const struct form *f, const float *q, const float *k, const float *v,
+INLINE void backward(const struct attention *f, const float *q, const float *k, const float *v,
                      const float *y, const float *log_sum_exp, const float *dy, float *dq,
                      float *dk, float *dv_, long d, long dv, float *scratch) {
   // Without queries one pass over nothing writes zeros.
@@ -246,17 +246,17 @@ INLINE void backward(const struct form *f, const float *q, const float *k, const
 EXPORT void reverie_attention_backward(const float *q, const float *k, const float *v,
                                        const float *y, const float *log_sum_exp, const float *dy,
                                        float *dq, float *dk, float *dv_, long tq, long tk,
-                                       long heads, long d, long dv, float scale, long chunk,
+                                       long heads, long d, long dv, float scale, long block,
                                        float *scratch) {
-  struct form f = {tq, tk, heads * d, heads * dv, scale};
-  long b = chunk / heads, head = chunk % heads;
+  struct attention f = {tq, tk, heads * d, heads * dv, scale};
+  long b = block / heads, head = block % heads;
   long from_q = b * tq * f.q_row + head * d, from_k = b * tk * f.q_row + head * d;
   long from_v = b * tk * f.v_row + head * dv, from_y = b * tq * f.v_row + head * dv;
   q += from_q, dq += from_q;
   k += from_k, dk += from_k;
   v += from_v, dv_ += from_v;
   y += from_y, dy += from_y;
-  log_sum_exp += chunk * tq;
+  log_sum_exp += block * tq;
 #define CALL(D, DV) backward(&f, q, k, v, y, log_sum_exp, dy, dq, dk, dv_, D, DV, scratch)
   HEAD_CASES(d, dv, CALL)
 #undef CALL

@@ -65,15 +65,8 @@ EXPORT void reverie_add(const float *a, const float *b, float *y, float factor, 
   }
 }
 
-/** y = a * b. */
-EXPORT void reverie_multiply(const float *a, const float *b, float *y, long first, long end) {
-  for (long i = first; i < end; i += WIDTH) {
-    store_lanes(y + i, load_lanes(a + i, end - i) * load_lanes(b + i, end - i), end - i);
-  }
-}
-
 /** to[row] = the sum of (a - b)^2 over rows of c elements. */
-EXPORT void reverie_square_distances(const float *a, const float *b, float *to, long rows, long c) {
+EXPORT void reverie_squared_distances(const float *a, const float *b, float *to, long rows, long c) {
   enum { RUN = 512 };  // elements that are summed in float
   for (long row = 0; row < rows; row++, a += c, b += c) {
     double total = 0;

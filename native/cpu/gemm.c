@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of float matrices of any strides. A chunk is some rows of C, or some part of the sum.
+// Products of float matrices of any strides. A task is some rows of C, or some part of the sum.
 #include "gemm.h"
 
 /** Adds to a tile of sums and writes it. */
 INLINE void finish(vec (*sum)[MICRO_COLS], const int rows, const int cols, const float *bias,
-                   const float *add, long addRow, float *c, long cRow) {
+                   const float *add, long add_row, float *c, long c_row) {
   if (bias) {
 #pragma GCC unroll 2
     for (int j = 0; j < cols; j++) {
@@ -21,7 +21,7 @@ INLINE void finish(vec (*sum)[MICRO_COLS], const int rows, const int cols, const
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
       for (int j = 0; j < cols; j++) {
-        sum[r][j] += load(add + r * addRow + j * WIDTH);
+        sum[r][j] += load(add + r * add_row + j * WIDTH);
       }
     }
   }
@@ -29,34 +29,34 @@ INLINE void finish(vec (*sum)[MICRO_COLS], const int rows, const int cols, const
   for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
     for (int j = 0; j < cols; j++) {
-      store(c + r * cRow + j * WIDTH, sum[r][j]);
+      store(c + r * c_row + j * WIDTH, sum[r][j]);
     }
   }
 }
 
-#define TILE(rows, cols, aRow, aStep)                                        \
+#define TILE(rows, cols, a_row, a_step)                                        \
   {                                                                          \
     vec sum[MICRO_ROWS][MICRO_COLS];                                         \
     micro_zero(sum, rows, cols);                                             \
-    micro_add(sum, rows, cols, g->k, a, aRow, aStep, b, g->bStep);           \
-    finish(sum, rows, cols, bias, add, addRow, c, cRow);                     \
+    micro_add(sum, rows, cols, g->k, a, a_row, a_step, b, g->b_step);           \
+    finish(sum, rows, cols, bias, add, add_row, c, c_row);                     \
   }
 
 /** A tile of C whose rows of A lie one after another. */
 static void tile_rows(const struct gemm *g, long rows, int cols, const float *a, const float *b,
-                      const float *bias, const float *add, long addRow, float *c, long cRow) {
-  const long aRow = g->aRow;
-#define CALL(r, j) TILE(r, j, aRow, 1)
+                      const float *bias, const float *add, long add_row, float *c, long c_row) {
+  const long a_row = g->a_row;
+#define CALL(r, j) TILE(r, j, a_row, 1)
   MICRO_CASES(rows, cols, CALL)
 #undef CALL
 }
 
 /** A tile of C whose rows of A are neighbours in memory: A transposed. */
 static void tile_columns(const struct gemm *g, long rows, int cols, const float *a,
-                         const float *b, const float *bias, const float *add, long addRow,
-                         float *c, long cRow) {
-  const long aStep = g->aStep;
-#define CALL(r, j) TILE(r, j, 1, aStep)
+                         const float *b, const float *bias, const float *add, long add_row,
+                         float *c, long c_row) {
+  const long a_step = g->a_step;
+#define CALL(r, j) TILE(r, j, 1, a_step)
   MICRO_CASES(rows, cols, CALL)
 #undef CALL
 }
@@ -70,9 +70,9 @@ static void finish_edge(const struct gemm *g, const float *spare, long row, long
     for (long r = 0; r < rows; r++) {
       vec sum = load(spare + r * MICRO_PANEL + from - column) + bias;
       if (g->add) {
-        sum += load_lanes(g->add + (row + r) * g->addRow + from, count);
+        sum += load_lanes(g->add + (row + r) * g->add_row + from, count);
       }
-      store_lanes(g->c + (row + r) * g->cRow + from, sum, count);
+      store_lanes(g->c + (row + r) * g->c_row + from, sum, count);
     }
   }
 }
@@ -82,19 +82,19 @@ void gemm_block(const struct gemm *g, float *spare) {
   for (long block = 0; block < blocks; block++) {
     const long row = micro_first(block, blocks, g->m);
     const long rows = micro_first(block + 1, blocks, g->m) - row;
-    const float *a = g->a + row * g->aRow;
+    const float *a = g->a + row * g->a_row;
     for (long column = 0; column < g->n; column += MICRO_PANEL) {
       const int cols = micro_cols(column, g->n);
-      const float *b = g->b + column / MICRO_PANEL * g->bPanel;
+      const float *b = g->b + column / MICRO_PANEL * g->b_panel;
       const int whole = column + cols * WIDTH <= g->n;
       const float *bias = whole && g->bias ? g->bias + column : 0;
-      const float *add = whole && g->add ? g->add + row * g->addRow + column : 0;
-      float *c = whole ? g->c + row * g->cRow + column : spare;
-      const long cRow = whole ? g->cRow : MICRO_PANEL;
-      if (g->aStep == 1) {
-        tile_rows(g, rows, cols, a, b, bias, add, g->addRow, c, cRow);
+      const float *add = whole && g->add ? g->add + row * g->add_row + column : 0;
+      float *c = whole ? g->c + row * g->c_row + column : spare;
+      const long c_row = whole ? g->c_row : MICRO_PANEL;
+      if (g->a_step == 1) {
+        tile_rows(g, rows, cols, a, b, bias, add, g->add_row, c, c_row);
       } else {
-        tile_columns(g, rows, cols, a, b, bias, add, g->addRow, c, cRow);
+        tile_columns(g, rows, cols, a, b, bias, add, g->add_row, c, c_row);
       }
       if (!whole) {
         finish_edge(g, spare, row, rows, column);
@@ -106,13 +106,13 @@ void gemm_block(const struct gemm *g, float *spare) {
 void gemm_deep(const struct gemm *g, float *spare) {
   struct gemm part = *g;
   for (long p = 0; p == 0 || p < g->k; p += GEMM_DEPTH) {
-    part.a = g->a + p * g->aStep;
-    part.b = g->b + p * g->bStep;
+    part.a = g->a + p * g->a_step;
+    part.b = g->b + p * g->b_step;
     part.k = least(GEMM_DEPTH, g->k - p);
     gemm_block(&part, spare);
     part.bias = 0;
     part.add = g->c;
-    part.addRow = g->cRow;
+    part.add_row = g->c_row;
   }
 }
 
@@ -126,13 +126,13 @@ static vec load_apart(const float *from, long step, long count) {
 }
 
 /** One panel of B, of any strides, columns past n as zeros. */
-static void pack_panel(const float *b, long bRow, long bColumn, long k, long columns, float *to) {
-  if (bColumn == 1) {
+static void pack_panel(const float *b, long b_row, long b_column, long k, long columns, float *to) {
+  if (b_column == 1) {
     for (long p = 0; p < k; p++) {
       for (long j = 0; j < MICRO_PANEL; j += WIDTH) {
         const long count = columns - j;
         store(to + p * MICRO_PANEL + j,
-              count > 0 ? load_lanes(b + p * bRow + j, least(WIDTH, count)) : (vec){0});
+              count > 0 ? load_lanes(b + p * b_row + j, least(WIDTH, count)) : (vec){0});
       }
     }
     return;
@@ -143,10 +143,10 @@ static void pack_panel(const float *b, long bRow, long bColumn, long k, long col
       vec block[WIDTH];
 #pragma GCC unroll 1
       for (long i = 0; i < WIDTH; i++) {
-        const float *from = b + p * bRow + (j + i) * bColumn;
+        const float *from = b + p * b_row + (j + i) * b_column;
         block[i] = j + i >= columns ? (vec){0}
-                   : bRow == 1      ? load_lanes(from, steps)
-                                    : load_apart(from, bRow, steps);
+                   : b_row == 1      ? load_lanes(from, steps)
+                                    : load_apart(from, b_row, steps);
       }
       transpose(block);
       for (long i = 0; i < steps; i++) {
@@ -156,32 +156,32 @@ static void pack_panel(const float *b, long bRow, long bColumn, long k, long col
   }
 }
 
-EXPORT void reverie_gemm_pack(const float *b, long bRow, long bColumn, long k, long n, long row,
-                              long kAll, long first, long end, float *to) {
+EXPORT void reverie_gemm_pack(const float *b, long b_row, long b_column, long k, long n, long row,
+                              long k_all, long first, long end, float *to) {
   for (long j = first; j < least(end, n); j += MICRO_PANEL) {
-    pack_panel(b + j * bColumn, bRow, bColumn, k, least(MICRO_PANEL, n - j),
-               to + j * kAll + row * MICRO_PANEL);
+    pack_panel(b + j * b_column, b_row, b_column, k, least(MICRO_PANEL, n - j),
+               to + j * k_all + row * MICRO_PANEL);
   }
 }
 
 /** Copies a block of A so that its rows, or its columns, lie close together. */
-static void pack_left(const float *a, long aRow, long aStep, long m, long k, float *to, long pitch) {
-  if (aRow == 1) {
+static void pack_left(const float *a, long a_row, long a_step, long m, long k, float *to, long pitch) {
+  if (a_row == 1) {
     for (long p = 0; p < k; p++) {
       for (long r = 0; r < m; r += WIDTH) {
-        store(to + p * pitch + r, load_lanes(a + p * aStep + r, least(WIDTH, m - r)));
+        store(to + p * pitch + r, load_lanes(a + p * a_step + r, least(WIDTH, m - r)));
       }
     }
     return;
   }
   for (long r = 0; r < m; r++) {
-    if (aStep == 1) {
+    if (a_step == 1) {
       for (long p = 0; p < k; p += WIDTH) {
-        store(to + r * pitch + p, load_lanes(a + r * aRow + p, least(WIDTH, k - p)));
+        store(to + r * pitch + p, load_lanes(a + r * a_row + p, least(WIDTH, k - p)));
       }
     } else {
       for (long p = 0; p < k; p++) {
-        to[r * pitch + p] = a[r * aRow + p * aStep];
+        to[r * pitch + p] = a[r * a_row + p * a_step];
       }
     }
   }
@@ -190,45 +190,45 @@ static void pack_left(const float *a, long aRow, long aStep, long m, long k, flo
 /**
  * C[m, n] = A·B (+ bias[n]) (+ add[m, n], with C's strides).
  *
- * bColumn: -1 if b has been packed by reverie_gemm_pack
+ * b_column: -1 if b has been packed by reverie_gemm_pack
  * scratch: (GEMM_DEPTH + 32) * (m + n + 64) floats
  */
-EXPORT void reverie_gemm(const float *a, long aRow, long aStep, const float *b, long bRow,
-                         long bColumn, float *c, long cRow, long m, long n, long k,
+EXPORT void reverie_gemm(const float *a, long a_row, long a_step, const float *b, long b_row,
+                         long b_column, float *c, long c_row, long m, long n, long k,
                          const float *bias, const float *add, float *scratch) {
   float *right = scratch + GEMM_SPARE;
   float *left = right + GEMM_DEPTH * gemm_padded(n);
   // Many rows a page apart would fall into the same few sets of the cache.
-  const int leftInPlace = aStep == 1 ? aRow % 1024 != 0 : aRow == 1 && aStep <= 256;
-  const int rightInPlace = bColumn == 1 && gemm_in_place(bRow, n);
+  const int left_in_place = a_step == 1 ? a_row % 1024 != 0 : a_row == 1 && a_step <= 256;
+  const int right_in_place = b_column == 1 && gemm_in_place(b_row, n);
   // Columns of A take a line of the cache for every step.
-  const long pass = aStep == 1 ? GEMM_DEPTH : GEMM_DEPTH / 2;
+  const long pass = a_step == 1 ? GEMM_DEPTH : GEMM_DEPTH / 2;
   for (long p = 0; p == 0 || p < k; p += pass) {
     const long depth = least(pass, k - p);
-    struct gemm g = {a + p * aStep, aRow, aStep, 0, 0,    0,
-                     c,             cRow, m,     n, depth, p == 0 ? bias : 0,
-                     p == 0 ? add : c, cRow};
-    if (bColumn < 0) {
+    struct gemm g = {a + p * a_step, a_row, a_step, 0, 0,    0,
+                     c,             c_row, m,     n, depth, p == 0 ? bias : 0,
+                     p == 0 ? add : c, c_row};
+    if (b_column < 0) {
       g.b = b + p * MICRO_PANEL;
-      g.bPanel = k * MICRO_PANEL;
-      g.bStep = MICRO_PANEL;
-    } else if (rightInPlace) {
-      g.b = b + p * bRow;
-      g.bPanel = MICRO_PANEL;
-      g.bStep = bRow;
+      g.b_panel = k * MICRO_PANEL;
+      g.b_step = MICRO_PANEL;
+    } else if (right_in_place) {
+      g.b = b + p * b_row;
+      g.b_panel = MICRO_PANEL;
+      g.b_step = b_row;
     } else {
-      reverie_gemm_pack(b + p * bRow, bRow, bColumn, depth, n, 0, depth, 0, n, right);
+      reverie_gemm_pack(b + p * b_row, b_row, b_column, depth, n, 0, depth, 0, n, right);
       g.b = right;
-      g.bPanel = depth * MICRO_PANEL;
-      g.bStep = MICRO_PANEL;
+      g.b_panel = depth * MICRO_PANEL;
+      g.b_step = MICRO_PANEL;
     }
-    if (!leftInPlace) {
-      const int columns = aRow == 1 && aStep != 1;
+    if (!left_in_place) {
+      const int columns = a_row == 1 && a_step != 1;
       const long pitch = ((columns ? m : depth) + WIDTH - 1) / WIDTH * WIDTH + 16;
-      pack_left(g.a, aRow, aStep, m, depth, left, pitch);
+      pack_left(g.a, a_row, a_step, m, depth, left, pitch);
       g.a = left;
-      g.aRow = columns ? 1 : pitch;
-      g.aStep = columns ? pitch : 1;
+      g.a_row = columns ? 1 : pitch;
+      g.a_step = columns ? pitch : 1;
     }
     gemm_block(&g, scratch);
   }
@@ -248,7 +248,7 @@ EXPORT void reverie_gemm_sum(const float *parts, long count, long size, long fir
 }
 
 /** Columns `first` to `end` of a matrix become rows of `to`. */
-EXPORT void reverie_turn(const float *from, long rows, long columns, long first, long end,
+EXPORT void reverie_transpose(const float *from, long rows, long columns, long first, long end,
                          float *to) {
   for (long j = first; j < end; j += WIDTH) {
     for (long r = 0; r < rows; r += WIDTH) {

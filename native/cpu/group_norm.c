@@ -172,19 +172,19 @@ EXPORT void reverie_group_norm(const float *x, const float *gamma, const float *
 }
 
 /** One image of group normalisation, as its gradient sees it. */
-typedef struct {
+struct image {
   const float *x, *gamma, *beta, *dy;
   float *dx;
   long c;
   // Of every channel: mean, 1 / deviation.
   const float *centre, *rstd;
-} Image;
+};
 
 /**
  * Adds to the gradients of beta and gamma what `pixels` give, channels from i on. With SiLU, dx
  * becomes the gradient before it, for the second pass.
  */
-INLINE void slope_block(const int n, const Image *f, long start, long pixels, long i,
+INLINE void slope_block(const int n, const struct image *f, long start, long pixels, long i,
                         const bool silu, double *by_beta, double *by_gamma) {
   const long c = f->c;
   vec about[MOST], deviation[MOST], weight[MOST], shift[MOST], sum[MOST], along[MOST];
@@ -218,7 +218,7 @@ INLINE void slope_block(const int n, const Image *f, long start, long pixels, lo
 }
 
 /** dx = dz * scale + (x - centre) * from_x + constant, for channels from i on. */
-INLINE void gradient_block(const int n, const Image *f, const float *dz, long pixels, long i,
+INLINE void gradient_block(const int n, const struct image *f, const float *dz, long pixels, long i,
                            const float *scale, const float *from_x, const float *constant) {
   const long c = f->c;
   vec about[MOST], a[MOST], b[MOST], rest[MOST];
@@ -256,7 +256,7 @@ EXPORT void reverie_group_norm_backward(const float *x, const float *gamma, cons
     centre[i] = mean[i / width];
     deviation[i] = rstd[i / width];
   }
-  const Image f = {x + offset, gamma, beta, dy + offset, dx + offset, c, centre, deviation};
+  const struct image f = {x + offset, gamma, beta, dy + offset, dx + offset, c, centre, deviation};
   for (long start = 0; start < pixels; start += RUN) {
     const long some = least(RUN, pixels - start);
 #define CALL(n, i)                                                  \

@@ -4,22 +4,22 @@
 //
 //   C[r, j] += sum over k of A[r, k] * B[k, j]
 //
-// B is a panel: the row of step k lies at b + k * bStep and has cols * WIDTH floats. Packed panels
-// have bStep = cols * WIDTH, so the panel of a product's last columns may be one vector wide
+// B is a panel: the row of step k lies at b + k * b_step and has cols * WIDTH floats. Packed panels
+// have b_step = cols * WIDTH, so the panel of a product's last columns may be one vector wide
 // (micro_cols); columns past n are zeros that the packing writes, so no kernel masks them.
 //
-// A[r, k] lies at a + r * aRow + k * aStep, and only single floats of it are read. The good forms:
-//   aRow = 1, aStep = MICRO_ROWS   packed columns; also A transposed in place (aStep = its pitch),
-//   aRow = WIDTH, aStep = 1        slices of WIDTH columns, all rows of one slice together: a row
+// A[r, k] lies at a + r * a_row + k * a_step, and only single floats of it are read. The good forms:
+//   a_row = 1, a_step = MICRO_ROWS   packed columns; also A transposed in place (a_step = its pitch),
+//   a_row = WIDTH, a_step = 1        slices of WIDTH columns, all rows of one slice together: a row
 //                                  major matrix is packed into it by whole vectors, any block of
 //                                  rows can start anywhere, and k runs slice by slice,
-//   aRow = pitch, aStep = 1        rows in place; when the pitch is not a constant the compiler
+//   a_row = pitch, a_step = 1        rows in place; when the pitch is not a constant the compiler
 //                                  needs registers for it, which costs a few per cent.
 // Pass constants as constants: everything here is inlined and unrolled for them.
 //
 //   vec c[MICRO_ROWS][MICRO_COLS];
 //   micro_zero(c, rows, cols);
-//   micro_add(c, rows, cols, k, a, aRow, aStep, b, bStep);   // as often as there are slices of k
+//   micro_add(c, rows, cols, k, a, a_row, a_step, b, b_step);   // as often as there are slices of k
 //   ... the caller's epilogue over c[r][j] ...
 //
 // rows and cols must be constants after inlining: MICRO_CASES turns sizes of run time into them.
@@ -36,10 +36,10 @@
 #define MICRO_COLS 2
 #define MICRO_PANEL (MICRO_COLS * WIDTH)
 
-/// How many vectors wide the panel is that starts at column `from` of n.
+// How many vectors wide the panel is that starts at column `from` of n.
 INLINE int micro_cols(long from, long n) { return n - from > WIDTH ? 2 : 1; }
 
-/// Rows of block `block`, of `blocks` near-equal ones that m rows are cut into.
+// Rows of block `block`, of `blocks` near-equal ones that m rows are cut into.
 INLINE long micro_first(long block, long blocks, long m) { return block * m / blocks; }
 INLINE long micro_blocks(long m) { return (m + MICRO_ROWS - 1) / MICRO_ROWS; }
 
@@ -54,8 +54,8 @@ INLINE void micro_zero(vec (*c)[MICRO_COLS], const int rows, const int cols) {
 }
 
 INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long k,
-                            const float *a, long aRow, long aStep, const float *b, long bStep) {
-  for (; k > 0; k--, a += aStep, b += bStep) {
+                            const float *a, long a_row, long a_step, const float *b, long b_step) {
+  for (; k > 0; k--, a += a_step, b += b_step) {
     // Hides from the compiler that neighbouring steps read neighbouring floats: it would carry them
     // from step to step in registers that the sums need.
     __asm__("" : "+r"(a), "+r"(b));
@@ -66,7 +66,7 @@ INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-      vec left = splat(a[r * aRow]);
+      vec left = splat(a[r * a_row]);
 #pragma GCC unroll 2
       for (int j = 0; j < cols; j++) {
         c[r][j] += left * right[j];
@@ -75,7 +75,7 @@ INLINE void micro_add(vec (*c)[MICRO_COLS], const int rows, const int cols, long
   }
 }
 
-/// Runs CALL(rows, cols) with both as constants.
+// Runs CALL(rows, cols) with both as constants.
 #define MICRO_CASE(r, cols, CALL) \
   case r:                         \
     if (cols == 2) {              \

@@ -8,7 +8,7 @@
 /** Whether this processor and its system have all that this library was compiled for. */
 __attribute__((visibility("default"))) int reverie_supported(void) {
   __builtin_cpu_init();
-#if WIDTH == 8
+#if WIDTH == 8 || defined(EMULATED)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("bmi2");
 #else

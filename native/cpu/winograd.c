@@ -2,13 +2,13 @@
 //
 // Winograd convolution of NHWC images with 3 by 3 filters, stride 1: y = Aᵀ[(GgGᵀ) ⊙ (BᵀxB)]A.
 //
-// A chunk takes a range of tiles through all its steps in scratch of the size of the second level
+// A task takes a range of tiles through all its steps in scratch of the size of the second level
 // cache: inputs to t * t points; then, for a panel of output channels at a time, a matrix product
 // over the channels for each point, and products to outputs with everything that is added to them.
 // The points of the filters take four times the room of the weight. For many tiles they are made
 // before; few tiles make them where they use them, which is faster than to read them from far away.
 //
-// The gradient with respect to the input is the same, with filters turned by 180 degrees and
+// The gradient with respect to the input is the same, with filters flipped both ways and
 // transposed.
 #include "winograd.h"
 
@@ -20,11 +20,11 @@ enum {
 };
 
 /** Transforms one vector of filters and stores its points. */
-INLINE void filter_points(const int t, const vec *taps, float *u, long uStep) {
-  vec half[MOST_T][TAPS];
+INLINE void filter_points(const int t, const vec *taps, float *u, long u_step) {
+  vec half[MAX_T][TAPS];
 #pragma GCC unroll 3
   for (int j = 0; j < TAPS; j++) {
-    vec g[TAPS], column[MOST_T];
+    vec g[TAPS], column[MAX_T];
 #pragma GCC unroll 3
     for (int i = 0; i < TAPS; i++) {
       g[i] = taps[i * TAPS + j];
@@ -37,25 +37,25 @@ INLINE void filter_points(const int t, const vec *taps, float *u, long uStep) {
   }
 #pragma GCC unroll 6
   for (int i = 0; i < t; i++) {
-    vec row[MOST_T];
+    vec row[MAX_T];
     filter_transform(t, half[i], row);
 #pragma GCC unroll 6
     for (int j = 0; j < t; j++) {
-      store(u + (i * t + j) * uStep, row[j]);
+      store(u + (i * t + j) * u_step, row[j]);
     }
   }
 }
 
-/** Filters of a convolution from cin to cout channels. */
-typedef struct {
+/** struct filters of a convolution from cin to cout channels. */
+struct filters {
   const float *weight;  // [3, 3, cin, cout], or for the gradient [3, 3, cout, cin]
-  int turned;
+  int flipped;
   long cin, cout;
-} Filters;
+};
 
 /** Points of the filters from `depth` inputs, k and on, to a vector of outputs, o and on. */
-INLINE void straight_filters(const int t, const Filters *f, long k, long depth, long o, float *u,
-                             long row, long uStep) {
+INLINE void straight_filters(const int t, const struct filters *f, long k, long depth, long o, float *u,
+                             long row, long u_step) {
   const float *from = f->weight + k * f->cout + o;
   for (long r = 0; r < depth; r++, from += f->cout, u += row) {
     vec taps[TAPS * TAPS];
@@ -63,13 +63,13 @@ INLINE void straight_filters(const int t, const Filters *f, long k, long depth, 
     for (int i = 0; i < TAPS * TAPS; i++) {
       taps[i] = load_lanes(from + i * f->cin * f->cout, f->cout - o);
     }
-    filter_points(t, taps, u, uStep);
+    filter_points(t, taps, u, u_step);
   }
 }
 
-/** The same for turned filters, whose inputs are neighbours in memory. */
-INLINE void turned_filters(const int t, const Filters *f, long k, long depth, long o, float *u,
-                           long row, long uStep) {
+/** The same for flipped filters, whose inputs are neighbours in memory. */
+INLINE void flipped_filters(const int t, const struct filters *f, long k, long depth, long o, float *u,
+                           long row, long u_step) {
   for (long first = 0; first < depth; first += WIDTH) {
     const long some = least(WIDTH, depth - first);
     vec square[TAPS * TAPS][WIDTH];
@@ -88,7 +88,7 @@ INLINE void turned_filters(const int t, const Filters *f, long k, long depth, lo
       for (int i = 0; i < TAPS * TAPS; i++) {
         taps[i] = square[i][r];
       }
-      filter_points(t, taps, u, uStep);
+      filter_points(t, taps, u, u_step);
     }
   }
 }
@@ -97,16 +97,16 @@ INLINE void turned_filters(const int t, const Filters *f, long k, long depth, lo
 INLINE long filter_step(long depth) { return point_step(depth, MICRO_PANEL); }
 
 /**
- * Filters from `depth` inputs, k and on, to the panel of outputs from o on: t * t matrices
+ * struct filters from `depth` inputs, k and on, to the panel of outputs from o on: t * t matrices
  * [depth, vectors of the panel].
  */
-static void panel_filters(int t, const Filters *f, long k, long depth, long o, float *u) {
+static void panel_filters(int t, const struct filters *f, long k, long depth, long o, float *u) {
   const int cols = micro_cols(o, f->cout);
   const long row = cols * WIDTH, step = filter_step(depth);
   for (int j = 0; j < cols; j++, u += WIDTH, o += WIDTH) {
 #define CALL(T)                                        \
-  if (f->turned) {                                     \
-    turned_filters(T, f, k, depth, o, u, row, step);   \
+  if (f->flipped) {                                     \
+    flipped_filters(T, f, k, depth, o, u, row, step);   \
   } else {                                             \
     straight_filters(T, f, k, depth, o, u, row, step); \
   }
@@ -119,12 +119,12 @@ static void panel_filters(int t, const Filters *f, long k, long depth, long o, f
  * The points of a weight's filters to outputs first to end, which are multiples of 32 but at the
  * end.
  *
- * weight [3, 3, cin, cout]; turned: [3, 3, cout, cin], for the gradient with respect to the input.
+ * weight [3, 3, cin, cout]; flipped: [3, 3, cout, cin], for the gradient with respect to the input.
  * u: t * t * (32 cin + 16) floats for every 32 outputs
  */
-EXPORT void reverie_winograd_filters(const float *weight, int turned, long cin, long cout, int t,
+EXPORT void reverie_winograd_filters(const float *weight, int flipped, long cin, long cout, int t,
                                      long first, long end, float *u) {
-  const Filters f = {weight, turned, cin, cout};
+  const struct filters f = {weight, flipped, cin, cout};
   for (long o = first; o < end; o += MICRO_PANEL) {
     panel_filters(t, &f, 0, cin, o, u + o / MICRO_PANEL * t * t * filter_step(cin));
   }
@@ -132,7 +132,7 @@ EXPORT void reverie_winograd_filters(const float *weight, int turned, long cin, 
 
 /** m (+)= v · u for one point of a few tiles, whose vectors of channels are `slice` apart. */
 INLINE void multiply_block(const int rows, const int cols, long depth, int more, const float *v,
-                           long slice, const float *u, float *m, long mRow) {
+                           long slice, const float *u, float *m, long m_row) {
   for (long from = 0; from < depth; from += CHAIN) {
     vec c[MICRO_ROWS][MICRO_COLS];
     micro_zero(c, rows, cols);
@@ -145,30 +145,30 @@ INLINE void multiply_block(const int rows, const int cols, long depth, int more,
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
       for (int j = 0; j < cols; j++) {
-        float *to = m + r * mRow + j * WIDTH;
+        float *to = m + r * m_row + j * WIDTH;
         store(to, more || from ? load(to) + c[r][j] : c[r][j]);
       }
     }
   }
 }
 
-/** Points of tiles [points][cin / WIDTH][tiles][WIDTH], and their products [points][tiles][mRow]. */
-typedef struct {
+/** Points of tiles [points][cin / WIDTH][tiles][WIDTH], and their products [points][tiles][m_row]. */
+struct product {
   int points;
-  long tiles, cin, mRow;
+  long tiles, cin, m_row;
   const float *v;
   float *m;
   // The outputs that they will become: pixels, cout apart.
   float *y;
   long pixels, cout;
-} Product;
+};
 
-INLINE long v_step(const Product *f) { return point_step(f->tiles, rounded(f->cin)); }
+INLINE long v_step(const struct product *f) { return point_step(f->tiles, rounded(f->cin)); }
 
-INLINE long m_step(const Product *f) { return point_step(f->tiles, f->mRow); }
+INLINE long m_step(const struct product *f) { return point_step(f->tiles, f->m_row); }
 
 /** Asks for part p of the outputs, because to wait for all of them later takes long. */
-INLINE void claim_outputs(const Product *f, int p, long outputs) {
+INLINE void claim_outputs(const struct product *f, int p, long outputs) {
   for (long i = p * f->pixels / f->points; i < (p + 1) * f->pixels / f->points; i++) {
     for (long o = 0; o < outputs; o += WIDTH) {
       soon_written(f->y + i * f->cout + o);
@@ -177,7 +177,7 @@ INLINE void claim_outputs(const Product *f, int p, long outputs) {
 }
 
 /** m (+)= v · u for all points, from `depth` channels, k and on, to `outputs`. */
-static void multiply(const Product *f, long k, long depth, long outputs, const float *u) {
+static void multiply(const struct product *f, long k, long depth, long outputs, const float *u) {
   const long step = filter_step(depth);
   for (int p = 0; p < f->points; p++) {
     const float *v = f->v + p * v_step(f) + k * f->tiles;
@@ -192,7 +192,7 @@ static void multiply(const Product *f, long k, long depth, long outputs, const f
         rows = micro_few(f->tiles - from);
 #define CALL(R, C)                                                                      \
   multiply_block(R, C, depth, k > 0, v + from * WIDTH, f->tiles * WIDTH, panel,         \
-                 m + from * f->mRow + o, f->mRow)
+                 m + from * f->m_row + o, f->m_row)
         MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
       }
@@ -201,18 +201,18 @@ static void multiply(const Product *f, long k, long depth, long outputs, const f
 }
 
 /** What is added to an output; null: nothing. */
-typedef struct {
+struct added {
   const float *bias, *image_bias, *residual;
-} Added;
+};
 
 /** The outputs of a tile, `count` channels from o on, from its points, `step` apart. */
-INLINE void tile_outputs(const int t, const Shape *s, const Added *added, Place p, long o,
+INLINE void tile_outputs(const int t, const struct shape *s, const struct added *added, struct place p, long o,
                          long count, const float *m, long step, float *y) {
   const int rows = (int)least(t - 2, s->oh - p.top), columns = (int)least(t - 2, s->ow - p.left);
-  vec half[MOST_T - 2][MOST_T];
+  vec half[MAX_T - 2][MAX_T];
 #pragma GCC unroll 6
   for (int j = 0; j < t; j++) {
-    vec points[MOST_T], q[MOST_T - 2];
+    vec points[MAX_T], q[MAX_T - 2];
 #pragma GCC unroll 6
     for (int i = 0; i < t; i++) {
       points[i] = load(m + (i * t + j) * step);
@@ -232,7 +232,7 @@ INLINE void tile_outputs(const int t, const Shape *s, const Added *added, Place 
   }
 #pragma GCC unroll 1
   for (int i = 0; i < rows; i++) {
-    vec q[MOST_T - 2];
+    vec q[MAX_T - 2];
     output_transform(t, half[i], q);
     long at = ((p.image * s->oh + p.top + i) * s->ow + p.left) * s->cout + o;
 #pragma GCC unroll 4
@@ -249,14 +249,14 @@ INLINE void tile_outputs(const int t, const Shape *s, const Added *added, Place 
   }
 }
 
-/** Outputs from o on, mRow of them or as many as there are, of the tiles from `first` on. */
-INLINE void all_outputs(const int t, const Shape *s, const Added *added, long first, long o,
-                        const Product *f, float *y) {
-  const long end = least(o + f->mRow, s->cout);
-  Place at = place(t, s, first);
+/** Outputs from o on, m_row of them or as many as there are, of the tiles from `first` on. */
+INLINE void all_outputs(const int t, const struct shape *s, const struct added *added, long first, long o,
+                        const struct product *f, float *y) {
+  const long end = least(o + f->m_row, s->cout);
+  struct place at = place(t, s, first);
   for (long tile = 0; tile < f->tiles; tile++, at = after(t, s, at)) {
     for (long c = o; c < end; c += WIDTH) {
-      const float *points = f->m + tile * f->mRow + c - o;
+      const float *points = f->m + tile * f->m_row + c - o;
       if (c + WIDTH <= end) {
         tile_outputs(t, s, added, at, c, WIDTH, points, m_step(f), y);
       } else {
@@ -267,8 +267,8 @@ INLINE void all_outputs(const int t, const Shape *s, const Added *added, long fi
 }
 
 /** About the first output of a tile, as if its row's tiles lay one after another. */
-INLINE long first_pixel(int t, const Shape *s, long tile) {
-  const Place p = place(t, s, tile);
+INLINE long first_pixel(int t, const struct shape *s, long tile) {
+  const struct place p = place(t, s, tile);
   return (p.image * s->oh + p.top) * s->ow + p.left * (t - 2);
 }
 
@@ -280,16 +280,16 @@ INLINE long first_pixel(int t, const Shape *s, long tile) {
  * nothing is added. Tiles are numbered row by row, image by image. scratch: t * t *
  * ((end - first) * (cin and cout, each rounded up to 32) + 34 * 32) floats and cin rounded up.
  */
-EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int turned, const float *u,
+EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int flipped, const float *u,
                                    const float *bias, const float *image_bias,
                                    const float *residual, float *y, long h, long w, long cin,
                                    long cout, long padding, int t, long first, long end,
                                    float *scratch) {
-  const Shape s = shape(h, w, cin, cout, padding, t);
-  const Filters filters = {weight, turned, cin, cout};
-  const Added added = {bias, image_bias, residual};
+  const struct shape s = shape(h, w, cin, cout, padding, t);
+  const struct filters filters = {weight, flipped, cin, cout};
+  const struct added added = {bias, image_bias, residual};
   const long from = first_pixel(t, &s, first), to = first_pixel(t, &s, end);
-  Product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0, 0, to - from,
+  struct product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0, 0, to - from,
                cout};
   f.m = scratch + t * t * v_step(&f);
   float *own = f.m + t * t * m_step(&f), *zeros = own + (u ? 0 : t * t * filter_step(DEPTH));
@@ -299,8 +299,8 @@ EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int turn
              f.tiles * WIDTH, WIDTH)
   TILE_CASES(t, CALL)
 #undef CALL
-  for (long o = 0; o < cout; o += f.mRow) {
-    const long outputs = least(f.mRow, cout - o);
+  for (long o = 0; o < cout; o += f.m_row) {
+    const long outputs = least(f.m_row, cout - o);
     f.y = y + from * cout + o;
     if (u) {
       multiply(&f, 0, cin, outputs, u);

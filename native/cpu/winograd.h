@@ -11,8 +11,9 @@
 #define REVERIE_WINOGRAD_H
 
 #include "microkernel.h"
+#include "taps.h"
 
-enum { MOST_T = 6, TAPS = 3 };
+enum { MAX_T = 6 };
 
 // Points of t = 6 and their powers.
 #define A1 0.625f
@@ -126,27 +127,27 @@ INLINE long rounded(long count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }
 INLINE long point_step(long rows, long columns) { return rows * columns + WIDTH; }
 
 /** Sizes of a convolution; weights are [3, 3, cin, cout], tiles of outputs lie down and across. */
-typedef struct {
+struct shape {
   long h, w, cin, oh, ow, cout, padding, down, across;
-} Shape;
+};
 
-INLINE Shape shape(long h, long w, long cin, long cout, long padding, int t) {
+INLINE struct shape shape(long h, long w, long cin, long cout, long padding, int t) {
   long oh = h + 2 * padding - 2, ow = w + 2 * padding - 2;
-  return (Shape){h, w, cin, oh, ow, cout, padding, (oh + t - 3) / (t - 2), (ow + t - 3) / (t - 2)};
+  return (struct shape){h, w, cin, oh, ow, cout, padding, (oh + t - 3) / (t - 2), (ow + t - 3) / (t - 2)};
 }
 
 /** A tile's image, and its first output. */
-typedef struct {
+struct place {
   long image, top, left;
-} Place;
+};
 
-INLINE Place place(const int t, const Shape *s, long tile) {
+INLINE struct place place(const int t, const struct shape *s, long tile) {
   const long row = tile / s->across;
-  return (Place){row / s->down, row % s->down * (t - 2), tile % s->across * (t - 2)};
+  return (struct place){row / s->down, row % s->down * (t - 2), tile % s->across * (t - 2)};
 }
 
 /** The place of the next tile. */
-INLINE Place after(const int t, const Shape *s, Place p) {
+INLINE struct place after(const int t, const struct shape *s, struct place p) {
   p.left += t - 2;
   if (p.left >= s->ow) {
     p.left = 0, p.top += t - 2;
@@ -158,9 +159,9 @@ INLINE Place after(const int t, const Shape *s, Place p) {
 }
 
 /** Addresses of the pixels of a tile, row by row; those outside the image are read at `zeros`. */
-typedef struct {
-  uintptr_t at[MOST_T * MOST_T];
-} Pixels;
+struct pixels {
+  uintptr_t at[MAX_T * MAX_T];
+};
 
 /** All ones if position i is within 0 to end, else 0. */
 INLINE uintptr_t within(long i, long end) {
@@ -172,8 +173,8 @@ INLINE uintptr_t within(long i, long end) {
  *
  * images: the first image's first pixel, pixels are `channels` floats apart
  */
-INLINE void tile_pixels(const int t, const int outputs, const Shape *s, const float *images,
-                        long channels, Place p, const float *zeros, Pixels *pixels) {
+INLINE void tile_pixels(const int t, const int outputs, const struct shape *s, const float *images,
+                        long channels, struct place p, const float *zeros, struct pixels *pixels) {
   const int m = outputs ? t - 2 : t;
   const long h = outputs ? s->oh : s->h, w = outputs ? s->ow : s->w;
   const long border = outputs ? 0 : s->padding;
@@ -181,7 +182,7 @@ INLINE void tile_pixels(const int t, const int outputs, const Shape *s, const fl
   // Offsets from the zeros, so that a mask chooses: branches would be mispredicted at every border.
   const uintptr_t zero = (uintptr_t)zeros;
   uintptr_t row = (uintptr_t)images - zero + (uintptr_t)(((p.image * h + top) * w + left) * pixel);
-  uintptr_t inside[MOST_T];
+  uintptr_t inside[MAX_T];
   for (int j = 0; j < m; j++) {
     inside[j] = within(left + j, w);
   }
@@ -197,13 +198,13 @@ INLINE void tile_pixels(const int t, const int outputs, const Shape *s, const fl
  * The t * t points of `count` channels from channel c on, at most WIDTH, stored `step` apart:
  * inputs of the convolution by BᵀxB, gradients of its outputs by A dy Aᵀ.
  */
-INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, long c, long count,
+INLINE void tile_points(const int t, const int outputs, const struct pixels *pixels, long c, long count,
                         float *points, long step) {
   const int m = outputs ? t - 2 : t;
-  vec half[MOST_T][MOST_T];
+  vec half[MAX_T][MAX_T];
 #pragma GCC unroll 6
   for (int j = 0; j < m; j++) {
-    vec d[MOST_T], p[MOST_T];
+    vec d[MAX_T], p[MAX_T];
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
       d[i] = load_lanes((const float *)pixels->at[i * m + j] + c, count);
@@ -220,7 +221,7 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
   }
 #pragma GCC unroll 6
   for (int i = 0; i < t; i++) {
-    vec p[MOST_T];
+    vec p[MAX_T];
     if (outputs) {
       output_transposed(t, half[i], p);
     } else {
@@ -235,38 +236,38 @@ INLINE void tile_points(const int t, const int outputs, const Pixels *pixels, lo
 
 /**
  * Points of `tiles` tiles from `first` on, for `count` channels. Point p of vector k of a tile lies
- * at p * pointStep + k * vectorStep + (tile - first) * tileStep.
+ * at p * point_step + k * vector_step + (tile - first) * tile_step.
  */
-INLINE void all_points(const int t, const int outputs, const Shape *s, const float *images,
+INLINE void all_points(const int t, const int outputs, const struct shape *s, const float *images,
                        long channels, long count, long first, long tiles, const float *zeros,
-                       float *points, long pointStep, long vectorStep, long tileStep) {
+                       float *points, long point_step, long vector_step, long tile_step) {
   const long whole = count / WIDTH;
-  Place at = place(t, s, first);
-  for (long i = 0; i < tiles; i++, at = after(t, s, at), points += tileStep) {
-    Pixels pixels;
+  struct place at = place(t, s, first);
+  for (long i = 0; i < tiles; i++, at = after(t, s, at), points += tile_step) {
+    struct pixels pixels;
     tile_pixels(t, outputs, s, images, channels, at, zeros, &pixels);
     for (long k = 0; k < whole; k++) {
-      tile_points(t, outputs, &pixels, k * WIDTH, WIDTH, points + k * vectorStep, pointStep);
+      tile_points(t, outputs, &pixels, k * WIDTH, WIDTH, points + k * vector_step, point_step);
     }
     if (whole * WIDTH < count) {
       tile_points(t, outputs, &pixels, whole * WIDTH, count - whole * WIDTH,
-                  points + whole * vectorStep, pointStep);
+                  points + whole * vector_step, point_step);
     }
   }
 }
 
 /** dweight of a block of channels from the sums of its points. */
-INLINE void taps_of_points(const int t, const float *sum, long sumRow, long sumStep,
-                           long inputs, long outputs, const Shape *s, float *dweight) {
+INLINE void taps_of_points(const int t, const float *sum, long sum_row, long sum_step,
+                           long inputs, long outputs, const struct shape *s, float *dweight) {
   for (long c = 0; c < inputs; c++) {
     for (long o = 0; o < outputs; o += WIDTH) {
-      vec half[TAPS][MOST_T];
+      vec half[TAPS][MAX_T];
 #pragma GCC unroll 1
       for (int j = 0; j < t; j++) {
-        vec p[MOST_T], g[TAPS];
+        vec p[MAX_T], g[TAPS];
 #pragma GCC unroll 6
         for (int i = 0; i < t; i++) {
-          p[i] = load(sum + (i * t + j) * sumStep + c * sumRow + o);
+          p[i] = load(sum + (i * t + j) * sum_step + c * sum_row + o);
         }
         filter_transposed(t, p, g);
 #pragma GCC unroll 3

@@ -13,31 +13,31 @@ void reverie_amx_conv_weight_gradient(const float *, const float *, float *, lon
                                       long, long, long, long, long, long, float *);
 
 typedef struct {
-  long n, h, w, cin, cout, padding, together, oh, ow;
+  long n, h, w, cin, cout, padding, interleaved, oh, ow;
 } Sizes;
 
 static long up(long count) { return (count + 31) / 32 * 32; }
 
-static long strips(Sizes s) { return (s.n + s.together - 1) / s.together; }
+static long strips(Sizes s) { return (s.n + s.interleaved - 1) / s.interleaved; }
 
-/** turned: x is the gradient of the output, with cout channels. */
-static void convolve(Sizes s, int turned, long planes, const float *x, const float *weight,
+/** flipped: x is the gradient of the output, with cout channels. */
+static void convolve(Sizes s, int flipped, long terms, const float *x, const float *weight,
                      const float *bias, const float *image_bias, const float *residual, float *y) {
-  long in = turned ? s.cout : s.cin, out = turned ? s.cin : s.cout;
-  long h = turned ? s.oh : s.h, w = turned ? s.ow : s.w, padding = turned ? 2 - s.padding : s.padding;
+  long in = flipped ? s.cout : s.cin, out = flipped ? s.cin : s.cout;
+  long h = flipped ? s.oh : s.h, w = flipped ? s.ow : s.w, padding = flipped ? 2 - s.padding : s.padding;
   long oh = h + 2 * padding - 2, ow = w + 2 * padding - 2;
-  uint16_t *filters = aligned_alloc(64, 2 * 9 * up(in) * up(out) * planes);
+  uint16_t *filters = aligned_alloc(64, 2 * 9 * up(in) * up(out) * terms);
   for (long o = 0; o < out; o += 32) {
-    reverie_amx_conv_filters(weight, turned, in, out, planes, o, o + 32 < out ? o + 32 : out,
+    reverie_amx_conv_filters(weight, flipped, in, out, terms, o, o + 32 < out ? o + 32 : out,
                              filters);
   }
   for (long strip = 0; strip < strips(s); strip++) {
     for (long first = 0; first < oh; first += 3) {
       long end = first + 3 < oh ? first + 3 : oh;
       uint16_t *scratch =
-          aligned_alloc(64, 2 * (end - first + 2) * (ow + 2) * s.together * up(in) * planes);
+          aligned_alloc(64, 2 * (end - first + 2) * (ow + 2) * s.interleaved * up(in) * terms);
       reverie_amx_conv(x, filters, bias, image_bias, residual, y, s.n, h, w, in, out, padding,
-                       s.together, planes, strip, first, end, scratch);
+                       s.interleaved, terms, strip, first, end, scratch);
       free(scratch);
     }
   }
@@ -80,10 +80,10 @@ static void one(Sizes s) {
     for (long first = 0; first < bands; first += half) {
       long end = first + half < bands ? first + half : bands;
       float *scratch = aligned_alloc(
-          64, 4 * (9 * up(s.cin) * up(s.cout) + (rows + 1) * (s.ow + 2) * s.together * 2 * up(s.cin)
-                   + rows * s.ow * s.together * up(s.cout)));
+          64, 4 * (9 * up(s.cin) * up(s.cout) + (rows + 1) * (s.ow + 2) * s.interleaved * 2 * up(s.cin)
+                   + rows * s.ow * s.interleaved * up(s.cout)));
       reverie_amx_conv_weight_gradient(x, dy, got, s.n, s.h, s.w, s.cin, s.cout, s.padding,
-                                       s.together, rows, first, end, scratch);
+                                       s.interleaved, rows, first, end, scratch);
       free(scratch);
       for (long i = 0; i < taps; i++) {
         sum[i] += got[i];

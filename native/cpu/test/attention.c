@@ -53,16 +53,16 @@ static void attention(long b, long tq, long tk, long heads, long d, long dv, flo
     }
   }
   float *scratch = floats(33 * d + 32 * (dv + 64));
-  for (long chunk = b * heads * ((tq + 255) / 256) - 1; chunk >= 0; chunk--) {
-    reverie_attention(q, k, v, y, logs, tq, tk, heads, d, dv, scale, chunk, scratch);
+  for (long block = b * heads * ((tq + 255) / 256) - 1; block >= 0; block--) {
+    reverie_attention(q, k, v, y, logs, tq, tk, heads, d, dv, scale, block, scratch);
   }
   const double size = scale > 1 ? scale : 1; // of scores: their rounding is seen in their powers
   expect_close("y", y, y1, b * tq * rv, 1e-6 * size);
   expect_close("log_sum_exp", logs, logs1, b * heads * tq, 1e-6 * size);
   float *more = floats(128 * (3 * d + 2 * dv + 34));
-  for (long chunk = b * heads - 1; chunk >= 0; chunk--) {
+  for (long block = b * heads - 1; block >= 0; block--) {
     reverie_attention_backward(q, k, v, y, logs, dy, dq, dk, dv_, tq, tk, heads, d, dv, scale,
-                               chunk, more);
+                               block, more);
   }
   expect_close("dq", dq, dq1, b * tq * rq, 2e-6 * size);
   expect_close("dk", dk, dk1, b * tk * rq, 1e-5 * size);

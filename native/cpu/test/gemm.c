@@ -5,7 +5,7 @@ void reverie_gemm_pack(const float *, long, long, long, long, long, long, long, 
                        float *);
 void reverie_gemm(const float *, long, long, const float *, long, long, float *, long, long, long,
                   long, const float *, const float *, float *);
-void reverie_turn(const float *, long, long, long, long, float *);
+void reverie_transpose(const float *, long, long, long, long, float *);
 void reverie_gemm_sum(const float *, long, long, long, long, float *);
 
 static long most(long a, long b) { return a > b ? a : b; }
@@ -16,33 +16,33 @@ static long span(long rows, long row, long columns, long column) {
 }
 
 /** Every way to lay out and finish one product. */
-static void product(long m, long n, long k, int transposeA, int transposeB, int packed, int bias,
+static void product(long m, long n, long k, int transpose_a, int transpose_b, int packed, int bias,
                     int add, long pad) {
-  const long aRow = transposeA ? 1 : k + pad, aStep = transposeA ? m + pad : 1;
-  const long bRow = transposeB ? 1 : n + pad, bColumn = transposeB ? k + pad : 1;
-  const long cRow = n + pad;
-  float *a = numbers(span(m, aRow, k, aStep), 1), *b = numbers(span(k, bRow, n, bColumn), 2);
-  float *c = floats(span(m, cRow, n, 1)), *extra = numbers(span(m, cRow, n, 1), 3);
+  const long a_row = transpose_a ? 1 : k + pad, a_step = transpose_a ? m + pad : 1;
+  const long b_row = transpose_b ? 1 : n + pad, b_column = transpose_b ? k + pad : 1;
+  const long c_row = n + pad;
+  float *a = numbers(span(m, a_row, k, a_step), 1), *b = numbers(span(k, b_row, n, b_column), 2);
+  float *c = floats(span(m, c_row, n, 1)), *extra = numbers(span(m, c_row, n, 1), 3);
   float *scratch = floats((512 + 32) * (m + n + 64)), *offset = numbers(n, 4);
   float *panels = floats(k * ((n + 31) / 32 * 32));
   if (packed) {
     for (long j = 0; j < n; j += 32) {
-      reverie_gemm_pack(b, bRow, bColumn, k, n, 0, k, j, j + 32, panels);
+      reverie_gemm_pack(b, b_row, b_column, k, n, 0, k, j, j + 32, panels);
     }
   }
-  reverie_gemm(a, aRow, aStep, packed ? panels : b, bRow, packed ? -1 : bColumn, c, cRow, m, n, k,
+  reverie_gemm(a, a_row, a_step, packed ? panels : b, b_row, packed ? -1 : b_column, c, c_row, m, n, k,
                bias ? offset : 0, add ? extra : 0, scratch);
   double *want = malloc(sizeof(double) * (size_t)most(1, n));
   for (long i = 0; i < m; i++) {
     for (long j = 0; j < n; j++) {
-      want[j] = (bias ? offset[j] : 0) + (add ? extra[i * cRow + j] : 0);
+      want[j] = (bias ? offset[j] : 0) + (add ? extra[i * c_row + j] : 0);
       for (long p = 0; p < k; p++) {
-        want[j] += (double)a[i * aRow + p * aStep] * b[p * bRow + j * bColumn];
+        want[j] += (double)a[i * a_row + p * a_step] * b[p * b_row + j * b_column];
       }
     }
-    expect_close("gemm", c + i * cRow, want, n, 2e-7 * (double)(k + 2));
-    for (long j = n; j < cRow && i < m - 1; j++) {
-      if (!isnan(c[i * cRow + j])) {
+    expect_close("gemm", c + i * c_row, want, n, 2e-7 * (double)(k + 2));
+    for (long j = n; j < c_row && i < m - 1; j++) {
+      if (!isnan(c[i * c_row + j])) {
         printf("gemm: wrote past a row of %ld\n", n);
         exit(1);
       }
@@ -66,7 +66,7 @@ static void sums(long size, long count) {
   free(parts), free(to), free(want);
 }
 
-static void turned(long rows, long columns) {
+static void transposed(long rows, long columns) {
   float *from = numbers(rows * columns, 6), *to = floats(rows * columns);
   double *want = malloc(sizeof(double) * (size_t)(rows * columns));
   for (long r = 0; r < rows; r++) {
@@ -75,8 +75,8 @@ static void turned(long rows, long columns) {
     }
   }
   const long half = columns / 2;
-  reverie_turn(from, rows, columns, 0, half, to);
-  reverie_turn(from, rows, columns, half, columns, to);
+  reverie_transpose(from, rows, columns, 0, half, to);
+  reverie_transpose(from, rows, columns, half, columns, to);
   expect_close("turn", to, want, rows * columns, 0);
   free(from), free(to), free(want);
 }
@@ -93,6 +93,6 @@ int main(void) {
   }
   product(20, 24, 1024, 0, 0, 0, 1, 0, 0);  // rows of A a page apart: copied
   product(1024, 16, 20, 1, 0, 0, 0, 1, 0);
-  turned(1, 1), turned(16, 32), turned(37, 50);
+  transposed(1, 1), transposed(16, 32), transposed(37, 50);
   sums(1, 1), sums(37, 3), sums(64, 16);
 }

@@ -24,18 +24,18 @@ static long tiles(Sizes s, int t) {
 }
 
 /**
- * Runs the tiles in chunks; turned: x is the gradient of the output, with cout channels. before:
+ * Runs the tiles in chunks; flipped: x is the gradient of the output, with cout channels. before:
  * makes the points of the filters before.
  */
-static void convolve(Sizes s, int turned, int before, int t, const float *x, const float *weight,
+static void convolve(Sizes s, int flipped, int before, int t, const float *x, const float *weight,
                      const float *bias, const float *image_bias, const float *residual, float *y) {
-  long in = turned ? s.cout : s.cin, out = turned ? s.cin : s.cout;
+  long in = flipped ? s.cout : s.cin, out = flipped ? s.cin : s.cout;
   float *u = before ? floats(t * t * ((out + 31) / 32) * (32 * in + 16)) : NULL;
   for (long o = 0; before && o < out; o += 32) {
-    reverie_winograd_filters(weight, turned, in, out, t, o, o + 32 < out ? o + 32 : out, u);
+    reverie_winograd_filters(weight, flipped, in, out, t, o, o + 32 < out ? o + 32 : out, u);
   }
   Sizes seen = s;
-  if (turned) {
+  if (flipped) {
     seen.oh = s.h, seen.ow = s.w;
   }
   long all = tiles(seen, t), chunk = 1 + (all * 7 + 3) / 16;
@@ -43,9 +43,9 @@ static void convolve(Sizes s, int turned, int before, int t, const float *x, con
     long end = first + chunk < all ? first + chunk : all;
     long wide = (in + 31) / 32 * 32 + (out + 31) / 32 * 32;
     float *scratch = floats(t * t * ((end - first) * wide + 34 * 32) + rounded(in));
-    reverie_winograd_tiles(x, weight, turned, u, bias, image_bias, residual, y,
-                           turned ? s.oh : s.h, turned ? s.ow : s.w, in, out,
-                           turned ? 2 - s.padding : s.padding, t, first, end, scratch);
+    reverie_winograd_tiles(x, weight, flipped, u, bias, image_bias, residual, y,
+                           flipped ? s.oh : s.h, flipped ? s.ow : s.w, in, out,
+                           flipped ? 2 - s.padding : s.padding, t, first, end, scratch);
     free(scratch);
   }
   free(u);

@@ -27,19 +27,11 @@ public final class Device {
   /**
    * The processor: float32, multi-threaded, vectorised.
    *
-   * @throws ReverieException if the vector module is missing, with the flag to add
+   * @throws ReverieException if there are no kernels in C for it and Java was started without the
+   *     vector module, with the flag to add
    */
   public static Device cpu() {
-    try {
-      return CPU.get();
-    } catch (NoClassDefFoundError missing) {
-      throw new ReverieException(
-          "cpu device: the module jdk.incubator.vector is not available ("
-              + missing.getMessage()
-              + ")",
-          "start java with --add-modules jdk.incubator.vector",
-          missing);
-    }
+    return CPU.get();
   }
 
   /**

@@ -9,19 +9,10 @@ import java.util.function.IntConsumer;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
-import reverie.tensor.cpu.c.NativeKernels;
+import reverie.tensor.cpu.kernel.KernelLibrary;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Pool;
 import reverie.tensor.cpu.memory.Scratch;
-import reverie.tensor.cpu.simd.Elementwise;
-import reverie.tensor.cpu.simd.Fusions;
-import reverie.tensor.cpu.simd.Gates;
-import reverie.tensor.cpu.simd.Images;
-import reverie.tensor.cpu.simd.Products;
-import reverie.tensor.cpu.simd.Reductions;
-import reverie.tensor.cpu.simd.Rows;
-import reverie.tensor.cpu.simd.Softmaxes;
-import reverie.tensor.cpu.simd.Updates;
 import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.cpu.threads.Recording;
 import reverie.tensor.cpu.threads.Team;
@@ -82,20 +73,18 @@ import reverie.tensor.spi.Replay;
  * asked of the core.
  */
 public final class CpuBackend implements Backend {
-  /** Samples of a slice: enough for matrix products, few enough for the cache. */
-  private static final int MOST_SAMPLES = 8;
+  /** Samples of a micro-batch: enough for matrix products, few enough for the cache. */
+  private static final int MAX_SAMPLES = 8;
 
-  private static final int FEW_SAMPLES = 4;
+  private static final int MIN_SAMPLES = 4;
 
-  /** So many slices even of a small batch, for several threads. */
-  private static final int WANTED_SLICES = 4;
+  /** So many micro-batches even of a small batch, for several threads. */
+  private static final int TARGET_MICRO_BATCHES = 4;
 
   private final Pool pool = new Pool();
   private final Team team;
-  private final KernelSet kernelSet;
-
-  /** Null if the Vector API does everything. */
-  private final NativeKernels kernels;
+  private final String label;
+  private final KernelLibrary kernels;
 
   /**
    * Uses as many threads as the system property {@code reverie.threads} says, or as there are
@@ -114,22 +103,26 @@ public final class CpuBackend implements Backend {
    * @throws ReverieException if the kernels are not {@linkplain KernelSet#isAvailable available}
    */
   public CpuBackend(int threads, KernelSet kernelSet) {
-    team = new Team(threads);
-    this.kernelSet = kernelSet;
-    kernels = kernelSet.open();
-    if (kernels == null && kernelSet != KernelSet.VECTOR) {
+    this(threads, kernelSet.label(), kernelSet.load());
+  }
+
+  /** Uses kernels that are called so; null where they are not available. */
+  CpuBackend(int threads, String label, KernelLibrary kernels) {
+    if (kernels == null) {
       throw new ReverieException(
           "cpu device: expected kernels of set "
-              + kernelSet.label()
+              + label
               + ", but they were not built, or this processor lacks the instructions",
           "install gcc or clang and make and build again, or leave the choice to Reverie");
     }
+    team = new Team(threads);
+    this.label = label;
+    this.kernels = kernels;
   }
 
   @Override
   public String describe() {
-    return String.format(
-        Locale.ROOT, "cpu, %d threads, %s kernels", team.threads(), kernelSet.label());
+    return String.format(Locale.ROOT, "cpu, %d threads, %s kernels", team.threads(), label);
   }
 
   @Override
@@ -164,15 +157,9 @@ public final class CpuBackend implements Backend {
 
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
-    return switch (op) {
-      case CustomOp custom -> CustomKernels.supports(custom, inputs);
-      // The Vector API has the parts.
-      case FeedForward _, FeedForwardBackward _ -> kernels != null;
-      case GroupNorm norm -> kernels != null || norm.activation() == GroupNorm.Activation.NONE;
-      case GroupNormBackward norm ->
-          kernels != null || norm.activation() == GroupNorm.Activation.NONE;
-      default -> true;
-    };
+    return op instanceof CustomOp custom
+        ? CustomKernels.supports(custom, inputs)
+        : kernels.supports(op);
   }
 
   @Override
@@ -198,8 +185,9 @@ public final class CpuBackend implements Backend {
   /** So few samples that their memory stays in the cache, and some for every thread. */
   @Override
   public int microBatches(int samples) {
-    int small = (samples + MOST_SAMPLES - 1) / MOST_SAMPLES;
-    return Math.max(small, Math.min(WANTED_SLICES, (samples + FEW_SAMPLES - 1) / FEW_SAMPLES));
+    int small = (samples + MAX_SAMPLES - 1) / MAX_SAMPLES;
+    return Math.max(
+        small, Math.min(TARGET_MICRO_BATCHES, (samples + MIN_SAMPLES - 1) / MIN_SAMPLES));
   }
 
   @Override
@@ -209,7 +197,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void parallelFor(int n, IntConsumer body) {
-    team.forEach(n, body);
+    team.parallelFor(n, body);
   }
 
   @Override
@@ -218,9 +206,6 @@ public final class CpuBackend implements Backend {
   }
 
   private void run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
-    if (kernels != null && kernels.run(parallel, op, inputs, outputs)) {
-      return;
-    }
     Tensor y = outputs[0];
     switch (op) {
       case Affine _,
@@ -232,61 +217,40 @@ public final class CpuBackend implements Backend {
           Select _,
           SiluBackward _,
           Unary _ ->
-          Elementwise.run(parallel, op, inputs, y);
-      case Concat concat -> Rows.concat(parallel, concat.axis(), inputs, y);
-      case Conv2d conv -> Products.conv2d(parallel, conv, inputs, y);
-      case Conv2dInputGradient g ->
-          Products.inputGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
-      case Conv2dWeightGradient g ->
-          Products.weightGradient(parallel, g.stride(), g.padding(), inputs[0], inputs[1], y);
-      case Copy _, Expand _, Permute _, Reshape _, Slice _ ->
-          Elementwise.copy(parallel, inputs[0], y);
-      case Embedding _ -> Rows.embedding(parallel, inputs[0], inputs[1], y);
-      case Fill fill -> Rows.fill(parallel, (float) fill.value(), y);
-      case Linear _ -> Products.linear(parallel, inputs, y);
-      case MatMul _ -> Products.matmul(parallel, inputs[0], inputs[1], y);
-      case Pad pad -> Rows.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
-      case RandomNormal normal -> Randoms.normal(parallel, normal, y);
-      case Reduce reduce -> Reductions.run(parallel, reduce, inputs[0], y);
-      case ScatterRows _ -> Rows.scatter(parallel, inputs[0], inputs[1], y);
-      case AdamW adamW -> Updates.adamW(parallel, adamW, inputs, outputs);
-      case Attention attention -> Fusions.attention(parallel, attention, inputs, outputs);
-      case AttentionBackward attention ->
-          Fusions.attentionBackward(parallel, attention, inputs, outputs);
-      case AveragePool pool -> Images.averagePool(parallel, pool.factor(), inputs[0], y);
-      case GaussianLogProb _ -> {
-        Images.squareDistances(parallel, inputs[0], inputs[1], y);
-        Images.gaussianLogProb(parallel, inputs, y);
-      }
-      case Geglu _ ->
-          Gates.forward(parallel, Fusions.rows(y), y.dim(-1), address(inputs[0]), address(y));
-      case GegluBackward _ ->
-          Gates.backward(
-              parallel,
-              Fusions.rows(inputs[1]),
-              inputs[1].dim(-1),
-              address(inputs[0]),
-              address(inputs[1]),
-              address(y));
-      case GroupNorm norm -> Fusions.groupNorm(parallel, norm, inputs, outputs);
-      case GroupNormBackward norm -> Fusions.groupNormBackward(parallel, norm, inputs, outputs);
-      case LayerNorm norm -> Fusions.layerNorm(parallel, norm, inputs, outputs);
-      case LayerNormBackward _ -> Fusions.layerNormBackward(parallel, inputs, outputs);
-      case Lerp _ -> Updates.lerp(parallel, inputs, y);
-      case Softmax _ ->
-          Softmaxes.forward(parallel, address(inputs[0]), address(y), Fusions.rows(y), y.dim(-1));
-      case SoftmaxBackward _ ->
-          Softmaxes.backward(
-              parallel,
-              address(inputs[0]),
-              address(inputs[1]),
-              address(y),
-              Fusions.rows(y),
-              y.dim(-1));
-      case UpsampleNearest upsample -> Images.upsample(parallel, upsample.factor(), inputs[0], y);
-      case CustomOp custom -> CustomKernels.run(parallel, custom, inputs, outputs);
-      case FeedForward _, FeedForwardBackward _ ->
-          throw new IllegalStateException(op.name() + " is decomposed");
+          kernels.elementwise().run(parallel, op, inputs, y);
+      case Concat concat -> Movement.concat(parallel, concat.axis(), inputs, y);
+      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> Movement.copy(parallel, inputs[0], y);
+      case Embedding _ -> Movement.embedding(parallel, inputs[0], inputs[1], y);
+      case Fill fill -> Movement.fill(parallel, (float) fill.value(), y);
+      case Pad pad -> Movement.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
+      case RandomNormal normal -> RandomNumbers.normal(parallel, normal, y);
+      case ScatterRows _ -> Movement.scatter(parallel, inputs[0], inputs[1], y);
+      case UpsampleNearest up -> Movement.upsample(parallel, up.factor(), inputs[0], y);
+      case Conv2d o -> kernels.convolution().forward(parallel, o, inputs, outputs);
+      case Conv2dInputGradient o ->
+          kernels.convolution().inputGradient(parallel, o, inputs, outputs);
+      case Conv2dWeightGradient o ->
+          kernels.convolution().weightGradient(parallel, o, inputs, outputs);
+      case Linear o -> kernels.matrices().linear(parallel, o, inputs, outputs);
+      case MatMul o -> kernels.matrices().matMul(parallel, o, inputs, outputs);
+      case Attention o -> kernels.attention().forward(parallel, o, inputs, outputs);
+      case AttentionBackward o -> kernels.attention().backward(parallel, o, inputs, outputs);
+      case FeedForward o -> kernels.feedForward().forward(parallel, o, inputs, outputs);
+      case FeedForwardBackward o -> kernels.feedForward().backward(parallel, o, inputs, outputs);
+      case Geglu o -> kernels.gates().geglu(parallel, o, inputs, outputs);
+      case GegluBackward o -> kernels.gates().gegluBackward(parallel, o, inputs, outputs);
+      case Softmax o -> kernels.gates().softmax(parallel, o, inputs, outputs);
+      case SoftmaxBackward o -> kernels.gates().softmaxBackward(parallel, o, inputs, outputs);
+      case GroupNorm o -> kernels.norms().groupNorm(parallel, o, inputs, outputs);
+      case GroupNormBackward o -> kernels.norms().groupNormBackward(parallel, o, inputs, outputs);
+      case LayerNorm o -> kernels.norms().layerNorm(parallel, o, inputs, outputs);
+      case LayerNormBackward o -> kernels.norms().layerNormBackward(parallel, o, inputs, outputs);
+      case AdamW o -> kernels.optimizers().adamW(parallel, o, inputs, outputs);
+      case Lerp o -> kernels.optimizers().lerp(parallel, o, inputs, outputs);
+      case AveragePool o -> kernels.reductions().averagePool(parallel, o, inputs, outputs);
+      case GaussianLogProb o -> kernels.reductions().gaussianLogProb(parallel, o, inputs, outputs);
+      case Reduce o -> kernels.reductions().reduce(parallel, o, inputs, outputs);
+      case CustomOp o -> CustomKernels.run(parallel, o, inputs, outputs);
     }
   }
 
@@ -313,10 +277,5 @@ public final class CpuBackend implements Backend {
   @Override
   public void synchronize() {
     // Every operation has been done when run returns.
-  }
-
-  /** The address of a tensor's first element. */
-  static long address(Tensor tensor) {
-    return ((Pool.Block) tensor.buffer()).address() + tensor.offset() * tensor.dtype().bytes();
   }
 }

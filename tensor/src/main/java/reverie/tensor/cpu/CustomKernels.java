@@ -22,7 +22,7 @@ final class CustomKernels {
     HostKernel kernel = kernel(op, inputs).orElseThrow();
     MemorySegment[] in = segments(inputs);
     MemorySegment[] out = segments(outputs);
-    parallel.forEach(kernel.tasks(), task -> kernel.run(task, in, out));
+    parallel.parallelFor(kernel.tasks(), task -> kernel.run(task, in, out));
   }
 
   private static Optional<HostKernel> kernel(CustomOp op, Tensor... inputs) {

@@ -5,7 +5,8 @@ import java.util.Arrays;
 import java.util.Locale;
 import reverie.tensor.ReverieException;
 import reverie.tensor.cpu.c.NativeKernels;
-import reverie.tensor.cpu.c.NativeLibrary;
+import reverie.tensor.cpu.kernel.KernelLibrary;
+import reverie.tensor.cpu.simd.SimdKernels;
 
 /** What the processor's kernels are made of, the fastest first. */
 public enum KernelSet {
@@ -23,28 +24,19 @@ public enum KernelSet {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /**
-   * The kernels in C, or null for {@link #VECTOR}, and where they were not built or the processor
-   * lacks the instructions. The system property {@code reverie.exact=true} asks for kernels that
-   * prefer accuracy to speed.
-   */
-  NativeKernels open() {
-    NativeLibrary library = library();
-    return library == null ? null : new NativeKernels(library, Boolean.getBoolean("reverie.exact"));
-  }
-
-  private NativeLibrary library() {
-    return this == VECTOR || !NativeLibrary.isPacked(label()) ? null : NativeLibrary.load(label());
+  /** The kernels, or null if they are not {@linkplain #isAvailable available}. */
+  KernelLibrary load() {
+    return this == VECTOR ? SimdKernels.load() : NativeKernels.load(label());
   }
 
   /** Whether a backend can be made of this set here. */
   public boolean isAvailable() {
-    return this == VECTOR || library() != null;
+    return this == VECTOR ? SimdKernels.isAvailable() : NativeKernels.isAvailable(label());
   }
 
-  /** The fastest that works here. */
+  /** The fastest that works here; {@link #VECTOR} if none does. */
   public static KernelSet fastest() {
-    return Arrays.stream(values()).filter(KernelSet::isAvailable).findFirst().orElseThrow();
+    return Arrays.stream(values()).filter(KernelSet::isAvailable).findFirst().orElse(VECTOR);
   }
 
   /** What the system property {@code reverie.kernels} names, or the fastest that works here. */

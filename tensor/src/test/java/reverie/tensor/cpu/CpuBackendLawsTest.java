@@ -3,11 +3,16 @@ package reverie.tensor.cpu;
 
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.condition.EnabledIf;
+import reverie.tensor.cpu.c.NativeKernels;
 import reverie.tensor.laws.BackendLaws;
 
-/** The same laws for every set of kernels. */
+/**
+ * The same laws for every set of kernels. A set for instructions that this processor lacks runs
+ * with these emulated ({@code native/cpu/test/emulation.h}).
+ */
 class CpuBackendLawsTest {
   private static final String REASON = "no compiler when it was built, or no such instructions";
+  private static final String NEEDLESS = "the processor has the instructions, or no compiler";
 
   static boolean amx() {
     return KernelSet.AMX.isAvailable();
@@ -21,11 +26,41 @@ class CpuBackendLawsTest {
     return KernelSet.AVX2.isAvailable();
   }
 
+  static boolean amxEmulated() {
+    return !amx() && NativeKernels.isAvailable("amx-emulated");
+  }
+
+  static boolean avx512Emulated() {
+    return !avx512() && NativeKernels.isAvailable("avx512-emulated");
+  }
+
+  private static CpuBackend[] backends(KernelSet set) {
+    System.out.println("laws of kernels: " + set.label());
+    return new CpuBackend[] {new CpuBackend(1, set), new CpuBackend(2, set)};
+  }
+
+  private static CpuBackend[] emulated(KernelSet set) {
+    String library = set.label() + "-emulated";
+    System.out.println("laws of kernels: " + set.label() + ", with emulated instructions");
+    return new CpuBackend[] {
+      new CpuBackend(1, library, NativeKernels.load(library)),
+      new CpuBackend(2, library, NativeKernels.load(library))
+    };
+  }
+
   @Nested
   @EnabledIf(value = "reverie.tensor.cpu.CpuBackendLawsTest#amx", disabledReason = REASON)
   class Amx extends BackendLaws {
     Amx() {
-      super(new CpuBackend(1, KernelSet.AMX), new CpuBackend(2, KernelSet.AMX));
+      super(backends(KernelSet.AMX));
+    }
+  }
+
+  @Nested
+  @EnabledIf(value = "reverie.tensor.cpu.CpuBackendLawsTest#amxEmulated", disabledReason = NEEDLESS)
+  class AmxEmulated extends BackendLaws {
+    AmxEmulated() {
+      super(emulated(KernelSet.AMX));
     }
   }
 
@@ -33,7 +68,17 @@ class CpuBackendLawsTest {
   @EnabledIf(value = "reverie.tensor.cpu.CpuBackendLawsTest#avx512", disabledReason = REASON)
   class Avx512 extends BackendLaws {
     Avx512() {
-      super(new CpuBackend(1, KernelSet.AVX512), new CpuBackend(2, KernelSet.AVX512));
+      super(backends(KernelSet.AVX512));
+    }
+  }
+
+  @Nested
+  @EnabledIf(
+      value = "reverie.tensor.cpu.CpuBackendLawsTest#avx512Emulated",
+      disabledReason = NEEDLESS)
+  class Avx512Emulated extends BackendLaws {
+    Avx512Emulated() {
+      super(emulated(KernelSet.AVX512));
     }
   }
 
@@ -41,14 +86,14 @@ class CpuBackendLawsTest {
   @EnabledIf(value = "reverie.tensor.cpu.CpuBackendLawsTest#avx2", disabledReason = REASON)
   class Avx2 extends BackendLaws {
     Avx2() {
-      super(new CpuBackend(1, KernelSet.AVX2), new CpuBackend(2, KernelSet.AVX2));
+      super(backends(KernelSet.AVX2));
     }
   }
 
   @Nested
   class VectorApi extends BackendLaws {
     VectorApi() {
-      super(new CpuBackend(1, KernelSet.VECTOR), new CpuBackend(2, KernelSet.VECTOR));
+      super(backends(KernelSet.VECTOR));
     }
   }
 }

@@ -3,26 +3,25 @@ package reverie.tensor.cpu.c;
 
 import static reverie.tensor.cpu.memory.Memory.address;
 
-import java.lang.invoke.MethodHandle;
 import reverie.tensor.Tensor;
+import reverie.tensor.cpu.kernel.AttentionKernels;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
 
 /** Attention and its gradient: {@code attention.c}. */
-public final class NativeAttention {
-  /** As in C: queries of a chunk on the way forward. */
+final class NativeAttention implements AttentionKernels {
+  /** As in C: queries of a block on the way forward. */
   private static final int QUERIES = 256;
 
-  private final MethodHandle forward;
-  private final MethodHandle backward;
+  private final Kernels kernels;
 
-  public NativeAttention(NativeLibrary library) {
-    forward = library.function("attention", "ppppplllllflp");
-    backward = library.function("attention_backward", "ppppppppplllllflp");
+  NativeAttention(Kernels kernels) {
+    this.kernels = kernels;
   }
 
+  @Override
   public void forward(Parallel parallel, Attention op, Tensor[] inputs, Tensor[] outputs) {
     long q = address(inputs[0]);
     long k = address(inputs[1]);
@@ -36,32 +35,29 @@ public final class NativeAttention {
     long dv = inputs[2].dim(2) / heads;
     float scale = (float) op.scale();
     long blocks = (tq + QUERIES - 1) / QUERIES;
-    parallel.forEach(
+    parallel.parallelFor(
         Math.toIntExact(inputs[0].dim(0) * heads * blocks),
-        chunk -> {
+        block -> {
           try (Scratch scratch = Scratch.frame()) {
-            try {
-              forward.invokeExact(
-                  q,
-                  k,
-                  v,
-                  y,
-                  logSumExp,
-                  tq,
-                  tk,
-                  heads,
-                  d,
-                  dv,
-                  scale,
-                  (long) chunk,
-                  scratch.floats(33 * d + 32 * (dv + 64)));
-            } catch (Throwable e) {
-              throw NativeLibrary.failure(e);
-            }
+            kernels.attention.run(
+                q,
+                k,
+                v,
+                y,
+                logSumExp,
+                tq,
+                tk,
+                heads,
+                d,
+                dv,
+                scale,
+                block,
+                scratch.floats(33 * d + 32 * (dv + 64)));
           }
         });
   }
 
+  @Override
   public void backward(Parallel parallel, AttentionBackward op, Tensor[] inputs, Tensor[] outputs) {
     long q = address(inputs[0]);
     long k = address(inputs[1]);
@@ -78,32 +74,28 @@ public final class NativeAttention {
     long depth = inputs[0].dim(2) / heads;
     long valueDepth = inputs[2].dim(2) / heads;
     float scale = (float) op.scale();
-    parallel.forEach(
+    parallel.parallelFor(
         Math.toIntExact(inputs[0].dim(0) * heads),
-        chunk -> {
+        block -> {
           try (Scratch scratch = Scratch.frame()) {
-            try {
-              backward.invokeExact(
-                  q,
-                  k,
-                  v,
-                  y,
-                  logSumExp,
-                  dy,
-                  dq,
-                  dk,
-                  dv,
-                  tq,
-                  tk,
-                  heads,
-                  depth,
-                  valueDepth,
-                  scale,
-                  (long) chunk,
-                  scratch.floats(128 * (3 * depth + 2 * valueDepth + 34)));
-            } catch (Throwable e) {
-              throw NativeLibrary.failure(e);
-            }
+            kernels.attentionBackward.run(
+                q,
+                k,
+                v,
+                y,
+                logSumExp,
+                dy,
+                dq,
+                dk,
+                dv,
+                tq,
+                tk,
+                heads,
+                depth,
+                valueDepth,
+                scale,
+                block,
+                scratch.floats(128 * (3 * depth + 2 * valueDepth + 34)));
           }
         });
   }

@@ -4,41 +4,52 @@ package reverie.tensor.cpu.c;
 import static reverie.tensor.cpu.memory.Memory.address;
 
 import reverie.tensor.Tensor;
-import reverie.tensor.cpu.c.NativeProducts.Form;
-import reverie.tensor.cpu.c.NativeProducts.Rows;
-import reverie.tensor.cpu.c.NativeTiles.Planes;
+import reverie.tensor.cpu.c.NativeMatrices.Rows;
+import reverie.tensor.cpu.kernel.FeedForwardKernels;
+import reverie.tensor.cpu.kernel.GemmShape;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
+import reverie.tensor.op.FeedForward;
+import reverie.tensor.op.FeedForwardBackward;
 
 /**
  * Feed-forward networks and their gradients, some rows at a time: what is between the products
  * stays in the cache.
  */
-public final class NativeFeedForward {
+final class NativeFeedForward implements FeedForwardKernels {
   /** Floats of a few rows that are in the cache. */
-  private static final int NEAR = 1 << 16;
+  private static final int CACHE_FLOATS = 1 << 16;
 
-  private static final int LEAST_ROWS = 64;
-  private static final int MOST_ROWS = 512;
+  private static final int MIN_ROWS = 64;
+  private static final int MAX_ROWS = 512;
 
-  private final NativeProducts products;
-  private final NativeElements elements;
+  private final NativeMatrices products;
+  private final NativeElementwise elements;
+  private final NativeGates gates;
+  private final PartialSums partialSums;
 
-  public NativeFeedForward(NativeProducts products, NativeElements elements) {
+  NativeFeedForward(
+      NativeMatrices products,
+      NativeElementwise elements,
+      NativeGates gates,
+      PartialSums partialSums) {
     this.products = products;
     this.elements = elements;
+    this.gates = gates;
+    this.partialSums = partialSums;
   }
 
   /** Rows of so many columns that stay in the cache. */
-  private static int near(long columns) {
-    return Math.clamp(NEAR / (columns + 1) / LEAST_ROWS * LEAST_ROWS, LEAST_ROWS, MOST_ROWS);
+  private static int rowsInCache(long columns) {
+    return Math.clamp(CACHE_FLOATS / (columns + 1) / MIN_ROWS * MIN_ROWS, MIN_ROWS, MAX_ROWS);
   }
 
-  private static int count(long rows, int atOnce) {
+  private static int steps(long rows, int atOnce) {
     return Math.toIntExact((rows + atOnce - 1) / atOnce);
   }
 
-  public void forward(Parallel parallel, Tensor[] inputs, Tensor[] outputs) {
+  @Override
+  public void forward(Parallel parallel, FeedForward op, Tensor[] inputs, Tensor[] outputs) {
     Tensor y = outputs[0];
     int rows = Math.toIntExact(inputs[0].shape().rows());
     int in = inputs[1].dim(1);
@@ -52,17 +63,17 @@ public final class NativeFeedForward {
     try (Scratch _ = Scratch.frame()) {
       Rows up = layer(parallel, rows, 2 * c, in, inputs[1]);
       Rows down = layer(parallel, rows, out, c, inputs[3]);
-      int together = near(2L * c);
-      parallel.forEach(
-          count(rows, together),
+      int rowsPerStep = rowsInCache(2L * c);
+      parallel.parallelFor(
+          steps(rows, rowsPerStep),
           i -> {
-            long first = (long) i * together;
-            long some = Math.min(together, rows - first);
+            long first = (long) i * rowsPerStep;
+            long some = Math.min(rowsPerStep, rows - first);
             try (Scratch scratch = Scratch.frame()) {
               long wide = scratch.floats(some * 2 * c);
               long gated = scratch.floats(some * c);
               up.compute(x + 4 * first * in, some, wide, upBias, 0);
-              elements.geglu(wide, gated, some, c);
+              gates.geglu(wide, gated, some, c);
               long at = 4 * first * out;
               down.compute(gated, some, to + at, downBias, residual + at);
             }
@@ -70,42 +81,44 @@ public final class NativeFeedForward {
     }
   }
 
-  /** Some rows of a piece of sums. */
-  private interface Piece {
-    void add(int piece, boolean begins, long first, long rows);
+  /** Some rows of a part of sums. */
+  private interface Part {
+    void add(int part, boolean begins, long first, long rows);
   }
 
-  private static void forEach(Parallel parallel, int rows, int together, Piece body) {
-    int pieces = NativeWeightGradient.pieces(rows);
-    parallel.forEach(
-        pieces,
-        piece -> {
-          long begin = (long) piece * rows / pieces;
-          long end = (piece + 1L) * rows / pieces;
-          for (long first = begin; first < end || first == begin; first += together) {
-            body.add(piece, first == begin, first, Math.min(together, end - first));
+  private static void forEach(Parallel parallel, int rows, int rowsPerStep, Part body) {
+    int parts = LinearWeightGradient.parts(rows);
+    parallel.parallelFor(
+        parts,
+        part -> {
+          long begin = (long) part * rows / parts;
+          long end = (part + 1L) * rows / parts;
+          for (long first = begin; first < end || first == begin; first += rowsPerStep) {
+            body.add(part, first == begin, first, Math.min(rowsPerStep, end - first));
           }
         });
   }
 
-  private NativeWeightGradient gradient(int rows, int out, int in, Tensor weight, Tensor bias) {
-    return new NativeWeightGradient(
-        products, elements, rows, out, in, address(weight), address(bias));
+  private LinearWeightGradient gradient(int rows, int out, int in, Tensor weight, Tensor bias) {
+    return new LinearWeightGradient(
+        products, elements, partialSums, rows, out, in, address(weight), address(bias));
   }
 
   /** A product with the transpose of a weight [out, in]. */
   private Rows layer(Parallel parallel, int rows, int out, int in, Tensor weight) {
-    Form form = NativeProducts.linear(rows, out, in);
-    return products.rows(parallel, form, NativeProducts.LINEAR, address(weight));
+    GemmShape shape = GemmShape.linear(rows, out, in);
+    return products.rows(parallel, shape, NativeMatrices.LINEAR, address(weight));
   }
 
   /** A product with a weight as it lies, [out, in], of rows that follow one another. */
   private Rows times(Parallel parallel, int rows, int out, int in, Tensor weight) {
-    Form form = new Form(rows, in, out, out, 1, in, 1);
-    return products.rows(parallel, form, Planes.TWO, address(weight));
+    GemmShape shape = new GemmShape(rows, in, out, out, 1, in, 1);
+    return products.rows(parallel, shape, Precision.BF16X2, address(weight));
   }
 
-  public void backward(Parallel parallel, Tensor[] inputs, Tensor[] outputs) {
+  @Override
+  public void backward(
+      Parallel parallel, FeedForwardBackward op, Tensor[] inputs, Tensor[] outputs) {
     int rows = Math.toIntExact(inputs[0].shape().rows());
     int in = inputs[1].dim(1);
     int c = inputs[3].dim(1);
@@ -118,13 +131,13 @@ public final class NativeFeedForward {
       Rows toWide = layer(parallel, rows, 2 * c, in, inputs[1]);
       Rows toGated = times(parallel, rows, out, c, inputs[3]);
       Rows toIn = times(parallel, rows, 2 * c, in, inputs[1]);
-      NativeWeightGradient up = gradient(rows, 2 * c, in, outputs[1], outputs[2]);
-      NativeWeightGradient down = gradient(rows, out, c, outputs[3], outputs[4]);
+      LinearWeightGradient up = gradient(rows, 2 * c, in, outputs[1], outputs[2]);
+      LinearWeightGradient down = gradient(rows, out, c, outputs[3], outputs[4]);
       forEach(
           parallel,
           rows,
-          near(2L * c),
-          (piece, begins, first, some) -> {
+          rowsInCache(2L * c),
+          (part, begins, first, some) -> {
             try (Scratch scratch = Scratch.frame()) {
               long wide = scratch.floats(some * 2 * c);
               long dgated = scratch.floats(some * c);
@@ -134,10 +147,10 @@ public final class NativeFeedForward {
               long from = dy + 4 * first * out;
               toWide.compute(x + at, some, wide, upBias, 0);
               toGated.compute(from, some, dgated, 0, 0);
-              elements.gegluBackward(wide, dgated, dwide, gated, some, c);
+              gates.gegluBackward(wide, dgated, dwide, gated, some, c);
               toIn.compute(dwide, some, dx + at, 0, 0);
-              up.add(piece, begins, x + at, dwide, some);
-              down.add(piece, begins, gated, from, some);
+              up.add(part, begins, x + at, dwide, some);
+              down.add(part, begins, gated, from, some);
             }
           });
       up.finish(parallel);

@@ -9,20 +9,24 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandleProxies;
+import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 import reverie.tensor.ReverieException;
 
 /**
  * The kernels in C for one set of instructions: packed as a resource, copied to a folder that only
  * this user can read, checked against its digest, loaded, and the copy deleted.
  */
-public final class NativeLibrary {
+final class NativeLibrary {
   private static final Linker LINKER = Linker.nativeLinker();
 
   private final SymbolLookup symbols;
@@ -37,7 +41,7 @@ public final class NativeLibrary {
   }
 
   /** Whether a library for this set was built and packed. */
-  public static boolean isPacked(String set) {
+  static boolean isPacked(String set) {
     return NativeLibrary.class.getResource(resource(set)) != null;
   }
 
@@ -47,34 +51,55 @@ public final class NativeLibrary {
    * @return null if this processor lacks the instructions
    * @throws ReverieException if the library is damaged or cannot be loaded
    */
-  public static NativeLibrary load(String set) {
-    try {
-      Path folder = Files.createTempDirectory("reverie-kernels");
+  static NativeLibrary load(String set) {
+    Exception first = null;
+    for (Path parent : folders()) {
       try {
-        String expected =
-            new String(read(resource(set) + ".sha256"), StandardCharsets.US_ASCII).strip();
-        Path file = extract(read(resource(set)), expected, folder, resource(set));
-        try {
-          NativeLibrary library =
-              new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
-          return library.isSupported() ? library : null;
-        } finally {
-          Files.delete(file);
-        }
-      } finally {
-        Files.delete(folder);
+        NativeLibrary library = load(set, parent);
+        return library.isSupported() ? library : null;
+      } catch (IOException | IllegalArgumentException | NoSuchAlgorithmException e) {
+        first = first == null ? e : first;
       }
-    } catch (IOException | IllegalArgumentException | NoSuchAlgorithmException e) {
-      throw new ReverieException(
-          "native kernels: " + resource(set) + " cannot be loaded: " + e.getMessage(),
-          "make the temporary folder writable and executable (-Djava.io.tmpdir=…), or compute"
-              + " without native kernels: -Dreverie.kernels=vector",
-          e);
+    }
+    throw new ReverieException(
+        "native kernels: " + resource(set) + " cannot be loaded: " + first.getMessage(),
+        "make the temporary folder writable and executable (-Djava.io.tmpdir=…), or compute"
+            + " without native kernels: -Dreverie.kernels=vector",
+        first);
+  }
+
+  /** Where a copy may lie; from some, as from a temporary folder without execution, none loads. */
+  private static List<Path> folders() {
+    List<Path> folders = new ArrayList<>();
+    folders.add(Path.of(System.getProperty("java.io.tmpdir")));
+    for (String name : List.of("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME")) {
+      String folder = System.getenv(name);
+      if (folder != null && !folder.isBlank()) {
+        folders.add(Path.of(folder));
+      }
+    }
+    return folders;
+  }
+
+  private static NativeLibrary load(String set, Path parent)
+      throws IOException, NoSuchAlgorithmException {
+    Path folder = Files.createTempDirectory(parent, "reverie-kernels");
+    try {
+      String expected =
+          new String(read(resource(set) + ".sha256"), StandardCharsets.US_ASCII).strip();
+      Path file = extract(read(resource(set)), expected, folder, resource(set));
+      try {
+        return new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
+      } finally {
+        Files.delete(file);
+      }
+    } finally {
+      Files.delete(folder);
     }
   }
 
   /** Writes a library to a private folder and makes sure that what lies there is what was built. */
-  public static Path extract(byte[] content, String expected, Path folder, String name)
+  static Path extract(byte[] content, String expected, Path folder, String name)
       throws IOException, NoSuchAlgorithmException {
     Path file = Files.write(folder.resolve(name), content);
     byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
@@ -98,47 +123,47 @@ public final class NativeLibrary {
   }
 
   private boolean isSupported() {
-    MethodHandle supported =
-        LINKER.downcallHandle(
-            symbols.findOrThrow("reverie_supported"),
-            FunctionDescriptor.of(ValueLayout.JAVA_INT),
-            Linker.Option.critical(false));
-    try {
-      return (int) supported.invokeExact() != 0;
-    } catch (Throwable e) {
-      throw failure(e);
-    }
+    return function("supported", Supported.class).run() != 0;
   }
 
-  /** Whether there is a function of this name: some need instructions beyond vectors. */
-  public boolean has(String name) {
-    return symbols.find("reverie_" + name).isPresent();
+  /** Whether the processor has all instructions that a library was compiled for. */
+  public interface Supported {
+    int run();
   }
 
-  /**
-   * A function that returns nothing.
-   *
-   * @param parameters a letter each: {@code p} address, {@code l} long, {@code i} int, {@code f}
-   *     float
-   */
-  public MethodHandle function(String name, String parameters) {
-    MemoryLayout[] layouts =
-        parameters
-            .chars()
-            .mapToObj(letter ->
-                switch (letter) {
-                  case 'p', 'l' -> ValueLayout.JAVA_LONG;
-                  case 'i' -> ValueLayout.JAVA_INT;
-                  case 'f' -> ValueLayout.JAVA_FLOAT;
-                  default -> throw new IllegalArgumentException(parameters);
-                })
+  /** As {@link #function}, or null if the library has none of this name. */
+  <F> F optional(String name, Class<F> type) {
+    return symbols.find("reverie_" + name).isEmpty() ? null : function(name, type);
+  }
+
+  /** A function of C as an interface, whose only method says what parameters it takes. */
+  <F> F function(String name, Class<F> type) {
+    Method method = type.getMethods()[0];
+    MemoryLayout[] parameters =
+        Arrays.stream(method.getParameterTypes())
+            .map(NativeLibrary::layout)
             .toArray(MemoryLayout[]::new);
-    return LINKER.downcallHandle(
-        symbols.findOrThrow("reverie_" + name), FunctionDescriptor.ofVoid(layouts));
+    FunctionDescriptor descriptor =
+        method.getReturnType() == void.class
+            ? FunctionDescriptor.ofVoid(parameters)
+            : FunctionDescriptor.of(layout(method.getReturnType()), parameters);
+    return MethodHandleProxies.asInterfaceInstance(
+        type, LINKER.downcallHandle(symbols.findOrThrow("reverie_" + name), descriptor));
   }
 
-  /** What to throw when a call fails, which only a wrong signature can cause. */
-  public static IllegalStateException failure(Throwable cause) {
-    return new IllegalStateException("a native kernel was called wrongly", cause);
+  private static MemoryLayout layout(Class<?> type) {
+    if (type == long.class) {
+      return ValueLayout.JAVA_LONG;
+    }
+    if (type == int.class) {
+      return ValueLayout.JAVA_INT;
+    }
+    if (type == float.class) {
+      return ValueLayout.JAVA_FLOAT;
+    }
+    if (type == double.class) {
+      return ValueLayout.JAVA_DOUBLE;
+    }
+    throw new IllegalArgumentException("no parameter of C: " + type);
   }
 }

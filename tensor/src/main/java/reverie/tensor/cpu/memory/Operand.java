@@ -8,6 +8,7 @@ import static reverie.tensor.cpu.memory.Memory.getInt;
 import static reverie.tensor.cpu.memory.Memory.setInt;
 
 import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
 
 /**
  * One input of an element-wise operation, seen as a sequence in the row-major order of the output.
@@ -18,8 +19,8 @@ import reverie.tensor.Shape;
  * of strides.
  */
 public final class Operand {
-  /** Periods up to this many elements are laid out once for a chunk. */
-  private static final int LONGEST_PERIOD = 4096;
+  /** Periods up to this many elements are laid out once for a task. */
+  private static final int MAX_PERIOD = 4096;
 
   private final long address;
   private final int[] dims;
@@ -29,6 +30,11 @@ public final class Operand {
     this.address = address;
     this.dims = dims;
     this.strides = strides;
+  }
+
+  /** An input broadcast to the output's shape. */
+  public static Operand of(Tensor input, Shape output) {
+    return of(Memory.address(input), input.shape(), input.strides(), output);
   }
 
   /** An input with these strides (in elements), broadcast to the output's shape. */
@@ -60,12 +66,13 @@ public final class Operand {
     return dims.length == 0 || (dims.length == 1 && strides[0] == 0);
   }
 
-  private boolean contiguous() {
+  /** Whether it lies in memory as the output does. */
+  public boolean contiguous() {
     return dims.length == 1 && strides[0] == 1;
   }
 
   private boolean periodic() {
-    return dims.length == 2 && strides[0] == 0 && strides[1] == 1 && dims[1] <= LONGEST_PERIOD;
+    return dims.length == 2 && strides[0] == 0 && strides[1] == 1 && dims[1] <= MAX_PERIOD;
   }
 
   /** Floats of working memory that {@link #prepare} and {@link #block} need. */
@@ -73,7 +80,7 @@ public final class Operand {
     return contiguous() ? 0 : blockSize + (periodic() ? dims[1] : 0);
   }
 
-  /** Lays out what is the same for all blocks of a chunk. */
+  /** Lays out what is the same for all blocks of a task. */
   public void prepare(long spare, int blockSize) {
     if (constant()) {
       fill(spare, get(address), blockSize);

@@ -11,7 +11,6 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import reverie.tensor.cpu.c.NativeLibrary;
 
 /**
  * Large blocks of memory in large pages, where the system has them to give: a training step walks
@@ -68,7 +67,7 @@ public final class Pages {
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
-      throw NativeLibrary.failure(e);
+      throw new IllegalStateException("a system call was made wrongly", e);
     }
   }
 
@@ -76,7 +75,7 @@ public final class Pages {
     try {
       int _ = (int) UNMAP.invokeExact(at, bytes);
     } catch (Throwable e) {
-      throw NativeLibrary.failure(e);
+      throw new IllegalStateException("a system call was made wrongly", e);
     }
   }
 }

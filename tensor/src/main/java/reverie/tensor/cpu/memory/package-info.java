@@ -1,4 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/** Off-heap memory: raw addresses, the pool of buffers, scratch of a thread. */
+/** Addresses of tensors, pools of pages that tensors live in, and scratch memory of threads. */
 package reverie.tensor.cpu.memory;

@@ -12,13 +12,13 @@ import jdk.incubator.vector.FloatVector;
 import reverie.tensor.op.Binary;
 
 /** Functions of two or three elements over whole vectors, a loop each; see {@link UnaryLoops}. */
-public final class BinaryLoops {
+final class BinaryLoops {
   private static final float SQRT_HALF = (float) Math.sqrt(0.5);
   private static final float DENSITY_AT_ZERO = (float) (1 / Math.sqrt(2 * Math.PI));
 
   private BinaryLoops() {}
 
-  public static void run(Binary.Kind kind, long out, long a, long b, long bytes) {
+  static void run(Binary.Kind kind, long out, long a, long b, long bytes) {
     switch (kind) {
       case ADD -> add(out, a, b, bytes);
       case DIV -> div(out, a, b, bytes);
@@ -31,7 +31,7 @@ public final class BinaryLoops {
   }
 
   /** The same of one element each. */
-  public static float one(Binary.Kind kind, float a, float b) {
+  static float one(Binary.Kind kind, float a, float b) {
     return switch (kind) {
       case ADD -> a + b;
       case DIV -> a / b;
@@ -86,13 +86,13 @@ public final class BinaryLoops {
     }
   }
 
-  public static void select(long out, long mask, long a, long b, long bytes) {
+  static void select(long out, long mask, long a, long b, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       store(load(a + i).blend(load(b + i), load(mask + i).compare(EQ, 0)), out + i);
     }
   }
 
-  public static void siluBackward(long out, long a, long dy, long bytes) {
+  static void siluBackward(long out, long a, long dy, long bytes) {
     FloatVector one = FloatVector.broadcast(SPECIES, 1);
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
@@ -101,7 +101,7 @@ public final class BinaryLoops {
     }
   }
 
-  public static void geluBackward(long out, long a, long dy, long bytes) {
+  static void geluBackward(long out, long a, long dy, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
       FloatVector bell = VectorMath.exp(x.mul(x).mul(-0.5f));

@@ -12,7 +12,7 @@ import jdk.incubator.vector.FloatVector;
  * The error function of vectors: an odd polynomial up to 1, beyond it 1 − exp(−x²)·polynomial; both
  * are Chebyshev interpolations made for this purpose. The error stays below 2e-7.
  */
-public final class ErrorFunction {
+final class ErrorFunction {
   private static final FloatVector ONE = vector(1);
   private static final FloatVector N0 = vector(1.1283791065216064);
   private static final FloatVector N1 = vector(-0.3761262595653534);
@@ -39,12 +39,12 @@ public final class ErrorFunction {
     return FloatVector.broadcast(SPECIES, (float) value);
   }
 
-  public static FloatVector of(FloatVector x) {
+  static FloatVector of(FloatVector x) {
     return of(x, VectorMath.exp(x.mul(x).neg()));
   }
 
   /** Where {@code exp(−x²)} is at hand already. */
-  public static FloatVector of(FloatVector x, FloatVector bell) {
+  static FloatVector of(FloatVector x, FloatVector bell) {
     FloatVector size = x.lanewise(ABS);
     FloatVector u = x.mul(x);
     FloatVector near = N6.fma(u, N5).fma(u, N4).fma(u, N3).fma(u, N2).fma(u, N1).fma(u, N0).mul(x);

@@ -3,6 +3,7 @@ package reverie.tensor.cpu.simd;
 
 import static reverie.tensor.cpu.simd.Vectors.BYTES;
 
+import reverie.tensor.cpu.kernel.GemmShape;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
 
@@ -12,121 +13,120 @@ import reverie.tensor.cpu.threads.Parallel;
  *
  * <p>Every element of C is summed by one thread in an order that depends on k alone.
  */
-public final class Gemm {
-  /** Tiles in one piece of work: rows of A that stay in the second-level cache. */
-  private static final int MOST_TILES = 16;
+final class Gemm {
+  /** Tasks that there should be, so that threads end at about the same time. */
+  static final int TARGET_TASKS = 32;
+
+  /** Tiles in one task: rows of A that stay in the second-level cache. */
+  private static final int MAX_TILES = 16;
 
   private Gemm() {}
 
   /**
-   * Strides of one product.
-   *
-   * @param bias address of n numbers added to every row, or 0
+   * One product for each address, plus bias, the address of n numbers added to every row, or 0; B's
+   * panels are packed once for each different B that follows another.
    */
-  public record Form(
-      int m,
-      int n,
-      int k,
-      long aRow,
-      long aColumn,
-      long bRow,
-      long bColumn,
-      long cRow,
-      long bias) {}
-
-  /**
-   * One product for each address; B's panels are packed once for each different B that follows
-   * another.
-   */
-  public static void multiply(Parallel parallel, Form form, long[] a, long[] b, long[] c) {
-    if (form.m == 0 || form.n == 0 || a.length == 0) {
+  static void multiply(
+      Parallel parallel, GemmShape shape, long[] a, long[] b, long bias, long[] c) {
+    if (shape.m() == 0 || shape.n() == 0 || a.length == 0) {
       return;
     }
     if (a.length == 1) {
-      single(parallel, form, a[0], b[0], c[0]);
+      single(parallel, shape, a[0], b[0], bias, c[0]);
     } else {
-      batched(parallel, form, a, b, c);
+      batched(parallel, shape, a, b, bias, c);
     }
   }
 
-  private static void single(Parallel parallel, Form form, long a, long b, long c) {
+  private static void single(
+      Parallel parallel, GemmShape shape, long a, long b, long bias, long c) {
     try (Scratch scratch = Scratch.frame()) {
-      Right right = right(scratch, form, b);
+      Right right = right(scratch, shape, b);
       if (right.address() != b) {
-        int panels = Right.panels(form.n);
+        int panels = Right.panels(shape.n());
         int rows = Math.max(1, 1 << 14 >> 5);
-        int parts = (form.k + rows - 1) / rows;
-        parallel.forEach(
+        int parts = (shape.k() + rows - 1) / rows;
+        parallel.parallelFor(
             panels * parts,
             i -> {
               int panel = i / parts;
               int first = i % parts * rows;
               right.pack(
                   panel,
-                  b + first * form.bRow,
-                  form.bRow,
-                  form.bColumn,
+                  b + 4 * first * shape.bRow(),
+                  4 * shape.bRow(),
+                  4 * shape.bColumn(),
                   first,
-                  Math.min(rows, form.k - first),
-                  form.n);
+                  Math.min(rows, shape.k() - first),
+                  shape.n());
             });
       }
-      Result result = new Result(c, form.cRow, form.bias, form.m, form.n);
+      Result result = new Result(c, 4L * shape.n(), bias, shape.m(), shape.n());
       blocks(
           parallel,
           result,
           (tile, end, panel, panelEnd, spare) -> {
             Left left =
                 Left.matrix(
-                    Scratch.current(), a, form.aRow, form.aColumn, form.m, form.k, right.step());
+                    Scratch.current(),
+                    a,
+                    4 * shape.aRow(),
+                    4 * shape.aColumn(),
+                    shape.m(),
+                    shape.k(),
+                    right.step());
             result.compute(left, right, tile, end, panel, panelEnd, spare);
           });
     }
   }
 
-  private static void batched(Parallel parallel, Form form, long[] a, long[] b, long[] c) {
-    parallel.forEach(
+  private static void batched(
+      Parallel parallel, GemmShape shape, long[] a, long[] b, long bias, long[] c) {
+    parallel.parallelFor(
         a.length,
         i -> {
           try (Scratch scratch = Scratch.frame()) {
-            one(scratch, form, a[i], b[i], c[i]);
+            one(scratch, shape, a[i], b[i], bias, c[i]);
           }
         });
   }
 
   /** A product in the calling thread alone. */
-  public static void one(Scratch scratch, Form form, long a, long b, long c) {
-    Right right = right(scratch, form, b);
-    int panels = Right.panels(form.n);
+  static void one(Scratch scratch, GemmShape shape, long a, long b, long bias, long c) {
+    Right right = right(scratch, shape, b);
+    int panels = Right.panels(shape.n());
     for (int p = 0; right.address() != b && p < panels; p++) {
-      right.pack(p, b, form.bRow, form.bColumn, 0, form.k, form.n);
+      right.pack(p, b, 4 * shape.bRow(), 4 * shape.bColumn(), 0, shape.k(), shape.n());
     }
-    Result result = new Result(c, form.cRow, form.bias, form.m, form.n);
-    Left left = Left.matrix(scratch, a, form.aRow, form.aColumn, form.m, form.k, right.step());
-    result.compute(left, right, 0, result.tiles(), 0, panels, scratch.bytes(2 * BYTES * Tile.ROWS));
+    Result result = new Result(c, 4L * shape.n(), bias, shape.m(), shape.n());
+    Left left =
+        Left.matrix(
+            scratch, a, 4 * shape.aRow(), 4 * shape.aColumn(), shape.m(), shape.k(), right.step());
+    result.compute(
+        left, right, 0, result.tiles(), 0, panels, scratch.bytes(2 * BYTES * MicroKernel.ROWS));
   }
 
-  private static Right right(Scratch scratch, Form form, long b) {
-    return Right.inPlace(form.bRow, form.bColumn, form.n)
-        ? Right.inPlace(b, form.bRow)
-        : Right.packed(scratch.bytes(Right.packedBytes(form.k, form.n)), form.k);
+  private static Right right(Scratch scratch, GemmShape shape, long b) {
+    return Right.inPlace(4 * shape.bRow(), 4 * shape.bColumn(), shape.n())
+        ? Right.inPlace(b, 4 * shape.bRow())
+        : Right.packed(scratch.bytes(Right.packedBytes(shape.k(), shape.n())), shape.k());
   }
 
-  /** A piece of work: some tiles of rows times some panels of columns. */
-  public interface Block {
+  /** A task: some tiles of rows times some panels of columns. */
+  interface Block {
     void run(int firstTile, int endTile, int firstPanel, int endPanel, long spare);
   }
 
-  /** Cuts C into pieces and shares them out. The cut has no influence on the result. */
-  public static void blocks(Parallel parallel, Result result, Block block) {
+  /** Cuts C into tasks and shares them out. */
+  static void blocks(Parallel parallel, Result result, Block block) {
     int tiles = result.tiles();
     int panels = Right.panels(result.n());
-    int wanted = 4 * parallel.threads();
-    int height = Math.clamp(tiles / wanted, 1, MOST_TILES);
+    int height = Math.clamp(tiles / TARGET_TASKS, 1, MAX_TILES);
     int rows = (tiles + height - 1) / height;
-    int width = rows >= wanted ? panels : Math.clamp((long) panels * rows / wanted, 1, panels);
+    int width =
+        rows >= TARGET_TASKS ? panels : Math.clamp((long) panels * rows / TARGET_TASKS, 1, panels);
     int columns = (panels + width - 1) / width;
-    parallel.forEach(
+    parallel.parallelFor(
         rows * columns,
         i -> {
           try (Scratch scratch = Scratch.frame()) {
@@ -137,7 +137,7 @@ public final class Gemm {
                 Math.min(tiles, tile + height),
                 panel,
                 Math.min(panels, panel + width),
-                scratch.bytes(2 * BYTES * Tile.ROWS));
+                scratch.bytes(2 * BYTES * MicroKernel.ROWS));
           }
         });
   }

@@ -11,6 +11,8 @@ import static reverie.tensor.cpu.simd.Vectors.store;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import reverie.tensor.cpu.kernel.GroupShape;
+import reverie.tensor.cpu.kernel.Reductions;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
@@ -19,26 +21,15 @@ import reverie.tensor.cpu.threads.Parallel;
  * Group normalisation of NHWC images and its gradient, an image at a time. Sums run down the
  * channels, whole vectors of them, and are gathered into groups at the end in float64.
  */
-public final class GroupNorms {
+final class GroupNorms {
   /** Pixels summed in float32 before the sum moves to float64. */
   private static final int RUN = 256;
 
   private GroupNorms() {}
 
-  /** Sizes. */
-  public record Form(int n, int pixels, int c, int groups) {
-    public int width() {
-      return c / groups;
-    }
-
-    public long count() {
-      return (long) pixels * width();
-    }
-  }
-
-  public static void forward(
+  static void forward(
       Parallel parallel,
-      Form f,
+      GroupShape f,
       double epsilon,
       long x,
       long gamma,
@@ -46,43 +37,48 @@ public final class GroupNorms {
       long y,
       long mean,
       long rstd) {
-    parallel.forEach(
-        f.n,
+    parallel.parallelFor(
+        f.n(),
         image -> {
           try (Scratch scratch = Scratch.frame()) {
-            long from = x + 4L * image * f.pixels * f.c;
-            long to = y + 4L * image * f.pixels * f.c;
-            long centre = scratch.floats(f.c);
-            long factor = scratch.floats(f.c);
-            double[] sums = new double[f.c];
-            Memory.zero(centre, 4L * f.c);
-            for (int start = 0; start < f.pixels; start += RUN) {
-              sum(from + 4L * start * f.c, Math.min(RUN, f.pixels - start), f.c, factor, sums);
+            long from = x + 4L * image * f.pixels() * f.c();
+            long to = y + 4L * image * f.pixels() * f.c();
+            long centre = scratch.floats(f.c());
+            long factor = scratch.floats(f.c());
+            double[] sums = new double[f.c()];
+            Memory.zero(centre, 4L * f.c());
+            for (int start = 0; start < f.pixels(); start += RUN) {
+              sum(
+                  from + 4L * start * f.c(),
+                  Math.min(RUN, f.pixels() - start),
+                  f.c(),
+                  factor,
+                  sums);
             }
-            for (int g = 0; g < f.groups; g++) {
+            for (int g = 0; g < f.groups(); g++) {
               float value = (float) (total(sums, g, f.width()) / f.count());
-              set(mean + 4L * (image * f.groups + g), value);
+              set(mean + 4L * (image * f.groups() + g), value);
               Memory.fill(centre + 4L * g * f.width(), value, f.width());
             }
             java.util.Arrays.fill(sums, 0);
-            for (int start = 0; start < f.pixels; start += RUN) {
+            for (int start = 0; start < f.pixels(); start += RUN) {
               squares(
-                  from + 4L * start * f.c,
-                  Math.min(RUN, f.pixels - start),
-                  f.c,
+                  from + 4L * start * f.c(),
+                  Math.min(RUN, f.pixels() - start),
+                  f.c(),
                   centre,
                   factor,
                   sums);
             }
-            for (int g = 0; g < f.groups; g++) {
+            for (int g = 0; g < f.groups(); g++) {
               float value =
                   (float) (1 / Math.sqrt(total(sums, g, f.width()) / f.count() + epsilon));
-              set(rstd + 4L * (image * f.groups + g), value);
+              set(rstd + 4L * (image * f.groups() + g), value);
               for (int i = g * f.width(); i < (g + 1) * f.width(); i++) {
                 set(factor + 4L * i, value * get(gamma + 4L * i));
               }
             }
-            apply(from, to, f.pixels, f.c, centre, factor, beta);
+            apply(from, to, f.pixels(), f.c(), centre, factor, beta);
           }
         });
   }
@@ -157,46 +153,46 @@ public final class GroupNorms {
   }
 
   /** What the gradient reads and writes. */
-  public record Gradient(
+  record Gradient(
       long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
 
-  public static void backward(Parallel parallel, Form f, Gradient g) {
+  static void backward(Parallel parallel, GroupShape f, Gradient g) {
     try (Scratch shared = Scratch.frame()) {
       // For each image the sums of dy and of dy·x̂ down each channel.
-      long sums = shared.floats(2L * f.n * f.c);
-      parallel.forEach(f.n, image -> image(f, g, image, sums + 8L * image * f.c));
-      Reductions.pairs(parallel, sums, f.n, f.c, g.dbeta, g.dgamma);
+      long sums = shared.floats(2L * f.n() * f.c());
+      parallel.parallelFor(f.n(), image -> image(f, g, image, sums + 8L * image * f.c()));
+      Reductions.pairs(parallel, sums, f.n(), f.c(), g.dbeta, g.dgamma);
     }
   }
 
-  private static void image(Form f, Gradient g, int image, long sums) {
+  private static void image(GroupShape f, Gradient g, int image, long sums) {
     try (Scratch scratch = Scratch.frame()) {
-      long offset = 4L * image * f.pixels * f.c;
-      long centre = scratch.floats(f.c);
-      long scale = scratch.floats(f.c);
-      long spare = scratch.floats(2L * f.c);
-      for (int group = 0; group < f.groups; group++) {
+      long offset = 4L * image * f.pixels() * f.c();
+      long centre = scratch.floats(f.c());
+      long scale = scratch.floats(f.c());
+      long spare = scratch.floats(2L * f.c());
+      for (int group = 0; group < f.groups(); group++) {
         long at = 4L * group * f.width();
-        Memory.fill(centre + at, get(g.mean + 4L * (image * f.groups + group)), f.width());
-        Memory.fill(scale + at, get(g.rstd + 4L * (image * f.groups + group)), f.width());
+        Memory.fill(centre + at, get(g.mean + 4L * (image * f.groups() + group)), f.width());
+        Memory.fill(scale + at, get(g.rstd + 4L * (image * f.groups() + group)), f.width());
       }
-      double[] beta = new double[f.c];
-      double[] gamma = new double[f.c];
-      for (int start = 0; start < f.pixels; start += RUN) {
-        long at = offset + 4L * start * f.c;
-        int rows = Math.min(RUN, f.pixels - start);
-        sums(g.x + at, g.dy + at, rows, f.c, centre, scale, spare);
+      double[] beta = new double[f.c()];
+      double[] gamma = new double[f.c()];
+      for (int start = 0; start < f.pixels(); start += RUN) {
+        long at = offset + 4L * start * f.c();
+        int rows = Math.min(RUN, f.pixels() - start);
+        sums(g.x + at, g.dy + at, rows, f.c(), centre, scale, spare);
         add(spare, beta);
-        add(spare + 4L * f.c, gamma);
+        add(spare + 4L * f.c(), gamma);
       }
       long fromDy = spare;
-      long fromX = spare + 4L * f.c;
-      long constant = scratch.floats(f.c);
-      for (int i = 0; i < f.c; i++) {
+      long fromX = spare + 4L * f.c();
+      long constant = scratch.floats(f.c());
+      for (int i = 0; i < f.c(); i++) {
         set(sums + 4L * i, (float) beta[i]);
-        set(sums + 4L * (f.c + i), (float) gamma[i]);
+        set(sums + 4L * (f.c() + i), (float) gamma[i]);
       }
-      for (int group = 0; group < f.groups; group++) {
+      for (int group = 0; group < f.groups(); group++) {
         double meanG = 0;
         double meanGx = 0;
         for (int i = group * f.width(); i < (group + 1) * f.width(); i++) {
@@ -204,7 +200,7 @@ public final class GroupNorms {
           meanG += weight * beta[i] / f.count();
           meanGx += weight * gamma[i] / f.count();
         }
-        float rstd = get(g.rstd + 4L * (image * f.groups + group));
+        float rstd = get(g.rstd + 4L * (image * f.groups() + group));
         for (int i = group * f.width(); i < (group + 1) * f.width(); i++) {
           set(fromDy + 4L * i, rstd * get(g.gamma + 4L * i));
           set(fromX + 4L * i, (float) (-rstd * (double) rstd * meanGx));
@@ -215,8 +211,8 @@ public final class GroupNorms {
           g.x + offset,
           g.dy + offset,
           g.dx + offset,
-          f.pixels,
-          f.c,
+          f.pixels(),
+          f.c(),
           centre,
           fromDy,
           fromX,

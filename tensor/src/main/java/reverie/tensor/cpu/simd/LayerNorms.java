@@ -11,20 +11,19 @@ import static reverie.tensor.cpu.simd.Vectors.store;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import reverie.tensor.cpu.kernel.Reductions;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
 
 /** Layer normalisation of rows and its gradient. */
-public final class LayerNorms {
-  /**
-   * Rows of a piece of work; the gradients of gamma and beta are summed piece by piece, in order.
-   */
-  private static final int CHUNK = 256;
+final class LayerNorms {
+  /** Rows of a task; the gradients of gamma and beta are summed task by task, in order. */
+  private static final int TASK = 256;
 
   private LayerNorms() {}
 
-  public static void forward(
+  static void forward(
       Parallel parallel,
       double epsilon,
       int rows,
@@ -35,12 +34,12 @@ public final class LayerNorms {
       long y,
       long mean,
       long rstd) {
-    parallel.forEach(
-        (rows + CHUNK - 1) / CHUNK,
-        chunk -> {
-          for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
+    parallel.parallelFor(
+        (rows + TASK - 1) / TASK,
+        task -> {
+          for (int row = task * TASK; row < Math.min(rows, (task + 1) * TASK); row++) {
             long at = x + 4L * row * c;
-            float centre = (float) (Reductions.sum(at, c) / c);
+            float centre = (float) (SimdReductions.total(at, c) / c);
             float scale = (float) (1 / Math.sqrt(squares(at, c, centre) / c + epsilon));
             set(mean + 4L * row, centre);
             set(rstd + 4L * row, scale);
@@ -80,19 +79,19 @@ public final class LayerNorms {
   }
 
   /** What the gradient reads and writes. */
-  public record Gradient(
+  record Gradient(
       long x, long gamma, long mean, long rstd, long dy, long dx, long dgamma, long dbeta) {}
 
-  public static void backward(Parallel parallel, int rows, int c, Gradient g) {
+  static void backward(Parallel parallel, int rows, int c, Gradient g) {
     try (Scratch shared = Scratch.frame()) {
-      int chunks = (rows + CHUNK - 1) / CHUNK;
-      long sums = shared.floats(2L * chunks * c);
-      parallel.forEach(
-          chunks,
-          chunk -> {
-            long to = sums + 8L * chunk * c;
+      int tasks = (rows + TASK - 1) / TASK;
+      long sums = shared.floats(2L * tasks * c);
+      parallel.parallelFor(
+          tasks,
+          task -> {
+            long to = sums + 8L * task * c;
             Memory.zero(to, 8L * c);
-            for (int row = chunk * CHUNK; row < Math.min(rows, (chunk + 1) * CHUNK); row++) {
+            for (int row = task * TASK; row < Math.min(rows, (task + 1) * TASK); row++) {
               long at = 4L * row * c;
               row(
                   g.x + at,
@@ -105,7 +104,7 @@ public final class LayerNorms {
                   to);
             }
           });
-      Reductions.pairs(parallel, sums, chunks, c, g.dbeta, g.dgamma);
+      Reductions.pairs(parallel, sums, tasks, c, g.dbeta, g.dgamma);
     }
   }
 

@@ -16,16 +16,16 @@ import jdk.incubator.vector.VectorMask;
  * @param rowBytes bytes between rows
  * @param bias address of n numbers, or 0
  */
-public record Result(long address, long rowBytes, long bias, int m, int n) {
-  public int tiles() {
-    return (m + Tile.ROWS - 1) / Tile.ROWS;
+record Result(long address, long rowBytes, long bias, int m, int n) {
+  int tiles() {
+    return (m + MicroKernel.ROWS - 1) / MicroKernel.ROWS;
   }
 
   /**
    * First row of a tile. The last tile overlaps the one before instead of reaching past the end.
    */
-  public int firstRow(int tile) {
-    return Math.min(tile * Tile.ROWS, Math.max(0, m - Tile.ROWS));
+  int firstRow(int tile) {
+    return Math.min(tile * MicroKernel.ROWS, Math.max(0, m - MicroKernel.ROWS));
   }
 
   /**
@@ -33,7 +33,7 @@ public record Result(long address, long rowBytes, long bias, int m, int n) {
    *
    * @param spare room for one tile
    */
-  public void compute(
+  void compute(
       Left left,
       Right right,
       int firstTile,
@@ -44,22 +44,23 @@ public record Result(long address, long rowBytes, long bias, int m, int n) {
     for (int group = 0; group < left.entries(); group += left.group()) {
       int segments = Math.min(left.group(), left.entries() - group);
       for (int panel = firstPanel; panel < endPanel; panel++) {
-        int column = panel * Tile.COLUMNS;
-        int columns = Math.min(Tile.COLUMNS, n - column);
+        int column = panel * MicroKernel.COLUMNS;
+        int columns = Math.min(MicroKernel.COLUMNS, n - column);
         int vectors = columns > WIDTH ? 2 : 1;
         boolean whole =
             columns == vectors * WIDTH
                 && left.entries() <= left.group()
                 && bias == 0
-                && m >= Tile.ROWS;
+                && m >= MicroKernel.ROWS;
         for (int tile = firstTile; tile < endTile; tile++) {
           int row = firstRow(tile);
-          int skip = tile * Tile.ROWS - row;
-          long table = left.table() + (tile - firstTile) * left.tableStride() + group * Tile.ENTRY;
+          int skip = tile * MicroKernel.ROWS - row;
+          long table =
+              left.table() + (tile - firstTile) * left.tableStride() + group * MicroKernel.ENTRY;
           long shift = row * left.rowBytes();
           long bShift = right.address() + panel * right.panelStride();
           if (whole && skip == 0) {
-            Tile.multiply(
+            MicroKernel.multiply(
                 vectors,
                 table,
                 segments,
@@ -70,7 +71,7 @@ public record Result(long address, long rowBytes, long bias, int m, int n) {
                 at(row, column),
                 rowBytes);
           } else {
-            Tile.multiply(
+            MicroKernel.multiply(
                 vectors,
                 table,
                 segments,
@@ -80,7 +81,7 @@ public record Result(long address, long rowBytes, long bias, int m, int n) {
                 right.step(),
                 spare,
                 2 * BYTES);
-            for (int r = skip; r < Math.min(Tile.ROWS, m); r++) {
+            for (int r = skip; r < Math.min(MicroKernel.ROWS, m); r++) {
               finish(spare + r * 2 * BYTES, at(row + r, column), columns, group == 0, 4L * column);
             }
           }

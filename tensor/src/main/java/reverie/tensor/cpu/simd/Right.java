@@ -11,37 +11,37 @@ import static reverie.tensor.cpu.simd.Vectors.store;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Where the columns of B lie, in panels of {@link Tile#COLUMNS}: in place if its rows are short and
- * whole vectors, otherwise packed.
+ * Where the columns of B lie, in panels of {@link MicroKernel#COLUMNS}: in place if its rows are
+ * short and whole vectors, otherwise packed.
  *
  * @param address the first panel
  * @param step bytes between neighbours along the sum
  * @param panelStride bytes between panels
  */
-public record Right(long address, long step, long panelStride) {
+record Right(long address, long step, long panelStride) {
   /** Rows of B longer than this many bytes would use one page of the address cache each. */
   private static final long LONGEST_ROW = 1024;
 
-  public static int panels(int n) {
-    return (n + Tile.COLUMNS - 1) / Tile.COLUMNS;
+  static int panels(int n) {
+    return (n + MicroKernel.COLUMNS - 1) / MicroKernel.COLUMNS;
   }
 
   /** Whether B can be read where it is. */
-  public static boolean inPlace(long rowBytes, long columnBytes, int n) {
+  static boolean inPlace(long rowBytes, long columnBytes, int n) {
     return columnBytes == 4 && n % WIDTH == 0 && rowBytes <= LONGEST_ROW;
   }
 
-  public static Right inPlace(long address, long rowBytes) {
+  static Right inPlace(long address, long rowBytes) {
     return new Right(address, rowBytes, 2 * BYTES);
   }
 
   /** A packed B of k × n at this address. */
-  public static Right packed(long address, int k) {
+  static Right packed(long address, int k) {
     return new Right(address, 2 * BYTES, 2 * BYTES * k);
   }
 
   /** Bytes that {@link #packed} needs. */
-  public static long packedBytes(int k, int n) {
+  static long packedBytes(int k, int n) {
     return 2 * BYTES * k * panels(n);
   }
 
@@ -49,12 +49,11 @@ public record Right(long address, long step, long panelStride) {
    * Copies rows {@code firstRow …} of a panel from a k × n matrix of any strides, filled up with
    * zeros.
    */
-  public void pack(
-      int panel, long source, long rowBytes, long columnBytes, int firstRow, int k, int n) {
-    long from = source + (long) panel * Tile.COLUMNS * columnBytes;
+  void pack(int panel, long source, long rowBytes, long columnBytes, int firstRow, int k, int n) {
+    long from = source + (long) panel * MicroKernel.COLUMNS * columnBytes;
     long to = address + panel * panelStride + firstRow * step;
-    int columns = Math.min(Tile.COLUMNS, n - panel * Tile.COLUMNS);
-    if (columnBytes == 4 && columns == Tile.COLUMNS) {
+    int columns = Math.min(MicroKernel.COLUMNS, n - panel * MicroKernel.COLUMNS);
+    if (columnBytes == 4 && columns == MicroKernel.COLUMNS) {
       for (int row = 0; row < k; row++) {
         long f = from + row * rowBytes;
         long t = to + row * step;
@@ -63,7 +62,7 @@ public record Right(long address, long step, long panelStride) {
       }
       return;
     }
-    for (int row = 0; columns < Tile.COLUMNS && row < k; row++) {
+    for (int row = 0; columns < MicroKernel.COLUMNS && row < k; row++) {
       store(FloatVector.zero(Vectors.SPECIES), to + row * step);
       store(FloatVector.zero(Vectors.SPECIES), to + row * step + BYTES);
     }

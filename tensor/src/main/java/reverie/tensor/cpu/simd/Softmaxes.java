@@ -8,54 +8,32 @@ import static reverie.tensor.cpu.simd.Vectors.load;
 import static reverie.tensor.cpu.simd.Vectors.mask;
 import static reverie.tensor.cpu.simd.Vectors.store;
 
+import java.util.function.IntConsumer;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import reverie.tensor.Tensor;
 import reverie.tensor.cpu.threads.Parallel;
 
 /** Softmax of rows and its gradient. */
-public final class Softmaxes {
+final class Softmaxes {
   private Softmaxes() {}
 
-  public static void forward(Parallel parallel, long x, long y, int rows, int count) {
-    chunks(parallel, rows, count, row -> row(x + 4L * row * count, y + 4L * row * count, count, 1));
-  }
-
-  public static void backward(Parallel parallel, long y, long dy, long dx, int rows, int count) {
-    chunks(
-        parallel,
-        rows,
-        count,
-        row -> {
-          long at = 4L * row * count;
-          float dot = dot(y + at, dy + at, count);
-          backwardRow(y + at, dy + at, dx + at, count, dot, 1);
-        });
-  }
-
-  /** Work on one row. */
-  public interface Row {
-    void run(int row);
-  }
-
-  public static void chunks(Parallel parallel, int rows, int count, Row body) {
-    int perChunk = Math.clamp((1 << 15) / Math.max(1, count), 1, Math.max(1, rows));
-    parallel.forEach(
-        (rows + perChunk - 1) / perChunk,
-        c -> {
-          for (int row = c * perChunk; row < Math.min(rows, (c + 1) * perChunk); row++) {
-            body.run(row);
+  /** Runs {@code body} for every row of a tensor; {@code work} elements of it are read or made. */
+  static void rows(Parallel parallel, Tensor tensor, int work, IntConsumer body) {
+    int rows = Math.toIntExact(tensor.shape().rows());
+    int perTask = Math.clamp((1 << 15) / Math.max(1, work), 1, Math.max(1, rows));
+    parallel.parallelFor(
+        (rows + perTask - 1) / perTask,
+        task -> {
+          for (int row = task * perTask; row < Math.min(rows, (task + 1) * perTask); row++) {
+            body.accept(row);
           }
         });
   }
 
-  /**
-   * One row: {@code y = softmax(scale·x)}, where y may be x.
-   *
-   * @return log Σ exp(scale·x)
-   */
-  public static float row(long x, long y, int count, float scale) {
-    float largest = max(x, count, scale);
-    float total = exponentials(x, y, count, scale, largest);
+  /** One row: {@code y = softmax(x)}, where y may be x. */
+  static void row(long x, long y, int count) {
+    float total = exponentials(x, y, count, max(x, count));
     float factor = 1 / total;
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
@@ -65,44 +43,43 @@ public final class Softmaxes {
       VectorMask<Float> rest = mask(i, count);
       store(load(y + 4L * i, rest).mul(factor), y + 4L * i, rest);
     }
-    return (float) (Math.log(total) + largest);
   }
 
-  private static float max(long x, int count, float scale) {
+  private static float max(long x, int count) {
     FloatVector largest = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      largest = largest.max(load(x + 4L * i).mul(scale));
+      largest = largest.max(load(x + 4L * i));
     }
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
       largest =
           largest.max(
               FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY)
-                  .blend(load(x + 4L * i, rest).mul(scale), rest));
+                  .blend(load(x + 4L * i, rest), rest));
     }
     return largest.reduceLanes(MAX);
   }
 
-  /** y = exp(scale·x − shift). @return the sum */
-  public static float exponentials(long x, long y, int count, float scale, float shift) {
+  /** y = exp(x − shift). @return the sum */
+  static float exponentials(long x, long y, int count, float shift) {
     FloatVector sum = FloatVector.zero(SPECIES);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      FloatVector e = VectorMath.exp(load(x + 4L * i).mul(scale).sub(shift));
+      FloatVector e = VectorMath.exp(load(x + 4L * i).sub(shift));
       store(e, y + 4L * i);
       sum = sum.add(e);
     }
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      FloatVector e = VectorMath.exp(load(x + 4L * i, rest).mul(scale).sub(shift));
+      FloatVector e = VectorMath.exp(load(x + 4L * i, rest).sub(shift));
       store(e, y + 4L * i, rest);
       sum = sum.add(e, rest);
     }
     return VectorMath.sum(sum);
   }
 
-  public static float dot(long a, long b, int count) {
+  static float dot(long a, long b, int count) {
     FloatVector sum = FloatVector.zero(SPECIES);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
@@ -115,18 +92,16 @@ public final class Softmaxes {
     return VectorMath.sum(sum);
   }
 
-  /** dx = scale·y·(dy − dot), where dx may be dy. */
-  public static void backwardRow(long y, long dy, long dx, int count, float dot, float scale) {
+  /** dx = y·(dy − Σ y·dy), where dx may be dy. */
+  static void backwardRow(long y, long dy, long dx, int count) {
+    float dot = dot(y, dy, count);
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      store(load(dy + 4L * i).sub(dot).mul(load(y + 4L * i)).mul(scale), dx + 4L * i);
+      store(load(dy + 4L * i).sub(dot).mul(load(y + 4L * i)), dx + 4L * i);
     }
     if (i < count) {
       VectorMask<Float> rest = mask(i, count);
-      store(
-          load(dy + 4L * i, rest).sub(dot).mul(load(y + 4L * i, rest)).mul(scale),
-          dx + 4L * i,
-          rest);
+      store(load(dy + 4L * i, rest).sub(dot).mul(load(y + 4L * i, rest)), dx + 4L * i, rest);
     }
   }
 }

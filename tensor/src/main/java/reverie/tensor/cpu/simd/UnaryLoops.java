@@ -5,30 +5,26 @@ import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.SQRT;
-import static reverie.tensor.cpu.memory.Memory.get;
-import static reverie.tensor.cpu.memory.Memory.set;
 import static reverie.tensor.cpu.simd.Vectors.BYTES;
 import static reverie.tensor.cpu.simd.Vectors.SPECIES;
 import static reverie.tensor.cpu.simd.Vectors.load;
 import static reverie.tensor.cpu.simd.Vectors.store;
 
 import jdk.incubator.vector.FloatVector;
-import reverie.tensor.DType;
 import reverie.tensor.op.Unary;
 
 /**
  * Functions of one element over whole vectors, a loop each: one loop that took the function as a
  * parameter would be boxed at every vector.
  */
-public final class UnaryLoops {
+final class UnaryLoops {
   private static final float SQRT_HALF = (float) Math.sqrt(0.5);
 
   private UnaryLoops() {}
 
-  public static void run(Unary.Kind kind, long out, long a, long bytes) {
+  static void run(Unary.Kind kind, long out, long a, long bytes) {
     switch (kind) {
       case ABS -> abs(out, a, bytes);
-      case COS -> cos(out, a, bytes);
       case ERF -> erf(out, a, bytes);
       case EXP -> exp(out, a, bytes);
       case GELU -> gelu(out, a, bytes);
@@ -39,14 +35,14 @@ public final class UnaryLoops {
       case SIGMOID -> sigmoid(out, a, bytes);
       case SIGN -> sign(out, a, bytes);
       case SILU -> silu(out, a, bytes);
-      case SIN -> sin(out, a, bytes);
       case SQRT -> sqrt(out, a, bytes);
       case SQUARE -> square(out, a, bytes);
       case TANH -> tanh(out, a, bytes);
+      case COS, SIN -> throw new IllegalStateException("computed element by element");
     }
   }
 
-  public static void affine(long out, long a, long bytes, float scale, float shift) {
+  static void affine(long out, long a, long bytes, float scale, float shift) {
     if (shift == 0) {
       for (long i = 0; i < bytes; i += BYTES) {
         store(load(a + i).mul(scale), out + i);
@@ -58,41 +54,19 @@ public final class UnaryLoops {
     }
   }
 
-  public static float affine(float x, float scale, float shift) {
+  static float affine(float x, float scale, float shift) {
     return shift == 0 ? x * scale : x * scale + shift;
   }
 
-  public static void clamp(long out, long a, long bytes, float low, float high) {
+  static void clamp(long out, long a, long bytes, float low, float high) {
     for (long i = 0; i < bytes; i += BYTES) {
       store(load(a + i).max(low).min(high), out + i);
-    }
-  }
-
-  public static void power(long out, long a, long bytes, double exponent) {
-    if (exponent == 2) {
-      square(out, a, bytes);
-      return;
-    }
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) Math.pow(get(a + i), exponent));
-    }
-  }
-
-  public static void round(DType narrower, long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) narrower.round(get(a + i)));
     }
   }
 
   private static void abs(long out, long a, long bytes) {
     for (long i = 0; i < bytes; i += BYTES) {
       store(load(a + i).lanewise(ABS), out + i);
-    }
-  }
-
-  private static void cos(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) Math.cos(get(a + i)));
     }
   }
 
@@ -165,12 +139,6 @@ public final class UnaryLoops {
     for (long i = 0; i < bytes; i += BYTES) {
       FloatVector x = load(a + i);
       store(x.div(VectorMath.exp(x.neg()).add(1)), out + i);
-    }
-  }
-
-  private static void sin(long out, long a, long bytes) {
-    for (long i = 0; i < bytes; i += 4) {
-      set(out + i, (float) Math.sin(get(a + i)));
     }
   }
 

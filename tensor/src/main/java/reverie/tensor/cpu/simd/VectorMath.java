@@ -25,7 +25,7 @@ import jdk.incubator.vector.VectorShuffle;
  * <p>Coefficients are constants of vector type: a broadcast at each step would make the methods too
  * long to inline.
  */
-public final class VectorMath {
+final class VectorMath {
   private static final FloatVector ONE = vector(1);
   private static final FloatVector LOG2_E = vector(1.4426950408889634);
   private static final FloatVector MINUS_LN2_HIGH = vector(-0.693359375);
@@ -77,7 +77,7 @@ public final class VectorMath {
   }
 
   /** eˣ, with gradual underflow, infinity from 88.73 on, and NaN for NaN. */
-  public static FloatVector exp(FloatVector given) {
+  static FloatVector exp(FloatVector given) {
     FloatVector x = given.min(105).max(-105);
     FloatVector rounded = x.fma(LOG2_E, ROUND);
     FloatVector n = rounded.sub(ROUND);
@@ -96,7 +96,7 @@ public final class VectorMath {
   }
 
   /** ln x; −∞ for 0, NaN for negative numbers. */
-  public static FloatVector log(FloatVector given) {
+  static FloatVector log(FloatVector given) {
     VectorMask<Float> small = given.compare(LT, Float.MIN_NORMAL);
     FloatVector x = given.blend(given.mul(0x1p23f), small);
     IntVector bits = x.reinterpretAsInts();
@@ -116,7 +116,7 @@ public final class VectorMath {
   }
 
   /** tanh x. */
-  public static FloatVector tanh(FloatVector x) {
+  static FloatVector tanh(FloatVector x) {
     FloatVector u = x.mul(x);
     FloatVector q = T13.fma(u, T11).fma(u, T9).fma(u, T7).fma(u, T5).fma(u, T3);
     FloatVector near = u.mul(q).fma(x, x);
@@ -126,7 +126,7 @@ public final class VectorMath {
   }
 
   /** The sum of all lanes, halves upon each other. */
-  public static float sum(FloatVector given) {
+  static float sum(FloatVector given) {
     FloatVector v = given;
     if (WIDTH > 32) {
       v = v.add(v.rearrange(BY_32));

@@ -12,8 +12,8 @@ public final class Jobs {
   public Jobs(Job... all) {
     this.all = all;
     for (Job job : all) {
-      if (job.chunks() < 1 || job.chunks() >= WorkQueue.MOST_CHUNKS) {
-        throw new IllegalArgumentException("a job of " + job.chunks() + " chunks");
+      if (job.blocks() < 1 || job.blocks() >= WorkQueue.MAX_BLOCKS) {
+        throw new IllegalArgumentException("a job of " + job.blocks() + " blocks");
       }
     }
   }
@@ -22,12 +22,12 @@ public final class Jobs {
     return all.length;
   }
 
-  public int chunks(int index) {
-    return all[index].chunks();
+  public int blocks(int index) {
+    return all[index].blocks();
   }
 
   /**
-   * Forgets the last run.
+   * Clears the state of the last run.
    *
    * @param sums null, or where to add how long each job took, by {@link Job#call()}
    */
@@ -48,18 +48,18 @@ public final class Jobs {
     return index >= 0 && index < all.length ? (int) index : -1;
   }
 
-  /** A chunk, unless one has failed. */
-  public void run(int index, int chunk) {
+  /** A block, unless one has failed. */
+  public void run(int index, int block) {
     try {
       if (failure == null) {
-        all[index].body().accept(chunk);
+        all[index].body().accept(block);
       }
     } catch (Throwable t) {
       failure = t;
     }
   }
 
-  /** Called when all chunks of a job are done. */
+  /** Called when all blocks of a job are done. */
   public void ended(int index) {
     if (nanos != null) {
       long now = System.nanoTime();

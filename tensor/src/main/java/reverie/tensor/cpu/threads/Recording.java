@@ -10,7 +10,7 @@ import reverie.tensor.spi.Replay;
 
 /**
  * Notes the work of kernels instead of doing it. What they take from {@link Scratch} outside their
- * chunks (packed panels, partial sums) comes from memory that belongs to the recording: kernels run
+ * blocks (packed panels, partial sums) comes from memory that belongs to the recording: kernels run
  * in the order in which they were noted, so one may use what the one before has given back.
  */
 public final class Recording implements Parallel {
@@ -32,19 +32,14 @@ public final class Recording implements Parallel {
   }
 
   @Override
-  public int threads() {
-    return team.threads();
-  }
-
-  @Override
-  public void forEach(int chunks, IntConsumer body) {
+  public void parallelFor(int n, IntConsumer body) {
     if (done) {
-      // Asked for from inside a chunk, while it runs.
-      for (int i = 0; i < chunks; i++) {
+      // Asked for from inside a block, while it runs.
+      for (int i = 0; i < n; i++) {
         body.accept(i);
       }
-    } else if (chunks > 0) {
-      jobs.add(new Job(chunks, body, call));
+    } else if (n > 0) {
+      jobs.add(new Job(n, body, call));
     }
   }
 

@@ -8,17 +8,17 @@ import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 
 /**
- * A fixed team of threads that share numbered chunks of work, job after job; the calling thread
+ * A fixed team of threads that share numbered blocks of work, job after job; the calling thread
  * takes part.
  *
- * <p>Work asked for from inside a chunk, or while another thread has the team, is the asking
+ * <p>Work asked for from inside a block, or while another thread has the team, is the asking
  * thread's own, until one of the team has nothing to do: from the next job on that one helps. So
- * threads that compute a slice of a batch each end together, whatever else their processors do.
+ * threads that compute a micro-batch each end together, whatever else their processors do.
  */
 public final class Team implements Parallel, AutoCloseable {
   private final AtomicLong numbers = new AtomicLong();
   private final WorkQueue all = new WorkQueue(numbers, this::wake, this::help);
-  private final WorkQueue inside = new WorkQueue(numbers, () -> {}, WorkQueue::nap);
+  private final WorkQueue inside = new WorkQueue(numbers, () -> {}, WorkQueue::pause);
   private final AtomicInteger idle = new AtomicInteger();
   private final Thread[] workers;
   private volatile boolean closed;
@@ -32,19 +32,19 @@ public final class Team implements Parallel, AutoCloseable {
     }
   }
 
-  @Override
+  /** Threads that share the work, the caller included. */
   public int threads() {
     return workers.length + 1;
   }
 
   @Override
-  public void forEach(int chunks, IntConsumer body) {
-    if (chunks <= 1 || workers.length == 0) {
-      for (int i = 0; i < chunks; i++) {
+  public void parallelFor(int n, IntConsumer body) {
+    if (n <= 1 || workers.length == 0) {
+      for (int i = 0; i < n; i++) {
         body.accept(i);
       }
     } else {
-      run(new Jobs(new Job(chunks, body, 0)), null);
+      run(new Jobs(new Job(n, body, 0)), null);
     }
   }
 
@@ -55,7 +55,7 @@ public final class Team implements Parallel, AutoCloseable {
    */
   public void run(Jobs jobs, long[] nanos) {
     jobs.begin(nanos);
-    if (workers.length > 0 && all.take()) {
+    if (workers.length > 0 && all.acquire()) {
       all.run(jobs, 0);
     } else {
       runInside(jobs);
@@ -65,28 +65,28 @@ public final class Team implements Parallel, AutoCloseable {
 
   private void runInside(Jobs jobs) {
     for (int index = 0; index < jobs.count(); index++) {
-      if (idle.get() > 0 && inside.take()) {
+      if (idle.get() > 0 && inside.acquire()) {
         inside.run(jobs, index);
         return;
       }
-      for (int chunk = 0; chunk < jobs.chunks(index); chunk++) {
-        jobs.run(index, chunk);
+      for (int block = 0; block < jobs.blocks(index); block++) {
+        jobs.run(index, block);
       }
       jobs.ended(index);
     }
   }
 
-  /** Waits, and takes part meanwhile in what another thread does inside a chunk. */
+  /** Waits, and takes part meanwhile in what another thread does inside a block. */
   public void help(BooleanSupplier done) {
     idle.incrementAndGet();
     for (int waits = 0; !done.getAsBoolean(); waits++) {
-      Jobs jobs = inside.shown();
+      Jobs jobs = inside.current();
       if (jobs != null) {
         inside.work(jobs, done);
       } else if (waits < WorkQueue.SPINS) {
         Thread.onSpinWait();
       } else {
-        WorkQueue.nap(done);
+        WorkQueue.pause(done);
       }
     }
     idle.decrementAndGet();
@@ -101,7 +101,7 @@ public final class Team implements Parallel, AutoCloseable {
   private void serve() {
     int waits = 0;
     while (!closed) {
-      Jobs jobs = all.shown();
+      Jobs jobs = all.current();
       if (jobs != null) {
         all.work(jobs, WorkQueue.NEVER);
         waits = 0;

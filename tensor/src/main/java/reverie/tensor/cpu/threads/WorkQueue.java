@@ -9,24 +9,24 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
 /**
- * Where one thread shows its jobs and others take chunks of them.
+ * The jobs that one thread publishes and others take blocks of.
  *
- * <p>All that the threads agree on is one number, the ticket: which job is on and which of its
- * chunks is next. A thread takes a chunk by adding one to it; who finishes the last chunk of a job
- * moves it on to the next. No two jobs ever shown on any board have the same number, so a thread
- * that was asleep can never take a chunk of anything but the jobs it has seen.
+ * <p>All that the threads agree on is one number, the ticket: which job is current and which of its
+ * blocks is next. A thread takes a block by adding one to it; who finishes the last block of a job
+ * moves it on to the next. No two jobs ever published in any queue have the same number, so a
+ * thread that was asleep can never take a block of anything but the jobs it has seen.
  */
 public final class WorkQueue {
-  private static final int CHUNK_BITS = 24;
+  private static final int BLOCK_BITS = 24;
 
-  /** More than the chunks of any job. */
-  public static final long MOST_CHUNKS = (1L << CHUNK_BITS) - 1;
+  /** More than the blocks of any job. */
+  public static final long MAX_BLOCKS = (1L << BLOCK_BITS) - 1;
 
-  /** How often a thread looks again before it naps; a step has many short kernels in a row. */
+  /** How often a thread looks again before it pauses; a step has many short kernels in a row. */
   public static final int SPINS = 2_000;
 
-  /** A wait inside a job list ends by itself: its length is that of one chunk elsewhere. */
-  private static final long NAP_NANOS = 50_000;
+  /** A wait inside a job list ends by itself: its length is that of one block elsewhere. */
+  private static final long PAUSE_NANOS = 50_000;
 
   /** Far from each other and from other objects, so that no two share a cache line. */
   private static final int TICKET = 16;
@@ -37,57 +37,60 @@ public final class WorkQueue {
   public static final BooleanSupplier NEVER = () -> false;
 
   private final AtomicLongArray counters = new AtomicLongArray(COUNTERS);
-  private final AtomicBoolean taken = new AtomicBoolean();
+  private final AtomicBoolean acquired = new AtomicBoolean();
   private final AtomicLong numbers;
-  private final Runnable told;
-  private final Consumer<BooleanSupplier> rest;
+  private final Runnable onPublish;
+  private final Consumer<BooleanSupplier> idle;
 
-  /** Kept, because threads rest often and the hot loop makes no objects. */
+  /** Kept, because threads are often idle and the hot loop makes no objects. */
   private final BooleanSupplier open = this::open;
 
-  private volatile Jobs shown;
+  private volatile Jobs current;
 
   /**
    * A free one.
    *
-   * @param numbers of jobs, common to all boards
-   * @param told what is called when jobs are shown
-   * @param rest what a thread does that has looked {@link #SPINS} times in vain, at the longest
+   * @param numbers of jobs, common to all queues
+   * @param onPublish what is called when jobs are published
+   * @param idle what a thread does that has looked {@link #SPINS} times in vain, at the longest
    *     until what it is given is true
    */
-  public WorkQueue(AtomicLong numbers, Runnable told, Consumer<BooleanSupplier> rest) {
+  public WorkQueue(AtomicLong numbers, Runnable onPublish, Consumer<BooleanSupplier> idle) {
     this.numbers = numbers;
-    this.told = told;
-    this.rest = rest;
+    this.onPublish = onPublish;
+    this.idle = idle;
   }
 
-  public static void nap(BooleanSupplier done) {
+  public static void pause(BooleanSupplier done) {
     if (!done.getAsBoolean()) {
-      LockSupport.parkNanos(NAP_NANOS);
+      LockSupport.parkNanos(PAUSE_NANOS);
     }
   }
 
-  /** Whether the board was free, and is the caller's until {@link #run} returns. */
-  public boolean take() {
-    return !taken.get() && taken.compareAndSet(false, true);
+  /** Whether the queue was free, and is the caller's until {@link #run} returns. */
+  public boolean acquire() {
+    return !acquired.get() && acquired.compareAndSet(false, true);
   }
 
-  /** Shows jobs from this one on and returns when they are done; the board must have been taken. */
+  /**
+   * Publishes jobs from this one on and returns when they are done; the queue must have been
+   * acquired.
+   */
   public void run(Jobs jobs, int from) {
     long first = numbers.getAndAdd(jobs.count() + 1L);
     jobs.number(first);
-    shown = jobs;
-    counters.set(TICKET, first + from << CHUNK_BITS);
-    told.run();
+    current = jobs;
+    counters.set(TICKET, first + from << BLOCK_BITS);
+    onPublish.run();
     work(jobs, NEVER);
-    shown = null;
-    taken.set(false);
+    current = null;
+    acquired.set(false);
   }
 
-  /** What is shown and not done yet, or null. */
-  public Jobs shown() {
-    Jobs jobs = shown;
-    return jobs != null && jobs.index(counters.get(TICKET) >>> CHUNK_BITS) >= 0 ? jobs : null;
+  /** The jobs that are published and not done, or null. */
+  public Jobs current() {
+    Jobs jobs = current;
+    return jobs != null && jobs.index(counters.get(TICKET) >>> BLOCK_BITS) >= 0 ? jobs : null;
   }
 
   /** Takes part until all jobs are done, others have taken their place, or this is enough. */
@@ -96,34 +99,34 @@ public final class WorkQueue {
     while (!enough.getAsBoolean()) {
       long ticket = counters.get(TICKET);
       // Asked once: the jobs may have ended, and got new numbers, before a second time.
-      int index = jobs.index(ticket >>> CHUNK_BITS);
+      int index = jobs.index(ticket >>> BLOCK_BITS);
       if (index < 0) {
         return;
       }
-      long chunk = ticket & MOST_CHUNKS;
-      if (chunk < jobs.chunks(index)) {
+      long block = ticket & MAX_BLOCKS;
+      if (block < jobs.blocks(index)) {
         if (counters.compareAndSet(TICKET, ticket, ticket + 1)) {
           waits = 0;
-          jobs.run(index, (int) chunk);
-          if (counters.incrementAndGet(DONE) == jobs.chunks(index)) {
+          jobs.run(index, (int) block);
+          if (counters.incrementAndGet(DONE) == jobs.blocks(index)) {
             jobs.ended(index);
             counters.set(DONE, 0);
-            counters.set(TICKET, (ticket >>> CHUNK_BITS) + 1 << CHUNK_BITS);
+            counters.set(TICKET, (ticket >>> BLOCK_BITS) + 1 << BLOCK_BITS);
           }
         }
       } else if (waits++ < SPINS) {
         Thread.onSpinWait();
       } else {
-        rest.accept(open);
+        idle.accept(open);
       }
     }
   }
 
-  /** Whether a chunk can be taken, or all are done. */
+  /** Whether a block can be taken, or all are done. */
   private boolean open() {
-    Jobs jobs = shown;
+    Jobs jobs = current;
     long ticket = counters.get(TICKET);
-    int index = jobs == null ? -1 : jobs.index(ticket >>> CHUNK_BITS);
-    return index < 0 || (ticket & MOST_CHUNKS) < jobs.chunks(index);
+    int index = jobs == null ? -1 : jobs.index(ticket >>> BLOCK_BITS);
+    return index < 0 || (ticket & MAX_BLOCKS) < jobs.blocks(index);
   }
 }

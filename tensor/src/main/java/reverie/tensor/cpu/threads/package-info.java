@@ -1,4 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/** The threads that share the work of kernels, and recordings of it that are replayed. */
+/** A team of threads that share the blocks of kernels, and recordings of such work for later. */
 package reverie.tensor.cpu.threads;

@@ -22,14 +22,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class TeamTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3})
-  void runsEveryChunkOnce(int threads) {
+  void runsEveryBlockOnce(int threads) {
     try (Team parallel = new Team(threads)) {
-      for (int chunks : new int[] {0, 1, 2, 7, 1000}) {
-        AtomicIntegerArray runs = new AtomicIntegerArray(chunks);
-        parallel.forEach(chunks, runs::incrementAndGet);
-        int[] got = new int[chunks];
+      for (int blocks : new int[] {0, 1, 2, 7, 1000}) {
+        AtomicIntegerArray runs = new AtomicIntegerArray(blocks);
+        parallel.parallelFor(blocks, runs::incrementAndGet);
+        int[] got = new int[blocks];
         Arrays.setAll(got, runs::get);
-        int[] once = new int[chunks];
+        int[] once = new int[blocks];
         Arrays.fill(once, 1);
         assertArrayEquals(once, got);
       }
@@ -40,7 +40,7 @@ class TeamTest {
   void runsWorkAskedForFromInside() {
     try (Team parallel = new Team(2)) {
       AtomicInteger runs = new AtomicInteger();
-      parallel.forEach(5, _ -> parallel.forEach(7, _ -> runs.incrementAndGet()));
+      parallel.parallelFor(5, _ -> parallel.parallelFor(7, _ -> runs.incrementAndGet()));
       assertEquals(35, runs.get());
     }
   }
@@ -53,30 +53,30 @@ class TeamTest {
             assertThrows(
                 IllegalStateException.class,
                 () ->
-                    parallel.forEach(
+                    parallel.parallelFor(
                         100,
                         i -> {
                           if (i == failing) {
-                            throw new IllegalStateException("chunk " + i);
+                            throw new IllegalStateException("block " + i);
                           }
                         }));
-        assertEquals("chunk " + failing, error.getMessage());
+        assertEquals("block " + failing, error.getMessage());
       }
       AtomicInteger runs = new AtomicInteger();
-      parallel.forEach(100, _ -> runs.incrementAndGet());
+      parallel.parallelFor(100, _ -> runs.incrementAndGet());
       assertEquals(100, runs.get());
     }
   }
 
-  /** A thread that has nothing to do takes chunks of jobs that run inside another's chunk. */
+  /** A thread that has nothing to do takes blocks of jobs that run inside another's block. */
   @Test
-  void helpsInsideAnothersChunk() {
+  void helpsInsideAnothersBlock() {
     try (Team team = new Team(2)) {
       Set<Thread> seen = ConcurrentHashMap.newKeySet();
-      team.forEach(
+      team.parallelFor(
           2,
-          piece -> {
-            if (piece == 1) {
+          block -> {
+            if (block == 1) {
               team.run(jobsUntil(seen, () -> {}), null);
             }
           });
@@ -89,10 +89,10 @@ class TeamTest {
     try (Team team = new Team(2)) {
       Set<Thread> seen = ConcurrentHashMap.newKeySet();
       AtomicInteger turn = new AtomicInteger();
-      team.forEach(
+      team.parallelFor(
           2,
-          piece -> {
-            if (piece == 0) {
+          block -> {
+            if (block == 0) {
               team.run(jobsUntil(seen, () -> {}), null);
               turn.set(1);
             } else {
@@ -115,21 +115,21 @@ class TeamTest {
           assertThrows(
               IllegalStateException.class,
               () ->
-                  team.forEach(
+                  team.parallelFor(
                       2,
-                      piece -> {
-                        if (piece == 1) {
+                      block -> {
+                        if (block == 1) {
                           team.run(jobs, null);
                         }
                       }));
       assertEquals("helped", error.getMessage());
       AtomicInteger runs = new AtomicInteger();
-      team.forEach(100, _ -> runs.incrementAndGet());
+      team.parallelFor(100, _ -> runs.incrementAndGet());
       assertEquals(100, runs.get());
     }
   }
 
-  /** Neither showing jobs nor waiting for another's chunk makes an object. */
+  /** Neither showing jobs nor waiting for another's block makes an object. */
   @Test
   void makesNoObjects() {
     var memory = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -139,9 +139,9 @@ class TeamTest {
           new Jobs(
               new Job(
                   2,
-                  chunk -> {
+                  block -> {
                     threads.add(Thread.currentThread());
-                    LockSupport.parkNanos(chunk * 1_000_000L);
+                    LockSupport.parkNanos(block * 1_000_000L);
                   },
                   0));
       for (int run = 0; run < 100 || threads.size() < 2; run++) {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.tensor.cpu.c;
+
+import static reverie.tensor.cpu.memory.Memory.address;
+
+import reverie.tensor.Tensor;
+import reverie.tensor.cpu.kernel.Elementwise;
+import reverie.tensor.cpu.memory.Scratch;
+import reverie.tensor.cpu.threads.Parallel;
+import reverie.tensor.op.Affine;
+import reverie.tensor.op.Binary;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.GeluBackward;
+import reverie.tensor.op.Op;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Unary;
+
+/** Functions of single elements: {@code elements.c}, {@code maps.c}. */
+final class NativeElementwise extends Elementwise {
+  /** Elements of a task that adds a row to others. */
+  private static final long TASK = 1 << 14;
+
+  private final Kernels kernels;
+
+  NativeElementwise(Kernels kernels) {
+    this.kernels = kernels;
+  }
+
+  @Override
+  public void run(Parallel parallel, Op op, Tensor[] inputs, Tensor output) {
+    boolean done =
+        op instanceof Binary binary
+            && binary.kind() == Binary.Kind.ADD
+            && (addRow(parallel, inputs[0], inputs[1], output)
+                || addRow(parallel, inputs[1], inputs[0], output));
+    if (!done) {
+      super.run(parallel, op, inputs, output);
+    }
+  }
+
+  @Override
+  protected void apply(Op op, long out, long a, long b, long c, int count) {
+    switch (op) {
+      case Unary unary when unary.kind() == Unary.Kind.EXP -> kernels.exp.run(a, out, 0, count);
+      case Unary unary when unary.kind() == Unary.Kind.SILU -> kernels.silu.run(a, out, 0, count);
+      case Unary unary -> kernels.unary.run(unary.kind().ordinal(), a, out, count);
+      case Binary binary -> kernels.binary.run(binary.kind().ordinal(), a, b, out, count);
+      case Affine affine ->
+          kernels.affine.run(a, out, (float) affine.scale(), (float) affine.shift(), count);
+      case Clamp clamp ->
+          kernels.clamp.run(a, out, (float) clamp.low(), (float) clamp.high(), count);
+      case Select _ -> kernels.select.run(a, b, c, out, count);
+      case SiluBackward _ -> kernels.siluBackward.run(a, b, out, 0, count);
+      case GeluBackward _ -> kernels.geluBackward.run(a, b, out, count);
+      default -> throw new IllegalStateException("not element-wise: " + op);
+    }
+  }
+
+  /** Adds the same row to all others; false if this is something else. */
+  private boolean addRow(Parallel parallel, Tensor x, Tensor row, Tensor output) {
+    if (output.shape().rank() == 0
+        || !x.shape().equals(output.shape())
+        || !x.isContiguous()
+        || !row.isContiguous()
+        || row.size() != output.dim(-1)
+        || row.shape().rank() == 0
+        || row.dim(-1) != output.dim(-1)
+        || row.shape().equals(output.shape())) {
+      return false;
+    }
+    long from = address(x);
+    long b = address(row);
+    long y = address(output);
+    long c = output.dim(-1);
+    Tasks.of(
+        parallel,
+        output.shape().rows(),
+        Math.max(1, TASK / Math.max(1, c)),
+        (first, end) -> kernels.addRow.run(from, b, y, first, end, c));
+    return true;
+  }
+
+  /** Adds the sums of columns of some rows to what is at {@code add}, or to nothing. */
+  void sumRows(long x, long rows, long c, long to, long add) {
+    try (Scratch scratch = Scratch.frame()) {
+      long sums = add == 0 ? to : scratch.floats(c);
+      kernels.sumRows.run(x, sums, rows, c);
+      if (add != 0) {
+        kernels.add.run(add, sums, to, 1, 0, c);
+      }
+    }
+  }
+}
