@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
+import java.util.Arrays;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Shape;
@@ -31,9 +32,8 @@ public interface Initialiser {
   static Initialiser uniform(double bound) {
     return (device, rng, dims) -> {
       double[] values = new double[Math.toIntExact(Shape.of(dims).size())];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = bound * (2 * rng.uniform(i) - 1);
-      }
+      // Addressed by position, so that any number of threads gives the same.
+      Arrays.parallelSetAll(values, i -> bound * (2 * rng.uniform(i) - 1));
       return device.tensor(values, dims);
     };
   }
