@@ -5,24 +5,20 @@ package reverie.tensor.cpu.c;
  * The functions in C, each as an interface with the parameters of its prototype: a pointer is an
  * address of type {@code long}, {@code long}, {@code int} and {@code float} are what they are. What
  * they compute stands before each in {@code native/cpu}.
- *
- * <p>Those for the tile unit are null where the library has none.
  */
 final class Kernels {
+  /** Null where the library has none. */
+  final TileKernels tileUnit;
+
   final PackPanels packPanels;
   final Gemm gemm;
   final SumParts sumParts;
   final Transpose transpose;
-  final PackTiles packTiles;
-  final TileGemm tileGemm;
   final ImplicitGemm implicitGemm;
   final ImplicitGemmWeight implicitGemmWeight;
   final WinogradFilters winogradFilters;
   final WinogradTiles winogradTiles;
   final WinogradWeightGradient winogradWeightGradient;
-  final TileConvFilters tileConvFilters;
-  final TileConv tileConv;
-  final TileConvWeightGradient tileConvWeightGradient;
   final Attention attention;
   final AttentionBackward attentionBackward;
   final LayerNorm layerNorm;
@@ -54,22 +50,17 @@ final class Kernels {
   final Lerp lerp;
 
   Kernels(NativeLibrary library) {
+    tileUnit = library.has("amx_gemm") ? new TileKernels(library) : null;
     packPanels = library.function("gemm_pack", PackPanels.class);
     gemm = library.function("gemm", Gemm.class);
     sumParts = library.function("gemm_sum", SumParts.class);
     transpose = library.function("transpose", Transpose.class);
-    packTiles = library.optional("amx_pack", PackTiles.class);
-    tileGemm = library.optional("amx_gemm", TileGemm.class);
     implicitGemm = library.function("implicit_gemm", ImplicitGemm.class);
     implicitGemmWeight = library.function("implicit_gemm_weight", ImplicitGemmWeight.class);
     winogradFilters = library.function("winograd_filters", WinogradFilters.class);
     winogradTiles = library.function("winograd_tiles", WinogradTiles.class);
     winogradWeightGradient =
         library.function("winograd_weight_gradient", WinogradWeightGradient.class);
-    tileConvFilters = library.optional("amx_conv_filters", TileConvFilters.class);
-    tileConv = library.optional("amx_conv", TileConv.class);
-    tileConvWeightGradient =
-        library.optional("amx_conv_weight_gradient", TileConvWeightGradient.class);
     attention = library.function("attention", Attention.class);
     attentionBackward = library.function("attention_backward", AttentionBackward.class);
     layerNorm = library.function("layer_norm", LayerNorm.class);
@@ -99,10 +90,6 @@ final class Kernels {
     pool = library.function("pool", Pool.class);
     adamW = library.function("adamw", AdamW.class);
     lerp = library.function("lerp", Lerp.class);
-  }
-
-  boolean hasTileUnit() {
-    return tileGemm != null;
   }
 
   // Matrix products: gemm.c.
@@ -149,32 +136,6 @@ final class Kernels {
   /** {@code reverie_transpose}. */
   public interface Transpose {
     void run(long from, long rows, long columns, long first, long end, long to);
-  }
-
-  // Matrix products on the tile unit: amx.c.
-
-  /** {@code reverie_amx_pack}. */
-  public interface PackTiles {
-    void run(
-        long b, long bRow, long bColumn, long k, long n, long terms, long first, long end, long to);
-  }
-
-  /** {@code reverie_amx_gemm}. */
-  public interface TileGemm {
-    void run(
-        long a,
-        long aRow,
-        long aStep,
-        long b,
-        long c,
-        long cRow,
-        long m,
-        long n,
-        long k,
-        long terms,
-        long bias,
-        long add,
-        long left);
   }
 
   // Convolutions as implicit matrix products: implicit_gemm.c.
@@ -254,56 +215,6 @@ final class Kernels {
         long inputs,
         long coutFirst,
         long outputs,
-        long scratch);
-  }
-
-  // Convolutions on the tile unit: amx_conv.c, amx_conv_gradient.c.
-
-  /** {@code reverie_amx_conv_filters}. */
-  public interface TileConvFilters {
-    void run(
-        long weight, int flipped, long cin, long cout, long terms, long first, long end, long to);
-  }
-
-  /** {@code reverie_amx_conv}. */
-  public interface TileConv {
-    void run(
-        long x,
-        long filters,
-        long bias,
-        long imageBias,
-        long residual,
-        long y,
-        long n,
-        long h,
-        long w,
-        long cin,
-        long cout,
-        long padding,
-        long interleaved,
-        long terms,
-        long strip,
-        long first,
-        long end,
-        long scratch);
-  }
-
-  /** {@code reverie_amx_conv_weight_gradient}. */
-  public interface TileConvWeightGradient {
-    void run(
-        long x,
-        long dy,
-        long dweight,
-        long n,
-        long h,
-        long w,
-        long cin,
-        long cout,
-        long padding,
-        long interleaved,
-        long rows,
-        long first,
-        long end,
         long scratch);
   }
 

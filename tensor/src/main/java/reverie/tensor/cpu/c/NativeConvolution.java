@@ -21,7 +21,10 @@ final class NativeConvolution implements ConvolutionKernels {
 
   NativeConvolution(
       Kernels kernels, NativeMatrices matrices, PartialSums partialSums, boolean exact) {
-    tiles = kernels.hasTileUnit() && !exact ? new TileConvolution(kernels, partialSums) : null;
+    tiles =
+        kernels.tileUnit == null || exact
+            ? null
+            : new TileConvolution(kernels.tileUnit, partialSums);
     winograd = new WinogradConvolution(kernels, partialSums, exact);
     implicitGemm = new ImplicitGemmConvolution(kernels, matrices, partialSums);
   }

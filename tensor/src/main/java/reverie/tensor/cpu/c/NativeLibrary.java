@@ -131,9 +131,9 @@ final class NativeLibrary {
     int run();
   }
 
-  /** As {@link #function}, or null if the library has none of this name. */
-  <F> F optional(String name, Class<F> type) {
-    return symbols.find("reverie_" + name).isEmpty() ? null : function(name, type);
+  /** Whether there is a function of this name: some need instructions beyond vectors. */
+  boolean has(String name) {
+    return symbols.find("reverie_" + name).isPresent();
   }
 
   /** A function of C as an interface, whose only method says what parameters it takes. */

@@ -46,7 +46,8 @@ final class NativeMatrices implements MatrixKernels {
   NativeMatrices(Kernels kernels, PartialSums partialSums, boolean exact) {
     this.kernels = kernels;
     this.partialSums = partialSums;
-    tiles = kernels.hasTileUnit() ? new TileGemm(kernels, partialSums, exact) : null;
+    tiles =
+        kernels.tileUnit == null ? null : new TileGemm(kernels.tileUnit, partialSums, exact);
   }
 
   private static boolean rightInPlace(GemmShape f) {

@@ -37,10 +37,10 @@ final class TileConvolution {
 
   private static final int TAPS = 9;
 
-  private final Kernels kernels;
+  private final TileKernels kernels;
   private final PartialSums partialSums;
 
-  TileConvolution(Kernels kernels, PartialSums partialSums) {
+  TileConvolution(TileKernels kernels, PartialSums partialSums) {
     this.kernels = kernels;
     this.partialSums = partialSums;
   }
@@ -117,7 +117,7 @@ final class TileConvolution {
           i -> {
             long first = (long) i * BLOCK;
             long end = Math.min(s.cout(), first + BLOCK);
-            kernels.tileConvFilters.run(
+            kernels.filters.run(
                 weight, flip, (long) s.cin(), (long) s.cout(), terms, first, end, split);
           });
       int interleaved = interleaved(s.ow());
@@ -130,7 +130,7 @@ final class TileConvolution {
             long first = (long) i % bands * rows;
             try (Scratch mine = Scratch.frame()) {
               long room = mine.bytes((rows + 2) * row);
-              kernels.tileConv.run(
+              kernels.convolve.run(
                   x,
                   split,
                   added[0],
@@ -186,7 +186,7 @@ final class TileConvolution {
           i -> {
             try (Scratch mine = Scratch.frame()) {
               long room = mine.floats(floats);
-              kernels.tileConvWeightGradient.run(
+              kernels.weightGradient.run(
                   x,
                   dy,
                   parts + 4 * i * size,

@@ -20,12 +20,12 @@ final class TileGemm {
 
   private static final long MIN_FLOPS = 4_000_000;
 
-  private final Kernels kernels;
+  private final TileKernels kernels;
   private final PartialSums partialSums;
   private final boolean exact;
 
   /** With {@code exact} what would be less exact here than float32 is left to vectors. */
-  TileGemm(Kernels kernels, PartialSums partialSums, boolean exact) {
+  TileGemm(TileKernels kernels, PartialSums partialSums, boolean exact) {
     this.kernels = kernels;
     this.partialSums = partialSums;
     this.exact = exact;
@@ -173,7 +173,7 @@ final class TileGemm {
   private void pack(
       GemmShape f, Precision precision, long b, long k, long first, long end, long to) {
     long n = f.n();
-    kernels.packTiles.run(b, f.bRow(), f.bColumn(), k, n, precision.terms(), first, end, to);
+    kernels.pack.run(b, f.bRow(), f.bColumn(), k, n, precision.terms(), first, end, to);
   }
 
   private void call(
@@ -188,7 +188,7 @@ final class TileGemm {
       long add) {
     try (Scratch scratch = Scratch.frame()) {
       long n = f.n();
-      kernels.tileGemm.run(
+      kernels.gemm.run(
           a,
           f.aRow(),
           f.aColumn(),

@@ -66,7 +66,8 @@ public abstract class Elementwise {
         Math.toIntExact((size + TASK - 1) / TASK),
         task -> {
           long start = (long) task * TASK;
-          task(op, operands, out, start, (int) Math.min(TASK, size - start), block);
+          int count = (int) Math.min(TASK, size - start);
+          task(op, operands, out, start, count, Math.min(block, count));
         });
   }
 

@@ -63,12 +63,12 @@ public final class Operand {
   }
 
   private boolean constant() {
-    return dims.length == 0 || (dims.length == 1 && strides[0] == 0);
+    return dims.length == 1 && strides[0] == 0;
   }
 
   /** Whether it lies in memory as the output does. */
   public boolean contiguous() {
-    return dims.length == 1 && strides[0] == 1;
+    return dims.length == 0 || (dims.length == 1 && strides[0] == 1);
   }
 
   private boolean periodic() {
