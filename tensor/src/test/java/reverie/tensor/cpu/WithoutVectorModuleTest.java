@@ -13,7 +13,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import reverie.tensor.Device;
-import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.catalog.OpCatalog;
@@ -62,7 +61,7 @@ class WithoutVectorModuleTest {
       for (Op prototype : OpCatalog.prototypes()) {
         for (Sample sample : OpCatalog.entry(prototype).samples()) {
           try (Scope _ = Scope.open("sample")) {
-            Ops.applyAll(sample.op().apply(device), sample.inputs(device));
+            sample.run(device, sample.inputs(device));
           }
         }
         count++;
