@@ -7,4 +7,9 @@ record NamedReward(String name, Reward reward) implements Reward {
   public double[] score(RewardBatch batch) throws Exception {
     return reward.score(batch);
   }
+
+  @Override
+  public void close() {
+    reward.close();
+  }
 }

@@ -28,7 +28,7 @@ import reverie.tensor.ReverieException;
  * <p>The program is not trusted: a line too much, a line that does not end, or an end of its own is
  * an error, and closing ends whatever it has started.
  */
-public final class ProcessReward implements Reward, AutoCloseable {
+public final class ProcessReward implements Reward {
   /** In the environment of the program and of all that it starts, to find them at the end. */
   private static final String MARK = "REVERIE_REWARD";
 

@@ -13,7 +13,7 @@ import java.util.stream.IntStream;
  * <p>A reward is called by one thread at a time and needs no gradient.
  */
 @FunctionalInterface
-public interface Reward {
+public interface Reward extends AutoCloseable {
   /**
    * Scores a batch.
    *
@@ -26,6 +26,10 @@ public interface Reward {
   default String name() {
     return getClass().getSimpleName();
   }
+
+  /** Frees what it holds, such as a program; the default is nothing. */
+  @Override
+  default void close() {}
 
   /** Gives a lambda a name. */
   static Reward named(String name, Reward reward) {

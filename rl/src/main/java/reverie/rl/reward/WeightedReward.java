@@ -45,4 +45,9 @@ public record WeightedReward(List<Term> terms) implements Reward {
         .map(t -> t.weight() + "*" + t.reward().name())
         .collect(Collectors.joining("+"));
   }
+
+  @Override
+  public void close() {
+    terms.forEach(term -> term.reward().close());
+  }
 }
