@@ -46,8 +46,7 @@ final class NativeMatrices implements MatrixKernels {
   NativeMatrices(Kernels kernels, PartialSums partialSums, boolean exact) {
     this.kernels = kernels;
     this.partialSums = partialSums;
-    tiles =
-        kernels.tileUnit == null ? null : new TileGemm(kernels.tileUnit, partialSums, exact);
+    tiles = kernels.tileUnit == null ? null : new TileGemm(kernels.tileUnit, partialSums, exact);
   }
 
   private static boolean rightInPlace(GemmShape f) {
