@@ -10,7 +10,7 @@ import reverie.tensor.Tensor;
  * with besides the latents. In one tensor, so that a captured step is moved by one upload.
  *
  * @param steps of each sample; none if only the numbers are known, as in a captured step
- * @param numbers {@code [n, 9]}: of each sample the timestep, then the coefficients of its step
+ * @param numbers {@code [n, 10]}: of each sample the timestep, then the coefficients of its step
  */
 public record ChainPosition(int[] steps, Tensor numbers) {
   private static final int TIMESTEP = 0;
@@ -25,7 +25,8 @@ public record ChainPosition(int[] steps, Tensor numbers) {
     DIRECT(StepCoefficients::direct),
     DIRECT_OUTPUT(StepCoefficients::directOutput),
     X(StepCoefficients::x),
-    OUTPUT(StepCoefficients::output);
+    OUTPUT(StepCoefficients::output),
+    CORRECTION(StepCoefficients::correction);
 
     private final ToDoubleFunction<StepCoefficients> value;
 

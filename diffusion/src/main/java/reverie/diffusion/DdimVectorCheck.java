@@ -15,6 +15,7 @@ import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.io.JsonText;
 import reverie.tensor.io.Safetensors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -79,7 +80,7 @@ public final class DdimVectorCheck {
       }
     } catch (JacksonException e) {
       throw new ReverieException(
-          "ddim check: the cases of " + path + " are not JSON", e.getOriginalMessage(), e);
+          "ddim check: the cases of " + path + " are not JSON", JsonText.problem(e), e);
     }
     throw new ReverieException(
         "ddim check: " + path + " has no list of cases in its metadata",
@@ -141,7 +142,7 @@ public final class DdimVectorCheck {
     List<Row> compare(Device device) {
       ReversePolicy policy =
           ReversePolicy.ddim(config, config.schedule().inSinglePrecision(), steps, eta);
-      int[] grid = ints("timesteps");
+      double[] grid = Arrays.stream(ints("timesteps")).asDoubleStream().toArray();
       double gridError = Arrays.equals(grid, policy.grid().timesteps()) ? 0 : DIFFERENT;
 
       int[] step = Arrays.stream(ints("timestep")).map(t -> indexOf(policy.grid(), t)).toArray();

@@ -33,10 +33,10 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
   /**
    * The timestep and noise of each sample, from its own random numbers.
    *
-   * @param timesteps uniform from 0 to T − 1
+   * @param timesteps uniform whole numbers from 0 to T − 1; of a flow {@code σ·T}
    * @param noise like the samples
    */
-  public record Draw(int[] timesteps, Tensor noise) {}
+  public record Draw(double[] timesteps, Tensor noise) {}
 
   /**
    * Draws a timestep and noise for every sample.
@@ -45,7 +45,7 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    * @param rows one sequence for each sample: the same numbers for it in any batch
    */
   public Draw draw(Tensor original, Rng... rows) {
-    int[] t = Arrays.stream(rows).mapToInt(row -> row.below(0, schedule.steps())).toArray();
+    double[] t = Arrays.stream(rows).mapToDouble(schedule::draw).toArray();
     Rng[] noises = Arrays.stream(rows).map(row -> row.fork(1)).toArray(Rng[]::new);
     int[] dims = original.shape().dims();
     return new Draw(
@@ -81,17 +81,14 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    * @param original clean samples {@code [n, …]}
    */
   public Question question(Tensor original, Draw draw) {
-    int[] t = draw.timesteps();
-    double[] values = Arrays.stream(t).asDoubleStream().toArray();
+    double[] t = draw.timesteps();
     return new Question(
         schedule.addNoise(original, draw.noise(), t),
-        original.device().tensor(values, t.length),
+        original.device().tensor(t, t.length),
         target(original, draw),
         Double.isInfinite(snrCap)
             ? null
-            : original
-                .device()
-                .tensor(Arrays.stream(t).mapToDouble(this::weight).toArray(), t.length));
+            : original.device().tensor(Arrays.stream(t).map(this::weight).toArray(), t.length));
   }
 
   /**
@@ -121,23 +118,29 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
   }
 
   private Tensor target(Tensor original, Draw draw) {
-    int[] t = draw.timesteps();
+    double[] t = draw.timesteps();
     return switch (prediction) {
       case EPSILON -> draw.noise();
       case SAMPLE -> original;
       case V_PREDICTION ->
-          Rows.times(draw.noise(), t, i -> Math.sqrt(schedule.alphaBar(i)))
-              .sub(Rows.times(original, t, i -> Math.sqrt(schedule.noiseVariance(i))));
+          Rows.times(draw.noise(), t, schedule::signal)
+              .sub(Rows.times(original, t, schedule::noise));
+      case FLOW -> draw.noise().sub(original);
     };
   }
 
-  private double weight(int t) {
-    double snr = schedule.signalToNoise(t);
+  private double weight(double t) {
+    double ratio = schedule.signal(t) / schedule.noise(t);
+    double snr = ratio * ratio;
     double capped = Math.min(snr, snrCap);
     return switch (prediction) {
-      case EPSILON -> capped / snr;
+      case EPSILON -> snr <= snrCap ? 1 : snrCap / snr;
       case V_PREDICTION -> capped / (snr + 1);
       case SAMPLE -> capped;
+      case FLOW ->
+          throw new ReverieException(
+              "denoising loss: min-SNR weights are made for a diffusion, not for a flow",
+              "choose the density of sigma instead: NoiseSchedule.logitNormalFlow");
     };
   }
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
+import java.util.function.DoubleUnaryOperator;
+import org.apache.commons.math3.distribution.NormalDistribution;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 
 /**
- * How much of the sample is left at each timestep of the forward process: {@code x_t = √ᾱ_t·x_0 +
- * √(1−ᾱ_t)·ε} with {@code ᾱ_t = Π(1−β_i)} (Ho et al. 2020, eq. 4).
+ * The forward process: how much of the sample is left at each timestep of the forward process:
+ * {@code x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε} with {@code ᾱ_t = Π(1−β_i)} (Ho et al. 2020, eq. 4). Or that
+ * of a {@link #flow}, {@code x_σ = (1−σ)·x_0 + σ·ε}, whose timesteps {@code t = σ·T} need not be
+ * whole and whose {@link #alphaBar} and {@link #noiseVariance} are the squares of both factors.
  *
  * <p>Kept in double precision. {@code 1−ᾱ} is accumulated on its own, because near t = 0 the
  * subtraction would lose most digits. The Python schedulers compute in float32; where their very
@@ -20,11 +25,54 @@ public final class NoiseSchedule {
   private final double[] alphaBar;
   private final double[] noiseVariance;
   private final boolean single;
+  private final DoubleUnaryOperator flow;
 
   private NoiseSchedule(double[] alphaBar, double[] noiseVariance, boolean single) {
+    this(alphaBar, noiseVariance, single, null);
+  }
+
+  private NoiseSchedule(
+      double[] alphaBar, double[] noiseVariance, boolean single, DoubleUnaryOperator flow) {
     this.alphaBar = alphaBar;
     this.noiseVariance = noiseVariance;
     this.single = single;
+    this.flow = flow;
+  }
+
+  /**
+   * A flow (rectified flow, Liu et al. 2023), trained at {@code σ = s·u/(1 + (s−1)·u)} of uniform
+   * u.
+   *
+   * @param steps T
+   * @param shift s, 1 for uniform σ
+   */
+  public static NoiseSchedule flow(int steps, double shift) {
+    return flow(steps, u -> TimestepGrid.shifted(u, shift));
+  }
+
+  /**
+   * A flow trained at logit-normal σ (Esser et al. 2024, §3.1): u is the logistic function of
+   * N(mean, deviation²).
+   */
+  public static NoiseSchedule logitNormalFlow(
+      int steps, double shift, double mean, double deviation) {
+    NormalDistribution normal = new NormalDistribution(null, mean, deviation);
+    return flow(
+        steps,
+        u ->
+            TimestepGrid.shifted(
+                1 / (1 + Math.exp(-normal.inverseCumulativeProbability(u))), shift));
+  }
+
+  private static NoiseSchedule flow(int steps, DoubleUnaryOperator sigma) {
+    double[] signal = new double[steps];
+    double[] noise = new double[steps];
+    for (int t = 0; t < steps; t++) {
+      double s = (double) t / steps;
+      signal[t] = (1 - s) * (1 - s);
+      noise[t] = s * s;
+    }
+    return new NoiseSchedule(signal, noise, false, sigma);
   }
 
   /** β from {@code start} to {@code end} in equal steps: diffusers' {@code linear}. */
@@ -108,6 +156,67 @@ public final class NoiseSchedule {
     return new NoiseSchedule(rounded, rest, true);
   }
 
+  /**
+   * The same schedule, moved and stretched so that nothing of the sample is left at the last
+   * timestep (Lin et al. 2024, algorithm 1): diffusers' {@code rescale_betas_zero_snr}.
+   */
+  public NoiseSchedule withZeroTerminalSnr() {
+    double first = Math.sqrt(alphaBar[0]);
+    double last = Math.sqrt(alphaBar[alphaBar.length - 1]);
+    double[] kept = new double[alphaBar.length];
+    double[] lost = new double[alphaBar.length];
+    for (int t = 0; t < kept.length; t++) {
+      double signal = (Math.sqrt(alphaBar[t]) - last) * (first / (first - last));
+      kept[t] = signal * signal;
+      lost[t] = (1 - signal) * (1 + signal);
+    }
+    return new NoiseSchedule(kept, lost, single);
+  }
+
+  /** Whether this is a flow. */
+  public boolean isFlow() {
+    return flow != null;
+  }
+
+  /** The factor of x_0 at a timestep, whole but of a flow: √ᾱ, or 1 − σ. */
+  public double signal(double timestep) {
+    return isFlow() ? 1 - sigma(timestep) : Math.sqrt(alphaBar(whole(timestep)));
+  }
+
+  /** The factor of the noise at a timestep, whole but of a flow: √(1−ᾱ), or σ. */
+  public double noise(double timestep) {
+    return isFlow() ? sigma(timestep) : Math.sqrt(noiseVariance(whole(timestep)));
+  }
+
+  private double sigma(double timestep) {
+    if (!(timestep >= 0 && timestep <= steps())) {
+      throw new ReverieException(
+          "noise schedule: expected a timestep from 0 to " + steps() + ", got " + timestep);
+    }
+    return timestep / steps();
+  }
+
+  private int whole(double timestep) {
+    int t = (int) timestep;
+    if (t != timestep) {
+      throw new ReverieException("noise schedule: expected a whole timestep, got " + timestep);
+    }
+    return t;
+  }
+
+  /**
+   * The timestep below which the share u of training happens: {@code ⌊u·T⌋}, or {@code σ(u)·T} of a
+   * flow.
+   */
+  public double timestepAt(double u) {
+    return isFlow() ? flow.applyAsDouble(u) * steps() : Math.min((int) (u * steps()), steps() - 1);
+  }
+
+  /** The timestep of a sample of training, from its own random numbers. */
+  double draw(Rng row) {
+    return isFlow() ? timestepAt(row.uniform(0)) : row.below(0, steps());
+  }
+
   /** Number of timesteps, T. */
   public int steps() {
     return alphaBar.length;
@@ -135,10 +244,9 @@ public final class NoiseSchedule {
    * @param noise like original
    * @param timesteps one for each sample, or one for all
    */
-  public Tensor addNoise(Tensor original, Tensor noise, int... timesteps) {
-    int[] each = Rows.perSample("add noise", original, timesteps);
-    return Rows.times(original, each, t -> Math.sqrt(alphaBar(t)))
-        .add(Rows.times(noise, each, t -> Math.sqrt(noiseVariance(t))));
+  public Tensor addNoise(Tensor original, Tensor noise, double... timesteps) {
+    double[] each = Rows.perSample("add noise", original, timesteps);
+    return Rows.times(original, each, this::signal).add(Rows.times(noise, each, this::noise));
   }
 
   double round(double value) {

@@ -11,11 +11,16 @@ public enum Prediction {
   /** {@code v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0} (Salimans and Ho 2022). */
   V_PREDICTION,
   /** The clean sample {@code x_0}. */
-  SAMPLE;
+  SAMPLE,
+  /**
+   * The velocity {@code ε − x_0} of a flow {@code x_σ = (1−σ)·x_0 + σ·ε} (Lipman et al. 2023, Liu
+   * et al. 2023).
+   */
+  FLOW;
 
   /** The name in diffusers' configuration. */
   public String key() {
-    return name().toLowerCase(Locale.ROOT);
+    return this == FLOW ? "flow_prediction" : name().toLowerCase(Locale.ROOT);
   }
 
   /** The prediction of this name in diffusers' configuration. */
@@ -26,7 +31,7 @@ public enum Prediction {
       }
     }
     throw new ReverieException(
-        "scheduler config: prediction_type \"" + key + "\" is not known",
-        "one of epsilon, v_prediction, sample");
+        "scheduler config: prediction_type \"" + ReverieException.shown(key) + "\" is not known",
+        "one of epsilon, v_prediction, sample, or flow_prediction with a flow's scheduler");
   }
 }

@@ -2,6 +2,7 @@
 package reverie.diffusion;
 
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import reverie.diffusion.ChainPosition.Factor;
 import reverie.tensor.DType;
@@ -14,7 +15,10 @@ import reverie.tensor.Tensor;
  * The reverse process as a policy (Black et al. 2023, §4.2): from the state {@code (x_t, t)} the
  * action is {@code x_t' ~ N(mean, σ²)}, where the mean comes from the model's output by the DDIM
  * step of noise level η (Song et al. 2021, eq. 12), of which DDPM is the case η = 1 on the full
- * grid.
+ * grid, or by a step of a {@linkplain FlowNoise flow}.
+ *
+ * <p>Where chance enters can be narrowed by {@link #deciding}: every other step is one of the
+ * ordinary differential equation, of first order or, by {@link #secondOrder}, of second.
  *
  * <p>Steps are numbered 0 (the noisiest) to {@link #steps()} − 1; a batch may mix samples at
  * different steps. Everything between the model's output and the log-probability is made of tensor
@@ -34,13 +38,43 @@ import reverie.tensor.Tensor;
  * <p>Immutable; thread-safe.
  */
 public final class ReversePolicy {
+  /** Below so many, diffusers' solver makes the last step to first order. */
+  private static final int FEW_STEPS = 15;
+
   private final NoiseSchedule schedule;
   private final TimestepGrid grid;
+  private final Steps steps;
   private final StepCoefficients[] coefficients;
   private final double eta;
   private final double clipRange;
   private final Reduction reduction;
   private final DType storage;
+
+  /**
+   * The ways in which each step can be made.
+   *
+   * @param chance with the policy's noise
+   * @param first by the differential equation, to first order
+   * @param second the same to second order, where the step before was made by it too
+   * @param secondOrder whether that is wanted
+   */
+  private record Steps(
+      StepCoefficients[] chance,
+      StepCoefficients[] first,
+      StepCoefficients[] second,
+      boolean secondOrder) {
+    /** One way for each step. */
+    StepCoefficients[] where(IntPredicate decides) {
+      return IntStream.range(0, chance.length)
+          .mapToObj(i -> {
+            if (decides.test(i)) {
+              return chance[i];
+            }
+            return secondOrder && i > 0 && !decides.test(i - 1) ? second[i] : first[i];
+          })
+          .toArray(StepCoefficients[]::new);
+    }
+  }
 
   /** How the log-densities of a sample's elements become one number. */
   public enum Reduction {
@@ -65,6 +99,7 @@ public final class ReversePolicy {
   private ReversePolicy(
       NoiseSchedule schedule,
       TimestepGrid grid,
+      Steps steps,
       StepCoefficients[] coefficients,
       double eta,
       double clipRange,
@@ -72,6 +107,7 @@ public final class ReversePolicy {
       DType storage) {
     this.schedule = schedule;
     this.grid = grid;
+    this.steps = steps;
     this.coefficients = coefficients;
     this.eta = eta;
     this.clipRange = clipRange;
@@ -84,64 +120,188 @@ public final class ReversePolicy {
    *
    * @param eta 0 is deterministic, 1 has the variance of DDPM
    * @throws ReverieException if there are more steps than timesteps, or the schedule leaves no room
-   *     for η &gt; 1
+   *     for η &gt; 1, or the model is a flow
    */
   public static ReversePolicy ddim(SchedulerConfig config, int steps, double eta) {
-    return of(
-        config,
-        config.schedule(),
-        config.grid(steps),
-        StepCoefficients.Rule.DDIM,
-        config.endsClean(),
-        eta);
+    return ddim(config, config.schedule(), steps, eta);
   }
 
   /** DDIM on a schedule and grid of one's own, that of {@code config} left aside. */
   static ReversePolicy ddim(SchedulerConfig config, NoiseSchedule schedule, int steps, double eta) {
-    return of(
-        config, schedule, config.grid(steps), StepCoefficients.Rule.DDIM, config.endsClean(), eta);
+    return diffusion(config, schedule, StepCoefficients.Rule.DDIM, config.endsClean(), steps, eta);
   }
 
   /**
-   * Ancestral sampling of DDPM with the variance of the posterior ({@code fixed_small}): η = 1,
-   * ending at ᾱ = 1. The same as {@link #ddim} but where x̂0 is clipped: here ε̂ follows the
-   * clipped x̂0, as in the posterior mean.
+   * Ancestral sampling of DDPM: η = 1, ending at ᾱ = 1. The same as {@link #ddim} but where x̂0 is
+   * clipped: here ε̂ follows the clipped x̂0, as in the posterior mean. The variance is that of the
+   * posterior, or with the file's {@code variance_type: fixed_large} that of the forward step.
    */
   public static ReversePolicy ddpm(SchedulerConfig config, int steps) {
-    return of(config, config.schedule(), config.grid(steps), StepCoefficients.Rule.DDPM, true, 1);
+    NoiseSchedule schedule = config.schedule();
+    ReversePolicy small = diffusion(config, schedule, StepCoefficients.Rule.DDPM, true, steps, 1);
+    if (!config.hasLargeVariance()) {
+      return small;
+    }
+    StepCoefficients[] large = small.steps.chance.clone();
+    for (int i = 0; i < large.length; i++) {
+      int t = (int) small.grid.timestep(i);
+      double kept = i + 1 < large.length ? schedule.alphaBar((int) small.grid.next(i)) : 1;
+      // Nothing is added at timestep 0.
+      large[i] = large[i].withSigma(t == 0 ? 0 : Math.sqrt(1 - schedule.alphaBar(t) / kept));
+    }
+    return small.with(new Steps(large, small.steps.first, small.steps.second, false), _ -> true);
   }
 
-  private static ReversePolicy of(
+  private static ReversePolicy diffusion(
+      SchedulerConfig config,
+      NoiseSchedule schedule,
+      StepCoefficients.Rule rule,
+      boolean endsClean,
+      int steps,
+      double eta) {
+    requireLevel("eta", eta);
+    if (schedule.isFlow()) {
+      throw new ReverieException(
+          "reverse policy: the model is a flow, which DDIM and DDPM do not sample",
+          "use ReversePolicy.flow");
+    }
+    TimestepGrid grid = config.grid(steps);
+    StepCoefficients[] chance = new StepCoefficients[steps];
+    StepCoefficients[] first = new StepCoefficients[steps];
+    for (int i = 0; i < steps; i++) {
+      int t = (int) grid.timestep(i);
+      int next = (int) grid.next(i);
+      Prediction prediction = config.prediction();
+      chance[i] = StepCoefficients.of(schedule, prediction, rule, t, next, endsClean, eta);
+      first[i] = StepCoefficients.of(schedule, prediction, rule, t, next, endsClean, 0);
+    }
+    return made(
+        config,
+        schedule,
+        grid,
+        new Steps(chance, first, solver(config, schedule, grid), false),
+        eta,
+        _ -> true);
+  }
+
+  /**
+   * The steps of a flow, all decisions but for the last, which ends at σ = 0; {@link #deciding}
+   * chooses others.
+   *
+   * @param level of the noise, see {@link FlowNoise}; no matter for {@link FlowNoise#ODE}
+   * @throws ReverieException if the configuration is no flow's
+   */
+  public static ReversePolicy flow(
+      SchedulerConfig config, int steps, FlowNoise noise, double level) {
+    requireLevel("level", level);
+    if (noise == FlowNoise.CPS && level > 1) {
+      throw new ReverieException(
+          "reverse policy: expected a level from 0 to 1 for CPS, got " + level);
+    }
+    NoiseSchedule schedule = config.schedule();
+    if (!schedule.isFlow()) {
+      throw new ReverieException(
+          "reverse policy: expected a flow, got a model that predicts " + config.prediction().key(),
+          "use ReversePolicy.ddim");
+    }
+    TimestepGrid grid = config.grid(steps);
+    StepCoefficients[] chance = new StepCoefficients[steps];
+    StepCoefficients[] first = new StepCoefficients[steps];
+    for (int i = 0; i < steps; i++) {
+      double sigma = schedule.noise(grid.timestep(i));
+      double next = i + 1 < steps ? schedule.noise(grid.timestep(i + 1)) : 0;
+      chance[i] = StepCoefficients.flow(noise, level, sigma, next, sigma == 1 ? next : sigma);
+      first[i] = StepCoefficients.flow(FlowNoise.ODE, 0, sigma, next, sigma);
+    }
+    return made(
+        config,
+        schedule,
+        grid,
+        new Steps(chance, first, solver(config, schedule, grid), false),
+        noise == FlowNoise.ODE ? 0 : level,
+        i -> i + 1 < steps);
+  }
+
+  /**
+   * The deterministic chain of DPM-Solver++ of second order (2M, midpoint) on the timesteps of
+   * diffusers' DPMSolverMultistepScheduler: for sampling and evaluation. It has no decisions.
+   */
+  public static ReversePolicy dpmSolver(SchedulerConfig config, int steps) {
+    NoiseSchedule schedule = config.schedule();
+    TimestepGrid grid = config.solverGrid(steps);
+    StepCoefficients[] second = solver(config, schedule, grid);
+    StepCoefficients[] first =
+        Arrays.stream(second).map(StepCoefficients::firstOrder).toArray(StepCoefficients[]::new);
+    return made(config, schedule, grid, new Steps(first, first, second, true), 0, _ -> false);
+  }
+
+  private static StepCoefficients[] solver(
+      SchedulerConfig config, NoiseSchedule schedule, TimestepGrid grid) {
+    int steps = grid.steps();
+    return IntStream.range(0, steps)
+        .mapToObj(i ->
+            StepCoefficients.solver(
+                schedule,
+                config.prediction(),
+                i == 0 ? -1 : grid.timestep(i - 1),
+                grid.timestep(i),
+                grid.next(i),
+                config.endsClean(),
+                steps < FEW_STEPS))
+        .toArray(StepCoefficients[]::new);
+  }
+
+  private static ReversePolicy made(
       SchedulerConfig config,
       NoiseSchedule schedule,
       TimestepGrid grid,
-      StepCoefficients.Rule rule,
-      boolean endsClean,
-      double eta) {
-    if (!(eta >= 0 && Double.isFinite(eta))) {
-      throw new ReverieException(
-          "reverse policy: expected eta of 0 or more, got " + eta, "usual values are 0 to 1");
-    }
-    StepCoefficients[] coefficients =
-        IntStream.range(0, grid.steps())
-            .mapToObj(i ->
-                StepCoefficients.of(
-                    schedule,
-                    config.prediction(),
-                    rule,
-                    grid.timestep(i),
-                    grid.next(i),
-                    endsClean,
-                    eta))
-            .toArray(StepCoefficients[]::new);
+      Steps steps,
+      double eta,
+      IntPredicate decides) {
     double clipRange = config.clipSample() ? config.clipSampleRange() : Double.POSITIVE_INFINITY;
     return new ReversePolicy(
-        schedule, grid, coefficients, eta, clipRange, Reduction.MEAN, DType.F64);
+        schedule, grid, steps, steps.where(decides), eta, clipRange, Reduction.MEAN, DType.F64);
+  }
+
+  private static void requireLevel(String name, double level) {
+    if (!(level >= 0 && Double.isFinite(level))) {
+      throw new ReverieException(
+          "reverse policy: expected " + name + " of 0 or more, got " + level,
+          "usual values are 0 to 1");
+    }
+  }
+
+  private ReversePolicy with(Steps other, IntPredicate decides) {
+    return new ReversePolicy(
+        schedule, grid, other, other.where(decides), eta, clipRange, reduction, storage);
+  }
+
+  /**
+   * The same chain with chance in some steps only; the others follow the differential equation. See
+   * {@link DecisionWindow}.
+   *
+   * @param decides whether a step has the policy's noise; it is a decision if that is more than 0
+   */
+  public ReversePolicy deciding(IntPredicate decides) {
+    return with(steps, decides);
+  }
+
+  /**
+   * The same chain, whose steps without chance are made to second order: by DPM-Solver++ 2M, which
+   * begins anew after every step with chance.
+   */
+  public ReversePolicy secondOrder() {
+    return with(new Steps(steps.chance, steps.first, steps.second, true), this::isDecision);
+  }
+
+  /** Whether a step looks at the x̂0 of the step before. */
+  public boolean isSecondOrder() {
+    return Arrays.stream(coefficients).anyMatch(step -> step.correction() != 0);
   }
 
   /** The same policy with log-probabilities reduced like this; the mean unless told. */
   public ReversePolicy reducedBy(Reduction other) {
-    return new ReversePolicy(schedule, grid, coefficients, eta, clipRange, other, storage);
+    return new ReversePolicy(schedule, grid, steps, coefficients, eta, clipRange, other, storage);
   }
 
   /**
@@ -149,7 +309,7 @@ public final class ReversePolicy {
    * scored.
    */
   public ReversePolicy storedAs(DType other) {
-    return new ReversePolicy(schedule, grid, coefficients, eta, clipRange, reduction, other);
+    return new ReversePolicy(schedule, grid, steps, coefficients, eta, clipRange, reduction, other);
   }
 
   // The chain.
@@ -164,12 +324,22 @@ public final class ReversePolicy {
     return grid;
   }
 
+  /** The timestep at which a step begins, as the model is told. */
+  public double timestep(int step) {
+    return grid.timestep(step);
+  }
+
+  /** The address of a step's noise among the random numbers of a sample. */
+  int noiseAddress(int step) {
+    return schedule.isFlow() ? step : (int) grid.timestep(step);
+  }
+
   /** The forward process that the chain reverses. */
   public NoiseSchedule schedule() {
     return schedule;
   }
 
-  /** The noise level η. */
+  /** The noise level: η, or that of a flow's noise. */
   public double eta() {
     return eta;
   }
@@ -280,6 +450,16 @@ public final class ReversePolicy {
     return new Step(mean, at.sigma(), at.steps());
   }
 
+  /**
+   * What a step of second order adds to the mean.
+   *
+   * @param original x̂0 of this step
+   * @param before x̂0 of the step before; not looked at where there is no correction
+   */
+  Tensor corrected(Tensor mean, Tensor original, Tensor before, ChainPosition at) {
+    return mean.add(at.times(original.sub(before), Factor.CORRECTION));
+  }
+
   /** Whether a factor is other than 0 anywhere in the chain. */
   private boolean uses(Factor factor) {
     return Arrays.stream(coefficients).anyMatch(step -> factor.of(step) != 0);
@@ -294,7 +474,7 @@ public final class ReversePolicy {
     return originalSample(x, output, position(x, steps));
   }
 
-  private Tensor originalSample(Tensor x, Tensor output, ChainPosition at) {
+  Tensor originalSample(Tensor x, Tensor output, ChainPosition at) {
     Tensor original = at.times(x, Factor.ORIGINAL).add(at.times(output, Factor.ORIGINAL_OUTPUT));
     return clips() ? original.clamp(-clipRange, clipRange) : original;
   }
@@ -370,7 +550,7 @@ public final class ReversePolicy {
                 + ": step "
                 + s
                 + " (timestep "
-                + grid.timestep(s)
+                + TimestepGrid.text(grid.timestep(s))
                 + ") has sigma 0 at eta "
                 + eta
                 + " and is no decision",

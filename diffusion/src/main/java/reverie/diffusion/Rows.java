@@ -2,7 +2,7 @@
 package reverie.diffusion;
 
 import java.util.Arrays;
-import java.util.function.IntToDoubleFunction;
+import java.util.function.DoubleUnaryOperator;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
@@ -10,9 +10,9 @@ import reverie.tensor.Tensor;
 final class Rows {
   private Rows() {}
 
-  /** {@code value(index)} of each sample as {@code [n, 1, …]}; one index serves all samples. */
-  static Tensor column(Tensor batch, int[] indices, IntToDoubleFunction value) {
-    double[] values = Arrays.stream(indices).mapToDouble(value).toArray();
+  /** {@code value(t)} of each sample as {@code [n, 1, …]}; one serves all samples. */
+  static Tensor column(Tensor batch, double[] timesteps, DoubleUnaryOperator value) {
+    double[] values = Arrays.stream(timesteps).map(value).toArray();
     int[] dims = new int[batch.shape().rank()];
     Arrays.fill(dims, 1);
     dims[0] = values.length;
@@ -27,9 +27,18 @@ final class Rows {
     return values.reshape(dims);
   }
 
-  /** Each sample times {@code value(index)}. */
-  static Tensor times(Tensor batch, int[] indices, IntToDoubleFunction value) {
-    return batch.mul(column(batch, indices, value));
+  /** Each sample times {@code value(t)}. */
+  static Tensor times(Tensor batch, double[] timesteps, DoubleUnaryOperator value) {
+    return batch.mul(column(batch, timesteps, value));
+  }
+
+  /** One timestep per sample, from one for all or one for each. */
+  static double[] perSample(String operation, Tensor batch, double... timesteps) {
+    int[] places = new int[timesteps.length];
+    Arrays.setAll(places, i -> i);
+    return Arrays.stream(perSample(operation, batch, places))
+        .mapToDouble(i -> timesteps[i])
+        .toArray();
   }
 
   /** One index per sample, from one index for all or one for each. */

@@ -15,8 +15,8 @@ import reverie.tensor.op.Copy;
 /**
  * Walks the reverse chain from x_T to x_0. All randomness of a sample comes from one {@link Rng} of
  * its own (made of the seed, the prompt's and the sample's index, see {@link #row}): x_T is its
- * fork T, the noise of the step at timestep t its fork t. So a sample is the same in whatever
- * batch, thread or process it is drawn.
+ * fork T, the noise of the step at timestep t its fork t, of a flow's step i its fork i. So a
+ * sample is the same in whatever batch, thread or process it is drawn.
  *
  * <p>Nothing is recorded for gradients. The interrupt flag of the thread is looked at before every
  * step.
@@ -76,9 +76,10 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
     List<Tensor> latents = new ArrayList<>();
     Tensor[] logProbs = new Tensor[policy.steps()];
     latents.add(start(starts, sampleDims));
+    Tensor original = original(latents.getFirst());
     for (int i = 0; i < policy.steps(); i++) {
       try (Scope scope = Scope.open("sampler step " + i)) {
-        SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows);
+        SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows, original);
         latents.add(scope.keep(copy(drawn.latents())));
         logProbs[i] = drawn.logProb() == null ? null : scope.keep(copy(drawn.logProb()));
       }
@@ -92,9 +93,10 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
     try (Scope all = Scope.open("sampler");
         SamplingStep step = new SamplingStep(policy, device, denoiser)) {
       Tensor x = start(rows, sampleDims);
+      Tensor original = original(x);
       for (int i = 0; i < policy.steps(); i++) {
         try (Scope _ = Scope.open("sampler step " + i)) {
-          x.assign(draw(step, i, x, context, rows).latents());
+          x.assign(draw(step, i, x, context, rows, original).latents());
         }
         progress.stepped(i + 1, policy.steps());
       }
@@ -103,7 +105,7 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
   }
 
   private SamplingStep.Drawn draw(
-      SamplingStep step, int index, Tensor x, Tensor context, Rng[] rows) {
+      SamplingStep step, int index, Tensor x, Tensor context, Rng[] rows, Tensor original) {
     if (Thread.currentThread().isInterrupted()) {
       throw new CancellationException(
           "sampling was interrupted before step " + index + " of " + policy.steps());
@@ -113,7 +115,16 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
         policy.isDecision(index)
             ? Rng.normalRows(device, noise(rows, index), Arrays.copyOfRange(dims, 1, dims.length))
             : null;
-    return step.draw(index, x, noise, context);
+    SamplingStep.Drawn drawn = step.draw(index, x, noise, context, original);
+    if (drawn.original() != null) {
+      original.assign(drawn.original());
+    }
+    return drawn;
+  }
+
+  /** Where x̂0 is kept from step to step; null where no step looks back. */
+  private Tensor original(Tensor start) {
+    return policy.isSecondOrder() ? device.zeros(start.shape().dims()) : null;
   }
 
   /** Out of the memory of the step, which is used again. */
@@ -127,7 +138,7 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
   }
 
   private Rng[] noise(Rng[] rows, int step) {
-    return forks(rows, policy.grid().timestep(step));
+    return forks(rows, policy.noiseAddress(step));
   }
 
   private static Rng[] forks(Rng[] rows, int label) {

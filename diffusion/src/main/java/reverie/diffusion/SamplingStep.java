@@ -20,11 +20,21 @@ public final class SamplingStep implements AutoCloseable {
   private final MicroBatched<Inputs, Drawn> decision;
   private final MicroBatched<Inputs, Drawn> determined;
 
-  /** What a step depends on: the numbers of a {@link ChainPosition}; context and noise or null. */
-  private record Inputs(Tensor x, Tensor numbers, Tensor context, Tensor noise) {}
+  /**
+   * What a step depends on: the numbers of a {@link ChainPosition}; context, noise and the x̂0 of the
+   * step before or null.
+   */
+  private record Inputs(
+      Tensor x, Tensor numbers, Tensor context, Tensor noise, Tensor before) {}
 
-  /** The latents after a step, as they are stored, and their log-probability or null. */
-  record Drawn(Tensor latents, Tensor logProb) {}
+  /**
+   * What a step gives.
+   *
+   * @param latents after it, as they are stored
+   * @param logProb theirs, or null
+   * @param original x̂0, or null where no step looks at it
+   */
+  record Drawn(Tensor latents, Tensor logProb, Tensor original) {}
 
   /**
    * A step of this chain.
@@ -38,20 +48,30 @@ public final class SamplingStep implements AutoCloseable {
             MethodHandles.lookup(),
             device,
             in -> {
-              ReversePolicy.Step step = look(policy, denoiser, in);
+              ChainPosition at = ChainPosition.of(in.numbers);
+              ReversePolicy.Step step = policy.step(in.x, output(denoiser, in, at), at);
               Tensor next = policy.sample(step, in.noise);
-              return new Drawn(next, policy.logProb(next, step));
+              return new Drawn(next, policy.logProb(next, step), null);
             });
     determined =
         new MicroBatched<>(
             MethodHandles.lookup(),
             device,
-            in -> new Drawn(policy.stored(look(policy, denoiser, in).mean()), null));
+            in -> {
+              ChainPosition at = ChainPosition.of(in.numbers);
+              Tensor output = output(denoiser, in, at);
+              Tensor mean = policy.step(in.x, output, at).mean();
+              if (in.before == null) {
+                return new Drawn(policy.stored(mean), null, null);
+              }
+              Tensor original = policy.originalSample(in.x, output, at);
+              Tensor corrected = policy.corrected(mean, original, in.before, at);
+              return new Drawn(policy.stored(corrected), null, original);
+            });
   }
 
-  private static ReversePolicy.Step look(ReversePolicy policy, Denoiser denoiser, Inputs in) {
-    ChainPosition at = ChainPosition.of(in.numbers);
-    return policy.step(in.x, denoiser.predict(in.x, at.timesteps(), in.context), at);
+  private static Tensor output(Denoiser denoiser, Inputs in, ChainPosition at) {
+    return denoiser.predict(in.x, at.timesteps(), in.context);
   }
 
   /**
@@ -60,12 +80,13 @@ public final class SamplingStep implements AutoCloseable {
    * @param index of the step in the chain
    * @param noise like x; null where σ = 0
    * @param context {@code [n, tokens, dim]} or null
+   * @param before x̂0 of the step before, like x; null where no step of the chain looks at it
    */
-  Drawn draw(int index, Tensor x, Tensor noise, Tensor context) {
+  Drawn draw(int index, Tensor x, Tensor noise, Tensor context, Tensor before) {
     Tensor numbers = policy.position(x, index).numbers();
     return policy.isDecision(index)
-        ? decision.run(new Inputs(x, numbers, context, noise))
-        : determined.run(new Inputs(x, numbers, context, null));
+        ? decision.run(new Inputs(x, numbers, context, noise, null))
+        : determined.run(new Inputs(x, numbers, context, null, before));
   }
 
   /** Why the step cannot be captured; empty if it can, or was not made yet. */

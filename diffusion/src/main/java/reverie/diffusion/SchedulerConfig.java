@@ -9,18 +9,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What a model folder's {@code scheduler_config.json} says: how the model was trained and how it
- * wants to be sampled. Reads and writes the files of diffusers' DDIMScheduler, DDPMScheduler and
- * PNDMScheduler (which Stable Diffusion ships and which is read as DDIM, as diffusers' {@code
- * from_config} would). Keys it does not know are kept; a known key with a value that would change
- * the result and is not supported is an error.
+ * wants to be sampled. Reads and writes the files of diffusers' DDIMScheduler and DDPMScheduler,
+ * and reads those of its other schedulers of the same family (PNDM, which Stable Diffusion ships,
+ * Euler, LMS, Heun, DPM-Solver, UniPC, …) as {@code DDIMScheduler.from_config} does: what the noise
+ * was is taken over, how they would sample is not. The files of FlowMatchEulerDiscreteScheduler are
+ * read as a {@link Flow}. A key that is not known, or has a value that would change the result and
+ * is not supported, is an error that names it.
  *
  * @param trainSteps T
  * @param betaSchedule the shape of β
@@ -35,6 +39,10 @@ import tools.jackson.databind.node.ObjectNode;
  *     clamps t' to 0
  * @param clipSample whether x̂0 is clipped
  * @param clipSampleRange to plus and minus this
+ * @param zeroTerminalSnr whether nothing of the sample is left at the last timestep ({@code
+ *     rescale_betas_zero_snr})
+ * @param flow of a model that predicts {@link Prediction#FLOW}, and then what is said of β, the
+ *     offset, the end and the clipping plays no part
  * @param source the file's other keys, as they were
  */
 public record SchedulerConfig(
@@ -49,12 +57,18 @@ public record SchedulerConfig(
     boolean endsClean,
     boolean clipSample,
     double clipSampleRange,
+    boolean zeroTerminalSnr,
+    Optional<Flow> flow,
     Map<String, JsonNode> source) {
+
+  /** Beyond every model: an array of this length is made of every schedule. */
+  private static final int MOST_STEPS = 100_000;
 
   /** The file's name in a model folder. */
   public static final String FILE = "scheduler_config.json";
 
   static final String CLASS = "_class_name";
+  static final String ZERO_SNR = "rescale_betas_zero_snr";
 
   /** The shape of β over the timesteps. */
   public enum BetaSchedule {
@@ -73,6 +87,47 @@ public record SchedulerConfig(
     }
   }
 
+  /**
+   * How a flow's σ are moved towards noise: {@code σ ← s·σ/(1 + (s−1)·σ)}.
+   *
+   * @param shift s
+   * @param dynamic if present, s depends on the size of the picture, and {@code shift} plays no
+   *     part
+   */
+  public record Flow(double shift, Optional<DynamicShift> dynamic) {
+    /** Checks s. */
+    public Flow {
+      if (!(shift > 0 && Double.isFinite(shift))) {
+        throw new ReverieException(
+            "scheduler config: expected a positive shift, got " + shift, "1 changes nothing");
+      }
+    }
+
+    /** How σ are spaced where the file does not say: as diffusers' pipelines do. */
+    TimestepGrid.Spacing spacing() {
+      return dynamic.isPresent() ? TimestepGrid.Spacing.TRAILING : TimestepGrid.Spacing.LINSPACE;
+    }
+  }
+
+  /**
+   * The line on which μ lies over the number of tokens of a picture (FLUX: a square of 16 pixels
+   * each); {@code s = e^μ}, or μ itself.
+   *
+   * @param baseShift μ at {@code baseTokens}
+   * @param maxShift μ at {@code maxTokens}
+   * @param exponential whether s = e^μ
+   */
+  public record DynamicShift(
+      double baseShift, double maxShift, int baseTokens, int maxTokens, boolean exponential) {
+    /** s of a picture. */
+    public double shift(int tokens) {
+      double mu =
+          baseShift
+              + (tokens - baseTokens) * (maxShift - baseShift) / ((double) maxTokens - baseTokens);
+      return exponential ? Math.exp(mu) : mu;
+    }
+  }
+
   /** Copies what it is given. */
   public SchedulerConfig {
     trainedBetas = List.copyOf(trainedBetas);
@@ -88,9 +143,30 @@ public record SchedulerConfig(
       throw new ReverieException(
           "scheduler config: expected at least one training timestep, got " + trainSteps);
     }
-    if (!(clipSampleRange > 0)) {
+    if (trainSteps > MOST_STEPS) {
+      throw new ReverieException(
+          "scheduler config: expected at most "
+              + MOST_STEPS
+              + " for num_train_timesteps, got "
+              + trainSteps,
+          "models have 1000");
+    }
+    if (!(clipSampleRange > 0 && Double.isFinite(clipSampleRange))) {
       throw new ReverieException(
           "scheduler config: expected a positive clip_sample_range, got " + clipSampleRange);
+    }
+    if (stepsOffset < 0) {
+      throw new ReverieException(
+          "scheduler config: expected a steps_offset of at least 0, got " + stepsOffset);
+    }
+    if (flow.isPresent() != (prediction == Prediction.FLOW)) {
+      throw new ReverieException(
+          "scheduler config: a flow's scheduler and the prediction "
+              + Prediction.FLOW.key()
+              + " belong together, got "
+              + prediction.key()
+              + (flow.isPresent() ? " with" : " without"),
+          "use FlowMatchEulerDiscreteScheduler for a flow, and no other for it");
     }
   }
 
@@ -111,7 +187,24 @@ public record SchedulerConfig(
         true,
         true,
         1,
+        false,
+        Optional.empty(),
         Map.of());
+  }
+
+  /**
+   * A flow of 1000 timesteps, whose σ are those of diffusers' FlowMatchEulerDiscreteScheduler.
+   *
+   * @param shift s, 1 for none
+   */
+  public static SchedulerConfig flow(double shift) {
+    return defaults()
+        .but(it -> {
+          it.flow = Optional.of(new Flow(shift, Optional.empty()));
+          it.prediction = Prediction.FLOW;
+          it.spacing = TimestepGrid.Spacing.LINSPACE;
+        })
+        .withoutClipping();
   }
 
   /**
@@ -175,7 +268,20 @@ public record SchedulerConfig(
     return but(it -> it.clipSample = false);
   }
 
-  private SchedulerConfig but(Consumer<Draft> change) {
+  /** The same with nothing left of the sample at the last timestep, or with what β leaves. */
+  public SchedulerConfig withZeroTerminalSnr(boolean other) {
+    return but(it -> it.zeroTerminalSnr = other);
+  }
+
+  /** The same flow, with the shift of pictures of this many tokens if it depends on them. */
+  public SchedulerConfig forTokens(int tokens) {
+    return flow.flatMap(Flow::dynamic)
+        .map(dynamic ->
+            but(it -> it.flow = Optional.of(new Flow(dynamic.shift(tokens), Optional.empty()))))
+        .orElse(this);
+  }
+
+  SchedulerConfig but(Consumer<Draft> change) {
     Draft draft = new Draft(this);
     change.accept(draft);
     return new SchedulerConfig(
@@ -190,11 +296,13 @@ public record SchedulerConfig(
         draft.endsClean,
         draft.clipSample,
         draft.clipSampleRange,
-        source);
+        draft.zeroTerminalSnr,
+        draft.flow,
+        draft.source);
   }
 
   /** The components while they are being changed. */
-  private static final class Draft {
+  static final class Draft {
     int trainSteps;
     BetaSchedule betaSchedule;
     double betaStart;
@@ -206,6 +314,9 @@ public record SchedulerConfig(
     boolean endsClean;
     boolean clipSample;
     double clipSampleRange;
+    boolean zeroTerminalSnr;
+    Optional<Flow> flow;
+    Map<String, JsonNode> source;
 
     Draft(SchedulerConfig from) {
       trainSteps = from.trainSteps;
@@ -219,11 +330,28 @@ public record SchedulerConfig(
       endsClean = from.endsClean;
       clipSample = from.clipSample;
       clipSampleRange = from.clipSampleRange;
+      zeroTerminalSnr = from.zeroTerminalSnr;
+      flow = from.flow;
+      source = from.source;
     }
+  }
+
+  /** Whether the file says {@code variance_type: fixed_large}, which DDPM's sampling follows. */
+  boolean hasLargeVariance() {
+    JsonNode type = source.get("variance_type");
+    return type != null && type.asString("").startsWith("fixed_large");
   }
 
   /** The forward process. */
   public NoiseSchedule schedule() {
+    if (flow.isPresent()) {
+      return NoiseSchedule.flow(trainSteps, shift());
+    }
+    NoiseSchedule schedule = betas();
+    return zeroTerminalSnr ? schedule.withZeroTerminalSnr() : schedule;
+  }
+
+  private NoiseSchedule betas() {
     if (!trainedBetas.isEmpty()) {
       return NoiseSchedule.ofBetas(
           trainedBetas.stream().mapToDouble(Double::doubleValue).toArray());
@@ -238,7 +366,27 @@ public record SchedulerConfig(
 
   /** The sampling timesteps of a chain of this many steps. */
   public TimestepGrid grid(int steps) {
-    return TimestepGrid.of(spacing, trainSteps, steps, stepsOffset);
+    return flow.isPresent()
+        ? TimestepGrid.ofFlow(spacing, trainSteps, steps, shift())
+        : TimestepGrid.of(spacing, trainSteps, steps, stepsOffset);
+  }
+
+  /** Those of a chain of {@link ReversePolicy#dpmSolver}. */
+  TimestepGrid solverGrid(int steps) {
+    return flow.isPresent()
+        ? grid(steps)
+        : TimestepGrid.ofSolver(spacing, trainSteps, steps, stepsOffset);
+  }
+
+  private double shift() {
+    Flow of = flow.orElseThrow();
+    if (of.dynamic().isPresent()) {
+      throw new ReverieException(
+          "scheduler config: with use_dynamic_shifting the shift depends on the size of the"
+              + " picture",
+          "say it by forTokens(n): FLUX has a token for a square of 16 pixels");
+    }
+    return of.shift();
   }
 
   // Files.
@@ -246,14 +394,7 @@ public record SchedulerConfig(
   /** Reads a scheduler folder's or a file's configuration. */
   public static SchedulerConfig read(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
-    try {
-      return parse(Files.readString(file), file.toString());
-    } catch (IOException e) {
-      throw new ReverieException(
-          "scheduler config: cannot read " + file + " (" + e + ")",
-          "a model folder has scheduler/" + FILE,
-          e);
-    }
+    return parse(JsonText.read(file, "scheduler config"), file.toString());
   }
 
   /** Writes {@value #FILE} into a folder, which is made if missing. */
@@ -281,9 +422,13 @@ public record SchedulerConfig(
   /** The text of the configuration, as diffusers reads it. */
   public String toJson() {
     ObjectNode out = JsonMapper.shared().createObjectNode();
-    out.put(CLASS, "DDIMScheduler");
+    out.put(CLASS, flow.isPresent() ? SchedulerConfigReader.FLOW_CLASS : "DDIMScheduler");
     source.forEach(out::set);
     out.put("num_train_timesteps", trainSteps);
+    if (flow.isPresent()) {
+      write(out, flow.get());
+      return text(out);
+    }
     out.put("beta_schedule", betaSchedule.key());
     out.put("beta_start", betaStart);
     out.put("beta_end", betaEnd);
@@ -298,6 +443,29 @@ public record SchedulerConfig(
     out.put("set_alpha_to_one", endsClean);
     out.put("clip_sample", clipSample);
     out.put("clip_sample_range", clipSampleRange);
+    if (zeroTerminalSnr || source.containsKey(ZERO_SNR)) {
+      out.put(ZERO_SNR, zeroTerminalSnr);
+    }
+    return text(out);
+  }
+
+  private void write(ObjectNode out, Flow flow) {
+    out.put("shift", flow.shift());
+    out.put("use_dynamic_shifting", flow.dynamic().isPresent());
+    if (spacing != flow.spacing()) {
+      out.put("timestep_spacing", spacing.key());
+    }
+    flow.dynamic()
+        .ifPresent(dynamic -> {
+          out.put("base_shift", dynamic.baseShift());
+          out.put("max_shift", dynamic.maxShift());
+          out.put("base_image_seq_len", dynamic.baseTokens());
+          out.put("max_image_seq_len", dynamic.maxTokens());
+          out.put("time_shift_type", dynamic.exponential() ? "exponential" : "linear");
+        });
+  }
+
+  private static String text(ObjectNode out) {
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(out) + "\n";
   }
 }

@@ -4,22 +4,77 @@ package reverie.diffusion;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Takes the keys of a {@link SchedulerConfig} out of its file, with errors that name file and key.
  */
 final class SchedulerConfigReader {
+  static final String FLOW_CLASS = "FlowMatchEulerDiscreteScheduler";
+
+  /** Whose configurations {@code DDIMScheduler.from_config} takes. */
   private static final Set<String> CLASSES =
-      Set.of("DDIMScheduler", "DDPMScheduler", "PNDMScheduler");
+      Set.of(
+          "DDIMScheduler",
+          "DDPMScheduler",
+          "DEISMultistepScheduler",
+          "DPMSolverMultistepScheduler",
+          "DPMSolverSDEScheduler",
+          "DPMSolverSinglestepScheduler",
+          "EulerAncestralDiscreteScheduler",
+          "EulerDiscreteScheduler",
+          "HeunDiscreteScheduler",
+          "KDPM2AncestralDiscreteScheduler",
+          "KDPM2DiscreteScheduler",
+          "LMSDiscreteScheduler",
+          "PNDMScheduler",
+          "UniPCMultistepScheduler",
+          FLOW_CLASS);
+
+  /** What those have to say about their own way of sampling. */
+  private static final Set<String> OF_OTHER_SAMPLERS =
+      Set.of(
+          "algorithm_type",
+          "disable_corrector",
+          "dynamic_thresholding_ratio",
+          "euler_at_final",
+          "final_sigmas_type",
+          "interpolation_type",
+          "lambda_min_clipped",
+          "lower_order_final",
+          "noise_sampler_seed",
+          "predict_x0",
+          "sample_max_value",
+          "sigma_max",
+          "sigma_min",
+          "skip_prk_steps",
+          "solver_order",
+          "solver_p",
+          "solver_type",
+          "timestep_type",
+          "use_beta_sigmas",
+          "use_exponential_sigmas",
+          "use_karras_sigmas",
+          "use_lu_lambdas",
+          "variance_type");
+
+  /**
+   * Keys that the class which wrote the file was not given; {@code from_config} passes over them.
+   */
+  private static final String DEFAULTED = "_use_default_values";
+
+  private static final JsonMapper MAPPER = new JsonMapper(JsonText.FACTORY);
 
   private final ObjectNode object;
   private final String where;
@@ -28,13 +83,10 @@ final class SchedulerConfigReader {
     this.where = where;
     JsonNode root;
     try {
-      root = JsonMapper.shared().readTree(json);
+      root = MAPPER.readTree(json);
     } catch (JacksonException e) {
       throw new ReverieException(
-          "scheduler config: "
-              + where
-              + " is not JSON: "
-              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
+          "scheduler config: " + where + " is not JSON: " + JsonText.problem(e),
           "is the file complete?",
           e);
     }
@@ -46,35 +98,105 @@ final class SchedulerConfigReader {
   }
 
   SchedulerConfig read() {
-    SchedulerConfig ours = SchedulerConfig.defaults();
     String name = object.path(SchedulerConfig.CLASS).asString("DDIMScheduler");
     if (!CLASSES.contains(name)) {
       throw new ReverieException(
-          "scheduler config: " + where + " is for " + name,
+          "scheduler config: " + where + " is for " + ReverieException.shown(name),
           "supported are " + CLASSES.stream().sorted().collect(Collectors.joining(", ")));
     }
-    refuse("thresholding", "true");
-    refuse("rescale_betas_zero_snr", "true");
-    refuse("variance_type", "fixed_large", "fixed_large_log", "learned", "learned_range");
-    return new SchedulerConfig(
-        whole("num_train_timesteps", ours.trainSteps()),
-        betaSchedule(text("beta_schedule", ours.betaSchedule().key())),
-        number("beta_start", ours.betaStart()),
-        number("beta_end", ours.betaEnd()),
-        numbers("trained_betas"),
-        Prediction.of(text("prediction_type", ours.prediction().key())),
-        TimestepGrid.Spacing.of(text("timestep_spacing", ours.spacing().key())),
-        whole("steps_offset", ours.stepsOffset()),
-        flag("set_alpha_to_one", ours.endsClean()),
-        flag("clip_sample", ours.clipSample()),
-        number("clip_sample_range", ours.clipSampleRange()),
-        rest());
+    if (object.get(DEFAULTED) instanceof ArrayNode defaulted) {
+      defaulted.forEach(key -> object.remove(key.asString("")));
+    }
+    return name.equals(FLOW_CLASS) ? flow() : diffusion();
   }
 
-  /** What nobody took. */
-  private Map<String, JsonNode> rest() {
+  private SchedulerConfig diffusion() {
+    SchedulerConfig ours = SchedulerConfig.defaults();
+    refuse("thresholding", "true");
+    refuse("use_flow_sigmas", "true");
+    refuse("variance_type", "learned", "learned_range");
+    SchedulerConfig config =
+        new SchedulerConfig(
+            whole("num_train_timesteps", ours.trainSteps()),
+            betaSchedule(text("beta_schedule", ours.betaSchedule().key())),
+            number("beta_start", ours.betaStart()),
+            number("beta_end", ours.betaEnd()),
+            numbers("trained_betas"),
+            Prediction.of(text("prediction_type", ours.prediction().key())),
+            TimestepGrid.Spacing.of(text("timestep_spacing", ours.spacing().key())),
+            whole("steps_offset", ours.stepsOffset()),
+            flag("set_alpha_to_one", ours.endsClean()),
+            flag("clip_sample", ours.clipSample()),
+            number("clip_sample_range", ours.clipSampleRange()),
+            flag(SchedulerConfig.ZERO_SNR, false),
+            Optional.empty(),
+            rest(OF_OTHER_SAMPLERS));
+    config.schedule();
+    return config;
+  }
+
+  /** FlowMatchEulerDiscreteScheduler's keys and defaults. */
+  private SchedulerConfig flow() {
+    int trainSteps = whole("num_train_timesteps", 1000);
+    double shift = number("shift", 1);
+    boolean dynamic = flag("use_dynamic_shifting", false);
+    String type = text("time_shift_type", "exponential");
+    if (!Set.of("exponential", "linear").contains(type)) {
+      throw new ReverieException(
+          "scheduler config: time_shift_type \""
+              + ReverieException.shown(type)
+              + "\" in "
+              + where
+              + " is not known",
+          "one of exponential, linear");
+    }
+    var line =
+        new SchedulerConfig.DynamicShift(
+            number("base_shift", 0.5),
+            number("max_shift", 1.15),
+            whole("base_image_seq_len", 256),
+            whole("max_image_seq_len", 4096),
+            type.equals("exponential"));
+    if (line.maxTokens() == line.baseTokens()) {
+      throw new ReverieException(
+          "scheduler config: expected base_image_seq_len and max_image_seq_len to differ in "
+              + where);
+    }
+    var flow = new SchedulerConfig.Flow(shift, dynamic ? Optional.of(line) : Optional.empty());
+    var spacing = TimestepGrid.Spacing.of(text("timestep_spacing", flow.spacing().key()));
+    Map<String, JsonNode> rest = rest(Set.of());
+    return SchedulerConfig.flow(1)
+        .withTrainSteps(trainSteps)
+        .withSpacing(spacing, 0)
+        .but(it -> {
+          it.flow = Optional.of(flow);
+          it.source = rest;
+        });
+  }
+
+  /**
+   * What nobody took, all of which changes nothing: because of its value, or because of its key.
+   */
+  private Map<String, JsonNode> rest(Set<String> harmless) {
     Map<String, JsonNode> rest = new LinkedHashMap<>();
-    object.properties().forEach(e -> rest.put(e.getKey(), e.getValue()));
+    object
+        .properties()
+        .forEach(e -> {
+          JsonNode value = e.getValue();
+          boolean off = value.isNull() || value.isBoolean() && !value.booleanValue();
+          if (!off && !e.getKey().startsWith("_") && !harmless.contains(e.getKey())) {
+            throw new ReverieException(
+                "scheduler config: "
+                    + ReverieException.shown(e.getKey())
+                    + " "
+                    + ReverieException.shown(value)
+                    + " in "
+                    + where
+                    + " is not supported",
+                "it may change the samples; take it out if it does not");
+          }
+          rest.put(e.getKey(), value);
+        });
     return rest;
   }
 
@@ -103,7 +225,7 @@ final class SchedulerConfigReader {
               + " in "
               + where
               + ", got "
-              + value);
+              + ReverieException.shown(value));
     }
     return value;
   }
@@ -144,7 +266,11 @@ final class SchedulerConfigReader {
         .findFirst()
         .orElseThrow(() ->
             new ReverieException(
-                "scheduler config: beta_schedule \"" + key + "\" in " + where + " is not known",
+                "scheduler config: beta_schedule \""
+                    + ReverieException.shown(key)
+                    + "\" in "
+                    + where
+                    + " is not known",
                 "one of linear, scaled_linear, squaredcos_cap_v2, sigmoid"));
   }
 }

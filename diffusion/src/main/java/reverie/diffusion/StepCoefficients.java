@@ -8,12 +8,13 @@ import reverie.tensor.ReverieException;
  *
  * <pre>{@code
  * x̂0   = original·x_t + originalOutput·out            (clipped where the scheduler says so)
- * mean = clean·x̂0 + direct·x_t + directOutput·out
+ * mean = clean·x̂0 + direct·x_t + directOutput·out + correction·(x̂0 − x̂0 of the step before)
  * }</pre>
  *
- * <p>Every prediction and both rules are linear in x_t and the model's output but for the clipping,
+ * <p>Every prediction and every rule is linear in x_t and the model's output but for the clipping,
  * so that they differ only here. Without clipping both lines fold into {@code mean = x·x_t +
- * output·out}, where the division by √ᾱ_t has cancelled.
+ * output·out}, where the division by √ᾱ_t has cancelled. Only a solver of second order has a
+ * correction.
  */
 record StepCoefficients(
     double sigma,
@@ -21,7 +22,8 @@ record StepCoefficients(
     double originalOutput,
     double clean,
     double direct,
-    double directOutput) {
+    double directOutput,
+    double correction) {
 
   /** Which of the two equal definitions of the step is followed once x̂0 is clipped. */
   enum Rule {
@@ -32,6 +34,17 @@ record StepCoefficients(
      * DDPMScheduler).
      */
     DDPM
+  }
+
+  /** The same step without the correction. */
+  StepCoefficients firstOrder() {
+    return new StepCoefficients(sigma, original, originalOutput, clean, direct, directOutput, 0);
+  }
+
+  /** The same mean with another deviation. */
+  StepCoefficients withSigma(double other) {
+    return new StepCoefficients(
+        other, original, originalOutput, clean, direct, directOutput, correction);
   }
 
   /**
@@ -52,6 +65,7 @@ record StepCoefficients(
     boolean clean = next == TimestepGrid.END && endsClean;
     double a = schedule.alphaBar(t);
     double b = schedule.noiseVariance(t);
+    requireSignal(prediction, t, a);
     double aNext = clean ? 1 : schedule.alphaBar(Math.max(next, 0));
     double bNext = clean ? 0 : schedule.noiseVariance(Math.max(next, 0));
     double variance =
@@ -72,18 +86,8 @@ record StepCoefficients(
 
     double signal = Math.sqrt(a);
     double noise = Math.sqrt(b);
-    double original =
-        switch (prediction) {
-          case EPSILON -> 1 / signal;
-          case V_PREDICTION -> signal;
-          case SAMPLE -> 0;
-        };
-    double originalOutput =
-        switch (prediction) {
-          case EPSILON -> -noise / signal;
-          case V_PREDICTION -> -noise;
-          case SAMPLE -> 1;
-        };
+    double original = original(prediction, signal);
+    double originalOutput = originalOutput(prediction, signal, noise);
     return switch (rule) {
       case DDIM ->
           new StepCoefficients(
@@ -96,13 +100,16 @@ record StepCoefficients(
                     case EPSILON -> 0;
                     case V_PREDICTION -> noise;
                     case SAMPLE -> 1 / noise;
+                    case FLOW -> 1;
                   },
               direction
                   * switch (prediction) {
                     case EPSILON -> 1;
                     case V_PREDICTION -> signal;
                     case SAMPLE -> -signal / noise;
-                  });
+                    case FLOW -> signal;
+                  },
+              0);
       case DDPM ->
           new StepCoefficients(
               sigma,
@@ -110,8 +117,104 @@ record StepCoefficients(
               originalOutput,
               Math.sqrt(aNext) - direction * signal / noise,
               direction / noise,
+              0,
               0);
     };
+  }
+
+  /**
+   * The step of a flow from σ to σ' &lt; σ.
+   *
+   * @param denominator σ, or where it is 1 the next of the grid, which {@link FlowNoise#FLOW_SDE}
+   *     divides by
+   */
+  static StepCoefficients flow(
+      FlowNoise rule, double level, double sigma, double next, double denominator) {
+    if (rule == FlowNoise.CPS) {
+      double deviation = next * Math.sin(level * Math.PI / 2);
+      double direction = next * Math.cos(level * Math.PI / 2);
+      return new StepCoefficients(
+          deviation, 1, -sigma, 1 - next, direction, direction * (1 - sigma), 0);
+    }
+    double dt = next - sigma;
+    double g = rule.diffusion(level, sigma, denominator);
+    double pull = g * g / (2 * sigma) * dt;
+    return new StepCoefficients(
+        g * Math.sqrt(-dt), 1, -sigma, 0, 1 + pull, dt + pull * (1 - sigma), 0);
+  }
+
+  /**
+   * The deterministic step of DPM-Solver++ of second order, 2M with the midpoint rule (Lu et al.
+   * 2022b, algorithm 2), which is DDIM with η = 0 where it has no correction.
+   *
+   * @param before timestep of the step before, or negative for none
+   * @param endsClean whether the end is x̂0; else timestep 0
+   * @param lowerOrderAtEnd whether the last step has no correction
+   */
+  static StepCoefficients solver(
+      NoiseSchedule schedule,
+      Prediction prediction,
+      double before,
+      double t,
+      double next,
+      boolean endsClean,
+      boolean lowerOrderAtEnd) {
+    double a = schedule.signal(t);
+    double b = schedule.noise(t);
+    requireSignal(prediction, t, a);
+    boolean end = next == TimestepGrid.END;
+    boolean zero = end && (endsClean || schedule.isFlow());
+    double aNext = zero ? 1 : schedule.signal(Math.max(next, 0));
+    double bNext = zero ? 0 : schedule.noise(Math.max(next, 0));
+    double clean = aNext - a * bNext / b;
+    double correction = 0;
+    if (before >= 0 && !zero && !(end && lowerOrderAtEnd)) {
+      double ratio =
+          (logRatio(aNext, bNext) - logRatio(a, b))
+              / (logRatio(a, b) - logRatio(schedule.signal(before), schedule.noise(before)));
+      correction = clean * ratio / 2;
+    }
+    return new StepCoefficients(
+        0,
+        original(prediction, a),
+        originalOutput(prediction, a, b),
+        clean,
+        bNext / b,
+        0,
+        correction);
+  }
+
+  private static double logRatio(double signal, double noise) {
+    return Math.log(signal) - Math.log(noise);
+  }
+
+  /** The factor of x_t in x̂0. */
+  private static double original(Prediction prediction, double signal) {
+    return switch (prediction) {
+      case EPSILON -> 1 / signal;
+      case V_PREDICTION -> signal;
+      case SAMPLE -> 0;
+      case FLOW -> 1;
+    };
+  }
+
+  /** The factor of the model's output in x̂0. */
+  private static double originalOutput(Prediction prediction, double signal, double noise) {
+    return switch (prediction) {
+      case EPSILON -> -noise / signal;
+      case V_PREDICTION, FLOW -> -noise;
+      case SAMPLE -> 1;
+    };
+  }
+
+  private static void requireSignal(Prediction prediction, double t, double signal) {
+    if (signal == 0 && prediction == Prediction.EPSILON) {
+      throw new ReverieException(
+          "reverse policy: nothing of the sample is left at timestep "
+              + TimestepGrid.text(t)
+              + ", where a model that predicts epsilon cannot begin",
+          "rescale_betas_zero_snr wants v_prediction; or use the spacing leading");
+    }
   }
 
   /** The factor of x_t in the mean where x̂0 is not clipped. */

@@ -44,24 +44,22 @@ class DenoisingLossTest {
   private static Denoiser oracle(Prediction prediction, Tensor original) {
     NoiseSchedule schedule = CONFIG.schedule();
     return (x, timesteps, _) -> {
-      int[] t = Arrays.stream(timesteps.toDoubles()).mapToInt(v -> (int) v).toArray();
+      double[] t = timesteps.toDoubles();
       Tensor noise =
           Rows.times(
-              x.sub(Rows.times(original, t, i -> Math.sqrt(schedule.alphaBar(i)))),
-              t,
-              i -> 1 / Math.sqrt(schedule.noiseVariance(i)));
+              x.sub(Rows.times(original, t, schedule::signal)), t, i -> 1 / schedule.noise(i));
       return switch (prediction) {
         case EPSILON -> noise;
         case SAMPLE -> original;
         case V_PREDICTION ->
-            Rows.times(noise, t, i -> Math.sqrt(schedule.alphaBar(i)))
-                .sub(Rows.times(original, t, i -> Math.sqrt(schedule.noiseVariance(i))));
+            Rows.times(noise, t, schedule::signal).sub(Rows.times(original, t, schedule::noise));
+        case FLOW -> noise.sub(original);
       };
     };
   }
 
   @ParameterizedTest
-  @EnumSource(Prediction.class)
+  @EnumSource(value = Prediction.class, mode = EnumSource.Mode.EXCLUDE, names = "FLOW")
   void whoKnowsTheTargetHasNoLoss(Prediction prediction) {
     DenoisingLoss loss = DenoisingLoss.of(CONFIG.withPrediction(prediction));
     Tensor original = Rng.of(1).normal(DEVICE, 6, 5);
@@ -100,7 +98,7 @@ class DenoisingLossTest {
     double difference = 0;
     double variance = 0;
     for (int i = 0; i < n; i++) {
-      int t = draw.timesteps()[i];
+      int t = (int) draw.timesteps()[i];
       double signal = schedule.alphaBar(t) * 0.25;
       double expected = signal / (signal + schedule.noiseVariance(t));
       difference += losses[i] - expected;
@@ -130,7 +128,7 @@ class DenoisingLossTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Prediction.class)
+  @EnumSource(value = Prediction.class, mode = EnumSource.Mode.EXCLUDE, names = "FLOW")
   void minSnrCapsTheWeightOfTheCleanSample(Prediction prediction) {
     DenoisingLoss plain = DenoisingLoss.of(CONFIG.withPrediction(prediction));
     DenoisingLoss capped = new DenoisingLoss(plain.schedule(), prediction, 5);
@@ -140,7 +138,7 @@ class DenoisingLossTest {
     double[] before = plain.perSample(silent, original, null, draw).toDoubles();
     double[] after = capped.perSample(silent, original, null, draw).toDoubles();
     for (int i = 0; i < 8; i++) {
-      double alphaBar = plain.schedule().alphaBar(draw.timesteps()[i]);
+      double alphaBar = plain.schedule().alphaBar((int) draw.timesteps()[i]);
       // An error e of x_0 is an error e·√SNR of ε and e/√(1−ᾱ) of v: all three weigh x_0 by
       // min(SNR, 5).
       double snr = alphaBar / (1 - alphaBar);
@@ -149,6 +147,7 @@ class DenoisingLossTest {
             case EPSILON -> 1 / snr;
             case V_PREDICTION -> 1 - alphaBar;
             case SAMPLE -> 1;
+            case FLOW -> throw new AssertionError();
           };
       assertEquals(before[i] * Math.min(snr, 5) * ofSample, after[i], 1e-10 * before[i]);
     }
@@ -169,6 +168,14 @@ class DenoisingLossTest {
       assertEquals(gone ? -2 : 2 * i + 1, out[2 * i + 1]);
     }
     assertEquals(0.1 * n, dropped, 5 * Math.sqrt(n * 0.09));
+    // Whether a prompt is dropped says nothing of the noise that its sample gets.
+    double[] noise =
+        DenoisingLoss.of(CONFIG).draw(DEVICE.zeros(n, 1), rows(0, n)).noise().toDoubles();
+    double square = 0;
+    for (int i = 0; i < n; i++) {
+      square += out[2 * i] == -1 ? noise[i] * noise[i] / dropped : 0;
+    }
+    assertEquals(1, square, 0.15);
     assertArrayEquals(
         context.toDoubles(), new PromptDropout(0, none).apply(context, rows(0, n)).toDoubles());
     assertThrows(ReverieException.class, () -> new PromptDropout(1.5, none));

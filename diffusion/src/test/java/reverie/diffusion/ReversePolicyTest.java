@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static reverie.diffusion.RecordedStepsTest.stepAt;
 
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -81,7 +82,7 @@ class ReversePolicyTest {
     ReversePolicy ddim = ReversePolicy.ddim(clipped, 1000, 1);
     ReversePolicy ddpm = ReversePolicy.ddpm(clipped, 1000);
     NoiseSchedule schedule = clipped.schedule();
-    int t = ddim.grid().timestep(i);
+    int t = (int) ddim.timestep(i);
     double a = schedule.alphaBar(t);
     double aNext = schedule.alphaBar(t - 1);
     double beta = 1 - a / aNext;
@@ -116,7 +117,7 @@ class ReversePolicyTest {
           SchedulerConfig.defaults()
               .withBetas(SchedulerConfig.BetaSchedule.SQUAREDCOS_CAP_V2, 1e-4, 0.02)
         }) {
-      for (Prediction prediction : Prediction.values()) {
+      for (Prediction prediction : EnumSet.complementOf(EnumSet.of(Prediction.FLOW))) {
         SchedulerConfig plain = config.withPrediction(prediction).withoutClipping();
         ReversePolicy folded = ReversePolicy.ddim(plain, 100, 1);
         // A range that nothing reaches takes the other way through the code.
@@ -239,7 +240,7 @@ class ReversePolicyTest {
   @Test
   void noNumberOfAnyScheduleIsNanOrInfinite() {
     for (SchedulerConfig.BetaSchedule shape : SchedulerConfig.BetaSchedule.values()) {
-      for (Prediction prediction : Prediction.values()) {
+      for (Prediction prediction : EnumSet.complementOf(EnumSet.of(Prediction.FLOW))) {
         for (TimestepGrid.Spacing spacing : TimestepGrid.Spacing.values()) {
           for (int steps : new int[] {1, 2, 7, 50, 1000}) {
             for (double eta : new double[] {0, 1e-6, 0.3, 1}) {
@@ -287,5 +288,53 @@ class ReversePolicyTest {
       double expected = (action[n] - mean[n]) / (sigma * sigma) / 256 * policy.outputFactor(i);
       assertEquals(expected, gradient[n], 1e-12 * Math.max(1, Math.abs(expected)));
     }
+  }
+
+  /** DDPM ends at ᾱ = 1, whatever {@code set_alpha_to_one} says. */
+  @Test
+  void ddpmEndsClean() {
+    ReversePolicy stable = ReversePolicy.ddpm(SchedulerConfig.stableDiffusion(), 50);
+    assertEquals(0, stable.sigma(49));
+    assertEquals(49, stable.decisions().length);
+    assertEquals(1.0008530765, stable.stateFactor(49), 1e-10);
+    ReversePolicy plain =
+        ReversePolicy.ddpm(SchedulerConfig.defaults().withoutClipping().withEndsClean(false), 50);
+    assertEquals(1.0000500038, plain.stateFactor(49), 1e-10);
+    assertEquals(-0.0100005, plain.outputFactor(49), 1e-7);
+  }
+
+  @Test
+  void onlyStepsOfAWindowDecide() {
+    ReversePolicy all = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 25, 1);
+    ReversePolicy none = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 25, 0);
+    DecisionWindow progressive = DecisionWindow.progressive(4, 25);
+    for (long epoch : new long[] {0, 24, 25, 26, 21 * 25}) {
+      int from = (int) (epoch / 25 % 21);
+      ReversePolicy window = progressive.of(all, epoch);
+      assertArrayEquals(
+          new int[] {from, from + 1, from + 2, from + 3}, window.decisions(), "epoch " + epoch);
+      for (int i = 0; i < 25; i++) {
+        boolean inside = i >= from && i < from + 4;
+        assertEquals((inside ? all : none).stateFactor(i), window.stateFactor(i));
+        assertEquals((inside ? all : none).outputFactor(i), window.outputFactor(i));
+        assertEquals((inside ? all : none).sigma(i), window.sigma(i));
+      }
+    }
+    DecisionWindow random = DecisionWindow.random(3, Rng.of(1));
+    long[] counts = new long[25];
+    for (int epoch = 0; epoch < 1000; epoch++) {
+      int[] decisions = random.of(all, epoch).decisions();
+      assertEquals(3, decisions.length);
+      assertEquals(2, decisions[2] - decisions[0]);
+      counts[decisions[0]]++;
+    }
+    // 10 places in the first half of 25 steps, each a tenth of the time.
+    for (int i = 0; i < 25; i++) {
+      assertEquals(i < 10 ? 100 : 0, counts[i], i < 10 ? 50 : 0);
+    }
+    assertArrayEquals(random.of(all, 7).decisions(), random.of(all, 7).decisions());
+    assertThrows(ReverieException.class, () -> DecisionWindow.random(0, Rng.of(1)));
+    assertThrows(ReverieException.class, () -> DecisionWindow.progressive(25, 1).of(all, 0));
+    assertThrows(ReverieException.class, () -> DecisionWindow.progressive(2, 0));
   }
 }

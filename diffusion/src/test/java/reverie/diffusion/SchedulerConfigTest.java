@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -103,16 +104,35 @@ class SchedulerConfigTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{\"_class_name\": \"EulerDiscreteScheduler\"} | file.json is for EulerDiscreteScheduler",
+        "{\"_class_name\": \"ScoreSdeVeScheduler\"} | file.json is for ScoreSdeVeScheduler",
+        "{\"use_flow_sigmas\": true} | use_flow_sigmas true in file.json is not supported",
+        "{\"sigma_data\": 0.5} | sigma_data 0.5 in file.json is not supported",
+        "{\"steps_offset\": -1} | steps_offset of at least 0, got -1",
+        "{\"steps_offset\": 0, \"steps_offset\": 1} | Duplicate",
+        "{\"num_train_timesteps\": 100000000} | at most 100000 for num_train_timesteps",
+        "{\"beta_end\": 1.5} | expected 0 < beta < 1",
+        "{\"clip_sample_range\": 1e999} | positive clip_sample_range",
+        "{\"prediction_type\": \"flow_prediction\"} | belong together",
+        "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"shift\": 0} | positive shift, got"
+            + " 0.0",
+        "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"shift_terminal\": 0.1} |"
+            + " shift_terminal 0.1",
+        "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"use_karras_sigmas\": true} |"
+            + " use_karras_sigmas true",
+        "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"invert_sigmas\": true} |"
+            + " invert_sigmas true",
+        "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"time_shift_type\": \"cubic\"} |"
+            + " time_shift_type \"cubic\"",
         "{\"thresholding\": true} | thresholding true in file.json is not supported",
-        "{\"rescale_betas_zero_snr\": true} | rescale_betas_zero_snr true in file.json",
         "{\"variance_type\": \"learned_range\"} | variance_type learned_range in file.json",
         "{\"beta_schedule\": \"cosine\"} | beta_schedule \"cosine\" in file.json is not known",
-        "{\"prediction_type\": \"flow\"} | prediction_type \"flow\"",
+        "{\"prediction_type\": \"\\u001b[1m\"} | prediction_type \"\\u001b[1m\" is not known",
         "{\"timestep_spacing\": \"karras\"} | timestep_spacing \"karras\"",
-        "{\"clip_sample\": \"yes\"} | expected true or false for clip_sample in file.json, got \"yes\"",
+        "{\"clip_sample\": \"yes\"} | expected true or false for clip_sample in file.json, got"
+            + " \"yes\"",
         "{\"beta_start\": \"small\"} | expected a number for beta_start in file.json",
-        "{\"num_train_timesteps\": 10.5} | expected a whole number for num_train_timesteps in file.json",
+        "{\"num_train_timesteps\": 10.5} | expected a whole number for num_train_timesteps in"
+            + " file.json",
         "{\"trained_betas\": 3} | expected a list of numbers for trained_betas",
         "{\"clip_sample_range\": 0} | positive clip_sample_range",
         "{\"num_train_timesteps\": 0} | at least one training timestep",
@@ -127,11 +147,142 @@ class SchedulerConfigTest {
   void harmlessValuesAreAccepted() {
     for (String json :
         new String[] {
-          "{\"thresholding\": false, \"rescale_betas_zero_snr\": false, \"variance_type\": \"fixed_small\"}",
-          "{\"variance_type\": null, \"num_train_timesteps\": 1000.0}"
+          "{\"thresholding\": false, \"rescale_betas_zero_snr\": false, \"variance_type\":"
+              + " \"fixed_small\"}",
+          "{\"variance_type\": null, \"num_train_timesteps\": 1000.0}",
+          "{\"variance_type\": \"fixed_large\"}"
         }) {
       assertFalse(SchedulerConfig.parse(json, "file.json").source().isEmpty());
     }
+  }
+
+  /** What their {@code save_pretrained} writes, as {@code DDIMScheduler.from_config} takes it. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        """
+        {"_class_name": "EulerDiscreteScheduler", "interpolation_type": "linear", "sigma_max": null,
+         "use_karras_sigmas": true, "timestep_type": "discrete", "final_sigmas_type": "zero", %s}\
+        """,
+        """
+        {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++", "solver_order": 2,
+         "lambda_min_clipped": -5.1, "lower_order_final": true, "solver_type": "midpoint", %s}\
+        """,
+        """
+        {"_class_name": "UniPCMultistepScheduler", "disable_corrector": [0], "predict_x0": true,
+         "solver_type": "bh2", "solver_p": null, "dynamic_thresholding_ratio": 0.995, %s}\
+        """,
+        """
+        {"_class_name": "LMSDiscreteScheduler", "use_beta_sigmas": false, %s}\
+        """,
+        """
+        {"_class_name": "PNDMScheduler", "skip_prk_steps": true, %s}\
+        """
+      })
+  void otherSamplersFilesAreReadAsDdim(String json) {
+    String noise =
+        """
+        "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1,
+        "timestep_spacing": "linspace", "set_alpha_to_one": true,
+        "_use_default_values": ["timestep_spacing", "set_alpha_to_one"]\
+        """;
+    SchedulerConfig config = SchedulerConfig.parse(json.replace("%s", noise), "file.json");
+    assertEquals(
+        SchedulerConfig.stableDiffusion().schedule().alphaBar(500),
+        config.schedule().alphaBar(500));
+    // DDIM's own defaults, not those of the class that wrote the file.
+    assertEquals(TimestepGrid.Spacing.LEADING, config.spacing());
+    assertTrue(config.clipSample() && config.endsClean());
+    assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+  }
+
+  @Test
+  void nothingIsLeftAtTheLastTimestepWithZeroTerminalSnr() {
+    SchedulerConfig config =
+        SchedulerConfig.parse(
+            """
+            {"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear",
+             "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction", "rescale_betas_zero_snr": true, "clip_sample": false,
+             "timestep_spacing": "trailing"}\
+            """,
+            "file.json");
+    NoiseSchedule schedule = config.schedule();
+    assertEquals(0.99915, schedule.alphaBar(0), 1e-15);
+    assertEquals(0.241018782757316, schedule.alphaBar(500), 1e-14);
+    assertEquals(0, schedule.alphaBar(999));
+    assertEquals(1, schedule.noiseVariance(999));
+    for (int i = 0; i < 10; i++) {
+      ReversePolicy policy = ReversePolicy.ddim(config, 10, 1);
+      assertTrue(Double.isFinite(policy.stateFactor(i)) && Double.isFinite(policy.outputFactor(i)));
+    }
+    assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+    String message =
+        assertThrows(
+                ReverieException.class,
+                () -> ReversePolicy.ddim(config.withPrediction(Prediction.EPSILON), 10, 1))
+            .getMessage();
+    assertTrue(message.contains("nothing of the sample is left at timestep 999"), message);
+  }
+
+  @Test
+  void largeVarianceIsThatOfTheForwardStep() {
+    SchedulerConfig config =
+        SchedulerConfig.parse(
+            SchedulerConfig.stableDiffusion()
+                .toJson()
+                .replace("{", "{\"variance_type\": \"fixed_large\","),
+            "file.json");
+    ReversePolicy policy = ReversePolicy.ddpm(config, 50);
+    assertEquals(0.45480791470255544, policy.sigma(0), 1e-12);
+    assertEquals(0.04127919768537908, policy.sigma(49), 1e-12);
+    ReversePolicy small = ReversePolicy.ddpm(SchedulerConfig.stableDiffusion(), 50);
+    assertEquals(small.stateFactor(0), policy.stateFactor(0));
+    assertEquals(
+        ReversePolicy.ddim(config, 50, 1).sigma(0),
+        ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 50, 1).sigma(0));
+  }
+
+  @Test
+  void aFlowsFileIsReadAndWritten() {
+    SchedulerConfig config =
+        SchedulerConfig.parse(
+            """
+            {"_class_name": "FlowMatchEulerDiscreteScheduler", "_diffusers_version": "0.29.0",
+             "num_train_timesteps": 1000, "shift": 3.0, "use_karras_sigmas": false,
+             "shift_terminal": null}\
+            """,
+            "file.json");
+    assertEquals(Prediction.FLOW, config.prediction());
+    assertEquals(602.150537634409, config.grid(4).timestep(2), 1e-9);
+    assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+    assertTrue(config.toJson().contains("\"FlowMatchEulerDiscreteScheduler\""), config.toJson());
+    assertFalse(config.toJson().contains("beta_start"), config.toJson());
+    assertEquals(
+        TimestepGrid.Spacing.TRAILING,
+        SchedulerConfig.parse(
+                config.withSpacing(TimestepGrid.Spacing.TRAILING, 0).toJson(), "again")
+            .spacing());
+  }
+
+  @Test
+  void aDynamicShiftDependsOnTheTokens() {
+    SchedulerConfig config =
+        SchedulerConfig.parse(
+            """
+            {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0,
+             "use_dynamic_shifting": true}\
+            """,
+            "file.json");
+    assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+    String message = assertThrows(ReverieException.class, () -> config.grid(4)).getMessage();
+    assertTrue(message.contains("forTokens"), message);
+    SchedulerConfig.Flow flow = config.forTokens(1024).flow().orElseThrow();
+    assertEquals(1.8776105792643432, flow.shift(), 1e-12);
+    assertEquals(1000, config.forTokens(1024).grid(4).timestep(0), 1e-9);
+    assertEquals(
+        1000 * flow.shift() * .25 / (1 + (flow.shift() - 1) * .25),
+        config.forTokens(1024).grid(4).timestep(3),
+        1e-9);
   }
 
   @Test

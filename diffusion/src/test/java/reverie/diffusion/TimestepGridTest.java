@@ -7,13 +7,20 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import reverie.diffusion.TimestepGrid.Spacing;
 import reverie.tensor.ReverieException;
 
 class TimestepGridTest {
   private static int[] of(Spacing spacing, int trainSteps, int steps, int offset) {
-    return TimestepGrid.of(spacing, trainSteps, steps, offset).timesteps();
+    return ints(TimestepGrid.of(spacing, trainSteps, steps, offset));
+  }
+
+  private static int[] ints(TimestepGrid grid) {
+    return Arrays.stream(grid.timesteps()).mapToInt(t -> (int) t).toArray();
   }
 
   @Test
@@ -34,6 +41,44 @@ class TimestepGridTest {
     assertArrayEquals(new int[] {999, 749, 500, 250, 0}, of(Spacing.LINSPACE, 1000, 5, 1));
   }
 
+  /** Where T/N·i lies halfway between two numbers, NumPy's rounding errors decide. */
+  @ParameterizedTest
+  @CsvSource({"48, 407068", "96, 1579848", "112, 2140508", "144, 3517708"})
+  void tiesOfTrailingAreThoseOfNumPy(int steps, long sum) {
+    int[] timesteps = of(Spacing.TRAILING, 1000, steps, 0);
+    assertEquals(sum, IntStream.range(0, steps).mapToLong(i -> (i + 1L) * timesteps[i]).sum());
+  }
+
+  @Test
+  void theSolverNeverVisitsTheCleanest() {
+    assertArrayEquals(
+        new int[] {831, 665, 499, 333, 167},
+        ints(TimestepGrid.ofSolver(Spacing.LEADING, 1000, 5, 1)));
+    assertArrayEquals(
+        new int[] {999, 799, 599, 400, 200},
+        ints(TimestepGrid.ofSolver(Spacing.LINSPACE, 1000, 5, 0)));
+    assertArrayEquals(
+        new int[] {999, 799, 599, 399, 199},
+        ints(TimestepGrid.ofSolver(Spacing.TRAILING, 1000, 5, 0)));
+  }
+
+  @Test
+  void aFlowHasTheGridOfDiffusers() {
+    assertArrayEquals(
+        new double[] {1000, 857.692307692308, 602.150537634409, 8.928571428571},
+        TimestepGrid.ofFlow(Spacing.LINSPACE, 1000, 4, 3).timesteps(),
+        1e-9);
+    assertArrayEquals(
+        new double[] {1000, 667, 334, 1},
+        TimestepGrid.ofFlow(Spacing.LINSPACE, 1000, 4, 1).timesteps(),
+        1e-9);
+    assertArrayEquals(
+        new double[] {1000, 900, 750, 500},
+        TimestepGrid.ofFlow(Spacing.TRAILING, 1000, 4, 3).timesteps(),
+        1e-9);
+    assertThrows(ReverieException.class, () -> TimestepGrid.ofFlow(Spacing.LEADING, 1000, 4, 1));
+  }
+
   @Test
   void everyStepGoesToTheNextOfTheGrid() {
     for (Spacing spacing : Spacing.values()) {
@@ -51,7 +96,7 @@ class TimestepGridTest {
   @Test
   void theFullGridHasEveryTimestep() {
     TimestepGrid grid = TimestepGrid.of(Spacing.LEADING, 4, 4, 0);
-    assertArrayEquals(new int[] {3, 2, 1, 0}, grid.timesteps());
+    assertArrayEquals(new int[] {3, 2, 1, 0}, ints(grid));
   }
 
   @Test

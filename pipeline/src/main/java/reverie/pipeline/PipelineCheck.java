@@ -289,7 +289,7 @@ public final class PipelineCheck {
         vectors.exact(
             "pipe.input.timesteps",
             vectors.ints("pipe.input.timesteps"),
-            policy.grid().timesteps()));
+            Arrays.stream(policy.grid().timesteps()).mapToInt(t -> (int) t).toArray()));
     boolean scored = vectors.file().names().contains(prefix + "log_prob");
     Tensor x = vectors.image("pipe.input.latents");
     for (int i = 0; i < steps; i++) {

@@ -7,6 +7,7 @@ import reverie.app.data.ImageSet;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
 import reverie.diffusion.DenoisingLoss;
+import reverie.diffusion.NoiseSchedule;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
@@ -48,7 +49,7 @@ final class DenoisingBatches {
   record Batch(Tensor images, Tensor context, DenoisingLoss.Draw draw) {}
 
   /** The batch of a step, in the open scope. */
-  Batch at(long step, int trainSteps, Device device) {
+  Batch at(long step, NoiseSchedule schedule, Device device) {
     int[] rows = rows(step);
     Tensor pictures =
         device.tensor(images.batch(rows), size, images.height(), images.width(), ImageSet.CHANNELS);
@@ -59,9 +60,9 @@ final class DenoisingBatches {
             .mapToObj(i -> dropout.uniform(i) < promptDropout ? unconditional : states[rows[i]])
             .toList();
     Rng time = own.fork("timestep");
-    int[] timesteps =
+    double[] timesteps =
         IntStream.range(0, size)
-            .map(i -> (int) ((i + time.uniform(i)) / size * trainSteps))
+            .mapToDouble(i -> schedule.timestepAt((i + time.uniform(i)) / size))
             .toArray();
     Tensor noise = own.fork("noise").normal(device, pictures.shape().dims());
     return new Batch(

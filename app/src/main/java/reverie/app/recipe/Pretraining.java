@@ -188,7 +188,7 @@ public final class Pretraining {
             .warmedUp(config.warmup())
             .at(done);
     try (Scope _ = Scope.open("training step")) {
-      DenoisingBatches.Batch batch = batches.at(done, scheduler.trainSteps(), device);
+      DenoisingBatches.Batch batch = batches.at(done, scheduler.schedule(), device);
       DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.images(), batch.draw());
       trained.step.begin();
       Tensor loss = trained.pass.add(new Inputs(q, batch.context())).sum();

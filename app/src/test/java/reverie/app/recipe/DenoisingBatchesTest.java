@@ -11,11 +11,14 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import reverie.app.data.ImageSet;
+import reverie.diffusion.NoiseSchedule;
+import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 
 class DenoisingBatchesTest {
+  private static final NoiseSchedule SCHEDULE = SchedulerConfig.defaults().schedule();
   private static final int IMAGES = 10;
   private static final ImageSet SET =
       new ImageSet(1, 1, IntStream.range(0, IMAGES).mapToObj(DenoisingBatchesTest::item).toList());
@@ -46,7 +49,7 @@ class DenoisingBatchesTest {
   @Test
   void picturesKeepTheirPrompts() {
     try (Scope _ = Scope.open("test")) {
-      DenoisingBatches.Batch batch = batches(IMAGES, 0).at(7, 1000, Device.reference());
+      DenoisingBatches.Batch batch = batches(IMAGES, 0).at(7, SCHEDULE, Device.reference());
       float[] colours = batch.images().slice(3, 0, 1).toFloats();
       float[] letters = batch.context().toFloats();
       for (int i = 0; i < IMAGES; i++) {
@@ -61,7 +64,7 @@ class DenoisingBatchesTest {
       int dropped = 0;
       for (int step = 0; step < 100; step++) {
         float[] letters =
-            batches(IMAGES, 0.2).at(step, 1000, Device.reference()).context().toFloats();
+            batches(IMAGES, 0.2).at(step, SCHEDULE, Device.reference()).context().toFloats();
         for (float count : letters) {
           dropped += count == 0 ? 1 : 0;
         }
@@ -74,7 +77,8 @@ class DenoisingBatchesTest {
   @Test
   void timestepsAreSpreadOverTheBatch() {
     try (Scope _ = Scope.open("test")) {
-      int[] timesteps = batches(IMAGES, 0).at(0, 1000, Device.reference()).draw().timesteps();
+      double[] timesteps =
+          batches(IMAGES, 0).at(0, SCHEDULE, Device.reference()).draw().timesteps();
       for (int i = 0; i < IMAGES; i++) {
         assertTrue(
             timesteps[i] >= 100 * i && timesteps[i] < 100 * (i + 1), Arrays.toString(timesteps));
@@ -85,10 +89,10 @@ class DenoisingBatchesTest {
   @Test
   void aStepIsTheSameWheneverItIsAsked() {
     try (Scope _ = Scope.open("test")) {
-      DenoisingBatches.Batch once = batches(4, 0.5).at(11, 1000, Device.reference());
+      DenoisingBatches.Batch once = batches(4, 0.5).at(11, SCHEDULE, Device.reference());
       DenoisingBatches again = batches(4, 0.5);
-      again.at(10, 1000, Device.reference());
-      DenoisingBatches.Batch twice = again.at(11, 1000, Device.reference());
+      again.at(10, SCHEDULE, Device.reference());
+      DenoisingBatches.Batch twice = again.at(11, SCHEDULE, Device.reference());
       assertArrayEquals(once.images().toFloats(), twice.images().toFloats());
       assertArrayEquals(once.context().toFloats(), twice.context().toFloats());
       assertArrayEquals(once.draw().timesteps(), twice.draw().timesteps());

@@ -136,16 +136,14 @@ final class PeerStep implements AutoCloseable {
       HostTensor noise = HostTensor.image(b.noise());
       if (kind == Kind.PRETRAINING) {
         NoiseSchedule schedule = b.loss().schedule();
-        int[] t = b.timesteps();
+        double[] t = b.timesteps();
         return List.of(
             images,
-            HostTensor.row(Arrays.stream(t).asDoubleStream().toArray()),
+            HostTensor.row(t),
             context,
             noise,
-            HostTensor.column(
-                Arrays.stream(t).mapToDouble(i -> Math.sqrt(schedule.alphaBar(i))).toArray()),
-            HostTensor.column(
-                Arrays.stream(t).mapToDouble(i -> Math.sqrt(schedule.noiseVariance(i))).toArray()));
+            HostTensor.column(Arrays.stream(t).map(schedule::signal).toArray()),
+            HostTensor.column(Arrays.stream(t).map(schedule::noise).toArray()));
       }
       ReversePolicy policy = b.policy();
       int[] steps = b.steps();

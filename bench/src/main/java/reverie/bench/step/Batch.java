@@ -29,7 +29,7 @@ public final class Batch implements AutoCloseable {
   private final DenoisingLoss loss = DenoisingLoss.of(scheduler);
   private final StepSettings settings;
   private final int[] steps;
-  private final int[] timesteps;
+  private final double[] timesteps;
   private final Tensor images;
   private final Tensor noise;
   private final Tensor context;
@@ -58,7 +58,7 @@ public final class Batch implements AutoCloseable {
     int[] dims = {n, side, side, subject.channels()};
     // The last step of the chain has no noise and is no decision.
     steps = IntStream.range(0, n).map(i -> i * (CHAIN - 1) / n).toArray();
-    timesteps = IntStream.range(0, n).map(i -> i * scheduler.trainSteps() / n).toArray();
+    timesteps = IntStream.range(0, n).mapToDouble(i -> i * scheduler.trainSteps() / n).toArray();
     try (Scope _ = Scope.open("batch")) {
       images = scope.adopt(rng.fork("images").normal(device, dims));
       noise = scope.adopt(rng.fork("noise").normal(device, dims));
@@ -115,7 +115,7 @@ public final class Batch implements AutoCloseable {
   }
 
   /** The timesteps of pretraining. */
-  public int[] timesteps() {
+  public double[] timesteps() {
     return timesteps.clone();
   }
 

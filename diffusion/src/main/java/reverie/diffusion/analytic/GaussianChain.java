@@ -23,7 +23,10 @@ public final class GaussianChain {
     this.startGain = startGain;
   }
 
-  /** The chain of a policy that predicts ε and does not clip, for data N(mean, deviation²). */
+  /**
+   * The chain of a policy that predicts ε, or of a flow's, and does not clip, for data N(mean,
+   * deviation²).
+   */
   public static GaussianChain of(ReversePolicy policy, double mean, double deviation) {
     GaussianDenoiser model = GaussianDenoiser.of(policy.schedule(), mean, deviation);
     int n = policy.steps();
@@ -31,10 +34,10 @@ public final class GaussianChain {
     double[] b = new double[n];
     double[] sigma = new double[n];
     for (int i = 0; i < n; i++) {
-      int t = policy.grid().timestep(i);
+      double t = policy.timestep(i);
       double slope = policy.outputFactor(i) * model.slope(t);
       a[i] = policy.stateFactor(i) + slope;
-      b[i] = -slope * model.center(t);
+      b[i] = policy.outputFactor(i) * model.offset() - slope * model.center(t);
       sigma[i] = policy.sigma(i);
     }
     double[] gain = new double[n];

@@ -14,6 +14,7 @@ import org.apache.commons.math3.ode.sampling.StepHandler;
 import org.apache.commons.math3.ode.sampling.StepInterpolator;
 import reverie.autograd.Tape;
 import reverie.diffusion.Denoiser;
+import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
@@ -34,8 +35,9 @@ import reverie.tensor.graph.MicroBatched;
  * log p(x_0) = log N(x_T; 0, I) + ∫ tr(∂(dx/dλ)/∂x) dλ
  * }</pre>
  *
- * from timestep 0 to the last one. A picture is taken for a sample at timestep 0, whose noise is
- * below what a screen shows. Clipping of x̂0 is a matter of the sampler and plays no part here.
+ * from timestep 0 to the last one; of a model that is a flow already, with σ as time, {@code dx/dσ
+ * = v̂(x, σ)} from 0 to 1. A picture is taken for a sample at timestep 0, whose noise is below what
+ * a screen shows. Clipping of x̂0 is a matter of the sampler and plays no part here.
  *
  * <p>The integrator is Dormand and Prince's of order 8 with steps of its own choice; the divergence
  * is a {@link Trace}. Confined to one thread; close it to free the memory of the captured pass.
@@ -45,6 +47,7 @@ public final class FlowLikelihood implements AutoCloseable {
   private static final double SHORTEST_STEP = 1e-7;
 
   private final Prediction prediction;
+  private final NoiseSchedule schedule;
   private final NoiseLevels levels;
   private final Trace trace;
   private final double tolerance;
@@ -101,7 +104,8 @@ public final class FlowLikelihood implements AutoCloseable {
           "likelihood: expected a tolerance between 0 and 1, got " + tolerance);
     }
     prediction = config.prediction();
-    levels = NoiseLevels.of(config.schedule());
+    schedule = config.schedule();
+    levels = schedule.isFlow() ? null : NoiseLevels.of(schedule);
     this.trace = trace;
     this.tolerance = tolerance;
     pass = new MicroBatched<>(MethodHandles.lookup(), device, in -> differentiate(denoiser, in));
@@ -124,8 +128,8 @@ public final class FlowLikelihood implements AutoCloseable {
     Arrays.fill(absolute, tolerance);
     Arrays.fill(absolute, x.length, absolute.length, tolerance * x.length);
     Arrays.fill(relative, tolerance);
-    double from = levels.lowest();
-    double to = levels.highest();
+    double from = schedule.isFlow() ? 0 : levels.lowest();
+    double to = schedule.isFlow() ? 1 : levels.highest();
     var integrator =
         new DormandPrince853Integrator(SHORTEST_STEP * (to - from), to - from, absolute, relative);
     integrator.setMaxEvaluations(MOST_EVALUATIONS);
@@ -187,15 +191,17 @@ public final class FlowLikelihood implements AutoCloseable {
             case EPSILON -> -noise;
             case V_PREDICTION -> 0;
             case SAMPLE -> signal;
+            case FLOW -> 0;
           };
       double ofOutput =
           switch (prediction) {
             case EPSILON -> Math.sqrt(noise);
             case V_PREDICTION -> Math.sqrt(signal * noise);
             case SAMPLE -> -Math.sqrt(signal);
+            case FLOW -> 1;
           };
       Arrays.fill(derivative, elements, derivative.length, ofState * elements);
-      double timestep = levels.timestep(level);
+      double timestep = schedule.isFlow() ? level * schedule.steps() : levels.timestep(level);
       try (Scope _ = Scope.open("likelihood evaluation")) {
         Tensor x = device.tensor(Arrays.copyOf(state, elements), dims);
         Tensor timesteps = device.full(timestep, vectors.dim(0));

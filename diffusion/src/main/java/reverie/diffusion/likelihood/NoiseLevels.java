@@ -24,6 +24,13 @@ public final class NoiseLevels {
     if (n < 2) {
       throw new ReverieException("noise levels: expected at least 2 timesteps, got " + n);
     }
+    if (schedule.signalToNoise(n - 1) == 0) {
+      throw new ReverieException(
+          "noise levels: nothing of the sample is left at timestep "
+              + (n - 1)
+              + ", where the level is infinite",
+          "a schedule of rescale_betas_zero_snr has no likelihood by its flow");
+    }
     double[] levels = new double[n];
     for (int t = 0; t < n; t++) {
       levels[t] = -0.5 * Math.log(schedule.signalToNoise(t));

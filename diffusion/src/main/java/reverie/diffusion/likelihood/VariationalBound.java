@@ -76,8 +76,8 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
     try (Scope _ = Scope.open("bound")) {
       Tensor clean = repeated(original.reshape(withBatch(original, 1)), draws);
       Rng[] rows = IntStream.range(0, draws).mapToObj(rng::fork).toArray(Rng[]::new);
-      int[] timesteps = new int[draws];
-      Arrays.fill(timesteps, policy.grid().timestep(step));
+      double[] timesteps = new double[draws];
+      Arrays.fill(timesteps, policy.timestep(step));
       var draw =
           new DenoisingLoss.Draw(
               timesteps, Rng.normalRows(original.device(), rows, original.shape().dims()));
@@ -107,16 +107,14 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
 
   /** s where the last step leaves nothing to chance. */
   public double decoderDeviation() {
-    return Math.exp(
-        -0.5
-            * Math.log(
-                policy.schedule().signalToNoise(policy.grid().timestep(policy.steps() - 1))));
+    int last = (int) policy.timestep(policy.steps() - 1);
+    return Math.exp(-0.5 * Math.log(policy.schedule().signalToNoise(last)));
   }
 
   /** KL(q(x_T|x_0) ‖ N(0, I)). */
   private double startDivergence(double... x) {
     NoiseSchedule schedule = policy.schedule();
-    int t = policy.grid().timestep(0);
+    int t = (int) policy.timestep(0);
     double signal = schedule.alphaBar(t);
     double sum = -x.length * (signal + Math.log(schedule.noiseVariance(t)));
     for (double v : x) {
@@ -126,6 +124,11 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
   }
 
   private void requireChance() {
+    if (policy.schedule().isFlow()) {
+      throw new ReverieException(
+          "likelihood: expected a diffusion, got a flow, whose chains have no bound here",
+          "ask for the likelihood by the flow itself, FlowLikelihood");
+    }
     for (int step = 0; step < policy.steps() - 1; step++) {
       if (!policy.isDecision(step)) {
         throw new ReverieException(

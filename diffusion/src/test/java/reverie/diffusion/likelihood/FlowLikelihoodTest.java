@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.analytic.GaussianDenoiser;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -67,6 +68,7 @@ class FlowLikelihoodTest {
         case SAMPLE -> clean;
         case EPSILON -> epsilon;
         case V_PREDICTION -> epsilon.mul(Math.sqrt(signal)).sub(clean.mul(Math.sqrt(noise)));
+        case FLOW -> throw new AssertionError();
       };
     };
   }
@@ -108,7 +110,7 @@ class FlowLikelihoodTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Prediction.class)
+  @EnumSource(value = Prediction.class, mode = EnumSource.Mode.EXCLUDE, names = "FLOW")
   void agreesWithTheClosedForm(Prediction prediction) {
     SchedulerConfig config = CONFIG.withPrediction(prediction);
     FlowLikelihood.Result result = of(config, exact(config), new Trace.Exact(), 1e-8);
@@ -182,5 +184,18 @@ class FlowLikelihoodTest {
     assertThrows(
         ReverieException.class, () -> of(CONFIG, rough, new Trace.Hutchinson(0, Rng.of(1)), 1e-4));
     assertThrows(ReverieException.class, () -> of(CONFIG, rough, new Trace.Exact(), 0));
+  }
+
+  /** Of a flow of Gaussian data, which its own equation carries to N(0, 1) exactly. */
+  @Test
+  void aFlowsLikelihoodIsThatOfItsData() {
+    SchedulerConfig config = SchedulerConfig.flow(3);
+    Denoiser model = GaussianDenoiser.of(config.schedule(), 0.3, 0.7);
+    double expected = 0;
+    for (double x : POINT) {
+      double z = (x - 0.3) / 0.7;
+      expected -= 0.5 * z * z + Math.log(0.7) + 0.5 * Math.log(2 * Math.PI);
+    }
+    assertEquals(expected, of(config, model, new Trace.Exact(), 1e-9).mean(), 1e-6);
   }
 }

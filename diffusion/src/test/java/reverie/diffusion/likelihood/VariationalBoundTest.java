@@ -82,7 +82,7 @@ class VariationalBoundTest {
     double total = 0;
     for (double x : POINT) {
       for (int step = 0; step < steps; step++) {
-        int t = policy.grid().timestep(step);
+        int t = (int) policy.timestep(step);
         double signal = policy.schedule().alphaBar(t);
         double noise = policy.schedule().noiseVariance(t);
         double slope = Math.sqrt(noise) / (signal * DEVIATION * DEVIATION + noise);

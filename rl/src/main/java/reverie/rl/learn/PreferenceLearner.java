@@ -148,7 +148,7 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   /** The preferred images, noised to where these steps of the chain begin. */
   Tensor before(int[] samples, int[] steps, Rng rng) {
     Tensor images = images(samples, Preference::chosen);
-    int[] timesteps = IntStream.of(steps).map(policy.process().grid()::timestep).toArray();
+    double[] timesteps = IntStream.of(steps).mapToDouble(policy.process()::timestep).toArray();
     Tensor noise = denoising.draw(images, rows(samples, rng)).noise();
     return policy.process().schedule().addNoise(images, noise, timesteps);
   }
