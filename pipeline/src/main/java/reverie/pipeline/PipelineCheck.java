@@ -246,31 +246,53 @@ public final class PipelineCheck {
   }
 
   private List<Row> lora(Path adapters) {
+    Map<String, Lora> parts = LoraFile.read(adapters, model.parts());
+    try {
+      Lora lora = parts.get(LoraFile.UNET);
+      if (lora == null) {
+        throw vectors.error("adapters of the U-Net in " + adapters, parts.keySet());
+      }
+      return lora(lora);
+    } finally {
+      parts.values().forEach(Lora::close);
+    }
+  }
+
+  /**
+   * Outputs and gradients are those of a factor of 1, whatever α the file gives; what comes out
+   * with its α is compared besides.
+   */
+  private List<Row> lora(Lora lora) {
     Tensor sample = vectors.image("unet.input.sample");
     Tensor context = vectors.plain("unet.input.encoder_hidden_states");
-    try (Lora lora =
-        LoraFile.read(adapters, Map.of(LoraFile.UNET, model.unet().parameters()))
-            .get(LoraFile.UNET)) {
-      Tensor[] output = new Tensor[1];
-      Tape.Result result =
-          Tape.run(
-              Vectors.with(lora.parameters()),
-              () -> {
-                output[0] = denoised(sample, context);
-                return Ops.mse(output[0], vectors.image("unet.input.target"));
-              });
-      List<Row> rows = new ArrayList<>();
-      rows.add(vectors.row("lora.output.sample", output[0]));
-      rows.add(vectors.row("lora.output.loss", result.loss()));
-      rows.addAll(
-          vectors.gradients(
-              "lora.",
-              Vectors.of(lora.parameters(), result),
-              name -> name.replaceFirst("^unet\\.", "")));
-      lora.setStrength(0.5);
-      rows.add(vectors.row("lora.output.sample_scale_0.5", denoised(sample, context)));
-      return rows;
-    }
+    List<Row> rows = new ArrayList<>();
+    Lora.Size size = lora.adapters().getFirst().size();
+    double factor = size.alpha() / size.rank();
+    rows.add(
+        vectors.row(
+            factor == 1 ? "lora.output.sample" : "lora.output.sample_alpha",
+            denoised(sample, context)));
+    lora.setStrength(0.5 / factor);
+    rows.add(vectors.row("lora.output.sample_scale_0.5", denoised(sample, context)));
+    lora.setStrength(1 / factor);
+    Tensor[] output = new Tensor[1];
+    Tape.Result result =
+        Tape.run(
+            Vectors.with(lora.parameters()),
+            () -> {
+              output[0] = denoised(sample, context);
+              return Ops.mse(output[0], vectors.image("unet.input.target"));
+            });
+    rows.add(vectors.row("lora.output.sample", output[0]));
+    rows.add(vectors.row("lora.output.loss", result.loss()));
+    rows.addAll(
+        vectors.gradients(
+            "lora.",
+            Vectors.of(lora.parameters(), result),
+            name ->
+                LoraFile.parameterName(name, LoraFile.UNET, model.unet().parameters())
+                    .orElse(name)));
+    return rows;
   }
 
   private List<Row> chain(String prefix, double eta) {
@@ -281,7 +303,8 @@ public final class PipelineCheck {
     Denoiser guided =
         new Guidance(
             Denoiser.branching(model.unet()::forward),
-            settings.path("guidance_scale").asDouble(),
+            // As in diffusers, there is no guidance with 1 or less.
+            Math.max(1, settings.path("guidance_scale").asDouble(1)),
             negative);
     ReversePolicy policy = ReversePolicy.ddim(model.scheduler(), steps, eta);
     List<Row> rows = new ArrayList<>();
@@ -302,7 +325,7 @@ public final class PipelineCheck {
       rows.add(vectors.row(prefix + "model_output", i, output));
       rows.add(vectors.row(prefix + "latents", i, x));
       if (scored) {
-        rows.add(vectors.row(prefix + "log_prob", i, policy.logProb(x, step)));
+        rows.add(vectors.score(prefix + "log_prob", i, policy.logProb(x, step)));
       }
     }
     rows.add(vectors.row(prefix + "image", Decoding.unit(model.decode(x)).clamp(0, 1)));

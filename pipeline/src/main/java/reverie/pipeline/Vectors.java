@@ -28,6 +28,12 @@ record Vectors(Path path, Safetensors file, Device device) {
   private static final String GRADIENT = "grad.";
 
   /**
+   * A gradient shorter than this share of the longest one is measured against that share: what
+   * norms make zero is rounding, and deep networks have more of it.
+   */
+  private static final double FLOOR = 1e-3;
+
+  /**
    * Biases of keys, whose gradient is zero because the softmax does not see them: what is there is
    * rounding, and is compared with the longest gradient.
    */
@@ -95,6 +101,12 @@ record Vectors(Path path, Safetensors file, Device device) {
     return Row.of(name + "[" + index + "]", expected.toDoubles(), ours.toDoubles(), 0);
   }
 
+  /** Compares log-probabilities, which may be 0: an error of those below 1 is not divided. */
+  Row score(String name, int index, Tensor ours) {
+    Tensor expected = part(name, index);
+    return Row.of(name + "[" + index + "]", expected.toDoubles(), ours.toDoubles(), 1);
+  }
+
   /** Compares whole numbers, which must be the same. */
   Row exact(String name, int[] expected, int... ours) {
     return new Row(name, Arrays.equals(expected, ours) ? 0 : Double.POSITIVE_INFINITY);
@@ -126,7 +138,7 @@ record Vectors(Path path, Safetensors file, Device device) {
                 name,
                 values,
                 kind.equals(STATISTICS) ? statistics(got) : got,
-                ZERO.matcher(name).matches() ? longest : VectorCheck.FLOOR * longest));
+                ZERO.matcher(name).matches() ? longest : FLOOR * longest));
       });
     }
     if (rows.isEmpty()) {

@@ -32,7 +32,7 @@ public final class VectorCheck {
    * A gradient shorter than this share of the longest one is measured against that share: some are
    * exactly zero (the bias of attention keys), and the reference has noise there.
    */
-  public static final double FLOOR = 1e-4;
+  private static final double FLOOR = 1e-4;
 
   private static final String PARAMETER = "param.";
   private static final String GRADIENT = "grad.";

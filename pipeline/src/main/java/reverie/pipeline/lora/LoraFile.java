@@ -4,6 +4,7 @@ package reverie.pipeline.lora;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
@@ -81,6 +82,20 @@ public final class LoraFile {
       shape = Shape.of(shape.dim(0), shape.dim(1), 1, 1);
     }
     return new Safetensors.Entry(dtype, shape, matrix.toFloats());
+  }
+
+  /**
+   * The parameter of a {@link Lora} on a part that a tensor of a file belongs to; empty for none.
+   *
+   * @param name in the file, of any of the formats that are read
+   */
+  public static Optional<String> parameterName(String name, String part, Parameters parameters) {
+    return new LoraNames(Map.of(part, parameters))
+        .find(name)
+        .filter(place -> place.role() != LoraNames.Role.ALPHA)
+        .map(place ->
+            place.module()
+                + (place.role() == LoraNames.Role.DOWN ? ".lora_A.weight" : ".lora_B.weight"));
   }
 
   /**

@@ -17,6 +17,9 @@ import reverie.unet.AttentionBlock;
  * Parameter names are those of today's diffusers.
  */
 public final class Autoencoder implements AutoCloseable {
+  /** Latents of a side that are decoded whole on any machine: 512 pixels of Stable Diffusion. */
+  private static final int SMALLEST_TILE = 64;
+
   private static final double LOG_VARIANCE_MIN = -30;
   private static final double LOG_VARIANCE_MAX = 20;
 
@@ -109,14 +112,15 @@ public final class Autoencoder implements AutoCloseable {
 
   /**
    * {@link #decode} without gradients, one image after the other and large ones in overlapping
-   * tiles of the size that the model was trained with, so that memory is bounded.
+   * tiles of the size that the model was trained with, or of 64 latents a side if that is less, so
+   * that memory is bounded.
    *
    * @throws ReverieException if an image is not finite
    */
   public Tensor decodeEach(Tensor latents) {
     requireFinite("latent", latents, "the denoiser diverged: lower the learning rate");
     int n = latents.dim(0);
-    int side = Math.max(1, config.sampleSize() / config.reduction());
+    int side = Math.max(SMALLEST_TILE, config.sampleSize() / config.reduction());
     TiledDecoding tiles = new TiledDecoding(this::decode, side, config.reduction());
     Tensor[] images = new Tensor[n];
     for (int i = 0; i < n; i++) {
