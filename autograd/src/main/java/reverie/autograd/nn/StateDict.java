@@ -39,10 +39,13 @@ public final class StateDict {
     try (Safetensors file = Safetensors.open(path)) {
       Map<String, String> inFile = matched(parameters, path, file, toParameter);
       for (Parameter p : parameters.all()) {
+        String name = inFile.get(p.name());
+        if (p.axisOrder() == AxisOrder.SAME) {
+          file.read(name, p.value());
+          continue;
+        }
         try (Scope _ = Scope.open("load")) {
-          p.value()
-              .assign(
-                  p.axisOrder().fromFile(file.tensor(inFile.get(p.name()), p.value().device())));
+          p.value().assign(p.axisOrder().fromFile(file.tensor(name, p.value().device())));
         }
       }
     }

@@ -266,10 +266,20 @@ public final class Safetensors implements AutoCloseable {
 
   /** A floating-point tensor on a device, in the device's type. */
   public Tensor tensor(String name, Device device) {
-    int size = length(name);
     Tensor out = device.zeros(shape(name).dims());
+    read(name, out);
+    return out;
+  }
+
+  /**
+   * A floating-point tensor into one that is there.
+   *
+   * @param target contiguous, of the same shape
+   */
+  public void read(String name, Tensor target) {
+    int size = length(name);
     try (Scope _ = Scope.open("read")) {
-      Tensor flat = out.reshape(size);
+      Tensor flat = target.reshape(size);
       for (int from = 0; from < size; from += PIECE) {
         int to = (int) Math.min((long) from + PIECE, size);
         Tensor piece = flat.slice(0, from, to);
@@ -280,7 +290,6 @@ public final class Safetensors implements AutoCloseable {
         }
       }
     }
-    return out;
   }
 
   /** Values of a floating-point tensor in row-major order; F64 is rounded. */
