@@ -8,8 +8,8 @@ import reverie.tensor.laws.BackendLaws;
 
 /**
  * The same laws for every set of kernels. A set for instructions that this processor lacks runs
- * with these emulated ({@code native/cpu/test/emulation.h}): amx, which has all kernels of avx512, so
- * that the laws do not take twice as long.
+ * with these emulated ({@code native/cpu/test/emulation.h}): amx, which has all kernels of avx512,
+ * so that the laws do not take twice as long.
  */
 class CpuBackendLawsTest {
   private static final String REASON = "no compiler when it was built, or no such instructions";
