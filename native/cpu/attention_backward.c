@@ -240,7 +240,7 @@ INLINE void backward(const struct attention *f, const float *q, const float *k, 
 }
 
 /**
- * dq, dk and dv of one head of one element of the batch; sizes as in reverie_attention, chunks by
+ * dq, dk and dv of one head of one element of the batch; sizes as in reverie_attention, blocks by
  * batch, then head. scratch: 128 * (3 * d + 2 * dv + 34) floats.
  */
 EXPORT void reverie_attention_backward(const float *q, const float *k, const float *v,

@@ -9,7 +9,7 @@
 
 enum {
   // Vectors of channels that a pass takes together, at most.
-  MOST = WIDTH / 4,
+  MAX_VECTORS = WIDTH / 4,
   // Pixels summed in float before the sum moves to double.
   RUN = 32,
   // Pixels from the one in work to the one that is fetched.
@@ -19,9 +19,9 @@ enum {
 /** Runs CALL(n, i) for all c channels, n vectors from channel i on; only one alone may have a tail. */
 #define EACH_BLOCK(c, CALL)                                 \
   for (long i = 0, left; (left = (c) - i) > 0;) {           \
-    if (left >= MOST * WIDTH) {                             \
-      CALL(MOST, i);                                        \
-      i += MOST * WIDTH;                                    \
+    if (left >= MAX_VECTORS * WIDTH) {                      \
+      CALL(MAX_VECTORS, i);                                 \
+      i += MAX_VECTORS * WIDTH;                             \
     } else if (left >= 2 * WIDTH) {                         \
       CALL(2, i);                                           \
       i += 2 * WIDTH;                                       \
@@ -68,7 +68,7 @@ INLINE void claim_block(const int n, float *to) {
 
 /** to[i] and on += the lanes of n vectors. */
 INLINE void add_lanes(const int n, const vec *from, long i, long c, double *to) {
-  float lanes[MOST * WIDTH];
+  float lanes[MAX_VECTORS * WIDTH];
   store_block(n, lanes, 0, n * WIDTH, from);
   for (long k = 0; k < least(n * WIDTH, c - i); k++) {
     to[i + k] += lanes[k];
@@ -78,13 +78,13 @@ INLINE void add_lanes(const int n, const vec *from, long i, long c, double *to) 
 /** Adds, in channels from i on, what sum_columns asks for. */
 INLINE void sum_block(const int n, const float *x, long pixels, long c, long i,
                       const float *centre, double *to) {
-  vec about[MOST], sum[MOST];
+  vec about[MAX_VECTORS], sum[MAX_VECTORS];
   zero_block(n, sum);
   if (centre) {
     load_block(n, centre, i, c, about);
   }
   for (long p = 0; p < pixels; p++, x += c) {
-    vec at[MOST];
+    vec at[MAX_VECTORS];
     fetch_block(n, x + AHEAD * c + i);
     load_block(n, x, i, c, at);
     UNROLLED(int j = 0; j < n; j++) {
@@ -119,12 +119,12 @@ INLINE float group_mean(const double *sums, long width, long pixels) {
 INLINE void normalise_block(const int n, const float *x, float *y, long pixels, long c, long i,
                             const float *centre, const float *factor, const float *shift,
                             const bool silu) {
-  vec about[MOST], scale[MOST], beta[MOST];
+  vec about[MAX_VECTORS], scale[MAX_VECTORS], beta[MAX_VECTORS];
   load_block(n, centre, i, c, about);
   load_block(n, factor, i, c, scale);
   load_block(n, shift, i, c, beta);
   for (long p = 0; p < pixels; p++, x += c, y += c) {
-    vec z[MOST];
+    vec z[MAX_VECTORS];
     claim_block(n, y + AHEAD * c + i);
     load_block(n, x, i, c, z);
     UNROLLED(int j = 0; j < n; j++) {
@@ -187,7 +187,8 @@ struct image {
 INLINE void slope_block(const int n, const struct image *f, long start, long pixels, long i,
                         const bool silu, double *by_beta, double *by_gamma) {
   const long c = f->c;
-  vec about[MOST], deviation[MOST], weight[MOST], shift[MOST], sum[MOST], along[MOST];
+  vec about[MAX_VECTORS], deviation[MAX_VECTORS], weight[MAX_VECTORS];
+  vec shift[MAX_VECTORS], sum[MAX_VECTORS], along[MAX_VECTORS];
   load_block(n, f->centre, i, c, about);
   load_block(n, f->rstd, i, c, deviation);
   load_block(n, f->gamma, i, c, weight);
@@ -195,7 +196,7 @@ INLINE void slope_block(const int n, const struct image *f, long start, long pix
   zero_block(n, sum);
   zero_block(n, along);
   for (long at = start * c; at < (start + pixels) * c; at += c) {
-    vec d[MOST], x[MOST];
+    vec d[MAX_VECTORS], x[MAX_VECTORS];
     fetch_block(n, f->x + at + AHEAD * c + i);
     fetch_block(n, f->dy + at + AHEAD * c + i);
     load_block(n, f->dy + at, i, c, d);
@@ -221,13 +222,13 @@ INLINE void slope_block(const int n, const struct image *f, long start, long pix
 INLINE void gradient_block(const int n, const struct image *f, const float *dz, long pixels, long i,
                            const float *scale, const float *from_x, const float *constant) {
   const long c = f->c;
-  vec about[MOST], a[MOST], b[MOST], rest[MOST];
+  vec about[MAX_VECTORS], a[MAX_VECTORS], b[MAX_VECTORS], rest[MAX_VECTORS];
   load_block(n, f->centre, i, c, about);
   load_block(n, scale, i, c, a);
   load_block(n, from_x, i, c, b);
   load_block(n, constant, i, c, rest);
   for (long at = 0; at < pixels * c; at += c) {
-    vec d[MOST], x[MOST];
+    vec d[MAX_VECTORS], x[MAX_VECTORS];
     claim_block(n, f->dx + at + AHEAD * c + i);
     load_block(n, dz + at, i, c, d);
     load_block(n, f->x + at, i, c, x);

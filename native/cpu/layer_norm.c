@@ -11,7 +11,7 @@ INLINE vec first_of(vec v, long count) {
   return load_some(lanes, count);
 }
 
-/** Rows of a piece whose sums are kept together: a vector of means, a vector of deviations. */
+/** Rows of a block whose sums are kept together: a vector of means, a vector of deviations. */
 enum { ROWS = WIDTH };
 
 /**

@@ -24,7 +24,7 @@ static long tiles(Sizes s, int t) {
 }
 
 /**
- * Runs the tiles in chunks; flipped: x is the gradient of the output, with cout channels. before:
+ * Runs the tiles in tasks; flipped: x is the gradient of the output, with cout channels. before:
  * makes the points of the filters before.
  */
 static void convolve(Sizes s, int flipped, int before, int t, const float *x, const float *weight,
@@ -38,9 +38,9 @@ static void convolve(Sizes s, int flipped, int before, int t, const float *x, co
   if (flipped) {
     seen.oh = s.h, seen.ow = s.w;
   }
-  long all = tiles(seen, t), chunk = 1 + (all * 7 + 3) / 16;
-  for (long first = 0; first < all; first += chunk) {
-    long end = first + chunk < all ? first + chunk : all;
+  long all = tiles(seen, t), task = 1 + (all * 7 + 3) / 16;
+  for (long first = 0; first < all; first += task) {
+    long end = first + task < all ? first + task : all;
     long wide = (in + 31) / 32 * 32 + (out + 31) / 32 * 32;
     float *scratch = floats(t * t * ((end - first) * wide + 34 * 32) + rounded(in));
     reverie_winograd_tiles(x, weight, flipped, u, bias, image_bias, residual, y,
