@@ -53,6 +53,9 @@ DEVICE float4 four(float value) {
   return all;
 }
 
+/** How many of four elements there are, if so many are left. */
+DEVICE int up_to_four(long left) { return left < 4 ? (int)left : 4; }
+
 /** The first of some columns, at most four. */
 DEVICE float4 load_four(const float *x, int columns, int aligned) {
   if (aligned) return *(const float4 *)x;

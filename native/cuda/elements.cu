@@ -2,7 +2,7 @@
 //
 // Functions of single elements, each as two kernels: NAME for operands that are as contiguous as
 // the result, four elements at a time, and NAME_strided for any strides and broadcasting.
-#include "kernel.h"
+#include "columns.h"
 
 enum { MOST_AXES = 8, MOST_OPERANDS = 3 };
 
@@ -131,86 +131,107 @@ ELEMENTS(gelu_backward, 2, b *gelu_slope(a))
 
 ELEMENTS(select, 3, a != 0 ? b : c)
 
+/** Shares the indices from 0 to n - 1 among all threads of all blocks, four to each. */
+#define FOR_EACH_FOUR(i, n) \
+  for (long i = 4 * (block() * THREADS + thread()); i < (n); i += 4 * blocks() * THREADS)
+
 typedef struct {
   float *y;
   long n;
   float value;
+  int aligned;
 } Filled;
 
 KERNEL(fill, Filled) {
-  FOR_EACH(i, at.n) at.y[i] = at.value;
+  FOR_EACH_FOUR(i, at.n) {
+    int some = up_to_four(at.n - i);
+    store_four(at.y + i, four(at.value), some, at.aligned && some == 4);
+  }
 }
 
 typedef struct {
   float *y;
   const float *bias, *residual; // either may be null
-  long n, pixels;               // pixels: rows that share a row of the bias; 0 if all do
-  int c;
+  long n;
+  unsigned c, image; // image: elements that share a row of the bias; 0 if all do
+  int aligned;       // whether rows and all addresses are
 } Epilogue;
 
-/** y += bias + residual, for rows of c elements. */
+/** y += bias + residual, for rows of c elements; fewer than 2^32. */
 KERNEL(epilogue, Epilogue) {
-  FOR_EACH(i, at.n) {
-    float y = at.y[i];
-    if (at.bias) y += at.bias[i % at.c + (at.pixels ? i / (at.pixels * at.c) * at.c : 0)];
-    if (at.residual) y += at.residual[i];
-    at.y[i] = y;
+  FOR_EACH_FOUR(first, at.n) {
+    unsigned i = (unsigned)first;
+    int some = up_to_four(at.n - first);
+    if (at.aligned) {
+      float4 y = *(float4 *)(at.y + first);
+      if (at.bias) {
+        unsigned row = at.image ? i / at.image * at.c : 0;
+        y = add_fours(y, *(const float4 *)(at.bias + row + i % at.c));
+      }
+      if (at.residual) y = add_fours(y, *(const float4 *)(at.residual + first));
+      *(float4 *)(at.y + first) = y;
+    } else {
+      for (int k = 0; k < some; k++, i++) {
+        float y = at.y[i];
+        if (at.bias) y += at.bias[(at.image ? i / at.image * at.c : 0) + i % at.c];
+        if (at.residual) y += at.residual[i];
+        at.y[i] = y;
+      }
+    }
   }
 }
 
 typedef struct {
   const float *x, *dy;
   float *y;
-  long rows;
-  int c;
+  long n; // elements of half of x
+  unsigned c;
+  int aligned;
 } Gate;
+
+DEVICE float geglu_at(float a, float b) { return a * b * normal_below(b); }
 
 /** y = a * gelu(b) for rows of x = [a, b], each half c long (Shazeer 2020). */
 KERNEL(geglu, Gate) {
-  FOR_EACH(i, at.rows * at.c) {
-    const float *a = at.x + i / at.c * 2 * at.c + i % at.c;
-    at.y[i] = a[0] * a[at.c] * normal_below(a[at.c]);
+  FOR_EACH_FOUR(first, at.n) {
+    unsigned i = (unsigned)first;
+    int some = up_to_four(at.n - first);
+    if (at.aligned) {
+      const float *x = at.x + first + i / at.c * (long)at.c;
+      float4 a = *(const float4 *)x, b = *(const float4 *)(x + at.c);
+      float4 y = {geglu_at(a.x, b.x), geglu_at(a.y, b.y), geglu_at(a.z, b.z), geglu_at(a.w, b.w)};
+      *(float4 *)(at.y + first) = y;
+    } else {
+      for (int k = 0; k < some; k++, i++) {
+        const float *x = at.x + i + i / at.c * (long)at.c;
+        at.y[i] = geglu_at(x[0], x[at.c]);
+      }
+    }
   }
 }
 
 /** Its gradient, in y. */
 KERNEL(geglu_backward, Gate) {
-  FOR_EACH(i, at.rows * at.c) {
-    long place = i / at.c * 2 * at.c + i % at.c;
-    float a = at.x[place], b = at.x[place + at.c], dy = at.dy[i];
-    at.y[place] = dy * b * normal_below(b);
-    at.y[place + at.c] = dy * a * gelu_slope(b);
-  }
-}
-
-typedef struct {
-  const float *a, *b, *weight;
-  float *y;
-  long n;
-} Lerped;
-
-/** y = a + weight * (b - a). */
-KERNEL(lerp, Lerped) {
-  FOR_EACH(i, at.n) at.y[i] = at.a[i] + at.weight[0] * (at.b[i] - at.a[i]);
-}
-
-typedef struct {
-  const float *p, *g, *m, *v, *control;
-  float *p_next, *m_next, *v_next;
-  long n;
-  float beta1, beta2, epsilon, decay;
-} Adam;
-
-/** A step of AdamW; control: learning rate, both bias corrections, the factor of the gradient. */
-KERNEL(adam_w, Adam) {
-  float rate = at.control[0], correction1 = at.control[1], correction2 = at.control[2];
-  FOR_EACH(i, at.n) {
-    float p = at.p[i], g = at.g[i] * at.control[3];
-    float m = at.beta1 * at.m[i] + (1 - at.beta1) * g;
-    float v = at.beta2 * at.v[i] + (1 - at.beta2) * g * g;
-    at.p_next[i] =
-        p - rate * (m / correction1 / (sqrtf(v / correction2) + at.epsilon) + at.decay * p);
-    at.m_next[i] = m;
-    at.v_next[i] = v;
+  FOR_EACH_FOUR(first, at.n) {
+    unsigned i = (unsigned)first;
+    int some = up_to_four(at.n - first);
+    if (at.aligned) {
+      long place = first + i / at.c * (long)at.c;
+      float4 a = *(const float4 *)(at.x + place), b = *(const float4 *)(at.x + place + at.c);
+      float4 dy = *(const float4 *)(at.dy + first);
+      float4 da = {dy.x * b.x * normal_below(b.x), dy.y * b.y * normal_below(b.y),
+                   dy.z * b.z * normal_below(b.z), dy.w * b.w * normal_below(b.w)};
+      float4 db = {dy.x * a.x * gelu_slope(b.x), dy.y * a.y * gelu_slope(b.y),
+                   dy.z * a.z * gelu_slope(b.z), dy.w * a.w * gelu_slope(b.w)};
+      *(float4 *)(at.y + place) = da;
+      *(float4 *)(at.y + place + at.c) = db;
+    } else {
+      for (int k = 0; k < some; k++, i++) {
+        long place = i + i / at.c * (long)at.c;
+        float a = at.x[place], b = at.x[place + at.c], dy = at.dy[i];
+        at.y[place] = dy * b * normal_below(b);
+        at.y[place + at.c] = dy * a * gelu_slope(b);
+      }
+    }
   }
 }

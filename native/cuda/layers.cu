@@ -8,7 +8,7 @@ typedef struct {
   const float *x, *gamma, *beta;
   float *y, *mean, *rstd;
   long rows;
-  int c, lanes;
+  int c, lanes, aligned; // aligned: whether all rows are
   float epsilon;
 } LayerNormed;
 
@@ -18,12 +18,20 @@ KERNEL(layer_norm, LayerNormed) {
     const float *x = at.x + row * at.c;
     int c = row < at.rows ? at.c : 0;
     float first = c ? x[0] : 0, sum = 0, squares = 0;
-    for (int i = lane; i < c; i += at.lanes) sum += x[i] - first;
+    for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
+      sum += sum_of_four(sub_fours(row_four(x + i, c - i, at.aligned, first), four(first)));
+    }
     float mean = first + row_sum(sum, at.lanes) / at.c;
-    for (int i = lane; i < c; i += at.lanes) squares += (x[i] - mean) * (x[i] - mean);
+    for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
+      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, mean), four(mean));
+      squares += sum_of_four(mul_fours(d, d));
+    }
     float rstd = 1 / sqrtf(row_sum(squares, at.lanes) / at.c + at.epsilon);
-    for (int i = lane; i < c; i += at.lanes) {
-      at.y[row * at.c + i] = (x[i] - mean) * rstd * at.gamma[i] + at.beta[i];
+    for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
+      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, 0), four(mean));
+      float4 y = mul_fours(mul_fours(d, four(rstd)), row_four(at.gamma + i, c - i, at.aligned, 0));
+      y = add_fours(y, row_four(at.beta + i, c - i, at.aligned, 0));
+      store_four(at.y + row * at.c + i, y, c - i, at.aligned && c - i >= 4);
     }
     if (lane == 0 && row < at.rows) {
       at.mean[row] = mean;

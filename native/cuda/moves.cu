@@ -4,41 +4,6 @@
 // time where every run and address allows it: NAME_fours, with all lengths counted in fours.
 #include "kernel.h"
 
-typedef struct {
-  const float *from;
-  float *to;
-  long rows, columns; // of the matrix that is read
-} Transposed;
-
-/** In tiles through shared memory, so that whole warps read and write along rows. */
-KERNEL(transpose, Transposed) {
-  SHARED float tile[WARP][WARP + 1];
-  long across = (at.columns + WARP - 1) / WARP, down = (at.rows + WARP - 1) / WARP;
-  int lane = thread() % WARP;
-  for (long i = block(); i < across * down; i += blocks()) {
-    long row = i / across * WARP, column = i % across * WARP;
-    for (int k = thread() / WARP; k < WARP; k += THREADS / WARP) {
-      if (row + k < at.rows && column + lane < at.columns) {
-        tile[k][lane] = at.from[(row + k) * at.columns + column + lane];
-      }
-    }
-    barrier();
-    for (int k = thread() / WARP; k < WARP; k += THREADS / WARP) {
-      if (column + k < at.columns && row + lane < at.rows) {
-        at.to[(column + k) * at.rows + row + lane] = tile[lane][k];
-      }
-    }
-    barrier();
-  }
-}
-
-typedef struct {
-  float *wide;
-  unsigned short *narrow; // bfloat16
-  long n;
-  int fours; // whether both are aligned
-} Resized;
-
 DEVICE unsigned long bf16_bits(float value) {
   return (unsigned)float_to_bits(rounded_to_bf16(value)) >> 16;
 }
@@ -46,6 +11,46 @@ DEVICE unsigned long bf16_bits(float value) {
 DEVICE float from_bf16_bits(unsigned long bits) {
   return bits_to_float((int)(unsigned)((bits & 0xffff) << 16));
 }
+
+typedef struct {
+  const float *from;
+  void *to;
+  long rows, columns; // of the matrix that is read
+} Transposed;
+
+DEVICE float itself(float value) { return value; }
+
+/** In tiles through shared memory, so that whole warps read and write along rows. */
+#define TRANSPOSE(name, Type, of)                                                         \
+  KERNEL(name, Transposed) {                                                              \
+    SHARED float tile[WARP][WARP + 1];                                                    \
+    long across = (at.columns + WARP - 1) / WARP, down = (at.rows + WARP - 1) / WARP;     \
+    int lane = thread() % WARP;                                                           \
+    for (long i = block(); i < across * down; i += blocks()) {                            \
+      long row = i / across * WARP, column = i % across * WARP;                           \
+      for (int k = thread() / WARP; k < WARP; k += THREADS / WARP) {                      \
+        if (row + k < at.rows && column + lane < at.columns) {                            \
+          tile[k][lane] = at.from[(row + k) * at.columns + column + lane];                \
+        }                                                                                 \
+      }                                                                                   \
+      barrier();                                                                          \
+      for (int k = thread() / WARP; k < WARP; k += THREADS / WARP) {                      \
+        if (column + k < at.columns && row + lane < at.rows) {                            \
+          ((Type *)at.to)[(column + k) * at.rows + row + lane] = (Type)of(tile[lane][k]); \
+        }                                                                                 \
+      }                                                                                   \
+      barrier();                                                                          \
+    }                                                                                     \
+  }
+TRANSPOSE(transpose, float, itself)
+TRANSPOSE(transpose_to_bf16, unsigned short, bf16_bits)
+
+typedef struct {
+  float *wide;
+  unsigned short *narrow; // bfloat16
+  long n;
+  int fours; // whether both are aligned
+} Resized;
 
 KERNEL(narrow, Resized) {
   FOR_EACH(i, (at.n + 3) / 4) {
@@ -190,6 +195,45 @@ UPSAMPLE(upsample_fours, float4)
   }
 AVERAGE_POOL(average_pool, float)
 AVERAGE_POOL(average_pool_fours, float4)
+
+typedef struct {
+  float *image, *columns;
+  long images; // how many
+  int h, w, c, rows, across, kh, kw, stride, padding; // rows, across: of the result
+} Unfolded;
+
+/** columns[pixels of the result, kh, kw, c] = what a convolution's weights meet, 0 outside. */
+KERNEL(unfold, Unfolded) {
+  FOR_EACH(i, at.images * at.rows * at.across * at.kh * at.kw * at.c) {
+    long place = i / at.c, pixel = place / (at.kh * at.kw), image = pixel / (at.rows * at.across);
+    int tap = (int)(place % (at.kh * at.kw)), own = (int)(pixel % (at.rows * at.across));
+    int y = own / at.across * at.stride - at.padding + tap / at.kw;
+    int x = own % at.across * at.stride - at.padding + tap % at.kw;
+    int inside = y >= 0 && y < at.h && x >= 0 && x < at.w;
+    at.columns[i] =
+        inside ? at.image[((image * at.h + y) * at.w + x) * at.c + i % at.c] : 0;
+  }
+}
+
+/** Each element of the images = the sum of all columns that unfold makes of it. */
+KERNEL(fold, Unfolded) {
+  FOR_EACH(i, at.images * at.h * at.w * at.c) {
+    long pixel = i / at.c, image = pixel / (at.h * at.w);
+    int y = (int)(pixel % (at.h * at.w)) / at.w, x = (int)(pixel % at.w);
+    float sum = 0;
+    for (int down = 0; down < at.kh; down++) {
+      int row = y + at.padding - down;
+      if (row < 0 || row % at.stride || row / at.stride >= at.rows) continue;
+      for (int right = 0; right < at.kw; right++) {
+        int column = x + at.padding - right;
+        if (column < 0 || column % at.stride || column / at.stride >= at.across) continue;
+        long from = (image * at.rows + row / at.stride) * at.across + column / at.stride;
+        sum += at.columns[((from * at.kh + down) * at.kw + right) * at.c + i % at.c];
+      }
+    }
+    at.image[i] = sum;
+  }
+}
 
 /** Philox4x32-10 (Salmon et al. 2011), as the class Philox has it. */
 DEVICE void philox(unsigned long seed, unsigned long stream, unsigned long position,

@@ -119,8 +119,15 @@ typedef struct {
   const float *x, *dy;
   float *y;
   long rows;
-  int count, lanes;
+  int count, lanes, aligned; // aligned: whether all rows are
 } RowSoftmax;
+
+DEVICE float4 exp_fours(float4 x) {
+  float4 y = {expf(x.x), expf(x.y), expf(x.z), expf(x.w)};
+  return y;
+}
+
+DEVICE float largest_of_four(float4 x) { return larger(larger(x.x, x.y), larger(x.z, x.w)); }
 
 KERNEL(softmax, RowSoftmax) {
   int lane = thread() % at.lanes;
@@ -128,12 +135,25 @@ KERNEL(softmax, RowSoftmax) {
     const float *x = at.x + row * at.count;
     int count = row < at.rows ? at.count : 0;
     float most = -INFINITY, sum = 0;
-    for (int i = lane; i < count; i += at.lanes) most = larger(most, x[i]);
+    for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
+      most = larger(most, largest_of_four(row_four(x + i, count - i, at.aligned, -INFINITY)));
+    }
     most = row_max(most, at.lanes);
-    for (int i = lane; i < count; i += at.lanes) sum += expf(x[i] - most);
+    for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
+      // What is behind the end of the row adds nothing, even if all of it is infinite.
+      float4 e = exp_fours(sub_fours(row_four(x + i, count - i, at.aligned, most), four(most)));
+      if (count - i < 4) {
+        e.w = 0;
+        if (count - i < 3) e.z = 0;
+        if (count - i < 2) e.y = 0;
+      }
+      sum += sum_of_four(e);
+    }
     sum = row_sum(sum, at.lanes);
-    for (int i = lane; i < count; i += at.lanes) {
-      at.y[row * at.count + i] = expf(x[i] - most) / sum;
+    for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
+      float4 e = exp_fours(sub_fours(row_four(x + i, count - i, at.aligned, most), four(most)));
+      float4 y = {e.x / sum, e.y / sum, e.z / sum, e.w / sum};
+      store_four(at.y + row * at.count + i, y, count - i, at.aligned && count - i >= 4);
     }
   }
 }
@@ -145,10 +165,15 @@ KERNEL(softmax_backward, RowSoftmax) {
     const float *x = at.x + row * at.count, *dy = at.dy + row * at.count;
     int count = row < at.rows ? at.count : 0;
     float sum = 0;
-    for (int i = lane; i < count; i += at.lanes) sum += dy[i] * x[i];
+    for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
+      float4 own = row_four(x + i, count - i, at.aligned, 0);
+      sum += sum_of_four(mul_fours(own, row_four(dy + i, count - i, at.aligned, 0)));
+    }
     sum = row_sum(sum, at.lanes);
-    for (int i = lane; i < count; i += at.lanes) {
-      at.y[row * at.count + i] = x[i] * (dy[i] - sum);
+    for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
+      float4 slope = sub_fours(row_four(dy + i, count - i, at.aligned, 0), four(sum));
+      float4 y = mul_fours(row_four(x + i, count - i, at.aligned, 0), slope);
+      store_four(at.y + row * at.count + i, y, count - i, at.aligned && count - i >= 4);
     }
   }
 }

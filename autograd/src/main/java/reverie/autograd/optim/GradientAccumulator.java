@@ -19,8 +19,11 @@ import reverie.tensor.op.Fill;
  * operation.
  */
 public final class GradientAccumulator implements AutoCloseable {
-  /** Numbers that are squared at a time: 4 MB. */
+  /** Numbers that are squared at a time, at least: 4 MB. */
   private static final int PIECE = 1 << 20;
+
+  /** Of the memory that a step may take, the share for squares. */
+  private static final int SHARE = 128;
 
   private final Scope scope = Scope.detached("gradients");
   private final Tensor all;
@@ -97,13 +100,15 @@ public final class GradientAccumulator implements AutoCloseable {
     Ops.update(new Fill(0, all.shape()), new Tensor[] {all});
   }
 
-  /** In pieces, so that their squares need little memory. */
+  /** In pieces, so that their squares need little of the device's memory. */
   private static Tensor norm(Tensor t) {
     int size = Math.toIntExact(t.size());
+    long share = t.device().backend().rematerializeAboveBytes() / SHARE / Float.BYTES;
+    int most = Math.toIntExact(Math.clamp(share, PIECE, 1L << 28));
     Tensor flat = t.reshape(size);
     List<Tensor> sums = new ArrayList<>();
-    for (int from = 0; from < size; from += PIECE) {
-      Tensor piece = flat.slice(0, from, Math.min(size, from + PIECE));
+    for (int from = 0; from < size; from += Math.min(most, size - from)) {
+      Tensor piece = flat.slice(0, from, from + Math.min(most, size - from));
       sums.add(piece.square().sum().reshape(1));
     }
     return Ops.concat(0, sums.toArray(Tensor[]::new)).sum().sqrt();

@@ -24,6 +24,9 @@ import reverie.tensor.spi.Replay;
  * take turns, so that none gets into what another captures.
  */
 public final class CudaBackend implements Backend, AutoCloseable {
+  /** That of the device's own memory. */
+  private static final int ALIGNMENT = 256;
+
   private final Driver driver;
   private final Blas blas;
   private final Dnn dnn;
@@ -37,8 +40,8 @@ public final class CudaBackend implements Backend, AutoCloseable {
     this.blas = blas;
     this.dnn = dnn;
     this.precision = precision;
-    pool = new Pool(driver);
-    operations = new Operations(driver, blas, dnn, precision);
+    pool = new Pool(driver, this);
+    operations = new Operations(driver, blas, dnn, pool, precision);
   }
 
   @Override
@@ -60,6 +63,16 @@ public final class CudaBackend implements Backend, AutoCloseable {
   @Override
   public DType floatType() {
     return DType.F32;
+  }
+
+  /** For people: how each convolution that was asked for is computed. */
+  public List<String> convolutions() {
+    return operations.convolutions();
+  }
+
+  @Override
+  public int alignment() {
+    return ALIGNMENT;
   }
 
   @Override
@@ -105,12 +118,14 @@ public final class CudaBackend implements Backend, AutoCloseable {
 
   @Override
   public synchronized Replay prepare(List<Call> calls) {
-    return new Graph(driver, this, calls);
+    return new Graph(driver, this, operations.program(calls));
   }
 
   @Override
   public synchronized void upload(MemorySegment source, Buffer target, long targetByteOffset) {
-    driver.upload(source, ((Pool.Block) target).address() + targetByteOffset);
+    long to = ((Pool.Block) target).address() + targetByteOffset;
+    driver.upload(source, to);
+    operations.written(to, to + source.byteSize());
   }
 
   @Override

@@ -3,28 +3,47 @@ package reverie.tensor.cuda;
 
 import java.util.List;
 import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.kernels.Program;
 import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
 
-/** A list of operations as one CUDA graph: a run is a single call. */
+/**
+ * A list of operations as one CUDA graph: a run is a single call. The first use of everything is
+ * over before the capture begins.
+ */
 final class Graph implements Replay {
   private final Driver driver;
-  private final CudaBackend backend;
-  private final List<Call> calls;
+  private final Object device;
+  private final Program program;
   private final long graph;
 
-  Graph(Driver driver, CudaBackend backend, List<Call> calls) {
+  /**
+   * Captures a program, which is closed with the graph.
+   *
+   * @param device the lock under which the device works
+   */
+  Graph(Driver driver, Object device, Program program) {
     this.driver = driver;
-    this.backend = backend;
-    this.calls = calls;
+    this.device = device;
+    this.program = program;
+    try {
+      driver.synchronize();
+      graph = capture();
+    } catch (RuntimeException | Error failure) {
+      program.close();
+      throw failure;
+    }
+  }
+
+  private long capture() {
     driver.beginCapture();
     try {
-      calls.forEach(this::run);
+      program.run();
     } catch (RuntimeException | Error failure) {
       abandon(failure);
       throw failure;
     }
-    graph = driver.endCapture();
+    return driver.endCapture();
   }
 
   /** The stream must not stay in capture whatever went wrong. */
@@ -36,35 +55,39 @@ final class Graph implements Replay {
     }
   }
 
-  private void run(Call call) {
-    backend.run(call.op(), call.inputs(), call.outputs(), call.scratch());
-  }
-
   @Override
   public void run(long[] nanos) {
-    synchronized (backend) {
+    synchronized (device) {
+      program.prepare();
       if (nanos == null) {
         driver.launchGraph(graph);
       } else {
         measure(nanos);
       }
+      program.finish();
     }
   }
 
-  /** One operation after the other, between marks: their times as the device sees them. */
+  /** One step after the other, between marks: their times as the device sees them. */
   private void measure(long... nanos) {
-    long[] marks = new long[calls.size() + 1];
+    long[] marks = new long[program.steps() + 1];
     for (int i = 0; i < marks.length; i++) {
       marks[i] = driver.event();
     }
     try {
       driver.mark(marks[0]);
-      for (int i = 0; i < calls.size(); i++) {
-        run(calls.get(i));
-        driver.mark(marks[i + 1]);
+      for (int step = 0; step < program.steps(); step++) {
+        program.run(step);
+        driver.mark(marks[step + 1]);
       }
-      for (int i = 0; i < calls.size(); i++) {
-        nanos[i] += driver.nanosBetween(marks[i], marks[i + 1]);
+      int call = 0;
+      for (int step = 0; step < program.steps(); step++) {
+        // Operations that are one launch share its time.
+        List<Call> calls = program.calls(step);
+        long time = driver.nanosBetween(marks[step], marks[step + 1]);
+        for (int i = 0; i < calls.size(); i++) {
+          nanos[call++] += time / calls.size();
+        }
       }
     } finally {
       for (long mark : marks) {
@@ -75,6 +98,12 @@ final class Graph implements Replay {
 
   @Override
   public void close() {
-    driver.destroyGraph(graph);
+    synchronized (device) {
+      try {
+        driver.destroyGraph(graph);
+      } finally {
+        program.close();
+      }
+    }
   }
 }

@@ -62,7 +62,7 @@ public final class CapturedGraph implements AutoCloseable {
     Liveness liveness = new Liveness(steps, results);
     outside = liveness.outside();
     requestedBytes = liveness.requestedBytes();
-    MemoryPlan plan = MemoryPlan.of(liveness.blocks());
+    MemoryPlan plan = MemoryPlan.of(liveness.blocks(), backend.alignment());
     plannedBytes = plan.bytes();
     memory = Storage.allocated(backend, plannedBytes);
     scope.adopt(memory);

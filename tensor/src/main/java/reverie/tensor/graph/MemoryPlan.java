@@ -13,12 +13,10 @@ import java.util.stream.IntStream;
  * <p>The largest block is placed first, each into the tightest gap that is free as long as it lives
  * (Pisarchyk and Lee 2020, "greedy by size").
  *
- * @param offsets in bytes, one for each block, multiples of {@value #ALIGNMENT}
+ * @param offsets in bytes, one for each block, multiples of the alignment
  * @param bytes of the whole
  */
 record MemoryPlan(long[] offsets, long bytes) {
-  private static final int ALIGNMENT = 64;
-
   /** A block of memory, needed from one moment to another, both included. */
   record Block(long bytes, int first, int last) {
     boolean livesWith(Block other) {
@@ -26,16 +24,17 @@ record MemoryPlan(long[] offsets, long bytes) {
     }
 
     /** Never 0, so that two blocks never share an address. */
-    long room() {
-      return Math.max(1, (bytes + ALIGNMENT - 1) / ALIGNMENT) * ALIGNMENT;
+    long room(int alignment) {
+      return Math.max(1, (bytes + alignment - 1) / alignment) * alignment;
     }
   }
 
-  static MemoryPlan of(List<Block> blocks) {
+  /** Places blocks at multiples of {@code alignment} bytes. */
+  static MemoryPlan of(List<Block> blocks, int alignment) {
     long[] offsets = new long[blocks.size()];
     List<Integer> placed = new ArrayList<>();
     long end = 0;
-    for (int index : bySize(blocks)) {
+    for (int index : bySize(blocks, alignment)) {
       Block block = blocks.get(index);
       long best = -1;
       long tightest = Long.MAX_VALUE;
@@ -43,25 +42,25 @@ record MemoryPlan(long[] offsets, long bytes) {
       for (int other : placed) {
         if (blocks.get(other).livesWith(block)) {
           long gap = offsets[other] - free;
-          if (gap >= block.room() && gap < tightest) {
+          if (gap >= block.room(alignment) && gap < tightest) {
             best = free;
             tightest = gap;
           }
-          free = Math.max(free, offsets[other] + blocks.get(other).room());
+          free = Math.max(free, offsets[other] + blocks.get(other).room(alignment));
         }
       }
       offsets[index] = best < 0 ? free : best;
-      end = Math.max(end, offsets[index] + block.room());
+      end = Math.max(end, offsets[index] + block.room(alignment));
       insert(placed, offsets, index);
     }
     return new MemoryPlan(offsets, end);
   }
 
-  private static List<Integer> bySize(List<Block> blocks) {
+  private static List<Integer> bySize(List<Block> blocks, int alignment) {
     return IntStream.range(0, blocks.size())
         .boxed()
         .sorted(
-            Comparator.comparingLong((Integer i) -> -blocks.get(i).room())
+            Comparator.comparingLong((Integer i) -> -blocks.get(i).room(alignment))
                 .thenComparing(i -> blocks.get(i).first))
         .toList();
   }

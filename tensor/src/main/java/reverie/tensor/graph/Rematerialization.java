@@ -35,6 +35,9 @@ final class Rematerialization {
 
   private static final int ROUNDS = 8;
 
+  /** About what blocks are aligned to. */
+  private static final int ALIGNMENT = 64;
+
   private final Set<Storage> kept = new HashSet<>();
   private List<Tracer.Step> steps;
 
@@ -78,8 +81,8 @@ final class Rematerialization {
     int end = blocks.stream().mapToInt(MemoryPlan.Block::last).max().orElse(0) + 2;
     long[] change = new long[end];
     for (MemoryPlan.Block block : blocks) {
-      change[block.first()] += block.room();
-      change[block.last() + 1] -= block.room();
+      change[block.first()] += block.room(ALIGNMENT);
+      change[block.last() + 1] -= block.room(ALIGNMENT);
     }
     Peak most = new Peak(0, 0);
     long live = 0;

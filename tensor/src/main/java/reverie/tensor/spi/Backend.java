@@ -32,6 +32,11 @@ public interface Backend {
    */
   Buffer allocate(long bytes);
 
+  /** Bytes of which the addresses of tensors and scratch in a captured step are multiples. */
+  default int alignment() {
+    return 64;
+  }
+
   /** Gives a buffer back, for reuse. */
   void release(Buffer buffer);
 

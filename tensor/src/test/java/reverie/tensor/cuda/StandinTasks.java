@@ -42,7 +42,8 @@ final class StandinTasks {
     if (System.getProperty("tasks") == null) {
       return;
     }
-    Device device = Device.cuda();
+    CudaBackend backend = Cuda.open();
+    Device device = new Device(backend);
     OUT.println(device.describe());
     agree(device);
     if (Cuda.precision() == Precision.FLOAT32) {
@@ -51,8 +52,10 @@ final class StandinTasks {
       other.start();
       other.join();
       large(device);
+      reuse(device);
       talk();
     }
+    backend.convolutions().forEach(OUT::println);
     OUT.println("temporary folder: " + Arrays.toString(temporary().list()));
     OUT.println("all done");
   }
@@ -127,6 +130,24 @@ final class StandinTasks {
       }
     }
     OUT.println("large arrays copied");
+  }
+
+  /** A copy to the device is done later; what is copied is what was there when it was asked for. */
+  private static void reuse(Device device) {
+    try (Scope _ = Scope.open("reuse")) {
+      float[] values = new float[1000];
+      Tensor[] copies = new Tensor[20];
+      for (int i = 0; i < copies.length; i++) {
+        Arrays.fill(values, i);
+        copies[i] = device.tensor(values, values.length);
+      }
+      for (int i = 0; i < copies.length; i++) {
+        if (copies[i].toFloats()[999] != i) {
+          throw new AssertionError("copy " + i + " has what came later");
+        }
+      }
+    }
+    OUT.println("copied what was there");
   }
 
   /** What only a real driver can answer. */

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -62,11 +63,20 @@ record Standins(Path folder) {
     standins.compile("cuda", 1);
     standins.compile("cublas", cublas, "-L.", "-l:libcuda.so.1");
     standins.compile("cudnn", cudnn, "-L.", "-l:libcuda.so.1");
+    if (cudnn > 8) {
+      standins.compile("cudnn_ops", cudnn);
+    }
     return standins;
   }
 
   /** Runs a main class of the tests where only these libraries are found. */
   Result java(Class<?> main, String... options) throws IOException, InterruptedException {
+    return java(Map.of(), main, options);
+  }
+
+  /** The same with more variables in the environment. */
+  Result java(Map<String, String> variables, Class<?> main, String... options)
+      throws IOException, InterruptedException {
     Path kernels = folder.resolve("kernels.so");
     copy("driver/libreverie-cuda-host.so", kernels);
     // Where nvcc is missing there are none, but the stand-in wants to be given some.
@@ -84,10 +94,10 @@ record Standins(Path folder) {
             "-Djava.io.tmpdir=" + Files.createDirectories(folder.resolve("temporary"))));
     command.addAll(List.of(options));
     command.addAll(List.of("-cp", folder.resolve("classes") + ":" + classes, main.getName()));
-    return run(
-        folder,
-        Map.of("LD_LIBRARY_PATH", folder.toString(), "STANDIN_KERNELS", kernels.toString()),
-        command);
+    Map<String, String> environment = new HashMap<>(variables);
+    environment.put("LD_LIBRARY_PATH", folder.toString());
+    environment.put("STANDIN_KERNELS", kernels.toString());
+    return run(folder, environment, command);
   }
 
   private static void copy(String resource, Path target) throws IOException {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class MemoryPlanTest {
@@ -24,13 +25,13 @@ class MemoryPlanTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
-  void blocksThatLiveTogetherNeverOverlap(long seed) {
+  @CsvSource({"1, 64", "2, 64", "3, 64", "4, 256", "5, 256", "6, 256"})
+  void blocksThatLiveTogetherNeverOverlap(long seed, int alignment) {
     List<MemoryPlan.Block> blocks = random(seed);
-    MemoryPlan plan = MemoryPlan.of(blocks);
+    MemoryPlan plan = MemoryPlan.of(blocks, alignment);
     for (int i = 0; i < blocks.size(); i++) {
       long start = plan.offsets()[i];
-      assertEquals(0, start % 64);
+      assertEquals(0, start % alignment);
       assertTrue(start + blocks.get(i).bytes() <= plan.bytes());
       for (int j = 0; j < i; j++) {
         boolean apart =
@@ -55,10 +56,10 @@ class MemoryPlanTest {
               most,
               blocks.stream()
                   .filter(b -> b.first() <= now && now <= b.last())
-                  .mapToLong(MemoryPlan.Block::room)
+                  .mapToLong(b -> b.room(64))
                   .sum());
     }
-    long bytes = MemoryPlan.of(blocks).bytes();
+    long bytes = MemoryPlan.of(blocks, 64).bytes();
     assertTrue(bytes >= most && bytes <= 1.2 * most, bytes + " for " + most);
   }
 
@@ -69,8 +70,9 @@ class MemoryPlanTest {
             List.of(
                 new MemoryPlan.Block(640, 0, 1),
                 new MemoryPlan.Block(640, 2, 3),
-                new MemoryPlan.Block(64, 1, 2)));
+                new MemoryPlan.Block(64, 1, 2)),
+            64);
     assertEquals(704, plan.bytes());
-    assertEquals(0, MemoryPlan.of(List.of()).bytes());
+    assertEquals(0, MemoryPlan.of(List.of(), 64).bytes());
   }
 }

@@ -12,19 +12,29 @@ import reverie.tensor.catalog.Tolerance;
 
 /** What the reference computes and how far from it a device may be. */
 final class Agreement {
+  /** How often a number is rounded between the inputs of an operation and its outputs. */
+  private static final int ROUNDINGS = 4;
+
   private final Tolerance tolerance;
   private final Tensor[] expected;
   private final Tensor[] absolute;
+  private final double rounding;
 
   /** Agreement with these tensors of the reference device. */
   Agreement(Tolerance tolerance, Tensor... expected) {
     this.tolerance = tolerance;
     this.expected = expected;
     this.absolute = expected;
+    rounding = 0;
   }
 
-  /** Agreement with the reference on a sample. */
-  Agreement(Sample sample, Arrangement arrangement) {
+  /**
+   * Agreement with the reference on a sample.
+   *
+   * @param rounding of the factors of products and, once more, of the result
+   */
+  Agreement(Sample sample, Arrangement arrangement, double rounding) {
+    this.rounding = rounding;
     Device reference = Device.reference();
     Tensor[] inputs = sample.inputs(reference, arrangement);
     tolerance = sample.tolerance();
@@ -77,9 +87,11 @@ final class Agreement {
       bounds[i] =
           switch (tolerance) {
             case Tolerance.Exact _ -> 0;
-            case Tolerance.Close c -> c.relative() * Math.abs(y[i]) + c.absolute();
-            case Tolerance.Largest l -> l.relative() * largest;
-            case Tolerance.Terms t -> (t.count() + 2) * Tolerance.ROUNDING * absoluteTerms[i];
+            case Tolerance.Close c ->
+                c.relative() * Math.abs(y[i]) + c.absolute() + ROUNDINGS * rounding * largest;
+            case Tolerance.Largest l -> (l.relative() + ROUNDINGS * rounding) * largest;
+            case Tolerance.Terms t ->
+                ((t.count() + 2) * Tolerance.ROUNDING + ROUNDINGS * rounding) * absoluteTerms[i];
           };
     }
     return bounds;

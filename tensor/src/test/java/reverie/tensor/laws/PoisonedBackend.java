@@ -54,6 +54,11 @@ final class PoisonedBackend implements Backend {
   }
 
   @Override
+  public int alignment() {
+    return inner.alignment();
+  }
+
+  @Override
   public Buffer part(Buffer whole, long byteOffset, long bytes) {
     return inner.part(whole, byteOffset, bytes);
   }

@@ -53,6 +53,11 @@ int cublasGemmStridedBatchedEx(void *it, int a_op, int b_op, int m, int n, int k
   if (it != &handle || *alpha != 1 || *beta != 0 || a_type || b_type || c_type || algorithm != -1) {
     return 7;
   }
+  long kind[] = {a_op, b_op, m, n, k, a_leading, a_stride, b_leading, b_stride, c_leading, batch, compute};
+  standin_known("cublasGemmStridedBatchedEx", kind, sizeof kind);
+  standin_aligned("cublasGemmStridedBatchedEx", a);
+  standin_aligned("cublasGemmStridedBatchedEx", b);
+  standin_aligned("cublasGemmStridedBatchedEx", c);
   SAY("product with sums of type %d", compute);
   Product product = {{a_op, b_op}, m, n, k, {a_leading, b_leading, c_leading}, batch,
                      {a_stride, b_stride, c_stride}, a, b, c};

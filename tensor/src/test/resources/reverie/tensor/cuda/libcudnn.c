@@ -3,7 +3,9 @@
 // cuDNN on the processor: convolutions of float32 images in NHWC, in plain loops.
 #include "standin.h"
 
-enum { BAD_PARAM = 3, NHWC = 1, FORWARD = 0, INPUT_GRADIENT = 1, WEIGHT_GRADIENT = 2 };
+#include <dlfcn.h>
+
+enum { NOT_INITIALIZED = 1, BAD_PARAM = 3, NOT_SUPPORTED = 9, FIXED = 1, NHWC = 1, FORWARD = 0, INPUT_GRADIENT = 1, WEIGHT_GRADIENT = 2 };
 
 typedef struct {
   int type, n, c, h, w;
@@ -34,7 +36,12 @@ size_t cudnnGetVersion(void) { return VERSION == 8 ? 8902 : 92400; }
 const char *cudnnGetErrorString(int status) {
   return status == BAD_PARAM ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS_OTHER";
 }
-int cudnnCreate(void **made) { return standin_check("cudnnCreate"), *made = &handle, 0; }
+/** The newer version is several libraries, which the first opens by name. */
+int cudnnCreate(void **made) {
+  standin_check("cudnnCreate");
+  if (VERSION > 8 && !dlopen("libcudnn_ops.so.9", RTLD_NOW)) return NOT_INITIALIZED;
+  return *made = &handle, 0;
+}
 int cudnnDestroy(void *it) { return it == &handle ? 0 : BAD_PARAM; }
 int cudnnSetStream(void *it, void *stream) { return it == &handle && stream ? 0 : BAD_PARAM; }
 
@@ -60,12 +67,20 @@ int cudnnSetConvolution2dDescriptor(Convolution *it, int top, int left, int down
 }
 int cudnnSetConvolutionMathType(Convolution *it, int math) { return it->math = math, 0; }
 
+/** What is missing: "heuristics", "bf16" or "everything"; nothing by default. */
+static int lacks(const char *what) {
+  const char *missing = getenv("STANDIN_CUDNN_LACKS");
+  return missing && !strcmp(missing, what);
+}
+static int lacks_type(const Tensor *x) { return lacks("everything") || (x->type && lacks("bf16")); }
+
 /**
  * One that differs from time to time, one that is not there, one too large, and the right one; this
  * is missing with tensor cores and a stride.
  */
 static int suggest(int direction, const Convolution *it, int wanted, int *found, Suggestion *list) {
   if (wanted != 4) return BAD_PARAM;
+  if (lacks("heuristics")) return NOT_SUPPORTED;
   *found = it->math == 1 && it->stride > 1 ? 3 : 4;
   list[0] = (Suggestion){0, 0, 1, 8, 0, it->math, {0}};
   list[1] = (Suggestion){2, 9, -1, 0, 1, it->math, {0}};
@@ -81,11 +96,14 @@ static int suggest(int direction, const Convolution *it, int wanted, int *found,
                                               Tensor *c, int wanted, int *found,                 \
                                               Suggestion *list) {                                \
     if (it != &handle || !a->type != !b->type || !a->type != !c->type) return BAD_PARAM;         \
+    if (lacks_type(a)) return NOT_SUPPORTED;                                                     \
     return suggest(direction, conv, wanted, found, list);                                        \
   }                                                                                              \
   int cudnnGetConvolution##Name##WorkspaceSize(void *it, Tensor *a, Tensor *b, Convolution *conv,\
                                                Tensor *c, int algorithm, size_t *bytes) {        \
-    *bytes = algorithm == 5 + direction ? 4096 : (size_t)2 << 30;                                \
+    int fixed = algorithm == FIXED && lacks("heuristics");                                       \
+    if (lacks_type(a) || (algorithm < 5 && !fixed)) return NOT_SUPPORTED;                        \
+    *bytes = algorithm == 5 + direction || fixed ? 4096 : (size_t)2 << 30;                       \
     return it == &handle && a && b && c && conv ? 0 : BAD_PARAM;                                 \
   }
 SUGGESTIONS(Forward, x, w, y, FORWARD)
@@ -119,10 +137,19 @@ static void convolve(const void *at) {
 
 static int run(void *it, const float *alpha, const float *beta, int algorithm, void *memory,
                size_t bytes, const Task *task) {
-  if (it != &handle || *alpha != 1 || *beta != 0 || algorithm != 5 + task->direction || !memory ||
-      bytes != 4096) {
+  if (it != &handle || *alpha != 1 || *beta != 0 || !memory || bytes != 4096 ||
+      algorithm != (lacks("heuristics") ? FIXED : 5 + task->direction)) {
     return BAD_PARAM;
   }
+  struct {
+    int direction;
+    Tensor x, w, y;
+    Convolution convolution;
+  } kind = {task->direction, task->x, task->w, task->y, task->convolution};
+  standin_known("cudnnConvolution", &kind, sizeof kind);
+  standin_aligned("cudnnConvolution", task->first);
+  standin_aligned("cudnnConvolution", task->second);
+  standin_aligned("cudnnConvolution", task->result);
   SAY("convolution %d of type %d and stride %d with math %d", task->direction, task->x.type,
       task->convolution.stride, task->convolution.math);
   if (task->x.type == 0) standin_enqueue(convolve, task, sizeof *task);

@@ -11,14 +11,18 @@ import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 
 /**
  * Where NVIDIA's libraries are looked for: what the environment names, the folders of CUDA's
- * toolkit and of the system, and those of Python's packages.
+ * toolkit and of the system, and those of Python's packages, first of the Python on the path.
  */
 public final class CudaLibraries {
+  /** Links to Python that are followed, as many as the system follows. */
+  private static final int MOST_LINKS = 40;
+
   private CudaLibraries() {}
 
   /** The usual folders of this machine. */
@@ -53,6 +57,7 @@ public final class CudaLibraries {
         .forEach(file -> folders.addAll(listed(file, root)));
     List<Path> pythons = new ArrayList<>(named(environment, "VIRTUAL_ENV"));
     pythons.addAll(named(environment, "CONDA_PREFIX"));
+    python(environment).ifPresent(pythons::add);
     pythons.addAll(
         List.of(
             home.resolve(".local"),
@@ -68,6 +73,37 @@ public final class CudaLibraries {
         .filter(name -> !name.isBlank())
         .map(name -> Path.of(name).toAbsolutePath())
         .toList();
+  }
+
+  /**
+   * The prefix of the first {@code python3} on the path: the virtual environment to which its links
+   * lead, if any does, else where they end.
+   */
+  private static Optional<Path> python(Map<String, String> environment) {
+    for (Path folder : named(environment, "PATH")) {
+      Path python = folder.resolve("python3");
+      if (!Files.isExecutable(python)) {
+        continue;
+      }
+      try {
+        for (int links = 0; links < MOST_LINKS && Files.isSymbolicLink(python); links++) {
+          if (Files.exists(prefix(python).resolve("pyvenv.cfg"))) {
+            break;
+          }
+          python = python.resolveSibling(Files.readSymbolicLink(python)).normalize();
+        }
+        return Optional.of(prefix(python));
+      } catch (IOException e) {
+        return Optional.empty();
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Of {@code prefix/bin/python3}. */
+  private static Path prefix(Path python) {
+    Path bin = python.toAbsolutePath().getParent();
+    return bin.getParent() == null ? bin : bin.getParent();
   }
 
   /** Where pip puts NVIDIA's packages below a prefix. */
@@ -95,7 +131,7 @@ public final class CudaLibraries {
   }
 
   /** What a folder holds, the newest version first; nothing if it cannot be read. */
-  private static List<Path> matches(Path folder, String pattern) {
+  static List<Path> matches(Path folder, String pattern) {
     List<Path> found = new ArrayList<>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, pattern)) {
       entries.forEach(found::add);

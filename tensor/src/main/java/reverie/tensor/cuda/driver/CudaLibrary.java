@@ -3,6 +3,7 @@ package reverie.tensor.cuda.driver;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -15,6 +16,7 @@ public enum CudaLibrary {
       "NVIDIA driver",
       null,
       List.of("libcuda.so.1"),
+      List.of(),
       "install NVIDIA's driver until nvidia-smi lists the device; start a container with --gpus"
           + " all"),
   /** Matrix products; JCuda wants version 12. */
@@ -22,24 +24,29 @@ public enum CudaLibrary {
       "cuBLAS",
       "cublas",
       List.of("libcublas.so.12", "libcublas.so.13"),
+      List.of("libnvrtc.so.", "libcublasLt.so."),
       "install CUDA's toolkit 12 or 13, or: pip install nvidia-cublas"),
   /** Convolutions; JCudnn wants version 8. */
   CUDNN(
       "cuDNN",
       "cudnn",
       List.of("libcudnn.so.8", "libcudnn.so.9"),
+      List.of("libcudnn_*.so."),
       "install cuDNN 8 or 9 (Debian: apt install libcudnn9-cuda-12), or: pip install"
           + " nvidia-cudnn-cu13");
 
   private final String label;
   private final String shim;
   private final List<String> names;
+  private final List<String> companions;
   private final String remedy;
 
-  CudaLibrary(String label, String shim, List<String> names, String remedy) {
+  CudaLibrary(
+      String label, String shim, List<String> names, List<String> companions, String remedy) {
     this.label = label;
     this.shim = shim;
     this.names = names;
+    this.companions = companions;
     this.remedy = remedy;
   }
 
@@ -80,12 +87,7 @@ public enum CudaLibrary {
                         folders.size()),
                     remedy));
     try {
-      // What it needs from its own folder, which the system may not search.
-      Path below =
-          file.resolveSibling(file.getFileName().toString().replace("cublas.", "cublasLt."));
-      if (!below.equals(file) && Files.exists(below)) {
-        System.load(below.toAbsolutePath().toString());
-      }
+      loadCompanions(file, folders);
       System.load(file.toAbsolutePath().toString());
     } catch (UnsatisfiedLinkError e) {
       throw new ReverieException(
@@ -97,6 +99,37 @@ public enum CudaLibrary {
       Shim.connect(shim, names.getFirst(), file);
     }
     return file;
+  }
+
+  /**
+   * Loads the libraries that this one opens by name when it needs them: once they are loaded, they
+   * are found in whatever folder they are. Those that do not load are left to the library itself.
+   */
+  private void loadCompanions(Path file, List<Path> folders) {
+    String version = file.getFileName().toString().replaceFirst(".*\\.so\\.", "");
+    List<Path> searched = new ArrayList<>(List.of(file.toAbsolutePath().getParent()));
+    searched.addAll(folders);
+    List<Path> waiting = new ArrayList<>();
+    for (String companion : companions) {
+      searched.stream()
+          .map(folder -> CudaLibraries.matches(folder, companion + version))
+          .filter(found -> !found.isEmpty())
+          .findFirst()
+          .ifPresent(waiting::addAll);
+    }
+    // They need each other, in an order that differs from version to version.
+    while (waiting.removeIf(CudaLibrary::loads)) {
+      continue;
+    }
+  }
+
+  private static boolean loads(Path library) {
+    try {
+      System.load(library.toAbsolutePath().toString());
+      return true;
+    } catch (UnsatisfiedLinkError e) {
+      return false;
+    }
   }
 
   /** The version that the loaded library says it has. */

@@ -2,6 +2,10 @@
 package reverie.tensor.cuda.driver;
 
 import static jcuda.jcudnn.JCudnn.*;
+import static jcuda.jcudnn.cudnnConvolutionBwdDataAlgo.CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
+import static jcuda.jcudnn.cudnnConvolutionBwdFilterAlgo.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
+import static jcuda.jcudnn.cudnnConvolutionFwdAlgo.CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
+import static jcuda.jcudnn.cudnnConvolutionFwdAlgo.CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 import static jcuda.jcudnn.cudnnConvolutionMode.CUDNN_CROSS_CORRELATION;
 import static jcuda.jcudnn.cudnnDataType.CUDNN_DATA_BFLOAT16;
 import static jcuda.jcudnn.cudnnDataType.CUDNN_DATA_FLOAT;
@@ -16,6 +20,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.IntFunction;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import jcuda.Pointer;
@@ -26,11 +31,11 @@ import jcuda.jcudnn.cudnnConvolutionFwdAlgoPerf;
 import jcuda.jcudnn.cudnnFilterDescriptor;
 import jcuda.jcudnn.cudnnHandle;
 import jcuda.jcudnn.cudnnTensorDescriptor;
-import reverie.tensor.ReverieException;
 
 /**
- * One convolution of cuDNN's in one direction. The algorithm comes from cuDNN's heuristics, not
- * from measurements, which would choose differently from run to run.
+ * One convolution of cuDNN's in one direction, if cuDNN has it. The algorithm comes from cuDNN's
+ * heuristics, or else from a list, not from measurements, which would choose differently from run
+ * to run.
  */
 final class CudnnConvolution implements AutoCloseable {
   /** An algorithm that wants more working memory than this is not worth it. */
@@ -53,8 +58,9 @@ final class CudnnConvolution implements AutoCloseable {
   private final cudnnFilterDescriptor w = new cudnnFilterDescriptor();
   private final cudnnTensorDescriptor y = new cudnnTensorDescriptor();
   private final cudnnConvolutionDescriptor convolution = new cudnnConvolutionDescriptor();
-  private final int algorithm;
-  private final long workspace;
+  private int algorithm;
+  private long workspace;
+  private String origin;
 
   CudnnConvolution(cudnnHandle handle, Dnn.Problem problem, Dnn.Direction direction) {
     this.handle = handle;
@@ -66,8 +72,7 @@ final class CudnnConvolution implements AutoCloseable {
     check(cudnnCreateConvolutionDescriptor(convolution), "describing a convolution");
     try {
       describe();
-      algorithm = choose();
-      workspace = workspaceBytes(algorithm);
+      choose();
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -110,27 +115,66 @@ final class CudnnConvolution implements AutoCloseable {
   }
 
   /**
-   * cuDNN's first choice among those that give the same bits every time and fit: with tensor cores,
-   * if the precision allows them and there is one, else without.
+   * cuDNN's first choice among those that give the same bits every time and fit, with tensor cores
+   * if the precision allows them. Where its heuristics offer none, those known to do so are tried.
    */
-  private int choose() {
-    boolean exact = problem.precision() == Precision.FLOAT32;
-    for (int math :
-        exact ? new int[] {CUDNN_FMA_MATH} : new int[] {CUDNN_TENSOR_OP_MATH, CUDNN_FMA_MATH}) {
+  private void choose() {
+    int[] maths =
+        switch (problem.precision()) {
+          case FLOAT32 -> new int[] {CUDNN_FMA_MATH};
+          case TF32 -> new int[] {CUDNN_TENSOR_OP_MATH, CUDNN_FMA_MATH};
+          case BF16 -> new int[] {CUDNN_TENSOR_OP_MATH};
+        };
+    for (int math : maths) {
       check(cudnnSetConvolutionMathType(convolution, math), "setting the precision");
-      for (Algorithm algorithm : suggested()) {
-        if (algorithm.isFit() && workspaceBytes(algorithm.number()) <= MOST_WORKSPACE) {
-          return algorithm.number();
+      String units = math == CUDNN_FMA_MATH ? "without tensor cores" : "by tensor cores";
+      for (Algorithm suggestion : suggested()) {
+        if (suggestion.isFit() && take(suggestion.number(), "cuDNN's heuristics, " + units)) {
+          return;
+        }
+      }
+      for (int known : deterministic()) {
+        if (take(known, "fixed list, " + units)) {
+          return;
         }
       }
     }
-    throw new ReverieException(
-        String.format(
-            Locale.ROOT,
-            "cuda device: cuDNN has no algorithm with the same bits every time for %s of %s",
-            direction,
-            problem),
-        "-Dreverie.precision=float32 or a newer cuDNN may have one");
+  }
+
+  private boolean take(int number, String how) {
+    long bytes = workspaceBytes(number);
+    if (bytes > MOST_WORKSPACE) {
+      return false;
+    }
+    algorithm = number;
+    workspace = bytes;
+    origin = how;
+    return true;
+  }
+
+  /** Algorithms that are documented to give the same bits every time. */
+  private int[] deterministic() {
+    return switch (direction) {
+      case FORWARD ->
+          new int[] {
+            CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+            CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM
+          };
+      case INPUT_GRADIENT -> new int[] {CUDNN_CONVOLUTION_BWD_DATA_ALGO_1};
+      case WEIGHT_GRADIENT -> new int[] {CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1};
+    };
+  }
+
+  boolean isThere() {
+    return origin != null;
+  }
+
+  /** For people: which algorithm this is. */
+  String algorithm() {
+    return isThere()
+        ? String.format(
+            Locale.ROOT, "algorithm %d (%s), %.1f MB", algorithm, origin, workspace / 1e6)
+        : "no algorithm with the same bits every time";
   }
 
   /** What an algorithm needs; more than there can be if it cannot be used after all. */
@@ -157,10 +201,12 @@ final class CudnnConvolution implements AutoCloseable {
         check(cudnnGetConvolutionForwardAlgorithmMaxCount(handle, count), "counting algorithms");
         var found =
             filled(count[0], cudnnConvolutionFwdAlgoPerf[]::new, cudnnConvolutionFwdAlgoPerf::new);
-        check(
-            cudnnGetConvolutionForwardAlgorithm_v7(
-                handle, x, w, convolution, y, found.length, count, found),
-            "choosing an algorithm");
+        count[0] =
+            offered(
+                count,
+                () ->
+                    cudnnGetConvolutionForwardAlgorithm_v7(
+                        handle, x, w, convolution, y, found.length, count, found));
         yield Stream.of(found)
             .limit(count[0])
             .map(a -> new Algorithm(a.algo, a.status, a.determinism))
@@ -174,10 +220,12 @@ final class CudnnConvolution implements AutoCloseable {
                 count[0],
                 cudnnConvolutionBwdDataAlgoPerf[]::new,
                 cudnnConvolutionBwdDataAlgoPerf::new);
-        check(
-            cudnnGetConvolutionBackwardDataAlgorithm_v7(
-                handle, w, y, convolution, x, found.length, count, found),
-            "choosing an algorithm");
+        count[0] =
+            offered(
+                count,
+                () ->
+                    cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                        handle, w, y, convolution, x, found.length, count, found));
         yield Stream.of(found)
             .limit(count[0])
             .map(a -> new Algorithm(a.algo, a.status, a.determinism))
@@ -192,16 +240,30 @@ final class CudnnConvolution implements AutoCloseable {
                 count[0],
                 cudnnConvolutionBwdFilterAlgoPerf[]::new,
                 cudnnConvolutionBwdFilterAlgoPerf::new);
-        check(
-            cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-                handle, x, y, convolution, w, found.length, count, found),
-            "choosing an algorithm");
+        count[0] =
+            offered(
+                count,
+                () ->
+                    cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                        handle, x, y, convolution, w, found.length, count, found));
         yield Stream.of(found)
             .limit(count[0])
             .map(a -> new Algorithm(a.algo, a.status, a.determinism))
             .toList();
       }
     };
+  }
+
+  /**
+   * How many algorithms a call that counts them found: cuDNN answers that it supports nothing by an
+   * error, with a count that was never set, on which JCudnn may stumble.
+   */
+  private static int offered(int[] count, IntSupplier call) {
+    try {
+      return call.getAsInt() == CUDNN_STATUS_SUCCESS ? count[0] : 0;
+    } catch (ArrayIndexOutOfBoundsException unset) {
+      return 0;
+    }
   }
 
   private static <T> T[] filled(int size, IntFunction<T[]> array, Supplier<T> element) {

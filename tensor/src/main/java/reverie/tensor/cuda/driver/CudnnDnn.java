@@ -34,6 +34,18 @@ final class CudnnDnn implements Dnn {
   }
 
   @Override
+  public synchronized boolean supports(Problem problem, Direction direction) {
+    driver.makeCurrent();
+    return convolution(problem, direction).isThere();
+  }
+
+  @Override
+  public synchronized String algorithm(Problem problem, Direction direction) {
+    driver.makeCurrent();
+    return convolution(problem, direction).algorithm();
+  }
+
+  @Override
   public synchronized long workspaceBytes(Problem problem, Direction direction) {
     driver.makeCurrent();
     return convolution(problem, direction).workspaceBytes();

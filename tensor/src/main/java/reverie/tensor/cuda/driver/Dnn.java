@@ -26,7 +26,13 @@ public interface Dnn extends AutoCloseable {
       int kernelWidth,
       int stride,
       int padding,
-      Precision precision) {}
+      Precision precision) {
+    /** The same with another type of tensors and factors. */
+    public Problem with(Precision other) {
+      return new Problem(
+          n, height, width, channels, outputs, kernelHeight, kernelWidth, stride, padding, other);
+    }
+  }
 
   /** What is computed from which two. */
   enum Direction {
@@ -36,6 +42,19 @@ public interface Dnn extends AutoCloseable {
     INPUT_GRADIENT,
     /** The gradient of the weights from x and that of y. */
     WEIGHT_GRADIENT
+  }
+
+  /**
+   * Whether there is an algorithm that gives the same bits every time, in memory that there is;
+   * {@link #run} may be called only then.
+   */
+  default boolean supports(Problem problem, Direction direction) {
+    return true;
+  }
+
+  /** For people: which algorithm is used, and how it was found. */
+  default String algorithm(Problem problem, Direction direction) {
+    return describe();
   }
 
   /** Bytes of working memory that {@link #run} needs. */

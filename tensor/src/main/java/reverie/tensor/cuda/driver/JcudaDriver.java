@@ -13,7 +13,6 @@ import static jcuda.driver.JCudaDriver.*;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
@@ -36,8 +35,8 @@ import reverie.tensor.ReverieException;
 final class JcudaDriver implements Driver {
   private static final String KERNELS = "kernels.fatbin";
 
-  /** Bytes copied at once from or to an array of Java's, which the driver cannot see. */
-  private static final long PIECE = 16L << 20;
+  /** Bytes of a buffer for copies between host and device. */
+  private static final long STAGED = 4L << 20;
 
   private record Function(String name, CUfunction handle) {}
 
@@ -49,6 +48,7 @@ final class JcudaDriver implements Driver {
   private final Properties properties;
   private CUstream stream;
   private CUmodule module;
+  private StagingRing staging;
 
   /**
    * Connects to a device.
@@ -70,6 +70,7 @@ final class JcudaDriver implements Driver {
       // Takes a fatbin as well; JCuda's cuModuleLoadFatBinary forgets what it loaded.
       check(cuModuleLoadData(loaded, kernels()), "loading the kernels");
       module = loaded;
+      staging = new StagingRing(STAGED, new Staging(), JcudaDriver::pin);
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -167,61 +168,54 @@ final class JcudaDriver implements Driver {
   @Override
   public void upload(MemorySegment source, long target) {
     makeCurrent();
-    // From pageable memory the driver has copied everything when the call returns.
-    inPieces(
-        source,
-        (piece, host, at) -> {
-          if (host != piece) {
-            host.copyFrom(piece);
-          }
-          check(
-              cuMemcpyHtoDAsync(
-                  new Address(target + at), new Address(host.address()), host.byteSize(), stream),
-              "copying to the device");
-        });
+    staging.upload(source, target);
+  }
+
+  /** What the staging ring asks of the stream. */
+  private final class Staging implements StagingRing.Stream {
+    private final CUevent[] marks = new CUevent[StagingRing.BUFFERS];
+
+    @Override
+    public void copy(MemorySegment buffer, long target) {
+      check(
+          cuMemcpyHtoDAsync(
+              new Address(target), new Address(buffer.address()), buffer.byteSize(), stream),
+          "copying to the device");
+    }
+
+    @Override
+    public void mark(int buffer) {
+      if (marks[buffer] == null) {
+        marks[buffer] = events.get(event());
+      }
+      check(cuEventRecord(marks[buffer], stream), "recording an event");
+    }
+
+    @Override
+    public void await(int buffer) {
+      check(cuEventSynchronize(marks[buffer]), "waiting for an event");
+    }
+  }
+
+  /** Without this the driver copies through memory of its own, which is slower. */
+  private static void pin(MemorySegment buffer) {
+    cuMemHostRegister(Pointer.to(buffer.asByteBuffer()), buffer.byteSize(), 0);
   }
 
   @Override
   public void download(long source, MemorySegment target) {
     makeCurrent();
-    inPieces(
-        target,
-        (piece, host, at) -> {
-          check(
-              cuMemcpyDtoHAsync(
-                  new Address(host.address()), new Address(source + at), host.byteSize(), stream),
-              "copying from the device");
-          synchronize();
-          if (host != piece) {
-            piece.copyFrom(host);
-          }
-        });
-  }
-
-  private interface Copy {
-    /**
-     * @param piece of the segment
-     * @param host native memory of its size: the piece itself, if it is native
-     * @param at where in the segment it begins
-     */
-    void of(MemorySegment piece, MemorySegment host, long at);
-  }
-
-  private static void inPieces(MemorySegment segment, Copy copy) {
-    long bytes = segment.byteSize();
-    if (segment.isNative()) {
-      if (bytes > 0) {
-        copy.of(segment, segment, 0);
-        Reference.reachabilityFence(segment);
-      }
-      return;
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment buffer = arena.allocate(Math.min(PIECE, bytes), 64);
-      for (long at = 0; at < bytes; at += PIECE) {
-        long size = Math.min(PIECE, bytes - at);
-        copy.of(segment.asSlice(at, size), buffer.asSlice(0, size), at);
-      }
+    long bytes = target.byteSize();
+    // Uploads that still read this buffer come before in the stream.
+    MemorySegment buffer = staging.buffers()[0];
+    for (long at = 0; at < bytes; at += buffer.byteSize()) {
+      MemorySegment piece = buffer.asSlice(0, Math.min(buffer.byteSize(), bytes - at));
+      check(
+          cuMemcpyDtoHAsync(
+              new Address(piece.address()), new Address(source + at), piece.byteSize(), stream),
+          "copying from the device");
+      synchronize();
+      target.asSlice(at, piece.byteSize()).copyFrom(piece);
     }
   }
 
@@ -325,6 +319,13 @@ final class JcudaDriver implements Driver {
     cuCtxSetCurrent(context);
     graphs.all().forEach(graph -> cuGraphExecDestroy(graph));
     events.all().forEach(event -> cuEventDestroy(event));
+    if (staging != null) {
+      cuStreamSynchronize(stream);
+      for (MemorySegment buffer : staging.buffers()) {
+        cuMemHostUnregister(Pointer.to(buffer.asByteBuffer()));
+      }
+      staging.close();
+    }
     if (module != null) {
       cuModuleUnload(module);
     }

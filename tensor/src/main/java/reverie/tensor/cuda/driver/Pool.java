@@ -26,13 +26,20 @@ public final class Pool {
   private static final double MEBI = 1 << 20;
 
   private final Driver driver;
+  private final Object device;
   private final Map<Long, Deque<Long>> spare = new HashMap<>();
   private final Set<Block> live = Collections.newSetFromMap(new IdentityHashMap<>());
   private long liveBytes;
 
-  /** Memory of this device. */
-  public Pool(Driver driver) {
+  /**
+   * Memory of this device.
+   *
+   * @param device the lock under which the device is asked for memory and captures work, which do
+   *     not go together
+   */
+  public Pool(Driver driver, Object device) {
     this.driver = driver;
+    this.device = device;
   }
 
   /**
@@ -52,16 +59,28 @@ public final class Pool {
    *
    * @throws ReverieException if there is not as much, with the scopes that hold most
    */
-  public synchronized Block allocate(long bytes) {
+  public Block allocate(long bytes) {
     long size = rounded(bytes);
-    Deque<Long> fitting = spare.get(size);
-    long address = fitting == null || fitting.isEmpty() ? fresh(size) : fitting.pop();
+    long address = spare(size);
+    if (address == 0) {
+      synchronized (device) {
+        address = fresh(size);
+      }
+    }
     if (address == 0) {
       throw exhausted(bytes);
     }
-    Block block = new Block(address, bytes, Scope.path());
+    return lend(new Block(address, bytes, Scope.path()));
+  }
+
+  private synchronized long spare(long size) {
+    Deque<Long> fitting = spare.get(size);
+    return fitting == null || fitting.isEmpty() ? 0 : fitting.pop();
+  }
+
+  private synchronized Block lend(Block block) {
     live.add(block);
-    liveBytes += bytes;
+    liveBytes += block.bytes;
     return block;
   }
 
@@ -94,13 +113,17 @@ public final class Pool {
   }
 
   /** Gives what nobody uses back to the device. */
-  public synchronized void trim() {
-    driver.synchronize();
-    spare.values().forEach(addresses -> addresses.forEach(driver::free));
-    spare.clear();
+  public void trim() {
+    synchronized (device) {
+      driver.synchronize();
+      synchronized (this) {
+        spare.values().forEach(addresses -> addresses.forEach(driver::free));
+        spare.clear();
+      }
+    }
   }
 
-  private ReverieException exhausted(long bytes) {
+  private synchronized ReverieException exhausted(long bytes) {
     Map<String, Long> holders =
         live.stream()
             .collect(Collectors.groupingBy(Block::holder, Collectors.summingLong(Block::bytes)));
@@ -115,7 +138,8 @@ public final class Pool {
     return new ReverieException(
         String.format(
             Locale.ROOT,
-            "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB are held%s",
+            "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB"
+                + " are held%s",
             bytes / MEBI,
             driver.freeBytes() / MEBI,
             driver.properties().bytes() / MEBI,

@@ -15,6 +15,11 @@ public enum Precision {
   /** 8 bits, by the tensor cores, at half the traffic. */
   BF16;
 
+  /** The next more exact one; null if there is none. */
+  public Precision wider() {
+    return this == FLOAT32 ? null : values()[ordinal() - 1];
+  }
+
   /** As the property {@code reverie.precision} names it. */
   public String label() {
     return name().toLowerCase(Locale.ROOT);

@@ -51,6 +51,13 @@ final class Arguments {
     return write(tensor);
   }
 
+  /** Bytes behind pointers in a table. */
+  Arguments moves(long bytesRead, long bytesWritten) {
+    read += bytesRead;
+    written += bytesWritten;
+    return this;
+  }
+
   /** A pointer that this kernel does not follow. */
   Arguments pointer(long address) {
     return int64(address);

@@ -4,6 +4,9 @@ package reverie.tensor.cuda.kernels;
 import static reverie.tensor.cuda.driver.Pool.address;
 import static reverie.tensor.cuda.kernels.Space.aligned;
 
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Precision;
@@ -16,21 +19,86 @@ import reverie.tensor.op.Op;
 /**
  * Convolutions: of one pixel as matrix products, others by cuDNN, which wants the weights {@code
  * [kh, kw, cin, cout]} as {@code [cout, kh, kw, cin]} and, with {@link Precision#BF16}, everything
- * as bfloat16.
+ * as bfloat16. What cuDNN does not have in a precision is computed in a wider one, and what it does
+ * not have at all as products of unfolded images.
  */
 final class Convolutions {
+  /** Bytes of unfolded images at once. */
+  private static final long MOST_UNFOLDED = 1L << 28;
+
+  private static final System.Logger LOG = System.getLogger(Convolutions.class.getName());
+
   private final Dnn dnn;
+  private final Rehearsal rehearsal;
   private final Products products;
   private final Elements elements;
   private final Moves moves;
+  private final PreparedWeights weights;
+  private final Staging staging;
   private final Precision precision;
+  private final Map<Kind, Choice> choices = new ConcurrentHashMap<>();
 
-  Convolutions(Dnn dnn, Products products, Elements elements, Moves moves, Precision precision) {
+  Convolutions(
+      Dnn dnn,
+      Rehearsal rehearsal,
+      Products products,
+      Elements elements,
+      Moves moves,
+      PreparedWeights weights,
+      Precision precision) {
     this.dnn = dnn;
+    this.rehearsal = rehearsal;
     this.products = products;
     this.elements = elements;
     this.moves = moves;
+    this.weights = weights;
     this.precision = precision;
+    staging = new Staging(elements);
+  }
+
+  private record Kind(Dnn.Problem problem, Dnn.Direction direction) {}
+
+  /**
+   * How a convolution is computed.
+   *
+   * @param problem what cuDNN is asked for; null if images are unfolded
+   */
+  private record Choice(Dnn.Problem problem, String description) {}
+
+  private Choice choice(Task task) {
+    return choices.computeIfAbsent(new Kind(task.problem, task.direction), this::choose);
+  }
+
+  private Choice choose(Kind kind) {
+    for (Precision next = precision; next != null; next = next.wider()) {
+      Dnn.Problem problem = kind.problem.with(next);
+      if (dnn.supports(problem, kind.direction)) {
+        String algorithm = next.label() + ", " + dnn.algorithm(problem, kind.direction);
+        return noted(kind, new Choice(problem, algorithm), next != precision);
+      }
+    }
+    return noted(kind, new Choice(null, "products of unfolded images"), true);
+  }
+
+  private static Choice noted(Kind kind, Choice choice, boolean fallback) {
+    if (fallback) {
+      LOG.log(
+          System.Logger.Level.INFO,
+          "cuda device: no algorithm of cuDNN's with the same bits every time for {0} of {1}: {2}",
+          kind.direction,
+          kind.problem,
+          choice.description);
+    }
+    return choice;
+  }
+
+  /** For people: how each convolution that was asked for is computed. */
+  List<String> describe() {
+    return choices.entrySet().stream()
+        .map(e ->
+            e.getKey().direction + " of " + e.getKey().problem + ": " + e.getValue().description)
+        .sorted()
+        .toList();
   }
 
   /** What is computed, with the tensors by their role whatever the direction. */
@@ -48,6 +116,10 @@ final class Convolutions {
           && problem.kernelWidth() == 1
           && problem.stride() == 1
           && problem.padding() == 0;
+    }
+
+    int perOutput() {
+      return Math.toIntExact(w.size() / problem.outputs());
     }
 
     /** Whether all sums are empty. */
@@ -81,15 +153,23 @@ final class Convolutions {
 
   long scratchBytes(Op op, Tensor[] inputs, Tensor output) {
     Task task = task(op, inputs, output);
-    if (task == null || task.vanishes() || task.pointwise()) {
+    if (task == null || task.vanishes()) {
       return 0;
     }
-    long weights = aligned(4 * task.w.size());
-    long halves =
-        precision == Precision.BF16
-            ? aligned(2 * task.x.size()) + aligned(2 * task.w.size()) + aligned(2 * task.y.size())
-            : 0;
-    return weights + halves + dnn.workspaceBytes(task.problem, task.direction);
+    if (task.pointwise()) {
+      return Staging.scratchBytes(task.x, task.w, task.y);
+    }
+    Choice choice = choice(task);
+    if (choice.problem == null) {
+      return Staging.scratchBytes(task.w, task.y) + unfoldedBytes(task);
+    }
+    long elements = 4 * task.w.size();
+    long operands = Staging.scratchBytes(task.x, task.y);
+    if (choice.problem.precision() == Precision.BF16) {
+      operands = aligned(2 * task.x.size()) + aligned(2 * task.y.size());
+    }
+    // The gradient of the weights is computed, then widened and transposed.
+    return 2 * aligned(elements) + operands + dnn.workspaceBytes(choice.problem, task.direction);
   }
 
   /** Computes a convolution or one of its gradients. */
@@ -98,9 +178,16 @@ final class Convolutions {
     if (task.vanishes()) {
       elements.fill(0, output);
     } else if (task.pointwise()) {
-      multiply(task);
+      multiply(task, scratch);
     } else {
-      convolve(task, scratch);
+      Choice choice = choice(task);
+      if (choice.problem == null) {
+        unfold(task, scratch);
+      } else if (choice.problem.precision() == Precision.BF16) {
+        convolveHalves(task, choice.problem, scratch);
+      } else {
+        convolve(task, choice.problem, scratch);
+      }
     }
     if (op instanceof Conv2d) {
       elements.epilogue(
@@ -108,66 +195,154 @@ final class Convolutions {
     }
   }
 
-  private void multiply(Task task) {
+  private void multiply(Task task, Space scratch) {
     int in = task.problem.channels();
     int out = task.problem.outputs();
     int pixels = Math.toIntExact(task.y.size() / out);
-    Rows x = Rows.contiguous(address(task.x), in);
-    Rows w = Rows.contiguous(address(task.w), out);
-    Rows y = Rows.contiguous(address(task.y), out);
+    long to = staging.write(task.result(), scratch);
+    Rows x = Rows.contiguous(operand(task, task.x, to, scratch), in);
+    Rows w = Rows.contiguous(operand(task, task.w, to, scratch), out);
+    Rows y = Rows.contiguous(operand(task, task.y, to, scratch), out);
     switch (task.direction) {
-      case FORWARD -> products.multiply(x, w, y.address(), pixels, out, in);
-      case INPUT_GRADIENT -> products.multiply(y, w.flipped(), x.address(), pixels, in, out);
-      case WEIGHT_GRADIENT -> products.multiply(x.flipped(), y, w.address(), in, out, pixels);
+      case FORWARD -> products.multiply(x, w, to, pixels, out, in);
+      case INPUT_GRADIENT -> products.multiply(y, w.flipped(), to, pixels, in, out);
+      case WEIGHT_GRADIENT -> products.multiply(x.flipped(), y, to, in, out, pixels);
     }
+    staging.finish(task.result(), to);
   }
 
-  private void convolve(Task task, Space scratch) {
-    long x = address(task.x);
-    long y = address(task.y);
-    long w = scratch.take(4 * task.w.size());
-    int out = task.problem.outputs();
-    int perOutput = Math.toIntExact(task.w.size() / out);
-    boolean weightsGiven = task.direction != Dnn.Direction.WEIGHT_GRADIENT;
-    if (weightsGiven) {
-      moves.transpose(address(task.w), w, perOutput, out);
-    }
-    if (precision == Precision.BF16) {
-      convolveHalves(task, x, w, y, scratch);
+  /** The address of an operand, or where the result is written. */
+  private long operand(Task task, Tensor tensor, long result, Space scratch) {
+    return tensor == task.result() ? result : staging.read(tensor, scratch);
+  }
+
+  private void convolve(Task task, Dnn.Problem problem, Space scratch) {
+    long to = task.result() == task.w ? 0 : staging.write(task.result(), scratch);
+    long x = operand(task, task.x, to, scratch);
+    long y = operand(task, task.y, to, scratch);
+    long w = prepared(task, false, scratch);
+    call(task, problem, x, w, y, scratch);
+    if (task.result() == task.w) {
+      moves.transpose(w, address(task.w), task.problem.outputs(), task.perOutput(), false);
     } else {
-      call(task, x, w, y, scratch);
-    }
-    if (!weightsGiven) {
-      moves.transpose(w, address(task.w), out, perOutput);
+      staging.finish(task.result(), to);
     }
   }
 
-  private void convolveHalves(Task task, long x, long w, long y, Space scratch) {
-    long[] wide = {x, w, y};
-    Tensor[] tensors = {task.x, task.w, task.y};
-    long[] halves = new long[tensors.length];
-    for (int i = 0; i < tensors.length; i++) {
-      halves[i] = scratch.take(2 * tensors[i].size());
-      if (tensors[i] != task.result()) {
-        moves.narrow(wide[i], halves[i], tensors[i].size());
-      }
+  /** Weights as cuDNN wants them; of a gradient of weights where it is to be written. */
+  private long prepared(Task task, boolean half, Space scratch) {
+    if (task.direction == Dnn.Direction.WEIGHT_GRADIENT) {
+      return scratch.take(4 * task.w.size());
     }
-    call(task, halves[0], halves[1], halves[2], scratch);
-    for (int i = 0; i < tensors.length; i++) {
-      if (tensors[i] == task.result()) {
-        moves.widen(halves[i], wide[i], tensors[i].size());
+    int outputs = task.problem.outputs();
+    long known =
+        weights.find(new PreparedWeights.Form(address(task.w), task.perOutput(), outputs, half));
+    if (known != 0) {
+      return known;
+    }
+    long own = scratch.take(4 * task.w.size());
+    moves.transpose(address(task.w), own, task.perOutput(), outputs, half);
+    return own;
+  }
+
+  private void convolveHalves(Task task, Dnn.Problem problem, Space scratch) {
+    long x = half(task, task.x, scratch);
+    long y = half(task, task.y, scratch);
+    long w = prepared(task, true, scratch);
+    call(task, problem, x, w, y, scratch);
+    switch (task.direction) {
+      case FORWARD -> moves.widen(y, address(task.y), task.y.size());
+      case INPUT_GRADIENT -> moves.widen(x, address(task.x), task.x.size());
+      case WEIGHT_GRADIENT -> {
+        long wide = scratch.take(4 * task.w.size());
+        moves.widen(w, wide, task.w.size());
+        moves.transpose(wide, address(task.w), task.problem.outputs(), task.perOutput(), false);
       }
     }
   }
 
-  private void call(Task task, long x, long w, long y, Space scratch) {
-    Dnn.Problem problem = task.problem;
+  /** Images as bfloat16, or room for those of the result. */
+  private long half(Task task, Tensor images, Space scratch) {
+    long halves = scratch.take(2 * images.size());
+    if (images != task.result()) {
+      moves.narrow(address(images), halves, images.size());
+    }
+    return halves;
+  }
+
+  private void call(Task task, Dnn.Problem problem, long x, long w, long y, Space scratch) {
     Dnn.Direction direction = task.direction;
-    long workspace = scratch.take(0);
-    switch (direction) {
-      case FORWARD -> dnn.run(problem, direction, x, w, y, workspace);
-      case INPUT_GRADIENT -> dnn.run(problem, direction, y, w, x, workspace);
-      case WEIGHT_GRADIENT -> dnn.run(problem, direction, x, y, w, workspace);
+    long workspace = scratch.take(dnn.workspaceBytes(problem, direction));
+    long first = direction == Dnn.Direction.INPUT_GRADIENT ? y : x;
+    long second = direction == Dnn.Direction.WEIGHT_GRADIENT ? y : w;
+    long result =
+        switch (direction) {
+          case FORWARD -> y;
+          case INPUT_GRADIENT -> x;
+          case WEIGHT_GRADIENT -> w;
+        };
+    rehearsal.call(
+        new Kind(problem, direction),
+        4 * task.result().size(),
+        result,
+        to -> dnn.run(problem, direction, first, second, to, workspace));
+  }
+
+  /**
+   * Images that are unfolded at once: such that what belongs to them begins at aligned addresses.
+   */
+  private static int unfoldedImages(Task task) {
+    long each = 4 * new Moves.Unfolded(task.problem, 0, 0, 1).columnElements();
+    long most = Math.max(4, MOST_UNFOLDED / each / 4 * 4);
+    return (int) Math.min(task.problem.n(), most);
+  }
+
+  private static long unfoldedBytes(Task task) {
+    Moves.Unfolded some = new Moves.Unfolded(task.problem, 0, 0, unfoldedImages(task));
+    return aligned(4 * some.columnElements())
+        + (task.direction == Dnn.Direction.WEIGHT_GRADIENT ? aligned(4 * task.w.size()) : 0);
+  }
+
+  private void unfold(Task task, Space scratch) {
+    int atOnce = unfoldedImages(task);
+    int out = task.problem.outputs();
+    long image = 4L * task.problem.height() * task.problem.width() * task.problem.channels();
+    long result = 4 * task.y.size() / task.problem.n();
+    long y =
+        task.result() == task.y ? staging.write(task.y, scratch) : staging.read(task.y, scratch);
+    long w =
+        task.result() == task.w ? staging.write(task.w, scratch) : staging.read(task.w, scratch);
+    Moves.Unfolded all = new Moves.Unfolded(task.problem, 0, 0, atOnce);
+    long columns = scratch.take(4 * all.columnElements());
+    for (int first = 0; first < task.problem.n(); first += atOnce) {
+      int images = Math.min(atOnce, task.problem.n() - first);
+      Moves.Unfolded some =
+          new Moves.Unfolded(task.problem, address(task.x) + first * image, columns, images);
+      int pixels = images * some.rows() * some.across();
+      Rows unfolded = Rows.contiguous(columns, some.width());
+      Rows factors = Rows.contiguous(w, out);
+      Rows part = Rows.contiguous(y + first * result, out);
+      switch (task.direction) {
+        case FORWARD -> {
+          moves.unfold(some);
+          products.multiply(unfolded, factors, part.address(), pixels, out, some.width());
+        }
+        case INPUT_GRADIENT -> {
+          products.multiply(part, factors.flipped(), columns, pixels, some.width(), out);
+          moves.fold(some);
+        }
+        case WEIGHT_GRADIENT -> {
+          moves.unfold(some);
+          long to = first == 0 ? w : scratch.take(0);
+          products.multiply(unfolded.flipped(), part, to, some.width(), out, pixels);
+          if (first > 0) {
+            elements.accumulate(to, w, task.w.size());
+          }
+        }
+      }
+    }
+    if (task.result() != task.x) {
+      staging.finish(task.result(), task.result() == task.y ? y : w);
     }
   }
 }

@@ -8,7 +8,6 @@ import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
-import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Affine;
 import reverie.tensor.op.Clamp;
 import reverie.tensor.op.Op;
@@ -20,6 +19,7 @@ final class Elements {
   private static final int MOST_AXES = 8;
   private static final int MOST_OPERANDS = 3;
   private static final int WIDTH = 16;
+  private static final long MOST_AT_ONCE = 1L << 30;
 
   private final Kernels kernels;
 
@@ -47,9 +47,32 @@ final class Elements {
     launch("copy", 0, 0, new Tensor[] {x}, y);
   }
 
-  /** Copies elements of four bytes to an address, in row-major order. */
-  void copy(Tensor x, long to) {
-    launch("copy", 0, 0, new Tensor[] {x}, to, x.shape());
+  /** Copies elements of four bytes, broadcast to a shape, to an address in row-major order. */
+  void copy(Tensor x, Shape shape, long to) {
+    launch("copy", 0, 0, new Tensor[] {x}, to, shape);
+  }
+
+  /** Copies contiguous elements of four bytes. */
+  void copy(long from, long to, long n) {
+    contiguous("copy", n, to, from);
+  }
+
+  /** y += x for contiguous elements. */
+  void accumulate(long x, long y, long n) {
+    contiguous("add", n, y, y, x);
+  }
+
+  private void contiguous(String name, long n, long to, long... from) {
+    boolean aligned = to % WIDTH == 0;
+    Arguments arguments = new Arguments().write(to, 4 * n);
+    for (int i = 0; i < MOST_OPERANDS; i++) {
+      arguments.read(i < from.length ? from[i] : 0, 4 * n);
+      aligned &= i >= from.length || from[i] % WIDTH == 0;
+    }
+    long fours = aligned ? n / 4 : 0;
+    arguments.int64(n).int64(fours).float32(0).float32(0);
+    arguments.int32s(1 + MOST_AXES * (1 + MOST_OPERANDS));
+    kernels.launch(name, kernels.blocks(Math.max(fours, n - 4 * fours)), arguments);
   }
 
   private void launch(String name, double p, double q, Tensor[] inputs, Tensor y) {
@@ -122,7 +145,8 @@ final class Elements {
 
   void fill(double value, Tensor y) {
     Arguments arguments = new Arguments().write(y).int64(y.size()).float32(value);
-    kernels.launch("fill", kernels.blocks(y.size()), arguments);
+    arguments.int32(address(y) % WIDTH == 0 ? 1 : 0);
+    kernels.launch("fill", kernels.blocks(y.size() / 4 + 1), arguments);
   }
 
   /**
@@ -131,15 +155,26 @@ final class Elements {
    * @param bias [c] or [n, c], for y [n, …, c]
    */
   void epilogue(Tensor y, Tensor bias, Tensor residual) {
-    if (bias == null && residual == null) {
+    if (bias == null && residual == null || y.size() == 0) {
       return;
     }
     int c = y.dim(-1);
     boolean oneForAll = bias == null || bias.shape().rank() == 1;
-    long pixels = oneForAll || y.size() == 0 ? 0 : y.size() / c / y.dim(0);
-    Arguments arguments =
-        new Arguments().update(y).read(bias).read(residual).int64(y.size()).int64(pixels);
-    kernels.launch("epilogue", kernels.blocks(y.size()), arguments.int32(c));
+    // Kernels count with 32 bits: so many rows, or images with a bias of their own, at once.
+    long row = oneForAll ? c : y.size() / y.dim(0);
+    long all = y.size() / row;
+    long atOnce = Math.max(1, MOST_AT_ONCE / row);
+    for (long first = 0; first < all; first += atOnce) {
+      long n = Math.min(atOnce, all - first) * row;
+      long to = address(y) + 4 * first * row;
+      long added = bias == null ? 0 : address(bias) + (oneForAll ? 0 : 4 * first * c);
+      long kept = residual == null ? 0 : address(residual) + 4 * first * row;
+      Arguments arguments = new Arguments().write(to, 4 * n).moves(4 * n, 0);
+      arguments.read(added, 4L * (oneForAll ? c : n / row * c)).read(kept, 4 * n);
+      arguments.int64(n).int32(c).int32(oneForAll ? 0 : Math.toIntExact(row));
+      boolean aligned = c % 4 == 0 && (to | added | kept) % WIDTH == 0;
+      kernels.launch("epilogue", kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
+    }
   }
 
   void geglu(Tensor x, Tensor y) {
@@ -152,30 +187,21 @@ final class Elements {
 
   private void gate(String name, Tensor x, Tensor dy, Tensor y, Tensor half) {
     int c = half.dim(-1);
-    Arguments arguments = new Arguments().read(x).read(dy).write(y);
-    arguments.int64(c == 0 ? 0 : half.size() / c).int32(c);
-    kernels.launch(name, kernels.blocks(half.size()), arguments);
-  }
-
-  void lerp(Tensor[] inputs, Tensor y) {
-    Arguments arguments = new Arguments();
-    for (Tensor x : inputs) {
-      arguments.read(x);
+    if (half.size() == 0) {
+      return;
     }
-    kernels.launch("lerp", kernels.blocks(y.size()), arguments.write(y).int64(y.size()));
-  }
-
-  void adamW(AdamW op, Tensor[] inputs, Tensor[] outputs) {
-    Arguments arguments = new Arguments();
-    for (Tensor x : inputs) {
-      arguments.read(x);
+    long rows = half.size() / c;
+    long atOnce = Math.max(1, MOST_AT_ONCE / c);
+    for (long first = 0; first < rows; first += atOnce) {
+      long n = Math.min(atOnce, rows - first) * c;
+      long skipped = 4 * first * c;
+      long from = address(x) + 2 * skipped;
+      long gradient = dy == null ? 0 : address(dy) + skipped;
+      long to = address(y) + (dy == null ? 1 : 2) * skipped;
+      Arguments arguments = new Arguments().read(from, 8 * n).read(gradient, 4 * n);
+      arguments.write(to, (dy == null ? 4 : 8) * n).int64(n).int32(c);
+      boolean aligned = c % 4 == 0 && (from | gradient | to) % WIDTH == 0;
+      kernels.launch(name, kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
     }
-    for (Tensor y : outputs) {
-      arguments.write(y);
-    }
-    long n = outputs[0].size();
-    arguments.int64(n);
-    arguments.float32(op.beta1()).float32(op.beta2()).float32(op.epsilon());
-    kernels.launch("adam_w", kernels.blocks(n), arguments.float32(op.weightDecay()));
   }
 }

@@ -10,19 +10,24 @@ import reverie.tensor.cuda.driver.Driver;
 /** Launches kernels of ours by name. */
 final class Kernels {
   private final Driver driver;
+  private final Rehearsal rehearsal;
   private final Map<String, Long> handles = new HashMap<>();
 
   /** Where the driver reads arguments: one launch comes after the other. */
   private final MemorySegment struct = Arena.ofAuto().allocate(Arguments.MOST, 16);
 
-  Kernels(Driver driver) {
+  Kernels(Driver driver, Rehearsal rehearsal) {
     this.driver = driver;
+    this.rehearsal = rehearsal;
   }
 
-  /** Launches so many blocks; nothing if there are none. */
+  /** Launches so many blocks; nothing if there are none, and in a rehearsal. */
   void launch(String kernel, long blocks, Arguments arguments) {
     if (blocks > 0) {
       long handle = handles.computeIfAbsent(kernel, driver::kernel);
+      if (rehearsal.isOn()) {
+        return;
+      }
       MemorySegment packed = arguments.packed();
       MemorySegment own = struct.asSlice(0, packed.byteSize());
       driver.launch(handle, Math.toIntExact(blocks), own.copyFrom(packed), arguments.work());

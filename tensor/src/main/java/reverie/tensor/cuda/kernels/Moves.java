@@ -4,6 +4,7 @@ package reverie.tensor.cuda.kernels;
 import static reverie.tensor.cuda.driver.Pool.address;
 
 import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.op.Pad;
 import reverie.tensor.op.RandomNormal;
@@ -20,13 +21,19 @@ final class Moves {
     this.kernels = kernels;
   }
 
-  /** Of a matrix in row-major order, with this many rows and columns. */
-  void transpose(long from, long to, int rows, int columns) {
+  /**
+   * Of a matrix in row-major order, with this many rows and columns.
+   *
+   * @param half whether the result is rounded to bfloat16
+   */
+  void transpose(long from, long to, int rows, int columns, boolean half) {
     long tiles = (rows + TILE - 1L) / TILE * ((columns + TILE - 1L) / TILE);
-    long bytes = 4L * rows * columns;
-    Arguments arguments = new Arguments().read(from, bytes).write(to, bytes);
+    long elements = (long) rows * columns;
+    Arguments arguments = new Arguments().read(from, 4 * elements);
+    arguments.write(to, (half ? 2 : 4) * elements);
     arguments.int64(rows).int64(columns);
-    kernels.launch("transpose", kernels.blocks(tiles * Driver.THREADS), arguments);
+    String kernel = half ? "transpose_to_bf16" : "transpose";
+    kernels.launch(kernel, kernels.blocks(tiles * Driver.THREADS), arguments);
   }
 
   /** Float32 to bfloat16, rounded to the nearest, ties to even. */
@@ -43,6 +50,61 @@ final class Moves {
     boolean fours = wide % WIDTH == 0 && narrow % (WIDTH / 2) == 0;
     arguments.int64(n).int32(fours ? 1 : 0);
     kernels.launch(kernel, kernels.blocks((n + 3) / 4), arguments);
+  }
+
+  /** Images and what a convolution's weights meet in them. */
+  record Unfolded(Dnn.Problem problem, long image, long columns, int images) {
+    int rows() {
+      return (problem.height() + 2 * problem.padding() - problem.kernelHeight()) / problem.stride()
+          + 1;
+    }
+
+    int across() {
+      return (problem.width() + 2 * problem.padding() - problem.kernelWidth()) / problem.stride()
+          + 1;
+    }
+
+    /** Elements of the images. */
+    long elements() {
+      return (long) images * problem.height() * problem.width() * problem.channels();
+    }
+
+    /** Numbers that one pixel of the result is made of. */
+    int width() {
+      return problem.kernelHeight() * problem.kernelWidth() * problem.channels();
+    }
+
+    /** Elements of the columns. */
+    long columnElements() {
+      return (long) images * rows() * across() * width();
+    }
+  }
+
+  /** Columns of images. */
+  void unfold(Unfolded it) {
+    Arguments arguments =
+        new Arguments()
+            .read(it.image, 4 * it.elements())
+            .write(it.columns, 4 * it.columnElements());
+    unfolded("unfold", it, arguments, it.columnElements());
+  }
+
+  /** Images of columns: the gradient of {@link #unfold}. */
+  void fold(Unfolded it) {
+    Arguments arguments =
+        new Arguments()
+            .write(it.image, 4 * it.elements())
+            .read(it.columns, 4 * it.columnElements());
+    unfolded("fold", it, arguments, it.elements());
+  }
+
+  private void unfolded(String kernel, Unfolded it, Arguments arguments, long elements) {
+    Dnn.Problem problem = it.problem;
+    arguments.int64(it.images).int32(problem.height()).int32(problem.width());
+    arguments.int32(problem.channels()).int32(it.rows()).int32(it.across());
+    arguments.int32(problem.kernelHeight()).int32(problem.kernelWidth());
+    arguments.int32(problem.stride()).int32(problem.padding());
+    kernels.launch(kernel, kernels.blocks(elements), arguments);
   }
 
   void concat(int axis, Tensor[] inputs, Tensor y) {

@@ -174,7 +174,11 @@ final class Norms {
     for (Tensor output : outputs) {
       arguments.write(output);
     }
-    arguments.int64(rows).int32(c).int32(lanes).float32(norm.epsilon());
+    boolean aligned = c % 4 == 0 && address(outputs[0]) % 16 == 0;
+    for (Tensor input : inputs) {
+      aligned &= address(input) % 16 == 0;
+    }
+    arguments.int64(rows).int32(c).int32(lanes).int32(aligned ? 1 : 0).float32(norm.epsilon());
     kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
   }
 

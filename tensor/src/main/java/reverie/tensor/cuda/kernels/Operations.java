@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.kernels;
 
+import java.util.List;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Driver;
+import reverie.tensor.cuda.driver.Pool;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Affine;
@@ -52,6 +54,7 @@ import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.Unary;
 import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.Call;
 
 /** Which kernels, of ours and of NVIDIA's libraries, carry out an operation. */
 public final class Operations {
@@ -62,17 +65,27 @@ public final class Operations {
   private final Attentions attentions;
   private final Products products;
   private final Convolutions convolutions;
+  private final Rehearsal rehearsal;
+  private final PreparedWeights weights;
+  private final Updates updates;
 
-  /** Kernels on the stream of a device. */
-  public Operations(Driver driver, Blas blas, Dnn dnn, Precision precision) {
-    Kernels kernels = new Kernels(driver);
+  /**
+   * Kernels on the stream of a device.
+   *
+   * @param pool its memory
+   */
+  public Operations(Driver driver, Blas blas, Dnn dnn, Pool pool, Precision precision) {
+    rehearsal = new Rehearsal(pool);
+    Kernels kernels = new Kernels(driver, rehearsal);
     elements = new Elements(kernels);
     moves = new Moves(kernels);
     reductions = new Reductions(kernels);
     norms = new Norms(kernels);
     attentions = new Attentions(kernels, precision);
-    products = new Products(blas, elements, precision);
-    convolutions = new Convolutions(dnn, products, elements, moves, precision);
+    products = new Products(blas, rehearsal, elements, precision);
+    weights = new PreparedWeights(pool, moves);
+    convolutions = new Convolutions(dnn, rehearsal, products, elements, moves, weights, precision);
+    updates = new Updates(driver, kernels, pool);
   }
 
   /** Whether {@link #run} knows an operation on these inputs. */
@@ -87,7 +100,7 @@ public final class Operations {
 
   /** Bytes of working memory that {@link #run} needs. */
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
-    return Products.scratchBytes(op, inputs)
+    return Products.scratchBytes(op, inputs, outputs[0])
         + convolutions.scratchBytes(op, inputs, outputs[0])
         + reductions.scratchBytes(op, inputs)
         + norms.scratchBytes(op, inputs)
@@ -96,6 +109,33 @@ public final class Operations {
 
   /** Has the device compute. */
   public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
+    launch(op, inputs, outputs, scratch);
+    for (Tensor y : outputs) {
+      long from = Pool.address(y);
+      written(from, from + y.size() * y.dtype().bytes());
+    }
+  }
+
+  /** Prepares operations for a graph; outside a capture. */
+  public Program program(List<Call> calls) {
+    return new Program(this, updates, weights, calls);
+  }
+
+  /** Notes that memory from one address to before another has other values now. */
+  public void written(long from, long to) {
+    weights.written(from, to);
+  }
+
+  /** For people: how each convolution that was asked for is computed. */
+  public List<String> convolutions() {
+    return convolutions.describe();
+  }
+
+  Rehearsal rehearsal() {
+    return rehearsal;
+  }
+
+  void launch(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     Space space = new Space(scratch);
     Tensor y = outputs[0];
     switch (op) {
@@ -111,13 +151,12 @@ public final class Operations {
           elements.run(op, inputs, y);
       case Copy _, Expand _, Permute _, Reshape _, Slice _ -> elements.copy(inputs[0], y);
       case Fill fill -> elements.fill(fill.value(), y);
-      case Lerp _ -> elements.lerp(inputs, y);
-      case AdamW adamW -> elements.adamW(adamW, inputs, outputs);
+      case AdamW _, Lerp _ -> updates.run(op, inputs, outputs);
       case Geglu _ -> elements.geglu(inputs[0], y);
       case GegluBackward _ -> elements.gegluBackward(inputs[0], inputs[1], y);
       case Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _ ->
           convolutions.run(op, inputs, y, space);
-      case Linear _ -> products.linear(inputs, y);
+      case Linear _ -> products.linear(inputs, y, space);
       case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
       case Concat concat -> moves.concat(concat.axis(), inputs, y);
       case Pad pad -> moves.pad(pad, inputs[0], y);

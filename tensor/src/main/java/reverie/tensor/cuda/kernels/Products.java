@@ -3,23 +3,28 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
-import java.util.Arrays;
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 
 /** Matrix products and linear layers by cuBLAS, which sees row-major matrices transposed. */
 final class Products {
   private final Blas blas;
+  private final Rehearsal rehearsal;
   private final Elements elements;
+  private final Staging staging;
   private final Precision precision;
 
-  Products(Blas blas, Elements elements, Precision precision) {
+  Products(Blas blas, Rehearsal rehearsal, Elements elements, Precision precision) {
     this.blas = blas;
+    this.rehearsal = rehearsal;
     this.elements = elements;
     this.precision = precision;
+    staging = new Staging(elements);
   }
 
   /**
@@ -47,14 +52,30 @@ final class Products {
     multiply(a, 0, b, 0, y, m, n, k, 1);
   }
 
+  /** What distinguishes two calls of cuBLAS's that may use different kernels. */
+  private record Kind(Blas.Matrix a, Blas.Matrix b, int m, int n, int k, int batch) {
+    Kind {
+      a = new Blas.Matrix(0, a.transposed(), a.leading(), a.stride());
+      b = new Blas.Matrix(0, b.transposed(), b.leading(), b.stride());
+    }
+  }
+
   private void multiply(
       Rows a, long aStride, Rows b, long bStride, long y, int m, int n, int k, int batch) {
-    Blas.Matrix result = new Blas.Matrix(y, false, n, (long) m * n);
-    blas.multiply(b.columns(bStride), a.columns(aStride), result, n, m, k, batch, precision);
+    Blas.Matrix first = b.columns(bStride);
+    Blas.Matrix second = a.columns(aStride);
+    long size = (long) m * n;
+    rehearsal.call(
+        new Kind(first, second, n, m, k, batch),
+        4 * size * batch,
+        y,
+        to ->
+            blas.multiply(
+                first, second, new Blas.Matrix(to, false, n, size), n, m, k, batch, precision));
   }
 
   /** x·weightᵀ + bias + residual. */
-  void linear(Tensor[] inputs, Tensor y) {
+  void linear(Tensor[] inputs, Tensor y, Space scratch) {
     int in = inputs[1].dim(1);
     int out = inputs[1].dim(0);
     if (y.size() == 0) {
@@ -64,27 +85,28 @@ final class Products {
     if (in == 0) {
       elements.fill(0, y);
     } else {
-      multiply(
-          Rows.contiguous(address(inputs[0]), in),
-          Rows.contiguous(address(inputs[1]), in).flipped(),
-          address(y),
-          rows,
-          out,
-          in);
+      Rows x = Rows.contiguous(staging.read(inputs[0], scratch), in);
+      Rows weight = Rows.contiguous(staging.read(inputs[1], scratch), in).flipped();
+      long to = staging.write(y, scratch);
+      multiply(x, weight, to, rows, out, in);
+      staging.finish(y, to);
     }
     elements.epilogue(
         y, inputs.length > 2 ? inputs[2] : null, inputs.length > 3 ? inputs[3] : null);
   }
 
-  /** Bytes for copies of matrices that neither go row by row nor column by column. */
-  static long scratchBytes(Op op, Tensor... inputs) {
-    long bytes = 0;
-    if (op instanceof MatMul) {
-      for (Tensor x : inputs) {
-        bytes += fits(x) ? 0 : Space.aligned(4 * x.size());
-      }
-    }
-    return bytes;
+  /** Bytes for copies of operands that cuBLAS cannot take as they are. */
+  static long scratchBytes(Op op, Tensor[] inputs, Tensor y) {
+    return switch (op) {
+      case Linear _ -> Staging.scratchBytes(inputs[0], inputs[1], y);
+      case MatMul _ -> copyBytes(inputs[0], y) + copyBytes(inputs[1], y) + Staging.scratchBytes(y);
+      default -> 0;
+    };
+  }
+
+  private static long copyBytes(Tensor x, Tensor y) {
+    Shape copy = copied(x, y);
+    return copy == null ? 0 : Space.aligned(4 * copy.size());
   }
 
   /** Batched products of matrices; leading axes broadcast. */
@@ -98,93 +120,82 @@ final class Products {
     }
     Operand first = operand(a, y, scratch);
     Operand second = operand(b, y, scratch);
-    int outer = y.shape().rank() - 2;
-    int[] dims = Arrays.copyOf(y.shape().dims(), outer);
-    // The last axes that both walk by one stride are one batch; the others are gone through here.
-    int batch = 1;
-    while (outer > 0
-        && first.walks(outer - 1, batch, dims)
-        && second.walks(outer - 1, batch, dims)) {
-      batch *= dims[--outer];
-    }
-    int[] index = new int[outer];
-    long size = (long) y.dim(-2) * y.dim(-1);
-    long to = address(y);
-    do {
-      multiply(
-          first.at(index),
-          first.stride(dims.length),
-          second.at(index),
-          second.stride(dims.length),
-          to,
-          y.dim(-2),
-          y.dim(-1),
-          a.dim(-1),
-          batch);
-      to += 4 * size * batch;
-    } while (next(index, dims));
+    int m = y.dim(-2);
+    int n = y.dim(-1);
+    long to = staging.write(y, scratch);
+    int batch = Math.toIntExact(y.size() / m / n);
+    multiply(first.matrix, first.stride, second.matrix, second.stride, to, m, n, a.dim(-1), batch);
+    staging.finish(y, to);
   }
 
-  private static boolean next(int[] index, int[] dims) {
-    for (int axis = index.length - 1; axis >= 0; axis--) {
-      if (++index[axis] < dims[axis]) {
-        return true;
-      }
-      index[axis] = 0;
-    }
-    return false;
-  }
-
-  /** A factor: its matrices, and elements from one to the next along the axes of the result. */
-  private record Operand(Rows matrix, long[] strides) {
-    /** Whether an axis goes on where the batch of the axes behind it ends. */
-    boolean walks(int axis, int batch, int[] dims) {
-      return axis == dims.length - 1 || strides[axis] == strides[dims.length - 1] * batch;
-    }
-
-    long stride(int axes) {
-      return axes == 0 ? 0 : strides[axes - 1];
-    }
-
-    Rows at(int[] index) {
-      long address = matrix.address;
-      for (int axis = 0; axis < index.length; axis++) {
-        address += 4 * index[axis] * strides[axis];
-      }
-      return new Rows(address, matrix.transposed, matrix.leading);
-    }
-  }
+  /** A factor: its first matrix, and elements from one of a batch to the next. */
+  private record Operand(Rows matrix, long stride) {}
 
   private Operand operand(Tensor x, Tensor y, Space scratch) {
-    long at = address(x);
-    int[] strides = x.strides();
-    if (!fits(x)) {
-      at = scratch.take(4 * x.size());
-      strides = x.shape().contiguousStrides();
-      elements.copy(x, at);
+    Shape copy = copied(x, y);
+    if (copy == null) {
+      return operand(address(x), x, x.shape(), x.strides(), y);
     }
-    int rank = x.shape().rank();
+    long at = scratch.take(4 * copy.size());
+    elements.copy(x, copy, at);
+    return operand(at, x, copy, copy.contiguousStrides(), y);
+  }
+
+  private static Operand operand(long at, Tensor x, Shape shape, int[] strides, Tensor y) {
     int rows = x.dim(-2);
     int columns = x.dim(-1);
-    boolean byRows = fits(rows, strides[rank - 2], columns, strides[rank - 1]);
+    int row = strides[strides.length - 2];
+    int column = strides[strides.length - 1];
     Rows matrix =
-        byRows
-            ? new Rows(at, false, rows == 1 ? columns : strides[rank - 2])
-            : new Rows(at, true, columns == 1 ? rows : strides[rank - 1]);
-    long[] outer = new long[y.shape().rank() - 2];
-    int lead = y.shape().rank() - rank;
-    for (int axis = lead; axis < outer.length; axis++) {
-      outer[axis] = x.dim(axis - lead) == 1 ? 0 : strides[axis - lead];
+        fits(rows, row, columns, column)
+            ? new Rows(at, false, rows == 1 ? columns : row)
+            : new Rows(at, true, columns == 1 ? rows : column);
+    return new Operand(matrix, batchStride(shape, strides, y));
+  }
+
+  /**
+   * Elements from one matrix of the batch to the next, if that is always the same; else -1.
+   *
+   * @param shape of an operand that is broadcast to y
+   */
+  private static long batchStride(Shape shape, int[] strides, Tensor y) {
+    int lead = y.shape().rank() - shape.rank();
+    long stride = 0;
+    long next = -1;
+    for (int axis = y.shape().rank() - 3; axis >= 0; axis--) {
+      int own = axis - lead;
+      long walked = own < 0 || shape.dim(own) == 1 ? 0 : strides[own];
+      if (y.dim(axis) == 1) {
+        continue;
+      }
+      if (next >= 0 && walked != next) {
+        return -1;
+      }
+      stride = next < 0 ? walked : stride;
+      next = walked * y.dim(axis);
     }
-    return new Operand(matrix, outer);
+    return stride;
+  }
+
+  /** As what an operand is to be copied; null if cuBLAS can take it as it is. */
+  private static Shape copied(Tensor x, Tensor y) {
+    boolean rows =
+        fits(x.dim(-2), x.stride(-2), x.dim(-1), x.stride(-1))
+            || fits(x.dim(-1), x.stride(-1), x.dim(-2), x.stride(-2));
+    boolean batch = batchStride(x.shape(), x.strides(), y) >= 0;
+    if (rows && batch && Staging.isAligned(x)) {
+      return null;
+    }
+    if (batchStride(x.shape(), x.shape().contiguousStrides(), y) >= 0) {
+      return x.shape();
+    }
+    int[] dims = y.shape().dims();
+    dims[dims.length - 2] = x.dim(-2);
+    dims[dims.length - 1] = x.dim(-1);
+    return Shape.of(dims);
   }
 
   /** Whether rows or columns are contiguous and do not overlap. */
-  private static boolean fits(Tensor x) {
-    return fits(x.dim(-2), x.stride(-2), x.dim(-1), x.stride(-1))
-        || fits(x.dim(-1), x.stride(-1), x.dim(-2), x.stride(-2));
-  }
-
   private static boolean fits(int rows, int row, int columns, int column) {
     return (columns == 1 || column == 1) && (rows == 1 || row >= columns);
   }

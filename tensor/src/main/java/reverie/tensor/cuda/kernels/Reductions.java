@@ -171,7 +171,10 @@ final class Reductions {
     long rows = count == 0 ? 0 : x.size() / count;
     int lanes = lanes(count);
     Arguments arguments = new Arguments().read(x).read(dy).write(y).int64(rows);
-    kernels.launch(kernel, kernels.blocks(rows * lanes), arguments.int32(count).int32(lanes));
+    boolean aligned = count % 4 == 0 && (address(x) | address(y)) % 16 == 0;
+    aligned &= dy == null || address(dy) % 16 == 0;
+    arguments.int32(count).int32(lanes).int32(aligned ? 1 : 0);
+    kernels.launch(kernel, kernels.blocks(rows * lanes), arguments);
   }
 
   /** The elements of each sample as a row. */

@@ -73,6 +73,30 @@ class CudaLibrariesTest {
         find(CudaLibrary.CUDNN, "VIRTUAL_ENV", root.resolve("venv").toString()));
   }
 
+  /** The packages of the Python that runs, whatever links lead to it, and of no other. */
+  @Test
+  void thePythonOfThePathIsSearchedInItsVirtualEnvironment() throws IOException {
+    file("opt/system/bin/python3.12").toFile().setExecutable(true);
+    file("venv/pyvenv.cfg");
+    Path venv = Files.createDirectories(root.resolve("venv/bin")).resolve("python3");
+    Files.createSymbolicLink(venv, root.resolve("opt/system/bin/python3.12"));
+    Path linked = Files.createDirectories(root.resolve("tools")).resolve("python3");
+    Files.createSymbolicLink(linked, Path.of("../venv/bin/python3"));
+    file("opt/system/lib/python3.12/site-packages/nvidia/cudnn/lib/libcudnn.so.9");
+    Path cudnn = file("venv/lib/python3.12/site-packages/nvidia/cudnn/lib/libcudnn.so.9");
+    Path cublas = file("venv/lib/python3.12/site-packages/nvidia/cu13/lib/libcublas.so.13");
+    for (Path python : List.of(venv, linked)) {
+      String path = root.resolve("empty") + ":" + python.getParent() + ":/nowhere";
+      assertEquals(Optional.of(cudnn), find(CudaLibrary.CUDNN, "PATH", path));
+      assertEquals(Optional.of(cublas), find(CudaLibrary.CUBLAS, "PATH", path));
+    }
+    // Without a virtual environment it is where the links end.
+    Files.delete(root.resolve("venv/pyvenv.cfg"));
+    assertEquals(
+        List.of(root.resolve("opt/system/lib/python3.12/site-packages/nvidia/cudnn/lib")),
+        folders("PATH", venv.getParent().toString()));
+  }
+
   @Test
   void theFoldersOfTheLinkerAreSearched() throws IOException {
     Path library = file("opt/far/away/libcuda.so.1");

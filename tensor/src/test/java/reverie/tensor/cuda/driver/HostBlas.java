@@ -1,14 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
-/** Matrix products as cuBLAS defines them, in plain loops. */
-public record HostBlas(HostDriver driver) implements Blas {
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Matrix products as cuBLAS defines them, in plain loops. It refuses what makes cuBLAS slower,
+ * different or unable to be captured: addresses that are not aligned, and a first call of a kind
+ * within a capture.
+ *
+ * @param made kinds of calls that were made before
+ */
+public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
+  /** Products on the stream of a device. */
+  public HostBlas(HostDriver driver) {
+    this(driver, new HashSet<>());
+  }
+
   @Override
   public void multiply(
       Matrix a, Matrix b, Matrix c, int m, int n, int k, int batch, Precision precision) {
     check(a, m, k);
     check(b, k, n);
     check(c, m, n);
+    List<Object> kind = new ArrayList<>(List.of(m, n, k, batch, precision));
+    for (Matrix one : List.of(a, b, c)) {
+      kind.addAll(List.of(one.transposed(), one.leading(), one.stride()));
+    }
+    HostDriver.checkKnown(driver, made, kind);
     driver.enqueue(
         "gemm",
         () -> {
@@ -34,6 +55,7 @@ public record HostBlas(HostDriver driver) implements Blas {
     if (matrix.leading() < Math.max(1, matrix.transposed() ? columns : rows)) {
       throw new AssertionError("CUBLAS_STATUS_INVALID_VALUE: " + matrix);
     }
+    HostDriver.checkAligned(matrix.address());
   }
 
   private static double at(Matrix matrix, int index, int row, int column) {

@@ -1,10 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
-/** Convolutions as cuDNN defines them, in plain loops. */
-public record HostDnn(HostDriver driver) implements Dnn {
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * Convolutions as cuDNN defines them, in plain loops, as strict as {@link HostBlas}.
+ *
+ * @param made kinds of calls that were made before
+ * @param offered whether there is an algorithm for a convolution
+ */
+public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> offered)
+    implements Dnn {
   /** Not 0, so that overlapping working memory shows. */
   private static final long WORKSPACE = 1000;
+
+  /** Convolutions of every kind on the stream of a device. */
+  public HostDnn(HostDriver driver) {
+    this(driver, new HashSet<>(), _ -> true);
+  }
+
+  @Override
+  public boolean supports(Problem problem, Direction direction) {
+    return offered.test(problem);
+  }
 
   @Override
   public long workspaceBytes(Problem problem, Direction direction) {
@@ -14,6 +35,13 @@ public record HostDnn(HostDriver driver) implements Dnn {
   @Override
   public void run(
       Problem problem, Direction direction, long first, long second, long result, long workspace) {
+    if (!supports(problem, direction)) {
+      throw new AssertionError("CUDNN_STATUS_NOT_SUPPORTED: " + problem);
+    }
+    HostDriver.checkKnown(driver, made, List.of(problem, direction));
+    for (long address : new long[] {first, second, result, workspace}) {
+      HostDriver.checkAligned(address);
+    }
     driver.enqueue(
         "convolution",
         () -> {

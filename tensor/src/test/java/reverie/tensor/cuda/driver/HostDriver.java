@@ -14,24 +14,36 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import reverie.tensor.ReverieException;
 
 /**
  * A device that is no device: its memory is the host's, and launches run the same kernels compiled
- * for the processor. Work outside a capture is done at once.
+ * for the processor. Work outside a capture is done as late as a device may do it: when someone
+ * waits for it.
  *
- * <p>Any call can be made to fail, and what happened is counted.
+ * <p>Any call can be made to fail, what happened is counted, and what a device refuses while work
+ * is captured is refused.
  */
 public final class HostDriver implements Driver {
   /** What the build compiled for the host. */
   private static final String KERNELS = "libreverie-cuda-host.so";
 
   private static final long ALIGNMENT = 256;
+
+  /** So little that tests go round the ring. */
+  private static final long STAGED = 256;
+
+  /** Work that a device accepts before it makes the host wait. */
+  private static final int MOST_PENDING = 1000;
+
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
@@ -45,6 +57,11 @@ public final class HostDriver implements Driver {
   private final List<String> launched = new ArrayList<>();
   private final List<String> names = new ArrayList<>();
   private final Map<Long, Long> events = new HashMap<>();
+  private final Deque<Runnable> pending = new ArrayDeque<>();
+  private final long[] passed = new long[StagingRing.BUFFERS];
+  private final StagingRing staging;
+  private Runnable onCapture = () -> {};
+  private long done;
   private List<Runnable> capture;
   private long used;
   private long handles;
@@ -56,6 +73,48 @@ public final class HostDriver implements Driver {
   public HostDriver(long capacity) {
     this.capacity = capacity;
     library = kernels(arena);
+    staging = new StagingRing(STAGED, new Staging(), _ -> {});
+  }
+
+  /** Copies late: a buffer that is used again too early is copied with what it holds then. */
+  private final class Staging implements StagingRing.Stream {
+    @Override
+    public void copy(MemorySegment buffer, long target) {
+      pending.add(() -> MemorySegment.copy(buffer, 0, ALL, target, buffer.byteSize()));
+    }
+
+    @Override
+    public void mark(int buffer) {
+      passed[buffer] = done + pending.size();
+    }
+
+    @Override
+    public void await(int buffer) {
+      while (done < passed[buffer]) {
+        next();
+      }
+    }
+  }
+
+  private void next() {
+    done++;
+    pending.remove().run();
+  }
+
+  private void finish() {
+    while (!pending.isEmpty()) {
+      next();
+    }
+  }
+
+  /** Whether work is captured now. */
+  public boolean isCapturing() {
+    return capture != null;
+  }
+
+  /** What happens as soon as a capture has begun. */
+  public void onCapture(Runnable action) {
+    onCapture = action;
   }
 
   /** None where there was no compiler: memory, streams and events need none. */
@@ -98,6 +157,7 @@ public final class HostDriver implements Driver {
 
   /** The kernels that ran, in their order. */
   public List<String> launched() {
+    finish();
     return launched;
   }
 
@@ -112,13 +172,16 @@ public final class HostDriver implements Driver {
     }
   }
 
-  /** Does work now, or notes it. */
+  /** Does work later, or captures it. */
   public void enqueue(String what, Runnable work) {
     called(what);
     if (capture != null) {
       capture.add(work);
     } else {
-      work.run();
+      pending.add(work);
+      while (pending.size() > MOST_PENDING) {
+        next();
+      }
     }
   }
 
@@ -151,6 +214,7 @@ public final class HostDriver implements Driver {
   @Override
   public void free(long address) {
     refuseCapture("free");
+    finish();
     used -= sizes.remove(address);
     memory.remove(address).close();
   }
@@ -163,18 +227,22 @@ public final class HostDriver implements Driver {
   @Override
   public void upload(MemorySegment source, long target) {
     refuseCapture("upload");
-    MemorySegment.copy(source, 0, ALL, target, source.byteSize());
+    staging.upload(source, target);
   }
 
   @Override
   public void download(long source, MemorySegment target) {
     refuseCapture("download");
     waits++;
+    finish();
     MemorySegment.copy(ALL, source, target, 0, target.byteSize());
   }
 
   @Override
   public long kernel(String name) {
+    if (capture != null) {
+      throw new AssertionError("the kernel " + name + " is loaded while work is captured");
+    }
     MemorySegment symbol =
         library
             .find("reverie_" + name)
@@ -208,6 +276,7 @@ public final class HostDriver implements Driver {
   public void beginCapture() {
     refuseCapture("beginCapture");
     capture = new ArrayList<>();
+    onCapture.run();
   }
 
   @Override
@@ -222,11 +291,14 @@ public final class HostDriver implements Driver {
   @Override
   public void launchGraph(long graph) {
     refuseCapture("launchGraph");
-    graphs.get(graph).forEach(Runnable::run);
+    pending.addAll(graphs.get(graph));
   }
 
   @Override
   public void destroyGraph(long graph) {
+    if (capture != null) {
+      throw new AssertionError("a graph is destroyed while work is captured");
+    }
     graphs.remove(graph);
   }
 
@@ -240,6 +312,7 @@ public final class HostDriver implements Driver {
   @Override
   public void mark(long event) {
     called("mark");
+    finish();
     events.put(event, System.nanoTime());
   }
 
@@ -257,10 +330,13 @@ public final class HostDriver implements Driver {
   public void synchronize() {
     refuseCapture("synchronize");
     waits++;
+    finish();
   }
 
   @Override
   public void close() {
+    pending.clear();
+    staging.close();
     memory.values().forEach(Arena::close);
     memory.clear();
     arena.close();
@@ -283,6 +359,20 @@ public final class HostDriver implements Driver {
   public static void setHalf(long address, long index, double value) {
     int bits = reverie.tensor.DType.bf16Bits((float) value);
     ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address + 2 * index, (short) bits);
+  }
+
+  /** What libraries take without loss: multiples of 16. */
+  static void checkAligned(long address) {
+    if (address % 16 != 0) {
+      throw new AssertionError("CUDA_ERROR_MISALIGNED_ADDRESS: " + address % 256 + " modulo 256");
+    }
+  }
+
+  /** A library loads kernels at the first call of a kind, which a capture may not survive. */
+  static void checkKnown(HostDriver driver, Set<Object> made, Object kind) {
+    if (made.add(kind) && driver.isCapturing()) {
+      throw new AssertionError("first call within a capture: " + kind);
+    }
   }
 
   /** Fills memory with NaN: what is not written shows. */

@@ -17,7 +17,7 @@ class PoolTest {
   private static final long MEBI = 1 << 20;
 
   private final HostDriver driver = new HostDriver(64 * MEBI);
-  private final Pool pool = new Pool(driver);
+  private final Pool pool = new Pool(driver, new Object());
   private final List<Pool.Block> blocks = new ArrayList<>();
 
   private Pool.Block allocate(long bytes) {

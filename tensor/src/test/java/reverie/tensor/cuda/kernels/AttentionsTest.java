@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
@@ -21,6 +22,7 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.CudaBackend;
 import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.RealDevice;
 import reverie.tensor.cuda.driver.HostBlas;
 import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
@@ -81,6 +83,38 @@ class AttentionsTest {
     List<String> names = List.of("cores_%d", "delta", "cores_dq_%d", "cores_dk_dv_%d");
     check(Precision.TF32, 0x1p-11, names, size, tq, tk, d, dv, heads);
     check(Precision.BF16, 0x1p-8, names, size, tq, tk, d, dv, heads);
+  }
+
+  /** What nvcc made of the kernels, on a device where there is one. */
+  @ParameterizedTest
+  @EnumSource
+  void agreesOnADevice(Precision precision) {
+    Device device = new Device(RealDevice.open(precision));
+    double tolerance =
+        switch (precision) {
+          case FLOAT32 -> 1e-5;
+          case TF32 -> 0x1p-10;
+          case BF16 -> 0x1p-7;
+        };
+    int[][] sizes = {
+      {200, 130, 8, 8, 2},
+      {70, 33, 12, 16, 1},
+      {65, 70, 30, 21, 1},
+      {150, 130, 40, 40, 2},
+      {70, 77, 64, 64, 1},
+      {130, 40, 80, 72, 1},
+      {40, 50, 160, 160, 2}
+    };
+    for (int[] s : sizes) {
+      try (Scope _ = Scope.open("test")) {
+        Tensor[] expected =
+            run(s[4], s[2], inputs(reference, s[0], s[1], s[2] * s[4], s[3] * s[4]));
+        Tensor[] got = run(s[4], s[2], inputs(device, s[0], s[1], s[2] * s[4], s[3] * s[4]));
+        for (int i = 0; i < got.length; i++) {
+          checkClose(Arrays.toString(s) + ", output " + i, tolerance, expected[i], got[i]);
+        }
+      }
+    }
   }
 
   @Test

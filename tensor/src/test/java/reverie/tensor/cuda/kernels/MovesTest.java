@@ -21,6 +21,7 @@ import reverie.tensor.cuda.HostCuda;
 import reverie.tensor.cuda.driver.HostBlas;
 import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
+import reverie.tensor.cuda.driver.Pool;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.AveragePool;
 import reverie.tensor.op.Concat;
@@ -45,6 +46,10 @@ class MovesTest {
     backend.close();
   }
 
+  private Kernels kernels() {
+    return new Kernels(driver, new Rehearsal(new Pool(driver, driver)));
+  }
+
   @Test
   void transposesSeveralTiles() {
     int rows = 70;
@@ -53,9 +58,23 @@ class MovesTest {
     long to = driver.allocate(4 * rows * columns);
     HostDriver.poison(to, 4 * rows * columns);
     IntStream.range(0, rows * columns).forEach(i -> HostDriver.set(from, i, i));
-    new Moves(new Kernels(driver)).transpose(from, to, rows, columns);
+    new Moves(kernels()).transpose(from, to, rows, columns, false);
+    driver.synchronize();
     for (int i = 0; i < rows * columns; i++) {
       assertEquals(i % rows * columns + i / rows, HostDriver.get(to, i));
+    }
+  }
+
+  @Test
+  void transposesToBfloat16() {
+    long from = driver.allocate(4 * 6);
+    long to = driver.allocate(2 * 6);
+    IntStream.range(0, 6).forEach(i -> HostDriver.set(from, i, 1 + i * 0x1p-8));
+    new Moves(kernels()).transpose(from, to, 2, 3, true);
+    driver.synchronize();
+    for (int i = 0; i < 6; i++) {
+      double value = DType.BF16.round(1 + (i % 2 * 3 + i / 2) * 0x1p-8);
+      assertEquals(value, HostDriver.getHalf(to, i));
     }
   }
 
@@ -74,7 +93,7 @@ class MovesTest {
       Float.MIN_VALUE,
       0x1.fep-127f
     };
-    Moves moves = new Moves(new Kernels(driver));
+    Moves moves = new Moves(kernels());
     for (int offset : new int[] {0, 1}) {
       long wide = driver.allocate(128) + 4L * offset;
       long narrow = driver.allocate(128) + 2L * offset;
@@ -85,6 +104,7 @@ class MovesTest {
       }
       moves.narrow(wide, narrow, values.length);
       moves.widen(narrow, back, values.length);
+      driver.synchronize();
       for (int i = 0; i < values.length; i++) {
         float expected = Float.intBitsToFloat(DType.bf16Bits(values[i]) << 16);
         assertEquals(expected, HostDriver.get(back, i), "offset " + offset + ", element " + i);

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -45,7 +46,7 @@ class PiecesTest {
   private final CudaBackend backend =
       new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), Precision.FLOAT32);
   private final Device device = new Device(backend);
-  private final RandomGenerator random = RandomGenerator.of("L64X128MixRandom");
+  private final RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
 
   @AfterEach
   void close() {
