@@ -83,6 +83,9 @@ public final class ImageFolder {
     Map<String, String> prompts = new LinkedHashMap<>();
     lines.forEach((number, entry) -> {
       String name = lines.text(entry, "file_name", number);
+      if (name.indexOf('\0') >= 0) {
+        throw lines.wrong(number, "no file can have a NUL in its name");
+      }
       if (prompts.put(name, lines.text(entry, TEXT, number)) != null) {
         throw lines.wrong(number, String.format(Locale.ROOT, "'%s' comes twice", name));
       }

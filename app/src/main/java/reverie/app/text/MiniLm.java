@@ -117,7 +117,7 @@ public final class MiniLm implements PromptEncoder {
   }
 
   private float[][] run(long[] ids) throws OrtException {
-    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    OrtEnvironment environment = OnnxLibrary.environment();
     long[] ones = new long[ids.length];
     Arrays.fill(ones, 1);
     try (OnnxTensor tokens = OnnxTensor.createTensor(environment, new long[][] {ids});
@@ -145,20 +145,22 @@ public final class MiniLm implements PromptEncoder {
               MODEL,
               MODEL_SHA256,
               hash),
-          "another version of the MiniLM package is on the class path; start Reverie with ./reverie");
+          "another version of the MiniLM package is on the class path; start Reverie with"
+              + " ./reverie");
     }
     wordPiece = tokenizer();
     session = onDeepStack(() -> open(model));
   }
 
   private static OrtSession open(byte[] model) throws OrtException {
+    OrtEnvironment environment = OnnxLibrary.environment(); // before options, which load it too
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       // One thread in a fixed order: the same bits every time, and the cores stay free for
       // training.
       options.setIntraOpNumThreads(1);
       options.setInterOpNumThreads(1);
       options.setExecutionMode(OrtSession.SessionOptions.ExecutionMode.SEQUENTIAL);
-      return OrtEnvironment.getEnvironment().createSession(model, options);
+      return environment.createSession(model, options);
     }
   }
 

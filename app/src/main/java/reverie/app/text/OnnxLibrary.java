@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.text;
+
+import ai.onnxruntime.OrtEnvironment;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import reverie.tensor.ReverieException;
+
+/**
+ * Loads the library of ONNX Runtime from a private folder that is gone afterwards. Left to itself
+ * ONNX Runtime leaves an empty folder in the temporary one at every start, and cannot start where
+ * that one is full or forbids execution.
+ */
+final class OnnxLibrary {
+  private static final String PLACE = "onnxruntime.native.path";
+  private static final List<String> FILES = List.of("libonnxruntime.so", "libonnxruntime4j_jni.so");
+
+  private OnnxLibrary() {}
+
+  /** The environment, loaded at the first call. */
+  static synchronized OrtEnvironment environment() {
+    String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    if (!system.contains("linux") || System.getProperty(PLACE) != null) {
+      return OrtEnvironment.getEnvironment();
+    }
+    IOException first = null;
+    for (Path parent : parents()) {
+      try {
+        return load(parent);
+      } catch (IOException e) {
+        first = first == null ? e : first;
+      }
+    }
+    throw new ReverieException(
+        "text encoder: ONNX Runtime cannot be copied to a folder: " + first.getMessage(),
+        "free some space, or name a folder that allows execution by"
+            + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
+        first);
+  }
+
+  private static List<Path> parents() {
+    List<Path> parents = new ArrayList<>();
+    parents.add(Path.of(System.getProperty("java.io.tmpdir")));
+    for (String name : List.of("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME")) {
+      String folder = System.getenv(name);
+      if (folder != null && !folder.isBlank()) {
+        parents.add(Path.of(folder));
+      }
+    }
+    return parents;
+  }
+
+  private static OrtEnvironment load(Path parent) throws IOException {
+    String machine = System.getProperty("os.arch").equals("aarch64") ? "aarch64" : "x64";
+    Path folder = Files.createTempDirectory(parent, "reverie-onnx");
+    try {
+      for (String name : FILES) {
+        Path file = folder.resolve(name);
+        String resource = "/ai/onnxruntime/native/linux-" + machine + "/" + name;
+        try (InputStream in = OrtEnvironment.class.getResourceAsStream(resource)) {
+          if (in == null) {
+            throw new FileNotFoundException("resource " + resource + " is missing");
+          }
+          Files.copy(in, file);
+        }
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+        if (!Files.isExecutable(file)) {
+          throw new IOException(parent + " forbids execution");
+        }
+      }
+      System.setProperty(PLACE, folder.toString());
+      try {
+        return OrtEnvironment.getEnvironment();
+      } finally {
+        System.clearProperty(PLACE);
+      }
+    } finally {
+      // What is loaded stays so without its file.
+      for (String name : FILES) {
+        Files.deleteIfExists(folder.resolve(name));
+      }
+      Files.deleteIfExists(folder);
+    }
+  }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Random;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.ImageFile;
+import reverie.app.data.ImageFolder;
+import reverie.app.data.PreferenceFile;
+import reverie.app.report.Gallery;
+import reverie.app.report.Images;
+import reverie.app.report.Summary;
+import reverie.app.run.Metrics;
+import reverie.tensor.DType;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Shape;
+import reverie.tensor.io.Safetensors;
+
+/**
+ * Files with bits flipped, parts cut, doubled and moved, and odd values put in: reading one either
+ * works or is one error with a hint. {@code reverie.mutants} says how many are tried of each.
+ */
+class MutatedFilesTest {
+  private static final int EACH = Integer.getInteger("reverie.mutants", 2_000);
+  private static final List<String> ODD =
+      List.of(
+          "null",
+          "-1",
+          "1e999",
+          "[]",
+          "{}",
+          "\"\"",
+          "NaN",
+          "99999999999999999999",
+          "\u0000",
+          "\"",
+          "\\",
+          "true",
+          "\\ud800",
+          "{\"a\":",
+          ",",
+          ":",
+          "../",
+          "\n",
+          "\uFEFF",
+          "0.5",
+          "[[[[[[[[");
+
+  @TempDir Path folder;
+
+  private interface Use {
+    void of(Path file) throws IOException;
+  }
+
+  private record Format(byte[] seed, String name, Use use) {
+    Format(String seed, String name, Use use) {
+      this(seed.getBytes(StandardCharsets.UTF_8), name, use);
+    }
+  }
+
+  @Test
+  void aMutatedFileIsReadOrRefused() throws IOException {
+    List<String> failures = new ArrayList<>();
+    Map<String, int[]> counts = new LinkedHashMap<>();
+    for (Format format : formats()) {
+      Random random = new Random(format.name().hashCode());
+      int[] count = counts.computeIfAbsent(format.name(), _ -> new int[2]);
+      Path file = folder.resolve(format.name());
+      for (int i = 0; i < EACH; i++) {
+        byte[] mutant = mutate(format.seed(), random);
+        Files.write(file, mutant);
+        try {
+          format.use().of(file);
+          count[0]++;
+        } catch (ReverieException refused) {
+          count[1]++;
+          if (!refused.getMessage().contains("\nhint: ")) {
+            failures.add(format.name() + ", no hint: " + refused.getMessage());
+          }
+        } catch (RuntimeException | StackOverflowError e) {
+          failures.add(format.name() + ", mutant " + i + ": " + e + " at " + e.getStackTrace()[0]);
+        }
+      }
+      Files.delete(file);
+    }
+    counts.forEach((name, count) ->
+        System.out.printf(Locale.ROOT, "%s: %d read, %d refused%n", name, count[0], count[1]));
+    assertTrue(
+        failures.isEmpty(),
+        () ->
+            failures.size()
+                + " failures:\n"
+                + String.join("\n", failures.stream().limit(20).toList()));
+  }
+
+  private List<Format> formats() throws IOException {
+    BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_INT_ARGB);
+    Images.write(folder.resolve("a.png"), image);
+    Images.write(folder.resolve("b.png"), image);
+    Path run = Files.createDirectories(folder.resolve("images/g")).getParent().getParent();
+    Images.write(folder.resolve("images/g/000.png"), image);
+    ByteArrayOutputStream jpeg = new ByteArrayOutputStream();
+    ImageIO.write(new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB), "jpeg", jpeg);
+    Path tensors = folder.resolve("seed.safetensors");
+    Safetensors.writeChecked(
+        tensors,
+        Map.of("w", new Safetensors.Entry(DType.F32, Shape.of(2, 3), new float[6])),
+        Map.of("format", "x"));
+    String estimate = "{\"mean\": 1, \"ci95_low\": 0.5, \"ci95_high\": 1.5, \"n\": 8}";
+    return List.of(
+        new Format(
+            "{\"step\":0,\"time\":\"x\",\"loss\":0.5}\n{\"step\":1,\"loss\":null}\n",
+            "metrics.jsonl",
+            _ -> Metrics.read(run)),
+        new Format(
+            "{\"reward_before\": E, \"reward_after\": E, \"heldout_before\": E, \"heldout_after\": E, "
+                    .replace("E", estimate)
+                + "\"retrieval_before\": E, \"retrieval_after\": E, ".replace("E", estimate)
+                + "\"reward_queries\": 8, \"seconds\": 1.5, \"peak_rss_mb\": null,"
+                + " \"ratio_self_test_max_deviation\": 0}",
+            "summary.json",
+            _ -> Summary.read(run)),
+        new Format(
+            "[{\"file\": \"000.png\", \"prompt\": \"a cat\", \"note\": \"7 bytes\"}]",
+            "images/g/gallery.json",
+            _ -> Gallery.read(run, "g")),
+        new Format(
+            "{\"prompt\": \"x\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}\n"
+                + "{\"caption\": \"y\", \"jpg_0\": \"a.png\", \"jpg_1\": \"b.png\", \"label_0\":"
+                + " 0.5}\n",
+            "preferences.jsonl",
+            file -> PreferenceFile.read(file, 2)),
+        new Format(
+            "file_name,text\na.png,\"a, \"\"cat\"\"\"\nb.png,dog\n",
+            "metadata.csv",
+            _ -> ImageFolder.read(folder)),
+        new Format(Images.png(image), "mutant.png", file -> ImageFile.read("test", file)),
+        new Format(jpeg.toByteArray(), "mutant.jpg", file -> ImageFile.read("test", file)),
+        new Format(
+            Files.readAllBytes(tensors),
+            "mutant.safetensors",
+            file -> {
+              try (Safetensors opened = Safetensors.open(file)) {
+                for (String name : opened.names()) {
+                  if (opened.dtype(name).isFloating()) {
+                    opened.floats(name);
+                  }
+                }
+              }
+            }));
+  }
+
+  private static byte[] mutate(byte[] seed, Random random) {
+    byte[] bytes = seed;
+    for (int i = random.nextInt(3); i >= 0; i--) {
+      bytes = once(bytes, random);
+    }
+    return bytes;
+  }
+
+  private static byte[] once(byte[] bytes, Random random) {
+    if (bytes.length == 0) {
+      return bytes;
+    }
+    int a = random.nextInt(bytes.length);
+    int b = a + random.nextInt(Math.min(bytes.length - a, 40) + 1);
+    return switch (random.nextInt(6)) {
+      case 0 -> {
+        byte[] flipped = bytes.clone();
+        flipped[a] ^= (byte) (1 << random.nextInt(8));
+        yield flipped;
+      }
+      case 1 -> joined(part(bytes, 0, a), part(bytes, b, bytes.length));
+      case 2 -> joined(part(bytes, 0, b), part(bytes, a, bytes.length));
+      case 3 -> part(bytes, 0, a);
+      case 4 -> {
+        byte[] odd = ODD.get(random.nextInt(ODD.size())).getBytes(StandardCharsets.UTF_8);
+        yield joined(joined(part(bytes, 0, a), odd), part(bytes, b, bytes.length));
+      }
+      default -> {
+        byte[] random8 = bytes.clone();
+        for (int i = a; i < b; i++) {
+          random8[i] = (byte) random.nextInt(256);
+        }
+        yield random8;
+      }
+    };
+  }
+
+  private static byte[] part(byte[] bytes, int from, int to) {
+    return Arrays.copyOfRange(bytes, from, to);
+  }
+
+  private static byte[] joined(byte[] a, byte[] b) {
+    byte[] all = Arrays.copyOf(a, a.length + b.length);
+    System.arraycopy(b, 0, all, a.length, b.length);
+    return all;
+  }
+}
