@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,6 +9,7 @@ import java.util.Map;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -27,15 +26,13 @@ public record ConfigReader(String subject, String source, ObjectNode json) {
   /** Beyond every model, and small enough that products with a layer's width factor are exact. */
   private static final int LARGEST = 1 << 20;
 
+  private static final JsonMapper MAPPER = new JsonMapper(JsonText.FACTORY);
+
   /** Reads a file's text and has it parsed, with errors that name the file. */
   public static <T> T read(String subject, Path file, Function<String, T> parse) {
+    String text = JsonText.read(file, subject);
     try {
-      return parse.apply(Files.readString(file));
-    } catch (IOException e) {
-      throw new ReverieException(
-          subject + ": " + file + " cannot be read: " + e,
-          "a model's folder holds config.json beside its weights",
-          e);
+      return parse.apply(text);
     } catch (ReverieException e) {
       throw new ReverieException(file + ": " + e.getMessage());
     }
@@ -45,14 +42,10 @@ public record ConfigReader(String subject, String source, ObjectNode json) {
   public static ConfigReader parse(String subject, String json) {
     JsonNode tree;
     try {
-      tree = JsonMapper.shared().readTree(json);
+      tree = MAPPER.readTree(json);
     } catch (JacksonException e) {
       throw new ReverieException(
-          subject
-              + ": expected JSON, got "
-              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
-          "is the file cut off?",
-          e);
+          subject + ": expected JSON, got " + JsonText.problem(e), "is the file cut off?", e);
     }
     if (!(tree instanceof ObjectNode object)) {
       throw new ReverieException(
@@ -68,7 +61,7 @@ public record ConfigReader(String subject, String source, ObjectNode json) {
 
   static ReverieException error(String subject, String key, String expected, Object got) {
     return new ReverieException(
-        subject + ": " + key + ": expected " + expected + ", got " + got,
+        subject + ": " + key + ": expected " + expected + ", got " + ReverieException.shown(got),
         "see config.json of the model; the keys are those of diffusers");
   }
 
@@ -89,7 +82,7 @@ public record ConfigReader(String subject, String source, ObjectNode json) {
           };
       if (!value.isMissingNode() && !value.isNull() && !values.contains(plain)) {
         throw new ReverieException(
-            subject + ": " + key + ": " + value + " is not supported",
+            subject + ": " + key + ": " + ReverieException.shown(value) + " is not supported",
             "supported are models without it" + (values.isEmpty() ? "" : ", or with " + values));
       }
     });

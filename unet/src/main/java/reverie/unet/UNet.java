@@ -33,6 +33,7 @@ public final class UNet implements AutoCloseable {
   private final Parameters parameters;
   private final Conv2d convIn;
   private final TimestepEmbedding time;
+  private final ClassEmbedding labels;
   private final List<DownBlock> down = new ArrayList<>();
   private final MidBlock mid;
   private final List<UpBlock> up = new ArrayList<>();
@@ -57,6 +58,10 @@ public final class UNet implements AutoCloseable {
             config.flipSinToCos(),
             config.freqShift(),
             outerActivation(config)::apply);
+    labels =
+        config.classLabels() == ClassLabels.NONE
+            ? null
+            : new ClassEmbedding(parameters.at("class_embedding"), config, outerActivation(config));
     int channels = first;
     for (int level = 0; level < config.levels(); level++) {
       down.add(new DownBlock(parameters.at("down_blocks", level), config, level, channels));
@@ -149,10 +154,29 @@ public final class UNet implements AutoCloseable {
    * @return {@code [k·n, h, w, outChannels]}
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context) {
+    return forward(sample, timesteps, context, null);
+  }
+
+  /**
+   * The prediction of a model that is conditioned on classes.
+   *
+   * @param classLabels as many as samples, of the kind that {@code class_embed_type} says: {@code
+   *     [n]} numbers of classes in I32; {@code [n]} or {@code [n, size]} floating-point; null for a
+   *     model without classes
+   */
+  public Tensor forward(Tensor sample, Tensor timesteps, Tensor context, Tensor classLabels) {
     check(sample, timesteps, context);
     Context each = context == null ? null : Context.of(context, sample.dim(0));
+    Tensor conditions = time.forward(timesteps);
+    if (labels != null) {
+      conditions = conditions.add(labels.forward(sample.dim(0), classLabels));
+    } else if (classLabels != null) {
+      throw new ReverieException(
+          "unet: expected no class labels, got " + classLabels.type(),
+          "config.json has neither num_class_embeds nor class_embed_type");
+    }
     // Every residual block applies the activation to the same embedding; once is enough.
-    Tensor embedding = config.activation().apply(time.forward(timesteps));
+    Tensor embedding = config.activation().apply(conditions);
     Tensor x = convIn.forward(config.centerInputSample() ? sample.mul(2).sub(1) : sample);
     Deque<Tensor> skips = new ArrayDeque<>();
     skips.push(x);

@@ -25,6 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param attentionNormGroups groups of the middle attention's norm; 0 for no norm
  * @param crossAttentionDim channels of the context; empty for a UNet2DModel
  * @param scaleShift whether the time scales and shifts ({@code resnet_time_scale_shift})
+ * @param classLabels what labels the model takes
+ * @param classInputs number of classes, or of a label's elements
  */
 public record UNetConfig(
     String json,
@@ -57,7 +59,9 @@ public record UNetConfig(
     double normEps,
     boolean scaleShift,
     int convInKernel,
-    int convOutKernel) {
+    int convOutKernel,
+    ClassLabels classLabels,
+    int classInputs) {
   private static final JsonMapper MAPPER =
       JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
@@ -66,20 +70,19 @@ public record UNetConfig(
       Map.ofEntries(
           Map.entry("addition_embed_type", List.of()),
           Map.entry("attention_type", List.of("default")),
-          Map.entry("class_embed_type", List.of()),
           Map.entry("class_embeddings_concat", List.of(false)),
-          Map.entry("dropout", List.of(0.0)),
           Map.entry("dual_cross_attention", List.of(false)),
           Map.entry("encoder_hid_dim", List.of()),
           Map.entry("encoder_hid_dim_type", List.of()),
           Map.entry("num_attention_heads", List.of()),
-          Map.entry("num_class_embeds", List.of()),
           Map.entry("reverse_transformer_layers_per_block", List.of()),
           Map.entry("time_cond_proj_dim", List.of()),
           Map.entry("time_embedding_act_fn", List.of()),
           Map.entry("time_embedding_type", List.of("positional")),
           Map.entry("timestep_post_act", List.of()));
 
+  private static final int MOST_LEVELS = 16;
+  private static final int MOST_LAYERS = 100;
   private static final String SUBJECT = "unet config";
   private static final String CLASS = "_class_name";
   private static final String PLAIN = "UNet2DModel";
@@ -193,6 +196,11 @@ public record UNetConfig(
     int timeDim =
         c.isNull("time_embedding_dim") ? 4 * channels.getFirst() : c.count("time_embedding_dim", 1);
     List<String> samplers = List.of("conv", "resnet");
+    List<Integer> transformers = c.counts("transformer_layers_per_block", 1, levels);
+    requireAtMost(c, "down_block_types", List.of(levels), MOST_LEVELS);
+    requireAtMost(c, "layers_per_block", layers, MOST_LAYERS);
+    requireAtMost(c, "transformer_layers_per_block", transformers, MOST_LAYERS);
+    ClassLabels labels = labels(c, conditioned);
     return new UNetConfig(
         c.source(),
         conditioned,
@@ -210,7 +218,7 @@ public record UNetConfig(
         layers,
         headDim,
         crossDim,
-        c.counts("transformer_layers_per_block", 1, levels),
+        transformers,
         c.flags("only_cross_attention", false, levels),
         c.flag("use_linear_projection", false),
         c.flag("add_attention", true),
@@ -224,7 +232,40 @@ public record UNetConfig(
         c.number("norm_eps", 1e-5),
         scaleShift,
         conditioned ? c.count("conv_in_kernel", 3) : 3,
-        conditioned ? c.count("conv_out_kernel", 3) : 3);
+        conditioned ? c.count("conv_out_kernel", 3) : 3,
+        labels,
+        switch (labels) {
+          case CLASSES -> c.count("num_class_embeds", 1);
+          case PROJECTION -> c.count("projection_class_embeddings_input_dim", 1);
+          default -> 0;
+        });
+  }
+
+  private static ClassLabels labels(ConfigReader c, boolean conditioned) {
+    String type = c.text("class_embed_type", null);
+    if ("projection".equals(type)
+        && conditioned
+        && !c.isNull("projection_class_embeddings_input_dim")) {
+      return ClassLabels.PROJECTION;
+    }
+    return switch (type) {
+      case null -> c.isNull("num_class_embeds") ? ClassLabels.NONE : ClassLabels.CLASSES;
+      case "timestep" -> ClassLabels.TIMESTEP;
+      case "identity" -> ClassLabels.IDENTITY;
+      default ->
+          throw c.error(
+              "class_embed_type",
+              "timestep, identity, projection with projection_class_embeddings_input_dim, or"
+                  + " num_class_embeds alone",
+              type);
+    };
+  }
+
+  /** Refuses what would build layers for minutes. */
+  private static void requireAtMost(ConfigReader c, String key, List<Integer> values, int most) {
+    if (values.stream().anyMatch(v -> v > most)) {
+      throw c.error(key, "at most " + most, values);
+    }
   }
 
   private static int padding(ConfigReader c) {

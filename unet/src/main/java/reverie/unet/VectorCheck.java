@@ -3,6 +3,7 @@ package reverie.unet;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -104,6 +105,7 @@ public final class VectorCheck {
     if (file.names().contains("input.encoder_hidden_states")) {
       inputs.put("encoder_hidden_states", plain("input.encoder_hidden_states"));
     }
+    Tensor labels = labels(inputs);
     Tensor target = image("input.target");
     Tensor timesteps = timesteps();
     List<Tensor> wrt = new ArrayList<>(inputs.values());
@@ -115,7 +117,7 @@ public final class VectorCheck {
             () -> {
               output[0] =
                   model.forward(
-                      inputs.get("sample"), timesteps, inputs.get("encoder_hidden_states"));
+                      inputs.get("sample"), timesteps, inputs.get("encoder_hidden_states"), labels);
               return Ops.mse(output[0], target);
             });
     List<Row> rows = new ArrayList<>();
@@ -166,6 +168,21 @@ public final class VectorCheck {
       sum += v * v;
     }
     return Math.sqrt(sum);
+  }
+
+  /** The labels, or null; those that are no numbers of classes have gradients. */
+  private Tensor labels(Map<String, Tensor> inputs) {
+    String name = "input.class_labels";
+    if (!file.names().contains(name)) {
+      return null;
+    }
+    if (file.dtype(name).isFloating()) {
+      Tensor labels = plain(name);
+      inputs.put("class_labels", labels);
+      return labels;
+    }
+    int[] classes = Arrays.stream(file.longs(name)).mapToInt(Math::toIntExact).toArray();
+    return device.indices(classes, classes.length);
   }
 
   private Tensor timesteps() {

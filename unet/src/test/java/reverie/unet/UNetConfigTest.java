@@ -60,9 +60,12 @@ class UNetConfigTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "dropout=0.1",
-        "class_embed_type=\"timestep\"",
-        "num_class_embeds=10",
+        "class_embed_type=\"simple_projection\"",
+        "class_embed_type=\"projection\"",
+        "class_embeddings_concat=true",
+        "num_class_embeds=0",
+        "layers_per_block=1048576",
+        "transformer_layers_per_block=101",
         "addition_embed_type=\"text_time\"",
         "encoder_hid_dim=32",
         "dual_cross_attention=true",

@@ -196,6 +196,33 @@ class UNetTest {
   }
 
   @Test
+  void labelsOfClassesAreAskedForAndChecked() {
+    Map<String, Object> config = Configs.plain();
+    config.put("num_class_embeds", 3);
+    try (UNet model = UNet.random(UNetConfig.of(config), device, Rng.of(3));
+        UNet without = UNet.random(UNetConfig.of(Configs.plain()), device, Rng.of(3))) {
+      int channels = model.config().inChannels();
+      Tensor x = Rng.of(1).normal(device, 2, 8, 8, channels);
+      Tensor t = device.tensor(new double[] {3, 500}, 2);
+      Tensor same = model.forward(x, t, null, device.indices(new int[] {1, 1}, 2));
+      Tensor other = model.forward(x, t, null, device.indices(new int[] {1, 2}, 2));
+      int size = (int) same.size() / 2;
+      assertArrayEquals(
+          Arrays.copyOf(same.toDoubles(), size), Arrays.copyOf(other.toDoubles(), size));
+      assertTrue(same.toDoubles()[size] != other.toDoubles()[size]);
+      String none =
+          assertThrows(ReverieException.class, () -> model.forward(x, t, null)).getMessage();
+      assertTrue(none.contains("expected class labels [2] of I32, got none"), none);
+      assertThrows(
+          ReverieException.class,
+          () -> model.forward(x, t, null, device.tensor(new double[] {1, 1}, 2)));
+      assertThrows(
+          ReverieException.class,
+          () -> without.forward(x, t, null, device.indices(new int[] {1, 1}, 2)));
+    }
+  }
+
+  @Test
   void shardsAndVariantsAreReadAsTheWholeFile() throws IOException {
     try (UNet model = conditioned()) {
       model.save(folder);

@@ -54,6 +54,22 @@ class VectorCheckTest {
     }
   }
 
+  /** PyTorch's own gradients, in float32, are 1e-5 off here. */
+  @ParameterizedTest
+  @CsvSource({
+    "unet2d_condition_class_embedding, 213",
+    "unet2d_condition_class_projection, 217",
+  })
+  void labelsOfClassesAgreeWithPyTorch(String name, int tensors) throws URISyntaxException {
+    Path file = Path.of(VectorCheckTest.class.getResource(name + ".safetensors").toURI());
+    for (Device device : List.of(Device.cpu(), Device.reference())) {
+      List<VectorCheck.Row> rows = VectorCheck.check(file, device);
+      assertEquals(tensors, rows.size());
+      VectorCheck.Row worst = VectorCheck.worst(rows);
+      assertTrue(worst.relativeError() < VectorCheck.TOLERANCE, worst + " on " + device);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {"unet2d_micro", "unet2d_condition_micro", "unet2d_ddpm", "unet2d_condition_odd"})
