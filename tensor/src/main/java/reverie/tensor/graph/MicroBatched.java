@@ -8,6 +8,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
@@ -97,7 +98,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
    */
   public O run(I inputs) {
     Tensor[] given = records.tensors(inputs);
-    int n = given[0].dim(0);
+    int n = Stream.of(given).filter(Objects::nonNull).findFirst().orElseThrow().dim(0);
     if (Interpreter.current() != Direct.INSTANCE || captureFailure != null || n == 0) {
       return whole(inputs);
     }
