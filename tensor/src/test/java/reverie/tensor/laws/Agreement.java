@@ -13,7 +13,7 @@ import reverie.tensor.catalog.Tolerance;
 /** What the reference computes and how far from it a device may be. */
 final class Agreement {
   /** How often a number is rounded between the inputs of an operation and its outputs. */
-  private static final int ROUNDINGS = 4;
+  private static final int ROUNDINGS = 8;
 
   private final Tolerance tolerance;
   private final Tensor[] expected;

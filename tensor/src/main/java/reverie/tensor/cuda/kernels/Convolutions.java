@@ -169,7 +169,8 @@ final class Convolutions {
       operands = aligned(2 * task.x.size()) + aligned(2 * task.y.size());
     }
     // The gradient of the weights is computed, then widened and transposed.
-    return 2 * aligned(elements) + operands + dnn.workspaceBytes(choice.problem, task.direction);
+    long workspace = aligned(dnn.workspaceBytes(choice.problem, task.direction));
+    return 2 * aligned(elements) + operands + workspace;
   }
 
   /** Computes a convolution or one of its gradients. */
