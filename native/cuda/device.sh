@@ -113,6 +113,7 @@ step "$part-doctor.txt" 40 doctor "${reverie[@]}" doctor --require cuda || {
 bench() { # SECONDS ROW WAY ROUNDS [OPTION…]
   local most=$1 row=$2 way=$3 rounds=$4 status
   shift 4
+  rm -f "$work/row.jsonl"
   step "$part-bench.txt" "$most" "$way $row" "${reverie[@]}" bench --cuda --way "$way" --only "$row" \
     --rounds "$rounds" --json "$work/row.jsonl" "$@"
   status=$?

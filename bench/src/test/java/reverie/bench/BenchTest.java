@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -57,6 +59,22 @@ class BenchTest {
     ReverieException e =
         assertThrows(ReverieException.class, () -> new Bench().run(request(null), out));
     assertTrue(e.getMessage().contains("./reverie bench --peers"), e.getMessage());
+  }
+
+  @Test
+  void countsStepsLineByLine(@TempDir Path folder) throws IOException {
+    Path json = folder.resolve("counts.jsonl");
+    Benchmarks.OnCuda count = new Benchmarks.OnCuda(true, true, List.of(), "python3");
+    StringWriter said = new StringWriter();
+    new Bench()
+        .run(
+            new Benchmarks.Request("", false, false, "icons-64-sampling", 1, json, null, count),
+            new PrintWriter(said, true));
+    List<String> lines = Files.readAllLines(json);
+    assertEquals(3, lines.size());
+    assertTrue(lines.getFirst().contains("\"nodes\""), lines::getFirst);
+    assertTrue(said.toString().contains("| icons-64-sampling-bf16 "), said::toString);
+    assertTrue(said.toString().contains("| cublas "), said::toString);
   }
 
   @Test

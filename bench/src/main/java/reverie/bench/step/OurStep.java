@@ -37,12 +37,12 @@ public final class OurStep implements AutoCloseable {
   private final BackwardPass<Inputs, BackwardPass.Nothing> pass;
 
   /**
-   * All that differs from step to step, as the trainers make it for each; the question of
-   * pretraining, or the latents and positions of a chain.
+   * All that differs from step to step, as the trainers make it for each; first the images or
+   * latents, then the question of pretraining or the positions in a chain.
    */
   private record Inputs(
-      DenoisingLoss.Question question,
       Tensor x,
+      DenoisingLoss.Question question,
       Tensor numbers,
       Tensor context,
       Tensor noise,
@@ -145,13 +145,12 @@ public final class OurStep implements AutoCloseable {
     Tensor x = batch.images();
     if (kind == Kind.PRETRAINING) {
       DenoisingLoss.Draw draw = new DenoisingLoss.Draw(batch.timesteps(), batch.noise());
-      return new Inputs(
-          batch.loss().question(x, draw), null, null, context, null, null, null, null);
+      return new Inputs(x, batch.loss().question(x, draw), null, context, null, null, null, null);
     }
     Tensor numbers = batch.policy().position(x, batch.steps()).numbers();
     return kind == Kind.SAMPLING
-        ? new Inputs(null, x, numbers, context, batch.noise(), null, null, null)
-        : new Inputs(null, x, numbers, context, null, batch.next(), oldLogProb, advantage);
+        ? new Inputs(x, null, numbers, context, batch.noise(), null, null, null)
+        : new Inputs(x, null, numbers, context, null, batch.next(), oldLogProb, advantage);
   }
 
   private Tensor losses(Inputs in) {
