@@ -23,7 +23,7 @@ import reverie.app.data.ImageFile;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.PreferenceFile;
 import reverie.app.report.Gallery;
-import reverie.app.report.Images;
+import reverie.app.data.Images;
 import reverie.app.report.Summary;
 import reverie.app.run.Metrics;
 import reverie.tensor.DType;

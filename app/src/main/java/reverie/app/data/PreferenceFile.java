@@ -16,7 +16,6 @@ import java.util.OptionalInt;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.zip.CRC32;
-import reverie.app.report.Images;
 import reverie.app.run.AtomicFile;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;

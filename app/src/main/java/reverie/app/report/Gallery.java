@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import reverie.app.data.Images;
 import reverie.app.run.JsonFile;
 import reverie.app.run.RunFolder;
 import reverie.tensor.ReverieException;

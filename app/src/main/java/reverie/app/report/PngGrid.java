@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import reverie.app.data.Images;
 import reverie.app.run.PlainText;
 
 /**

@@ -16,6 +16,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
+import reverie.app.data.Images;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.JsonFile;
 import reverie.app.run.Metrics;

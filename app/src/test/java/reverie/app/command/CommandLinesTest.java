@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
-import reverie.app.report.Images;
 import reverie.tensor.cuda.Cuda;
 import reverie.tensor.io.Safetensors;
 

@@ -17,7 +17,6 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import reverie.app.report.Images;
 import reverie.rl.preference.Preference;
 import reverie.tensor.ReverieException;
 

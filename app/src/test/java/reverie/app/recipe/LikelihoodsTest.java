@@ -16,7 +16,7 @@ import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
-import reverie.app.report.Images;
+import reverie.app.data.Images;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;

@@ -12,6 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.Images;
 import reverie.tensor.ReverieException;
 
 class PngGridTest {

@@ -94,7 +94,46 @@ public final class Operations {
       case CustomOp _, FeedForward _, FeedForwardBackward _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
-      default -> true;
+      case AdamW _,
+          Affine _,
+          AveragePool _,
+          Binary _,
+          Clamp _,
+          Concat _,
+          Conv2d _,
+          Conv2dInputGradient _,
+          Conv2dWeightGradient _,
+          Copy _,
+          Embedding _,
+          Expand _,
+          Fill _,
+          GaussianLogProb _,
+          Geglu _,
+          GegluBackward _,
+          GeluBackward _,
+          GroupNorm _,
+          GroupNormBackward _,
+          LayerNorm _,
+          LayerNormBackward _,
+          Lerp _,
+          Linear _,
+          MatMul _,
+          Pad _,
+          Permute _,
+          Power _,
+          RandomNormal _,
+          Reduce _,
+          Reshape _,
+          RoundTo _,
+          ScatterRows _,
+          Select _,
+          SiluBackward _,
+          Slice _,
+          Softmax _,
+          SoftmaxBackward _,
+          Unary _,
+          UpsampleNearest _ ->
+          true;
     };
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app.report;
+package reverie.app.data;
 
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
-import reverie.app.data.ImageFile;
 import reverie.app.run.AtomicFile;
 import reverie.tensor.ReverieException;
 
@@ -57,8 +56,14 @@ public final class Images {
     return (int) Math.rint(Math.clamp((value + 1) / 2 * 255, 0f, 255f));
   }
 
-  /** Every pixel as a square of {@code scale} pixels. */
-  static BufferedImage enlarge(BufferedImage image, int scale) {
+  /**
+   * Enlarges.
+   *
+   * @param image the image
+   * @param scale pixels along each side of what was one
+   * @return every pixel as a square
+   */
+  public static BufferedImage enlarge(BufferedImage image, int scale) {
     int width = image.getWidth() * scale;
     int height = image.getHeight() * scale;
     BufferedImage large = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
