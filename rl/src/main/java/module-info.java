@@ -2,6 +2,8 @@
 
 /** Rewards, objectives and the trainer. */
 module reverie.rl {
+  requires commons.math3;
+  requires static io.soabase.recordbuilder.core;
   requires transitive java.desktop;
   requires transitive reverie.diffusion;
 

@@ -18,9 +18,10 @@ import reverie.tensor.ReverieException;
  *     same model with LoRA switched off; null if the distance to it is of no interest
  * @param parameters of the model (or of its LoRA): those that are trainable are trained
  * @param encoder what makes contexts of prompts
+ * @param decoder what makes images for the reward of finished samples
  * @param height of a sample
  * @param width of a sample
- * @param channels of a sample, 1 or 3
+ * @param channels of a sample
  */
 public record Policy(
     ReversePolicy process,
@@ -29,6 +30,7 @@ public record Policy(
     Denoiser reference,
     Parameters parameters,
     ContextEncoder encoder,
+    ImageDecoder decoder,
     int height,
     int width,
     int channels) {
@@ -40,6 +42,30 @@ public record Policy(
           "policy: none of the model's " + parameters.all().size() + " parameters is trainable",
           "unfreeze the model or put a Lora on it and pass its parameters");
     }
+  }
+
+  /** A model that draws images. */
+  public Policy(
+      ReversePolicy process,
+      Prediction prediction,
+      Denoiser denoiser,
+      Denoiser reference,
+      Parameters parameters,
+      ContextEncoder encoder,
+      int height,
+      int width,
+      int channels) {
+    this(
+        process,
+        prediction,
+        denoiser,
+        reference,
+        parameters,
+        encoder,
+        ImageDecoder.NONE,
+        height,
+        width,
+        channels);
   }
 
   /** A model without conditions that predicts the noise, and no reference beside it. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl;
 
-import java.util.Arrays;
+import org.apache.commons.math3.stat.StatUtils;
+import org.apache.commons.math3.stat.descriptive.rank.Percentile;
+import org.apache.commons.math3.stat.descriptive.rank.Percentile.EstimationType;
 import reverie.tensor.ReverieException;
 
 /**
@@ -28,21 +30,21 @@ public record Statistics(
 
   /** Describes at least one value. */
   public static Statistics of(double... values) {
-    double[] sorted = sorted(values);
+    Percentile quantiles = quantiles(values);
     return new Statistics(
         values.length,
         mean(values),
         std(values, 0),
-        sorted[0],
-        ofSorted(sorted, 0.25),
-        ofSorted(sorted, 0.5),
-        ofSorted(sorted, 0.75),
-        sorted[sorted.length - 1]);
+        StatUtils.min(values),
+        quantiles.evaluate(25),
+        quantiles.evaluate(50),
+        quantiles.evaluate(75),
+        StatUtils.max(values));
   }
 
   /** The arithmetic mean. */
   public static double mean(double... values) {
-    return Arrays.stream(values).sum() / values.length;
+    return StatUtils.mean(values);
   }
 
   /**
@@ -53,8 +55,7 @@ public record Statistics(
     if (values.length <= freedom) {
       return 0;
     }
-    double mean = mean(values);
-    double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+    double squares = StatUtils.populationVariance(values) * values.length;
     return Math.sqrt(squares / (values.length - freedom));
   }
 
@@ -65,22 +66,15 @@ public record Statistics(
     if (!(q >= 0 && q <= 1)) {
       throw new ReverieException("quantile: expected a value in [0, 1], got " + q);
     }
-    return ofSorted(sorted(values), q);
+    return q == 0 ? StatUtils.min(values) : quantiles(values).evaluate(100 * q);
   }
 
-  private static double[] sorted(double[] values) {
+  private static Percentile quantiles(double... values) {
     if (values.length == 0) {
       throw new ReverieException("statistics: expected at least one value, got none");
     }
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted;
-  }
-
-  private static double ofSorted(double[] sorted, double q) {
-    double at = q * (sorted.length - 1);
-    int below = (int) at;
-    int above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    Percentile percentile = new Percentile().withEstimationType(EstimationType.R_7);
+    percentile.setData(values);
+    return percentile;
   }
 }

@@ -20,8 +20,8 @@ import reverie.app.data.Estimate;
 import reverie.app.data.Retrieval;
 import reverie.app.data.SilkIcons;
 import reverie.app.data.VarianceComponents;
-import reverie.app.recipe.Evaluation;
-import reverie.app.recipe.LoadedModel;
+import reverie.app.evaluate.Evaluation;
+import reverie.app.model.LoadedModel;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
@@ -52,8 +52,8 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--prompts",
       paramLabel = "FILE",
       description =
-          "A text file with a prompt a line. Default: the names of the icons, and those held out from"
-              + " training.")
+          "A text file with a prompt a line. Default: the prompts that the model was trained with,"
+              + " and those held out from training where they are known.")
   private Path file;
 
   @Option(
@@ -72,8 +72,8 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--repeats",
       paramLabel = "N",
       description =
-          "Images of each prompt. With 2 or more the variance of the reward within and between prompts"
-              + " is told too; at --eta 0 that within prompts is x_T's alone. Default:"
+          "Images of each prompt. With 2 or more the variance of the reward within and between"
+              + " prompts is told too; at --eta 0 that within prompts is x_T's alone. Default:"
               + " ${DEFAULT-VALUE}")
   private int repeats = 1;
 
@@ -97,23 +97,25 @@ final class EvaluateCommand implements Callable<Integer> {
     SamplingOptions.require("--repeats", repeats, 1, samples);
     if (!texts.isEmpty()) {
       sets.put("prompts", prompts(texts));
-    } else if (file == null) {
-      sets.put("training", prompts(SilkIcons.training().prompts()));
-      sets.put("heldout", prompts(SilkIcons.heldOut().prompts()));
-    } else {
+    } else if (file != null) {
       sets.put("prompts", PromptSource.fromFile(file).all());
     }
     Device device = deviceOption.open(session);
     Map<String, Object> numbers = new LinkedHashMap<>();
     try (LoadedModel model =
         LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {
+      boolean own = sets.isEmpty();
+      if (own) {
+        ownPrompts(model, sets);
+      }
+      reward.requireFit(model.prompts().icons());
       Evaluation evaluation =
           new Evaluation(
-              model.pictures(),
+              model.sampler(),
               device,
               reward.reward(),
               RewardOption.TIMEOUT,
-              file == null && texts.isEmpty() ? new Retrieval(SilkIcons.all()) : null,
+              own && model.prompts().icons() ? new Retrieval(SilkIcons.all()) : null,
               options.seed);
       sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));
     }
@@ -123,6 +125,23 @@ final class EvaluateCommand implements Callable<Integer> {
           new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(numbers) + "\n");
     }
     return ExitCode.OK;
+  }
+
+  /** The prompts that the model was trained with, and others that are known of it. */
+  private static void ownPrompts(LoadedModel model, Map<String, List<Prompt>> sets) {
+    if (!model.isConditional()) {
+      sets.put("images", prompts(List.of("")));
+      return;
+    }
+    if (model.prompts().training().isEmpty()) {
+      throw new ConfigurationException(
+          "evaluate: the model does not say which prompts it was trained with",
+          "name some: --prompts FILE, or --prompt TEXT");
+    }
+    sets.put("training", prompts(model.prompts().training()));
+    if (!model.prompts().heldOut().isEmpty()) {
+      sets.put("heldout", prompts(model.prompts().heldOut()));
+    }
   }
 
   private void measure(
@@ -145,7 +164,7 @@ final class EvaluateCommand implements Callable<Integer> {
         IntStream.range(0, different)
             .mapToObj(i -> Arrays.copyOfRange(result.rewards(), i * each, (i + 1) * each))
             .toList();
-    // Pictures of one prompt are alike: the interval is over prompts where there are several.
+    // ImageSampler of one prompt are alike: the interval is over prompts where there are several.
     tell(
         name,
         "reward",

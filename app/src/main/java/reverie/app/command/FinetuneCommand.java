@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,8 +20,7 @@ import reverie.app.config.FinetuneConfig;
       "  ./reverie finetune --resume runs/finetune-20260131-120000"
     })
 final class FinetuneCommand implements Callable<Integer> {
-  static final ConfigurationReader<FinetuneConfig> READER =
-      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of("quickstart"));
+  static final ConfigurationReader<FinetuneConfig> READER = FinetuneConfig.READER;
 
   private final Session session;
   @Mixin private ConfigurationOptions options;

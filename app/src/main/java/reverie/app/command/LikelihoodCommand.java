@@ -16,8 +16,8 @@ import reverie.app.config.ConfigurationException;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
-import reverie.app.recipe.Likelihoods;
-import reverie.app.recipe.LoadedModel;
+import reverie.app.evaluate.Likelihoods;
+import reverie.app.model.LoadedModel;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.Progress;
 import reverie.diffusion.likelihood.Bits;
@@ -28,13 +28,14 @@ import tools.jackson.databind.json.JsonMapper;
 @Command(
     name = "likelihood",
     description =
-        "Measure how likely a model thinks pictures: exactly, by its probability flow, and the bound"
-            + " (ELBO) of the chain that is sampled and trained.",
+        "Measure how likely a model thinks pictures: exactly, by its probability flow, and the"
+            + " bound (ELBO) of the chain that is sampled and trained.",
     footer = {
       "",
       "Examples:",
       "  ./reverie likelihood camera_add.png --steps 100",
-      "  ./reverie likelihood runs/first/images/training-after --model runs/first/model --prompt camera"
+      "  ./reverie likelihood runs/first/images/training-after --model runs/first/model --prompt"
+          + " camera"
     })
 final class LikelihoodCommand implements Callable<Integer> {
   private static final int PERCENT = 100;

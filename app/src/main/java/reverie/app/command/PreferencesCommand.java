@@ -12,10 +12,9 @@ import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.PreferenceFile;
-import reverie.app.data.SilkIcons;
-import reverie.app.recipe.Evaluation;
-import reverie.app.recipe.LoadedModel;
-import reverie.app.recipe.Preferences;
+import reverie.app.evaluate.Evaluation;
+import reverie.app.evaluate.Preferences;
+import reverie.app.model.LoadedModel;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
@@ -29,7 +28,8 @@ import reverie.tensor.Device;
         "Draw pairs of pictures, or take given ones, and let a reward choose one of each.",
     footer = {
       "",
-      "Writes preferences.jsonl and a folder of pictures, the form in which people's choices are read:",
+      "Writes preferences.jsonl and a folder of pictures, the form in which people's choices are"
+          + " read:",
       "  {\"prompt\": \"a red cat\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}",
       "",
       "Examples:",
@@ -49,15 +49,16 @@ final class PreferencesCommand implements Callable<Integer> {
   @Option(
       names = "--prompts",
       paramLabel = "FILE",
-      description = "A text file with a prompt a line. Default: the names of the icons.")
+      description =
+          "A text file with a prompt a line. Default: those that the model was trained with.")
   private Path file;
 
   @Option(
       names = "--images",
       paramLabel = "FOLDER",
       description =
-          "Judge these pictures instead of drawing some: a folder with metadata.jsonl that gives the"
-              + " same text to two pictures or more.")
+          "Judge these pictures instead of drawing some: a folder with metadata.jsonl that gives"
+              + " the same text to two pictures or more.")
   private Path images;
 
   @Option(
@@ -101,18 +102,28 @@ final class PreferencesCommand implements Callable<Integer> {
         ImageFolder.read(images), reward.reward(), RewardOption.TIMEOUT, options.batch);
   }
 
+  private static PromptSource own(LoadedModel model) {
+    if (!model.isConditional()) {
+      return PromptSource.of("");
+    }
+    if (model.prompts().training().isEmpty()) {
+      throw new ConfigurationException(
+          "preferences: the model does not say which prompts it was trained with",
+          "name some: --prompts FILE");
+    }
+    return PromptSource.of(model.prompts().training());
+  }
+
   private List<PreferenceFile.Judged> draw() {
-    PromptSource prompts =
-        file == null
-            ? PromptSource.of(SilkIcons.training().prompts())
-            : PromptSource.fromFile(file);
     Device device = deviceOption.open(session);
     try (LoadedModel model =
             LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
+      PromptSource prompts = file == null ? own(model) : PromptSource.fromFile(file);
+      reward.requireFit(model.prompts().icons());
       Evaluation evaluation =
           new Evaluation(
-              model.pictures(), device, reward.reward(), RewardOption.TIMEOUT, null, options.seed);
+              model.sampler(), device, reward.reward(), RewardOption.TIMEOUT, null, options.seed);
       return Preferences.draw(
           evaluation,
           model.denoiser(),

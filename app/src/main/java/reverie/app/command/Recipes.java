@@ -6,8 +6,8 @@ import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.PretrainConfig;
-import reverie.app.recipe.Finetuning;
-import reverie.app.recipe.Pretraining;
+import reverie.app.finetune.Finetuning;
+import reverie.app.pretrain.Pretraining;
 import reverie.app.run.Interruption;
 import reverie.app.run.RunFolder;
 import reverie.tensor.Device;
@@ -23,13 +23,24 @@ final class Recipes {
       String name) {
     Configuration<FinetuneConfig> configuration = options.configuration(reader);
     Device device = options.device.open(session);
-    try (RunFolder run = options.open(session, name, configuration);
+    // What cannot work is said before there is a folder.
+    try (Finetuning finetuning = new Finetuning(configuration.value(), session.encoder(), device);
+        RunFolder run = options.open(session, name, configuration);
         Interruption stop = Interruption.listen(System.err)) {
-      Path model =
-          new Finetuning(configuration.value(), run, session.encoder(), device, stop).run();
-      session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
+      suggest(session, finetuning.example(), finetuning.run(run, stop));
       return ExitCode.OK;
     }
+  }
+
+  /** How to draw with a model, by a prompt that it knows. */
+  private static void suggest(Session session, String prompt, Path model) {
+    session
+        .out()
+        .println(
+            "draw with it: ./reverie sample "
+                + (prompt.isEmpty() ? "" : "--prompt " + Session.quoted(prompt) + " ")
+                + "--model "
+                + Session.quoted(model.toString()));
   }
 
   static int pretrain(
@@ -38,9 +49,10 @@ final class Recipes {
     Device device = options.device.open(session);
     try (RunFolder run = options.open(session, "pretrain", configuration);
         Interruption stop = Interruption.listen(System.err)) {
-      Path model =
-          new Pretraining(configuration.value(), run, session.encoder(), device, stop).run();
-      session.out().println("draw with it: ./reverie sample --prompt camera --model " + model);
+      var pretraining =
+          new Pretraining(configuration.value(), run, session.encoder(), device, stop);
+      Path model = pretraining.run();
+      suggest(session, pretraining.example(), model);
       return ExitCode.OK;
     }
   }

@@ -17,7 +17,7 @@ import picocli.CommandLine.Parameters;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.recipe.Finetuning;
+import reverie.app.finetune.Finetuning;
 import reverie.app.reproduce.Reproduction;
 import reverie.app.reproduce.ReproductionReport;
 import reverie.app.reproduce.Study;
@@ -193,11 +193,13 @@ final class ReproduceCommand implements Callable<Integer> {
   private void finetune(Reproduction.Job job, Device device, BooleanSupplier stop) {
     Configuration<FinetuneConfig> configuration = configuration(job);
     boolean begun = Files.exists(job.path().resolve(RunFolder.CONFIG));
-    try (RunFolder run =
-        begun
-            ? RunFolder.resume(job.path(), configuration, session.out())
-            : RunFolder.create(job.path(), configuration, List.of(job.command()), session.out())) {
-      new Finetuning(configuration.value(), run, session.encoder(), device, stop).run();
+    try (Finetuning finetuning = new Finetuning(configuration.value(), session.encoder(), device);
+        RunFolder run =
+            begun
+                ? RunFolder.resume(job.path(), configuration, session.out())
+                : RunFolder.create(
+                    job.path(), configuration, List.of(job.command()), session.out())) {
+      finetuning.run(run, stop);
     }
   }
 

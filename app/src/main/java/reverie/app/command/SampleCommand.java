@@ -12,7 +12,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.data.Images;
-import reverie.app.recipe.LoadedModel;
+import reverie.app.model.LoadedModel;
 import reverie.app.report.PngGrid;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
@@ -73,20 +73,24 @@ final class SampleCommand implements Callable<Integer> {
     if (file != null) {
       PromptSource.fromFile(file).all().stream().map(Prompt::text).forEach(prompts::add);
     }
-    if (prompts.isEmpty()) {
-      throw new ConfigurationException(
-          "sample: no prompt was given", "add --prompt 'camera add', or --prompts FILE");
-    }
-    List<String> repeated =
-        prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
     Device device = deviceOption.open(session);
     try (LoadedModel model =
-            LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
-        Progress progress = Progress.start("drawing", "images", repeated.size())) {
-      int size = model.pictures().size();
+        LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {
+      draw(model, prompts, device);
+    }
+    session.out().println(out);
+    return ExitCode.OK;
+  }
+
+  private void draw(LoadedModel model, List<String> prompts, Device device) {
+    requireFit(model, prompts);
+    List<String> repeated =
+        prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
+    try (Progress progress = Progress.start("drawing", "images", repeated.size())) {
+      int size = model.sampler().size();
       float[] pixels =
           model
-              .pictures()
+              .sampler()
               .draw(model.denoiser(), device, repeated, options.seed, progress::advanceTo);
       List<BufferedImage> drawn = Images.fromModel(pixels, size, size);
       List<PngGrid.Cell> cells = new ArrayList<>();
@@ -95,8 +99,24 @@ final class SampleCommand implements Callable<Integer> {
       }
       PngGrid.of(cells, columns(prompts.size()), scale).write(out);
     }
-    session.out().println(out);
-    return ExitCode.OK;
+  }
+
+  /** A model without prompts is given the empty one; another needs some. */
+  private static void requireFit(LoadedModel model, List<String> prompts) {
+    if (!model.isConditional()) {
+      if (!prompts.isEmpty()) {
+        throw new ConfigurationException(
+            "sample: prompts were given, but the model takes none", "leave them out");
+      }
+      prompts.add("");
+    } else if (prompts.isEmpty()) {
+      List<String> known = model.prompts().training();
+      throw new ConfigurationException(
+          "sample: no prompt was given",
+          "add --prompt "
+              + (known.isEmpty() ? "TEXT" : Session.quoted(known.getFirst()))
+              + ", or --prompts FILE");
+    }
   }
 
   /** A row a prompt, or a square of one prompt's images. */

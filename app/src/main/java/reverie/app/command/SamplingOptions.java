@@ -23,6 +23,12 @@ final class SamplingOptions {
   int steps = 10;
 
   @Option(
+      names = "--scheduler",
+      paramLabel = "NAME",
+      description = "${COMPLETION-CANDIDATES}; ddpm is for eta 1 only. Default: ${DEFAULT-VALUE}")
+  FinetuneConfig.Scheduler scheduler = FinetuneConfig.Scheduler.DDIM;
+
+  @Option(
       names = "--eta",
       paramLabel = "ETA",
       description = "1 is DDPM's variance, 0 is deterministic. Default: ${DEFAULT-VALUE}")
@@ -51,7 +57,7 @@ final class SamplingOptions {
     require("--eta", eta, 0, 1);
     require("--guidance", guidance, 0, 100);
     require("--batch", batch, 1, 100_000);
-    return new FinetuneConfig.Sampling(steps, eta, guidance, batch);
+    return new FinetuneConfig.Sampling(steps, scheduler, eta, guidance, batch);
   }
 
   static void require(String option, double value, int from, int to) {

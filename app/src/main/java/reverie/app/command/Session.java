@@ -63,7 +63,7 @@ final class Session {
     return CachedEncoder.miniLm();
   }
 
-  private static String quoted(String argument) {
+  static String quoted(String argument) {
     return argument.matches("[A-Za-z0-9_./=,:@%+-]+")
         ? argument
         : "'" + argument.replace("'", "'\\''") + "'";

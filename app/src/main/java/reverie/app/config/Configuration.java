@@ -41,6 +41,22 @@ public final class Configuration<T extends Record> {
   }
 
   /**
+   * Why a run with the settings that it was started with cannot go on with these. A run may go on
+   * for more epochs or steps than it was started for.
+   *
+   * @param stored YAML from its folder
+   * @return one line per setting that differs otherwise
+   */
+  public List<String> conflictsWith(String stored) {
+    JsonNode before = ConfigurationReader.YAML.readTree(stored);
+    List<String> conflicts = differencesFrom(stored);
+    if (tree.path("epochs").asInt(0) > before.path("epochs").asInt(0)) {
+      conflicts.removeIf(line -> line.startsWith("epochs:"));
+    }
+    return conflicts;
+  }
+
+  /**
    * Compares with the settings that a run was started with.
    *
    * @param stored YAML from its folder

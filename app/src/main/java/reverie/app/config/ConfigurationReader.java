@@ -4,13 +4,18 @@ package reverie.app.config;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.reflect.RecordComponent;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import reverie.rl.learn.TrainerSettings;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -39,7 +44,9 @@ public final class ConfigurationReader<T extends Record> {
           .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
           .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          // Keys are checked against the defaults; a record takes those that it knows.
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .addModule(Bindings.module())
           .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
           .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
@@ -48,9 +55,17 @@ public final class ConfigurationReader<T extends Record> {
           .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
           .build();
 
+  /** The setting whose value is one of several groups, which have a resource of their own. */
+  private static final String CHOICE = "objective";
+
+  /** Words that stand in place of a path. */
+  private static final Set<String> NO_PATHS = Set.of("icons", "model", "template");
+
   private final String name;
   private final Class<T> type;
   private final List<String> presets;
+  private final Consumer<ObjectNode> settle;
+  private final List<String> paths;
 
   /**
    * A kind of configuration.
@@ -60,9 +75,26 @@ public final class ConfigurationReader<T extends Record> {
    * @param presets the presets' names
    */
   public ConfigurationReader(String name, Class<T> type, List<String> presets) {
+    this(name, type, presets, List.of("data"), _ -> {});
+  }
+
+  /**
+   * The same with settings that stand for others.
+   *
+   * @param paths keys of files and folders, which are kept as absolute paths
+   * @param settle changes the resolved settings before they are bound
+   */
+  ConfigurationReader(
+      String name,
+      Class<T> type,
+      List<String> presets,
+      List<String> paths,
+      Consumer<ObjectNode> settle) {
+    this.paths = List.copyOf(paths);
     this.name = name;
     this.type = type;
     this.presets = List.copyOf(presets);
+    this.settle = settle;
   }
 
   /**
@@ -71,7 +103,86 @@ public final class ConfigurationReader<T extends Record> {
    * @return YAML
    */
   public String documentation() {
-    return resource("defaults");
+    StringBuilder all = new StringBuilder(resource("defaults"));
+    if (choices().isEmpty()) {
+      return all.toString();
+    }
+    all.append('\n');
+    resource(CHOICE).lines().forEach(line -> all.append(("# " + line).strip()).append('\n'));
+    return all.toString();
+  }
+
+  /**
+   * The groups of which {@link #CHOICE} is one, with their defaults; empty where there are none.
+   */
+  private ObjectNode choices() {
+    return ConfigurationReader.class.getResource(name + "/" + CHOICE + ".yaml") == null
+        ? YAML.createObjectNode()
+        : parse(CHOICE, resource(CHOICE));
+  }
+
+  private ObjectNode defaults() {
+    ObjectNode defaults = parse("defaults", resource("defaults"));
+    ObjectNode choices = choices();
+    if (!choices.isEmpty()) {
+      defaults.set(CHOICE, choices);
+    }
+    return defaults;
+  }
+
+  /** The defaults, with one of the choices. */
+  private ObjectNode start(ObjectNode defaults) {
+    ObjectNode tree = defaults.deepCopy();
+    if (defaults.has(CHOICE)) {
+      tree.set(CHOICE, YAML.createObjectNode());
+      choose(tree, defaults, parse("defaults", resource("defaults")).get(CHOICE), "defaults");
+    }
+    return tree;
+  }
+
+  /** Takes a choice, {@code NAME} or {@code {NAME: settings}}; what was set of it before stays. */
+  private static void choose(ObjectNode tree, ObjectNode defaults, JsonNode value, String place) {
+    ObjectNode choices = (ObjectNode) defaults.get(CHOICE);
+    boolean group = value instanceof ObjectNode;
+    String chosen =
+        group
+            ? value.size() == 1 ? first((ObjectNode) value) : ""
+            : value.asString("").toLowerCase(Locale.ROOT);
+    if (!choices.has(chosen)) {
+      String shown = value.isString() ? "'" + value.stringValue() + "'" : value.toString();
+      throw new ConfigurationException(
+          String.format(
+              Locale.ROOT,
+              "%s: '%s' must be one of %s, but is %s",
+              place,
+              CHOICE,
+              String.join(", ", choices.propertyNames()),
+              shown),
+          Nearest.to(
+                  group && value.size() == 1 ? first((ObjectNode) value) : chosen,
+                  choices.propertyNames())
+              .map(nearest -> "did you mean '" + nearest + "'?")
+              .orElse("for example --set " + CHOICE + "=" + first(choices)));
+    }
+    JsonNode before = tree.get(CHOICE).get(chosen);
+    ObjectNode settings =
+        before == null ? ((ObjectNode) choices.get(chosen)).deepCopy() : (ObjectNode) before;
+    if (group) {
+      JsonNode changes = value.get(chosen);
+      String path = CHOICE + "." + chosen;
+      if (!(changes instanceof ObjectNode inner)) {
+        throw new ConfigurationException(
+            String.format(
+                Locale.ROOT,
+                "%s: '%s' is a group of settings, but a value came: %s",
+                place,
+                path,
+                changes),
+            "for example --set " + CHOICE + "=" + chosen);
+      }
+      merge(settings, (ObjectNode) choices.get(chosen), inner, place, path);
+    }
+    tree.set(CHOICE, YAML.createObjectNode().set(chosen, settings));
   }
 
   /**
@@ -84,8 +195,8 @@ public final class ConfigurationReader<T extends Record> {
    * @throws ConfigurationException for anything that is wrong, naming key and place
    */
   public Configuration<T> read(String preset, Path file, List<String> settings) {
-    ObjectNode defaults = parse("defaults", resource("defaults"));
-    ObjectNode tree = defaults.deepCopy();
+    ObjectNode defaults = defaults();
+    ObjectNode tree = start(defaults);
     if (preset != null) {
       merge(tree, defaults, parse("preset " + preset, preset(preset)), "preset " + preset, "");
     }
@@ -95,6 +206,7 @@ public final class ConfigurationReader<T extends Record> {
     for (String setting : settings) {
       merge(tree, defaults, setting(setting), "--set " + setting, "");
     }
+    absolute(tree);
     return bind(tree, file == null ? name + " configuration" : file.toString());
   }
 
@@ -107,21 +219,47 @@ public final class ConfigurationReader<T extends Record> {
    * @return the settings
    */
   public Configuration<T> readStored(String yaml, String place, List<String> settings) {
-    ObjectNode defaults = parse("defaults", resource("defaults"));
-    ObjectNode tree = defaults.deepCopy();
+    ObjectNode defaults = defaults();
+    ObjectNode tree = start(defaults);
     merge(tree, defaults, parse(place, yaml), place, "");
     for (String setting : settings) {
       merge(tree, defaults, setting(setting), "--set " + setting, "");
     }
+    absolute(tree);
     return bind(tree, place);
   }
 
+  /** A run can be resumed from another folder than it was started in. */
+  private void absolute(ObjectNode tree) {
+    for (String key : paths) {
+      int dot = key.indexOf('.');
+      ObjectNode group = dot < 0 ? tree : (ObjectNode) tree.get(key.substring(0, dot));
+      String name = key.substring(dot + 1);
+      String value = group.path(name).asString("");
+      if (!value.isEmpty() && !NO_PATHS.contains(value)) {
+        try {
+          group.put(name, Path.of(value).toAbsolutePath().normalize().toString());
+        } catch (InvalidPathException e) {
+          throw new ConfigurationException(
+              "'" + key + "' is no path: " + e.getReason(), "check it for odd characters");
+        }
+      }
+    }
+  }
+
   private Configuration<T> bind(ObjectNode tree, String place) {
+    ObjectNode settled = tree.deepCopy();
+    settle.accept(settled);
+    for (RecordComponent component : type.getRecordComponents()) {
+      if (component.getType() == TrainerSettings.class) {
+        settled.set(component.getName(), Bindings.training(settled));
+      }
+    }
     T value;
     try {
-      value = YAML.treeToValue(tree, type);
+      value = YAML.treeToValue(settled, type);
     } catch (JacksonException e) {
-      throw BindingErrors.explain(e, tree, place);
+      throw BindingErrors.explain(e, settled, place);
     }
     RangeCheck.check(value, place);
     return new Configuration<>(value, tree);
@@ -133,6 +271,10 @@ public final class ConfigurationReader<T extends Record> {
     for (var entry : layer.properties()) {
       String key = entry.getKey();
       String full = path.isEmpty() ? key : path + "." + key;
+      if (full.equals(CHOICE) && defaults.has(CHOICE)) {
+        choose(base, defaults, entry.getValue(), place);
+        continue;
+      }
       JsonNode known = defaults.get(key);
       if (known == null) {
         throw unknown(full, key, defaults, place, path);

@@ -2,6 +2,7 @@
 package reverie.app.config;
 
 import java.util.List;
+import reverie.autograd.optim.AdamW;
 
 /**
  * All settings of {@code reverie pretrain}. What each means stands in {@code
@@ -28,16 +29,16 @@ public record PretrainConfig(
     Model model,
     Schedule schedule,
     @Range(min = 1) int steps,
-    @Range(min = 1) int batchSize,
-    FinetuneConfig.Optimizer optimizer,
+    @Range(min = 1, max = 100_000) int batchSize,
+    Optimizer optimizer,
     @Range(min = 0) int warmup,
     @Range(min = 0, max = 1) double promptDropout,
-    @Range(min = 0, max = 1) double emaDecay,
+    @Range(min = 0, max = 0.9999999) double emaDecay,
     @Range(min = 1) int logEvery,
     @Range(min = 0) int sampleEvery,
     @Range(min = 1) int checkpointEvery,
     FinetuneConfig.Sampling sampling,
-    @Range(min = 0) int evaluationSamples,
+    @Range(min = 0, max = 1_000_000) int evaluationSamples,
     long seed) {
 
   /**
@@ -50,11 +51,35 @@ public record PretrainConfig(
    * @param normNumGroups groups of the group norms
    */
   public record Model(
-      List<Integer> blockOutChannels,
-      @Range(min = 1) int layersPerBlock,
+      @Range(min = 1, max = 65_536) List<Integer> blockOutChannels,
+      @Range(min = 1, max = 64) int layersPerBlock,
       List<Boolean> crossAttention,
-      @Range(min = 1) int attentionHeadDim,
-      @Range(min = 1) int normNumGroups) {}
+      @Range(min = 1, max = 65_536) int attentionHeadDim,
+      @Range(min = 1, max = 65_536) int normNumGroups) {}
+
+  /**
+   * AdamW.
+   *
+   * @param learningRate its largest value
+   * @param beta1 of the first moment
+   * @param beta2 of the second moment
+   * @param epsilon in the denominator
+   * @param weightDecay decoupled
+   * @param clipNorm largest gradient norm; 0 is off
+   */
+  public record Optimizer(
+      @Range(min = 0, above = true, max = 1) double learningRate,
+      @Range(min = 0, max = 0.999999) double beta1,
+      @Range(min = 0, max = 0.999999) double beta2,
+      @Range(min = 0, above = true, max = 1) double epsilon,
+      @Range(min = 0) double weightDecay,
+      @Range(min = 0) double clipNorm) {
+
+    /** The optimizer's options but for the learning rate. */
+    public AdamW.Options options() {
+      return new AdamW.Options(beta1, beta2, epsilon, weightDecay);
+    }
+  }
 
   /** How β rises. */
   public enum Beta {
@@ -83,5 +108,6 @@ public record PretrainConfig(
    * @param trainSteps of the forward process
    * @param prediction what the model predicts
    */
-  public record Schedule(Beta beta, @Range(min = 1) int trainSteps, Prediction prediction) {}
+  public record Schedule(
+      Beta beta, @Range(min = 1, max = 100_000) int trainSteps, Prediction prediction) {}
 }

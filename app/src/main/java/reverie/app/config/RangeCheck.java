@@ -3,7 +3,10 @@ package reverie.app.config;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
+import java.util.Collection;
+import java.util.Collections;
 import java.util.Locale;
+import java.util.Map;
 
 /** Checks every number of a record, and of the records in it, against its {@link Range}. */
 final class RangeCheck {
@@ -21,6 +24,28 @@ final class RangeCheck {
         check(group, place, key + ".");
       } else if (inner instanceof Number number) {
         check(number, component.getAnnotation(Range.class), place, key);
+      } else if (inner instanceof Collection<?> list) {
+        check(list, component.getAnnotation(Range.class), place, key);
+      } else if (inner instanceof Map<?, ?> map) {
+        map.forEach((name, entry) ->
+            check(
+                entry instanceof Collection<?> items ? items : Collections.singletonList(entry),
+                null,
+                place,
+                key + "." + name));
+      }
+    }
+  }
+
+  private static void check(Collection<?> list, Range range, String place, String key) {
+    for (Object element : list) {
+      if (element == null) {
+        throw new ConfigurationException(
+            place + ": '" + key + "' has an empty entry",
+            "give each entry a value, or leave it out");
+      }
+      if (element instanceof Number number) {
+        check(number, range, place, key);
       }
     }
   }

@@ -84,9 +84,20 @@ public final class RunReport {
     Summary.read(folder)
         .ifPresent(summary -> {
           page.append("<section class=\"cards\">");
-          change("Reward, training prompts", summary.rewardBefore(), summary.rewardAfter());
-          change("Reward, held-out prompts", summary.heldoutBefore(), summary.heldoutAfter());
-          change("Still recognised", summary.retrievalBefore(), summary.retrievalAfter());
+          change(
+              "Reward, training prompts",
+              summary.rewardBefore(),
+              summary.rewardAfter(),
+              summary.rewardChange(),
+              summary.naturalZero());
+          change(
+              "Reward, held-out prompts",
+              summary.heldoutBefore(),
+              summary.heldoutAfter(),
+              summary.heldoutChange(),
+              summary.naturalZero());
+          change(
+              "Still recognised", summary.retrievalBefore(), summary.retrievalAfter(), null, false);
           card(
               "Cost",
               String.format(Locale.ROOT, "%.1f min", summary.seconds() / 60),
@@ -99,13 +110,14 @@ public final class RunReport {
         });
   }
 
-  private void change(String name, Estimate before, Estimate after) {
+  private void change(
+      String name, Estimate before, Estimate after, Estimate difference, boolean naturalZero) {
     if (before.n() == 0) {
       return;
     }
     boolean share = name.startsWith("Still");
     String percent =
-        share
+        share || !naturalZero || before.mean() == 0
             ? ""
             : String.format(
                 Locale.ROOT,
@@ -116,9 +128,12 @@ public final class RunReport {
         String.format(Locale.ROOT, "%s → %s%s", mean(before, share), mean(after, share), percent),
         String.format(
             Locale.ROOT,
-            "95 %% intervals %s and %s, n = %d",
+            "95 %% intervals %s and %s%s, n = %d",
             interval(before, share),
             interval(after, share),
+            difference == null || difference.n() == 0
+                ? ""
+                : "; of the difference on the same images " + interval(difference, false),
             after.n()));
   }
 
@@ -126,7 +141,8 @@ public final class RunReport {
     page.append(
         String.format(
             Locale.ROOT,
-            "<div class=\"card\"><h3>%s</h3><p class=\"value\">%s</p><p class=\"detail\">%s</p></div>",
+            "<div class=\"card\"><h3>%s</h3><p class=\"value\">%s</p><p"
+                + " class=\"detail\">%s</p></div>",
             Html.escape(name),
             Html.escape(value),
             Html.escape(detail)));

@@ -15,7 +15,7 @@ import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The result of a fine-tuning run in ten numbers, {@code summary.json} in its folder.
+ * The result of a fine-tuning run in numbers, {@code summary.json} in its folder.
  *
  * @param rewardBefore reward of the base model on training prompts
  * @param rewardAfter reward of the fine-tuned model there
@@ -23,6 +23,9 @@ import tools.jackson.databind.JsonNode;
  * @param heldoutAfter reward of the fine-tuned model there
  * @param retrievalBefore share of right first words of the base model
  * @param retrievalAfter share of right first words of the fine-tuned model
+ * @param rewardChange paired difference of the same prompts and seeds, after minus before
+ * @param heldoutChange the same on held-out prompts
+ * @param naturalZero whether the reward's 0 means none, so that changes can be told in per cent
  * @param rewardQueries images that the reward was asked about in training
  * @param seconds the whole run's time
  * @param peakRssMb largest resident memory, in 2^20 bytes
@@ -35,6 +38,9 @@ public record Summary(
     Estimate heldoutAfter,
     Estimate retrievalBefore,
     Estimate retrievalAfter,
+    Estimate rewardChange,
+    Estimate heldoutChange,
+    boolean naturalZero,
     long rewardQueries,
     double seconds,
     double peakRssMb,
@@ -58,6 +64,9 @@ public record Summary(
     map.put("heldout_after", heldoutAfter.toMap());
     map.put("retrieval_before", retrievalBefore.toMap());
     map.put("retrieval_after", retrievalAfter.toMap());
+    map.put("reward_change", rewardChange.toMap());
+    map.put("heldout_change", heldoutChange.toMap());
+    map.put("natural_zero", naturalZero);
     map.put("reward_queries", rewardQueries);
     map.put("seconds", seconds);
     map.put("peak_rss_mb", Double.isFinite(peakRssMb) ? peakRssMb : null);
@@ -88,6 +97,9 @@ public record Summary(
             estimate(file, tree, "heldout_after"),
             estimate(file, tree, "retrieval_before"),
             estimate(file, tree, "retrieval_after"),
+            estimate(file, tree, "reward_change"),
+            estimate(file, tree, "heldout_change"),
+            tree.path("natural_zero").asBoolean(false),
             (long) number(file, tree, "reward_queries"),
             number(file, tree, "seconds"),
             number(file, tree, "peak_rss_mb"),

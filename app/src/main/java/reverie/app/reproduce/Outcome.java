@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import reverie.app.recipe.Watch;
+import reverie.app.finetune.Watch;
 import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Summary;
 import reverie.app.run.Metrics;

@@ -1,4 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/** Rewards from outside the library: servers that score images over HTTP. */
+/** The rewards that Reverie comes with, and servers that score images over HTTP. */
 package reverie.app.reward;

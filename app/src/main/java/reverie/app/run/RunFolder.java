@@ -117,18 +117,22 @@ public final class RunFolder implements AutoCloseable {
    */
   public static RunFolder resume(Path path, Configuration<?> configuration, PrintWriter console) {
     String stored = readConfig(path);
-    List<String> differences = configuration.differencesFrom(stored);
+    List<String> differences = configuration.conflictsWith(stored);
     if (!differences.isEmpty()) {
       throw new ConfigurationException(
           String.format(
               Locale.ROOT,
-              "resume %s: the configuration differs from the one that the run was started with:\n  %s",
+              "resume %s: the configuration differs from the one that the run was started with:\n"
+                  + "  %s",
               path,
               String.join("\n  ", differences)),
           "leave these settings out to go on with the run, or start a new run with another --out");
     }
     RunFolder run = lock(path, console);
     run.removeTemporaries();
+    if (!configuration.differencesFrom(stored).isEmpty()) {
+      AtomicFile.writeText(path.resolve(CONFIG), configuration.yaml());
+    }
     run.log.note("resumed");
     return run;
   }

@@ -15,7 +15,6 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.config.ConfigurationException;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.run.Interruption;
 import reverie.app.run.RunFolder;
@@ -51,9 +50,7 @@ class FailuresTest {
   @Test
   void theRunsLogKeepsIt() throws IOException {
     Session session = session(Map.of());
-    var config =
-        new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of())
-            .read(null, null, List.of());
+    var config = FinetuneConfig.READER.read(null, null, List.of());
     try (RunFolder run =
         RunFolder.create(folder, config, session.command(), new PrintWriter(new StringWriter()))) {
       session.opened(run);

@@ -35,7 +35,7 @@ class AlgorithmPagesTest {
             .map((MatchResult result) -> result.group(1))
             .toList();
     assertFalse(settings.isEmpty(), page::toString);
-    var reader = new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of());
+    var reader = FinetuneConfig.READER;
     for (String setting : settings) {
       assertDoesNotThrow(() -> reader.read(null, null, List.of(setting)), page::toString);
     }

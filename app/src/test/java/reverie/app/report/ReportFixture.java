@@ -12,7 +12,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
 import reverie.app.run.Metrics;
@@ -24,9 +23,7 @@ final class ReportFixture {
 
   static void write(Path folder) {
     Random random = new Random(1);
-    var config =
-        new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of("quickstart"))
-            .read("quickstart", null, List.of());
+    var config = FinetuneConfig.READER.read("quickstart", null, List.of());
     List<String> command = List.of("reverie", "finetune", "--preset", "quickstart");
     try (RunFolder run =
         RunFolder.create(folder, config, command, new PrintWriter(Writer.nullWriter()))) {
@@ -58,6 +55,9 @@ final class ReportFixture {
               around(-190, 5, 256),
               around(0.96, 0.02, 256),
               around(0.79, 0.05, 256),
+              around(54, 4, 256),
+              around(52, 4, 256),
+              true,
               768,
               512.3,
               1834,

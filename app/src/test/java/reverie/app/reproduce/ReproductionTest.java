@@ -32,8 +32,7 @@ import reverie.tensor.ReverieException;
 
 /** The machinery, with runs that only pretend. */
 class ReproductionTest {
-  private static final ConfigurationReader<FinetuneConfig> READER =
-      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of());
+  private static final ConfigurationReader<FinetuneConfig> READER = FinetuneConfig.READER;
 
   private static final Study STUDY =
       Study.parse(
@@ -82,11 +81,11 @@ class ReproductionTest {
     done.add(job.name());
     Configuration<FinetuneConfig> configuration = READER.read(null, null, job.settings());
     FinetuneConfig config = configuration.value();
-    double rate = config.optimizer().learningRate();
+    double rate = config.training().learningRate();
     double gain =
-        switch (config.objective()) {
-          case DDPO_IS -> 1000 * rate * 10;
-          case DDPO_SF -> 1000 * rate * 10 - 0.5;
+        switch (config.objective().name()) {
+          case "ddpo_is" -> 1000 * rate * 10;
+          case "ddpo_sf" -> 1000 * rate * 10 - 0.5;
           default -> 5;
         };
     double noise = config.seed() == 2 ? 0.25 : 0;
@@ -113,6 +112,9 @@ class ReproductionTest {
               after,
               new Estimate(1, 0.9, 1, 8),
               new Estimate(recognised, 0, 1, 8),
+              after,
+              after,
+              true,
               128,
               60,
               1000,

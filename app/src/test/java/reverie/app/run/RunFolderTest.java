@@ -26,8 +26,7 @@ import reverie.tensor.ReverieException;
 import tools.jackson.databind.json.JsonMapper;
 
 class RunFolderTest {
-  private static final ConfigurationReader<FinetuneConfig> READER =
-      new ConfigurationReader<>("finetune", FinetuneConfig.class, List.of("quickstart"));
+  private static final ConfigurationReader<FinetuneConfig> READER = FinetuneConfig.READER;
   private static final List<String> COMMAND = List.of("reverie", "finetune");
 
   private final StringWriter said = new StringWriter();

@@ -121,7 +121,8 @@ public final class Rollout {
 
   private RewardBatch draw(
       Sampler sampler, SamplingStep step, Rng[] rows, Rng[] starts, int from, int to) {
-    float[] pictures;
+    float[] pixels;
+    Tensor images;
     try (Scope _ = Scope.open("rollout batch")) {
       Trajectory trajectory =
           sampler.rollout(
@@ -143,15 +144,12 @@ public final class Rollout {
           logProbs[i][decision] = values[i - from];
         }
       }
-      pictures = Decoding.unit(trajectory.result()).toFloats();
+      images = policy.decoder().decode(trajectory.result());
+      pixels = Decoding.unit(images).toFloats();
     }
     RewardBatch batch =
         RewardBatch.of(
-            pictures,
-            policy.height(),
-            policy.width(),
-            policy.channels(),
-            prompts.subList(from, to));
+            pixels, images.dim(1), images.dim(2), images.dim(3), prompts.subList(from, to));
     scored.add(batch);
     return batch;
   }

@@ -45,7 +45,7 @@ final class StepLearner implements Learner<Learner.Scored> {
     if (settings.offline()) {
       throw new ReverieException(
           objective.name() + ": learns from samples of the policy itself, but the run is offline",
-          "set offline to false, or learn by an objective that compares samples: ppod, prdp");
+          "set offline to false, or learn by an objective that compares samples of a prompt");
     }
     this.policy = policy;
     this.objective = objective;

@@ -54,6 +54,7 @@ public final class Trainer implements AutoCloseable {
   private final Rng root;
   private final Experience experience;
   private final Resumable parts;
+  private final Map<String, String> identity = new LinkedHashMap<>();
   private int epoch;
   private long updates;
   private boolean unfinished;
@@ -140,6 +141,14 @@ public final class Trainer implements AutoCloseable {
     experience = from.apply(step.gradients());
     root = Rng.of(settings.seed());
     parts = Resumable.all(new Position(), new Training(), experience);
+  }
+
+  /**
+   * Names what else the rest of the run depends on, such as a digest of the base model: it is saved
+   * with the run, and {@link #resume} refuses a state that was saved with another.
+   */
+  public void identify(Map<String, String> more) {
+    identity.putAll(more);
   }
 
   /** Epochs finished so far. */
@@ -246,7 +255,8 @@ public final class Trainer implements AutoCloseable {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "trainer: before the first update of epoch %d the ratio of new to old likelihood should be 1, but is off by up to %s (allowed %s)",
+              "trainer: before the first update of epoch %d the ratio of new to old likelihood"
+                  + " should be 1, but is off by up to %s (allowed %s)",
               epoch,
               deviation,
               settings.ratioTolerance()),
@@ -360,6 +370,7 @@ public final class Trainer implements AutoCloseable {
     fingerprint.put("objective", objective.toString());
     fingerprint.putAll(experience.fingerprint());
     fingerprint.putAll(settings.described());
+    fingerprint.putAll(identity);
     fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
     return fingerprint;
   }

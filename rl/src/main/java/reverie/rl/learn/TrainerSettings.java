@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Consumer;
 import reverie.autograd.optim.AdamW;
 import reverie.tensor.ReverieException;
 
 /**
  * How a run goes about it; what it is after are the objective, the reward and the prompts.
+ *
+ * <pre>{@code
+ * TrainerSettings.defaults().withLearningRate(5e-4)
+ * TrainerSettings.defaults().with(it -> it.learningRate(5e-4).warmup(10))
+ * }</pre>
  *
  * @param seed all chance in the run comes from it
  * @param promptsPerEpoch how many prompts are drawn
@@ -35,30 +40,34 @@ import reverie.tensor.ReverieException;
  * @param warmup updates over which the learning rate rises; AdamW's first steps are as long as its
  *     later ones but know much less of the gradient
  * @param optimizer its other options
- * @param gradientClip largest norm of the gradient
+ * @param gradientClip largest norm of the gradient; 0 for any
  * @param emaDecay of the average of the weights with warm-up; 0 for no average
  * @param rewardTimeout how long the reward may take for one sampling batch
  * @param ratioTolerance how far {@code exp(lp - lp_old)} may be from 1 before the first update
  */
+@RecordBuilder
 public record TrainerSettings(
-    long seed,
-    int promptsPerEpoch,
-    int samplesPerPrompt,
-    boolean sharedStart,
-    boolean offline,
-    int samplingBatch,
-    int trainingBatch,
-    int updatesPerEpoch,
-    int passes,
-    double stepFraction,
-    double klWeight,
-    double learningRate,
-    int warmup,
-    AdamW.Options optimizer,
-    double gradientClip,
-    double emaDecay,
-    Duration rewardTimeout,
-    double ratioTolerance) {
+    @Setting("seed") long seed,
+    @Setting("prompts.per_epoch") int promptsPerEpoch,
+    @Setting("prompts.images_each") int samplesPerPrompt,
+    @Setting("rollout.shared_start") boolean sharedStart,
+    @Setting("rollout.offline") boolean offline,
+    @Setting("sampling.batch_size") int samplingBatch,
+    @Setting("update.batch_size") int trainingBatch,
+    @Setting("update.per_epoch") int updatesPerEpoch,
+    @Setting("update.passes") int passes,
+    @Setting("update.step_fraction") double stepFraction,
+    @Setting("update.kl_to_base") double klWeight,
+    @Setting("optimizer.learning_rate") double learningRate,
+    @Setting("update.warmup") int warmup,
+    @Setting("optimizer") AdamW.Options optimizer,
+    @Setting("optimizer.clip_norm") double gradientClip,
+    @Setting("ema.decay") double emaDecay,
+    @Setting("reward.timeout_seconds") Duration rewardTimeout,
+    @Setting("update.ratio_tolerance") double ratioTolerance)
+    implements TrainerSettingsBuilder.With {
+
+  private static final int MAX_SAMPLES = 10_000_000;
 
   /** Checks every range. */
   public TrainerSettings {
@@ -72,14 +81,16 @@ public record TrainerSettings(
     check("klWeight", klWeight, klWeight >= 0 && Double.isFinite(klWeight), "of 0 or more");
     check("learningRate", learningRate, learningRate > 0 && learningRate < 1e3, "above 0");
     check("warmup", warmup, warmup >= 0, "of 0 or more");
-    check("gradientClip", gradientClip, gradientClip > 0, "above 0");
+    check("gradientClip", gradientClip, gradientClip >= 0, "of 0 or more");
+    check("rewardTimeout", rewardTimeout, rewardTimeout.isPositive(), "above 0");
     check("emaDecay", emaDecay, emaDecay >= 0 && emaDecay < 1, "in [0, 1)");
     check("ratioTolerance", ratioTolerance, ratioTolerance >= 0, "of 0 or more");
     if (samples(promptsPerEpoch, samplesPerPrompt) % updatesPerEpoch != 0) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "trainer: %d samples an epoch (%d prompts, %d samples each) do not divide into %d updates",
+              "trainer: %d samples an epoch (%d prompts, %d samples each) do not divide into %d"
+                  + " updates",
               samples(promptsPerEpoch, samplesPerPrompt),
               promptsPerEpoch,
               samplesPerPrompt,
@@ -89,84 +100,20 @@ public record TrainerSettings(
 
   /** 8 prompts with 8 samples each, 2 updates an epoch, AdamW at 1e-4, gradient norm at most 1. */
   public static TrainerSettings defaults() {
-    return new Draft().settings();
-  }
-
-  /**
-   * The same but for what {@code change} sets.
-   *
-   * <pre>{@code
-   * TrainerSettings.defaults().but(it -> it.learningRate = 5e-4)
-   * }</pre>
-   */
-  public TrainerSettings but(Consumer<Draft> change) {
-    Draft draft = new Draft();
-    draft.seed = seed;
-    draft.promptsPerEpoch = promptsPerEpoch;
-    draft.samplesPerPrompt = samplesPerPrompt;
-    draft.sharedStart = sharedStart;
-    draft.offline = offline;
-    draft.samplingBatch = samplingBatch;
-    draft.trainingBatch = trainingBatch;
-    draft.updatesPerEpoch = updatesPerEpoch;
-    draft.passes = passes;
-    draft.stepFraction = stepFraction;
-    draft.klWeight = klWeight;
-    draft.learningRate = learningRate;
-    draft.warmup = warmup;
-    draft.optimizer = optimizer;
-    draft.gradientClip = gradientClip;
-    draft.emaDecay = emaDecay;
-    draft.rewardTimeout = rewardTimeout;
-    draft.ratioTolerance = ratioTolerance;
-    change.accept(draft);
-    return draft.settings();
-  }
-
-  /** Settings that are being written down; every field is a component of the record. */
-  public static final class Draft {
-    public long seed;
-    public int promptsPerEpoch = 8;
-    public int samplesPerPrompt = 8;
-    public boolean sharedStart;
-    public boolean offline;
-    public int samplingBatch = 32;
-    public int trainingBatch = 32;
-    public int updatesPerEpoch = 2;
-    public int passes = 1;
-    public double stepFraction = 1;
-    public double klWeight;
-    public double learningRate = 1e-4;
-    public int warmup;
-    public AdamW.Options optimizer = AdamW.Options.weightDecay(1e-4);
-    public double gradientClip = 1;
-    public double emaDecay;
-    public Duration rewardTimeout = Duration.ofMinutes(5);
-    public double ratioTolerance = 1e-5;
-
-    private Draft() {}
-
-    private TrainerSettings settings() {
-      return new TrainerSettings(
-          seed,
-          promptsPerEpoch,
-          samplesPerPrompt,
-          sharedStart,
-          offline,
-          samplingBatch,
-          trainingBatch,
-          updatesPerEpoch,
-          passes,
-          stepFraction,
-          klWeight,
-          learningRate,
-          warmup,
-          optimizer,
-          gradientClip,
-          emaDecay,
-          rewardTimeout,
-          ratioTolerance);
-    }
+    return TrainerSettingsBuilder.builder()
+        .promptsPerEpoch(8)
+        .samplesPerPrompt(8)
+        .samplingBatch(32)
+        .trainingBatch(32)
+        .updatesPerEpoch(2)
+        .passes(1)
+        .stepFraction(1)
+        .learningRate(1e-4)
+        .optimizer(AdamW.Options.weightDecay(1e-4))
+        .gradientClip(1)
+        .rewardTimeout(Duration.ofMinutes(5))
+        .ratioTolerance(1e-5)
+        .build();
   }
 
   /** Samples drawn, and scored, per epoch. */
@@ -190,17 +137,18 @@ public record TrainerSettings(
   }
 
   private static int samples(int prompts, int perPrompt) {
-    return Math.multiplyExact(prompts, perPrompt);
+    long samples = (long) prompts * perPrompt;
+    check("promptsPerEpoch", prompts, samples <= MAX_SAMPLES, "of fewer than 10 million samples");
+    return (int) samples;
   }
 
   private static void atLeastOne(String name, int value) {
     check(name, value, value >= 1, "of at least 1");
   }
 
-  private static void check(String name, double value, boolean fine, String expected) {
+  private static void check(String name, Object value, boolean fine, String expected) {
     if (!fine) {
-      throw new ReverieException(
-          String.format(Locale.ROOT, "trainer: expected %s %s, got %s", name, expected, value));
+      throw new SettingException(name, expected, value);
     }
   }
 }

@@ -36,6 +36,11 @@ public record Dpok(double clipRange, double advantageLimit, ValueFunction value)
   }
 
   @Override
+  public double usualKlWeight() {
+    return 0.01;
+  }
+
+  @Override
   public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
     return new DdpoImportanceSampled(clipRange, advantageLimit)
         .loss(logProb, oldLogProb, advantage);

@@ -40,6 +40,11 @@ public record DpokPublished(double clipRange, ValueFunction value) implements St
   }
 
   @Override
+  public double usualKlWeight() {
+    return 0.01;
+  }
+
+  @Override
   public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
     return DdpoImportanceSampled.ratio(logProb, oldLogProb)
         .clamp(1 - clipRange, 1 + clipRange)

@@ -41,6 +41,11 @@ public record Grpo(double clipRange, double advantageLimit) implements StepObjec
   }
 
   @Override
+  public double usualKlWeight() {
+    return 0.04;
+  }
+
+  @Override
   public Tensor loss(Tensor logProb, Tensor oldLogProb, Tensor advantage) {
     return new DdpoImportanceSampled(clipRange, advantageLimit)
         .loss(logProb, oldLogProb, advantage);

@@ -31,6 +31,11 @@ public non-sealed interface StepObjective extends RolloutObjective {
     return Double.POSITIVE_INFINITY;
   }
 
+  /** The KL weight that is used with it where a configuration names none; 0 for none. */
+  default double usualKlWeight() {
+    return 0;
+  }
+
   /** What the run's KL weight multiplies. */
   default Penalty penalty() {
     return Penalty.GAUSSIAN_KL;

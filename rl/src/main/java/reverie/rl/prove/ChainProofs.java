@@ -8,6 +8,7 @@ import java.util.stream.IntStream;
 import reverie.autograd.optim.AdamW;
 import reverie.diffusion.analytic.GaussianChain;
 import reverie.rl.learn.TrainerSettings;
+import reverie.rl.learn.TrainerSettingsBuilder;
 import reverie.rl.objective.PlackettLuce;
 import reverie.rl.objective.Ppod;
 import reverie.rl.objective.Ppod.Link;
@@ -51,14 +52,14 @@ public final class ChainProofs {
   public static List<Proof> all() {
     return List.of(
         prdp("", 5e-5, _ -> {}),
-        prdp(", samples of the base model", 5e-5, it -> it.offline = true),
+        prdp(", samples of the base model", 5e-5, it -> it.offline(true)),
         prdp(
             ", each sample from its own x_T",
             5e-3,
             it -> {
-              it.promptsPerEpoch = 8;
-              it.sharedStart = false;
-              it.emaDecay = 0.995;
+              it.promptsPerEpoch(8);
+              it.sharedStart(false);
+              it.emaDecay(0.995);
             }),
         ppod(Span.CHAIN, EPOCHS, 0),
         ppod(Span.STEP, EPOCHS, 0),
@@ -72,7 +73,7 @@ public final class ChainProofs {
    * PRDP regresses rewards, so that with a shared x_T it ends at the optimum exactly, whatever the
    * samples. Starts of their own are noise to it.
    */
-  private static Proof prdp(String how, double tolerance, Consumer<TrainerSettings.Draft> change) {
+  private static Proof prdp(String how, double tolerance, Consumer<TrainerSettingsBuilder> change) {
     double code = BETA * GaussianPolicy.STEPS;
     return new RegularisedOptimum(
         "ends at the KL-regularised optimum" + how,
@@ -80,11 +81,11 @@ public final class ChainProofs {
         GaussianPolicy.SAMPLE,
         settings(
                 it -> {
-                  it.samplesPerPrompt = 16;
-                  it.passes = 10;
-                  it.learningRate = 4e-3;
+                  it.samplesPerPrompt(16);
+                  it.passes(10);
+                  it.learningRate(4e-3);
                 })
-            .but(change),
+            .with(change),
         50,
         chain().optimum(1, BETA),
         tolerance);
@@ -99,7 +100,7 @@ public final class ChainProofs {
         },
         new Ppod(Link.SIGMOID, span, BETA, Double.POSITIVE_INFINITY),
         CHOICE,
-        choices().but(it -> it.seed = seed),
+        choices().withSeed(seed),
         epochs,
         switch (span) {
           case CHAIN -> chain().optimum(1, BETA);
@@ -169,25 +170,25 @@ public final class ChainProofs {
 
   private static TrainerSettings choices() {
     return settings(it -> {
-      it.promptsPerEpoch = 4;
-      it.samplesPerPrompt = 32;
-      it.learningRate = 4e-3;
-      it.emaDecay = 0.985;
+      it.promptsPerEpoch(4);
+      it.samplesPerPrompt(32);
+      it.learningRate(4e-3);
+      it.emaDecay(0.985);
     });
   }
 
-  private static TrainerSettings settings(Consumer<TrainerSettings.Draft> change) {
+  private static TrainerSettings settings(Consumer<TrainerSettingsBuilder> change) {
     return TrainerSettings.defaults()
-        .but(it -> {
-          it.promptsPerEpoch = 1;
-          it.sharedStart = true;
-          it.samplingBatch = 128;
-          it.trainingBatch = 128;
-          it.updatesPerEpoch = 1;
-          it.optimizer = AdamW.Options.weightDecay(0);
-          it.gradientClip = 1e9;
+        .with(it -> {
+          it.promptsPerEpoch(1);
+          it.sharedStart(true);
+          it.samplingBatch(128);
+          it.trainingBatch(128);
+          it.updatesPerEpoch(1);
+          it.optimizer(AdamW.Options.weightDecay(0));
+          it.gradientClip(1e9);
         })
-        .but(change);
+        .with(change);
   }
 
   private static GaussianChain chain() {

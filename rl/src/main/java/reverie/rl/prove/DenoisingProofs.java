@@ -10,7 +10,6 @@ import reverie.rl.learn.Trainer;
 import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.DiffusionDpo;
 import reverie.rl.objective.RewardWeightedRegression;
-import reverie.rl.objective.RewardWeightedRegression.Exponential;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.Prompt;
@@ -28,17 +27,17 @@ public final class DenoisingProofs {
 
   private static TrainerSettings settings(int samples, int passes, double rate, double average) {
     return TrainerSettings.defaults()
-        .but(it -> {
-          it.promptsPerEpoch = 1;
-          it.samplesPerPrompt = samples;
-          it.samplingBatch = samples;
-          it.trainingBatch = samples;
-          it.updatesPerEpoch = 1;
-          it.passes = passes;
-          it.learningRate = rate;
-          it.optimizer = AdamW.Options.weightDecay(0);
-          it.gradientClip = 1e9;
-          it.emaDecay = average;
+        .with(it -> {
+          it.promptsPerEpoch(1);
+          it.samplesPerPrompt(samples);
+          it.samplingBatch(samples);
+          it.trainingBatch(samples);
+          it.updatesPerEpoch(1);
+          it.passes(passes);
+          it.learningRate(rate);
+          it.optimizer(AdamW.Options.weightDecay(0));
+          it.gradientClip(1e9);
+          it.emaDecay(average);
         });
   }
 
@@ -60,7 +59,7 @@ public final class DenoisingProofs {
           Trainer trainer =
               new Trainer(
                   gaussian.policy(),
-                  new RewardWeightedRegression(new Exponential(beta), true, 1),
+                  new RewardWeightedRegression(beta, true, 1),
                   new RawAdvantages(),
                   PromptSource.of("x"),
                   GaussianPolicy.SAMPLE,

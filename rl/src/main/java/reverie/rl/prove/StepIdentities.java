@@ -23,12 +23,12 @@ final class StepIdentities {
   private static Run run(double clipRange, double klWeight, double... biases) {
     TrainerSettings settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 1;
-              it.samplesPerPrompt = 64;
-              it.updatesPerEpoch = 1;
-              it.klWeight = klWeight;
-              it.ratioTolerance = 1;
+            .with(it -> {
+              it.promptsPerEpoch(1);
+              it.samplesPerPrompt(64);
+              it.updatesPerEpoch(1);
+              it.klWeight(klWeight);
+              it.ratioTolerance(1);
             });
     var objective = new DdpoImportanceSampled(clipRange, 1e9);
     try (var gaussian = new GaussianPolicy(Device.reference())) {

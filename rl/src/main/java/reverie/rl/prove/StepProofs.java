@@ -119,18 +119,18 @@ public final class StepProofs {
       double[] optimum) {
     TrainerSettings settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 1;
-              it.samplesPerPrompt = 128;
-              it.samplingBatch = 128;
-              it.trainingBatch = 128;
-              it.updatesPerEpoch = Math.min(updates, 2);
-              it.passes = Math.max(1, updates / 2);
-              it.klWeight = klWeight;
-              it.learningRate = 4e-3;
-              it.optimizer = AdamW.Options.weightDecay(0);
-              it.gradientClip = 1e9;
-              it.emaDecay = 0.98;
+            .with(it -> {
+              it.promptsPerEpoch(1);
+              it.samplesPerPrompt(128);
+              it.samplingBatch(128);
+              it.trainingBatch(128);
+              it.updatesPerEpoch(Math.min(updates, 2));
+              it.passes(Math.max(1, updates / 2));
+              it.klWeight(klWeight);
+              it.learningRate(4e-3);
+              it.optimizer(AdamW.Options.weightDecay(0));
+              it.gradientClip(1e9);
+              it.emaDecay(0.98);
             });
     return new RegularisedOptimum(
         name,

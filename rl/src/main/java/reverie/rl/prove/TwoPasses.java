@@ -42,12 +42,12 @@ final class TwoPasses implements Proof {
   public Result run() {
     TrainerSettings settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 1;
-              it.samplesPerPrompt = CHAINS;
-              it.samplingBatch = CHAINS;
-              it.trainingBatch = 5;
-              it.updatesPerEpoch = 1;
+            .with(it -> {
+              it.promptsPerEpoch(1);
+              it.samplesPerPrompt(CHAINS);
+              it.samplingBatch(CHAINS);
+              it.trainingBatch(5);
+              it.updatesPerEpoch(1);
             });
     try (var gaussian = new GaussianPolicy(Device.reference())) {
       gaussian.bias(BIASES);

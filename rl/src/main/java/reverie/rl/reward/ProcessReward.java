@@ -73,6 +73,22 @@ public final class ProcessReward implements Reward {
     return name;
   }
 
+  /**
+   * Starts the program, which {@link #score} does otherwise.
+   *
+   * @throws ReverieException if it cannot be started
+   */
+  public void start() {
+    try {
+      started();
+    } catch (IOException e) {
+      throw new ReverieException(
+          "reward " + name + ": the temporary folder cannot be written (" + e.getMessage() + ")",
+          "free some space there",
+          e);
+    }
+  }
+
   @Override
   public double[] score(RewardBatch batch) throws IOException, InterruptedException {
     Running program = started();

@@ -53,11 +53,11 @@ class AlgorithmExamplesTest {
     var objective = new Prdp(0.03, 1e-4, Prdp.Time.MEAN);
     var settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 4; // N
-              it.samplesPerPrompt = 8; // B
-              it.passes = 2; // K = passes · updatesPerEpoch
-              it.updatesPerEpoch = 1;
+            .with(it -> {
+              it.promptsPerEpoch(4); // N
+              it.samplesPerPrompt(8); // B
+              it.passes(2); // K = passes · updatesPerEpoch
+              it.updatesPerEpoch(1);
             });
     try (var run =
         new Trainer(policy, objective, new GroupAdvantages(), prompts, reward, settings)) {
@@ -70,11 +70,11 @@ class AlgorithmExamplesTest {
     var objective = new Ppod(Ppod.Link.SIGMOID, Ppod.Span.STEP, 0.1, 0.1);
     var settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 4;
-              it.samplesPerPrompt = 2;
-              it.sharedStart = true;
-              it.offline = false;
+            .with(it -> {
+              it.promptsPerEpoch(4);
+              it.samplesPerPrompt(2);
+              it.sharedStart(true);
+              it.offline(false);
             });
     try (var run =
         new Trainer(policy, objective, new GroupAdvantages(), prompts, reward, settings)) {
@@ -87,9 +87,9 @@ class AlgorithmExamplesTest {
     var objective = new PlackettLuce(0.1);
     var settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 4;
-              it.samplesPerPrompt = 4;
+            .with(it -> {
+              it.promptsPerEpoch(4);
+              it.samplesPerPrompt(4);
             });
     try (var run =
         new Trainer(policy, objective, new GroupAdvantages(), prompts, reward, settings)) {
@@ -103,10 +103,10 @@ class AlgorithmExamplesTest {
     var advantages = new GroupAdvantages(Scale.GROUP, Deviation.POPULATION);
     var settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 4;
-              it.samplesPerPrompt = 8;
-              it.klWeight = 0.04; // β
+            .with(it -> {
+              it.promptsPerEpoch(4);
+              it.samplesPerPrompt(8);
+              it.klWeight(0.04); // β
             });
     try (var run = new Trainer(policy, objective, advantages, prompts, reward, settings)) {
       run.run(2);
@@ -117,7 +117,7 @@ class AlgorithmExamplesTest {
   void dpok() {
     var value = new ValueFunction(256, 1e-4, 5, 256); // width, learning rate, updates, batch
     var objective = new Dpok(1e-4, 5, value); // or new DpokPublished(1e-4, value)
-    var settings = TrainerSettings.defaults().but(it -> it.klWeight = 0.01); // β
+    var settings = TrainerSettings.defaults().withKlWeight(0.01); // β
     try (var run =
         new Trainer(policy, objective, new BatchAdvantages(), prompts, reward, settings)) {
       run.run(2);
@@ -132,9 +132,9 @@ class AlgorithmExamplesTest {
     var objective = new DiffusionDpo(2000);
     var settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 64; // pairs per epoch: promptsPerEpoch · samplesPerPrompt
-              it.samplesPerPrompt = 1;
+            .with(it -> {
+              it.promptsPerEpoch(64); // pairs per epoch: promptsPerEpoch · samplesPerPrompt
+              it.samplesPerPrompt(1);
             });
     try (var run = new Trainer(policy, objective, pairs, settings)) {
       run.run(2);

@@ -39,6 +39,7 @@ import reverie.tensor.op.Op;
 class ChainLearnerTest {
   private static final int GROUP = 3;
   private static final int[] ALL = IntStream.range(0, 2 * GROUP).toArray();
+  private static final int[] SECOND = {3, 4, 5};
 
   private TinyModel model;
   private Policy policy;
@@ -82,6 +83,8 @@ class ChainLearnerTest {
                     model.parameters.all().stream().map(p -> p.value().add(0)).toList();
                 model.move(0.02);
                 assertSame(oneGraph(rollout, objective, klWeight), run.gradient());
+                // The second group alone: its rewards, its reference, its old log-probabilities.
+                assertSame(oneGraph(rollout, objective, klWeight, SECOND), run.gradient(SECOND));
                 assertTrue(diagnostics.largestRatio() > 1.0001);
                 restore(kept);
               }
@@ -211,10 +214,10 @@ class ChainLearnerTest {
 
   private static TrainerSettings settings(int batch, double klWeight) {
     return TrainerSettings.defaults()
-        .but(it -> {
-          it.trainingBatch = batch;
-          it.samplesPerPrompt = GROUP;
-          it.klWeight = klWeight;
+        .with(it -> {
+          it.trainingBatch(batch);
+          it.samplesPerPrompt(GROUP);
+          it.klWeight(klWeight);
         });
   }
 
@@ -237,8 +240,12 @@ class ChainLearnerTest {
     }
 
     List<double[]> gradient() {
+      return gradient(ALL);
+    }
+
+    List<double[]> gradient(int... samples) {
       sums.clear();
-      learner.accumulate(ALL, Rng.of(1));
+      learner.accumulate(samples, Rng.of(1));
       List<double[]> gradient = new ArrayList<>();
       try (Scope _ = Scope.open("gradient")) {
         for (Parameter p : policy.parameters().trainable()) {
@@ -273,14 +280,19 @@ class ChainLearnerTest {
   }
 
   private List<double[]> oneGraph(Rollout rollout, ChainObjective objective, double klWeight) {
+    return oneGraph(rollout, objective, klWeight, ALL);
+  }
+
+  private List<double[]> oneGraph(
+      Rollout rollout, ChainObjective objective, double klWeight, int... samples) {
     Device device = policy.device();
     ReversePolicy process = policy.process();
-    int n = ALL.length;
+    int n = samples.length;
     int[] decisions = process.decisions();
     double[] old = new double[n * decisions.length];
     for (int i = 0; i < n; i++) {
       for (int t = 0; t < decisions.length; t++) {
-        old[i * decisions.length + t] = rollout.logProb(i, decisions[t]);
+        old[i * decisions.length + t] = rollout.logProb(samples[i], decisions[t]);
       }
     }
     List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
@@ -294,10 +306,10 @@ class ChainLearnerTest {
               for (int t = 0; t < decisions.length; t++) {
                 int[] steps = new int[n];
                 Arrays.fill(steps, decisions[t]);
-                var moved = step(rollout, policy.denoiser(), steps);
-                var kept = step(rollout, policy.reference(), steps);
-                now[t] = process.logProb(rollout.after(ALL, steps), moved).reshape(n, 1);
-                base[t] = process.logProb(rollout.after(ALL, steps), kept).reshape(n, 1);
+                var moved = step(rollout, policy.denoiser(), samples, steps);
+                var kept = step(rollout, policy.reference(), samples, steps);
+                now[t] = process.logProb(rollout.after(samples, steps), moved).reshape(n, 1);
+                base[t] = process.logProb(rollout.after(samples, steps), kept).reshape(n, 1);
                 divergence = divergence.add(process.divergence(moved, kept).sum());
               }
               Tensor loss =
@@ -306,17 +318,18 @@ class ChainLearnerTest {
                       new ChainObjective.Chains(
                           device.tensor(old, n, decisions.length),
                           Ops.concat(1, base),
-                          rollout.rewards(),
-                          IntStream.of(ALL).map(i -> i / GROUP).toArray()));
+                          IntStream.of(samples).mapToDouble(i -> rollout.rewards()[i]).toArray(),
+                          IntStream.of(samples).map(i -> i / GROUP).toArray()));
               return loss.add(divergence.mul(klWeight / (n * decisions.length)));
             });
     return roots.stream().map(root -> result.gradient(root).toDoubles()).toList();
   }
 
-  private ReversePolicy.Step step(Rollout rollout, Denoiser denoiser, int... steps) {
+  private ReversePolicy.Step step(Rollout rollout, Denoiser denoiser, int[] samples, int... steps) {
     ReversePolicy process = policy.process();
-    Tensor before = rollout.before(ALL, steps);
+    Tensor before = rollout.before(samples, steps);
     Tensor timesteps = process.timesteps(before, steps);
-    return process.step(before, denoiser.predict(before, timesteps, rollout.contexts(ALL)), steps);
+    return process.step(
+        before, denoiser.predict(before, timesteps, rollout.contexts(samples)), steps);
   }
 }

@@ -51,9 +51,9 @@ class ChainTrainingTest {
 
   static TrainerSettings settings() {
     return TrainerTest.settings()
-        .but(it -> {
-          it.promptsPerEpoch = 4;
-          it.samplesPerPrompt = 6;
+        .with(it -> {
+          it.promptsPerEpoch(4);
+          it.samplesPerPrompt(6);
         });
   }
 
@@ -96,10 +96,10 @@ class ChainTrainingTest {
   void resumedRunsAreTheSameBitForBit(boolean offline, @TempDir Path folder) throws Exception {
     TrainerSettings settings =
         settings()
-            .but(it -> {
-              it.offline = offline;
-              it.sharedStart = true;
-              it.passes = 2;
+            .with(it -> {
+              it.offline(offline);
+              it.sharedStart(true);
+              it.passes(2);
             });
     Path file = folder.resolve("state.safetensors");
     Path one = folder.resolve("one.safetensors");
@@ -144,9 +144,9 @@ class ChainTrainingTest {
             });
     TrainerSettings collected =
         settings()
-            .but(it -> {
-              it.offline = true;
-              it.samplingBatch = 24;
+            .with(it -> {
+              it.offline(true);
+              it.samplingBatch(24);
             });
     try (var model = new TinyModel(Device.cpu());
         Trainer trainer =
@@ -179,8 +179,7 @@ class ChainTrainingTest {
                   lora.without(() -> model.denoiser.predict(x, timesteps, context));
           Denoiser reference = i == 0 ? TinyModel.denoiser(model.frozen) : off;
           Policy policy = model.policy(1, 2, lora.parameters(), reference);
-          try (Trainer trainer =
-              trainer(policy, PRDP, settings().but(it -> it.offline = offline))) {
+          try (Trainer trainer = trainer(policy, PRDP, settings().withOffline(offline))) {
             trainer.run(3);
             EpochReport report = trainer.epoch();
             assertTrue(report.klToBase() > 0);
@@ -205,13 +204,12 @@ class ChainTrainingTest {
                 scored.add(scores);
                 return scores;
               });
-      var weighted =
-          new RewardWeightedRegression(new RewardWeightedRegression.Exponential(1), true, 1);
+      var weighted = new RewardWeightedRegression(1, true, 1);
       TrainerSettings settings =
           settings()
-              .but(it -> {
-                it.sharedStart = shared;
-                it.samplingBatch = 24;
+              .with(it -> {
+                it.sharedStart(shared);
+                it.samplingBatch(24);
               });
       try (var model = new TinyModel(Device.cpu());
           Trainer trainer = trainer(model.policy(0, 2), weighted, settings, watching)) {
@@ -231,18 +229,18 @@ class ChainTrainingTest {
   void partsThatDoNotFitAreNamed() {
     try (var model = new TinyModel(Device.cpu())) {
       Policy policy = model.policy(1, 2);
-      refused(policy, PRDP, settings().but(it -> it.samplesPerPrompt = 1), "prdp", "one prompt");
+      refused(policy, PRDP, settings().withSamplesPerPrompt(1), "prdp", "one prompt");
       refused(
           policy,
           PRDP,
           settings()
-              .but(it -> {
-                it.promptsPerEpoch = 3;
-                it.updatesPerEpoch = 2;
+              .with(it -> {
+                it.promptsPerEpoch(3);
+                it.updatesPerEpoch(2);
               }),
           "3 prompts",
           "2 updates");
-      refused(policy, PRDP, settings().but(it -> it.stepFraction = .5), "whole chains");
+      refused(policy, PRDP, settings().withStepFraction(.5), "whole chains");
       refused(model.policy(0, 2), PRDP, settings(), "prdp", "eta 0");
       Policy alone = model.policy(1, 2, model.parameters, null);
       Policy without =
@@ -258,11 +256,7 @@ class ChainTrainingTest {
               1);
       refused(without, PRDP, settings(), "prdp", "no reference model", "frozen copy");
       refused(
-          policy,
-          new DdpoImportanceSampled(),
-          settings().but(it -> it.offline = true),
-          "ddpo_is",
-          "offline");
+          policy, new DdpoImportanceSampled(), settings().withOffline(true), "ddpo_is", "offline");
     }
   }
 

@@ -48,7 +48,7 @@ class EmbeddingExampleTest {
 
     var objective = new DdpoImportanceSampled();
     var prompts = PromptSource.of("anything");
-    var settings = TrainerSettings.defaults().but(it -> it.learningRate = 0.1);
+    var settings = TrainerSettings.defaults().withLearningRate(0.1);
     try (weights;
         var run = new Trainer(policy, objective, new GroupAdvantages(), prompts, red, settings)) {
       first = run.epoch();

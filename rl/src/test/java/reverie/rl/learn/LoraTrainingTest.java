@@ -19,8 +19,7 @@ import reverie.tensor.Rng;
 
 /** Training low-rank adapters, with the model they sit on as the reference. */
 class LoraTrainingTest {
-  private static final TrainerSettings SETTINGS =
-      TrainerTest.settings().but(it -> it.klWeight = 0.005);
+  private static final TrainerSettings SETTINGS = TrainerTest.settings().withKlWeight(0.005);
 
   private static Lora lora(TinyModel model) {
     return new Lora(model.parameters, new Lora.Size(2, 2), name -> true, Rng.of(3));

@@ -62,11 +62,11 @@ class PreferenceTest {
 
   private static TrainerSettings settings() {
     return TrainerTest.settings()
-        .but(it -> {
-          it.promptsPerEpoch = 24;
-          it.samplesPerPrompt = 1;
-          it.learningRate = 5e-3;
-          it.emaDecay = 0.9;
+        .with(it -> {
+          it.promptsPerEpoch(24);
+          it.samplesPerPrompt(1);
+          it.learningRate(5e-3);
+          it.emaDecay(0.9);
         });
   }
 
@@ -95,7 +95,7 @@ class PreferenceTest {
   @Test
   void beforeAnyUpdateTheLossIsThatOfACoin() {
     try (var model = new TinyModel(Device.cpu());
-        Trainer trainer = trainer(model, settings().but(it -> it.updatesPerEpoch = 1))) {
+        Trainer trainer = trainer(model, settings().withUpdatesPerEpoch(1))) {
       EpochReport report = trainer.epoch();
       assertEquals(Math.log(2), report.loss(), 1e-6);
       assertEquals(0.5, report.more().get("implicit_accuracy"));
@@ -157,7 +157,7 @@ class PreferenceTest {
       List<Preference> pairs = IntStream.range(0, 6).mapToObj(bright(6)::get).toList();
       double[] expected = oneGraph(policy, pairs);
       for (int batch : new int[] {1, 4, 6}) {
-        TrainerSettings settings = TrainerSettings.defaults().but(it -> it.trainingBatch = batch);
+        TrainerSettings settings = TrainerSettings.defaults().withTrainingBatch(batch);
         try (var sums = new GradientAccumulator(policy.parameters().trainable());
             var learner = new PreferenceLearner(policy, new DiffusionDpo(20), settings, sums)) {
           learner.begin(pairs, new Diagnostics(), _ -> {});
@@ -265,7 +265,7 @@ class PreferenceTest {
   void whatDoesNotFitIsNamed() {
     try (var model = new TinyModel(Device.cpu())) {
       Policy policy = model.policy(1, 2);
-      refused(policy, bright(2), settings().but(it -> it.klWeight = 1), "klWeight is 1.0");
+      refused(policy, bright(2), settings().withKlWeight(1), "klWeight is 1.0");
       Policy lonely = new Policy(policy.process(), policy.denoiser(), policy.parameters(), 2, 3, 1);
       refused(lonely, bright(2), settings(), "needs a reference model");
       PreferenceDataset large =

@@ -20,6 +20,7 @@ import reverie.diffusion.ReversePolicy;
 import reverie.rl.Policy;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
+import reverie.rl.objective.Dpok;
 import reverie.rl.objective.DpokPublished;
 import reverie.rl.objective.Penalty;
 import reverie.rl.objective.StepObjective;
@@ -63,13 +64,13 @@ class StepLearnerTest {
     double klWeight = 0.3;
     withRollout(rollout -> {
       model.move(0.02);
-      List<double[]> expected = oneGraph(rollout, objective, klWeight);
+      List<double[]> expected = oneGraph(rollout, objective, klWeight, ALL, 5, null);
       for (int batch : new int[] {1, 4, 6}) {
         TrainerSettings settings =
             TrainerSettings.defaults()
-                .but(it -> {
-                  it.trainingBatch = batch;
-                  it.klWeight = klWeight;
+                .with(it -> {
+                  it.trainingBatch(batch);
+                  it.klWeight(klWeight);
                 });
         var diagnostics = new Diagnostics();
         List<double[]> actual = stepByStep(rollout, objective, settings, diagnostics);
@@ -86,7 +87,7 @@ class StepLearnerTest {
   void beforeAnyUpdateTheRatioIsOneAndTheDivergenceZero() {
     withRollout(rollout -> {
       var diagnostics = new Diagnostics();
-      TrainerSettings settings = TrainerSettings.defaults().but(it -> it.klWeight = 1);
+      TrainerSettings settings = TrainerSettings.defaults().withKlWeight(1);
       stepByStep(rollout, new DdpoImportanceSampled(), settings, diagnostics);
       assertEquals(0, diagnostics.firstDeviation());
       assertEquals(1, diagnostics.smallestRatio());
@@ -97,10 +98,69 @@ class StepLearnerTest {
     });
   }
 
+  /** Some samples, out of order, with the first three steps of each one's own order. */
+  @Test
+  void someStepsOfSomeSamplesEqualTheGradientOfOneGraph() {
+    var objective = new DdpoImportanceSampled(1e-2, 2.5);
+    int[] samples = {4, 5, 0, 1};
+    withRollout(rollout -> {
+      model.move(0.02);
+      List<double[]> expected = oneGraph(rollout, objective, 0.3, samples, 3, null);
+      for (int batch : new int[] {1, 3, 6}) {
+        TrainerSettings settings =
+            TrainerSettings.defaults()
+                .with(it -> {
+                  it.trainingBatch(batch);
+                  it.stepFraction(0.6);
+                  it.klWeight(0.3);
+                });
+        try (var sums = new GradientAccumulator(policy.parameters().trainable());
+            var learner = new StepLearner(policy, objective, settings, sums)) {
+          learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
+          assertEquals(3, learner.itemsPerSample());
+          learner.accumulate(samples, Rng.of(1));
+          assertSame(expected, sums);
+        }
+      }
+    });
+  }
+
+  /** What is taken off an advantage is the baseline of that sample at that step. */
+  @Test
+  void theBaselineOfEachDecisionIsTakenOff() {
+    var function = new ValueFunction(4, 1e-1, 20, 16);
+    var objective = new Dpok(1e-2, 2.5, function);
+    int[] samples = {4, 5, 0, 1};
+    TrainerSettings settings = TrainerSettings.defaults().withStepFraction(0.6);
+    withRollout(rollout -> {
+      try (var baseline = new ValueBaseline(policy, function, settings.seed());
+          var sums = new GradientAccumulator(policy.parameters().trainable());
+          var learner = new StepLearner(policy, objective, settings, sums)) {
+        baseline.fit(rollout, ADVANTAGES, 0, new Diagnostics());
+        learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
+        learner.finishEpoch(0);
+        model.move(0.02);
+        double[][] values = baseline.values(rollout);
+        assertTrue(Math.abs(values[4][0] - values[4][3]) > 1e-3, "steps have the same value");
+        learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
+        learner.accumulate(samples, Rng.of(1));
+        assertSame(oneGraph(rollout, objective, 0, samples, 3, values), sums);
+      }
+    });
+  }
+
+  private void assertSame(List<double[]> expected, GradientAccumulator sums) {
+    for (int i = 0; i < expected.size(); i++) {
+      Parameter parameter = policy.parameters().trainable().get(i);
+      assertArrayEquals(expected.get(i), sums.gradient(parameter).toDoubles(), 1e-12);
+      assertTrue(Arrays.stream(expected.get(i)).anyMatch(g -> Math.abs(g) > 1e-9));
+    }
+  }
+
   @Test
   void aFractionOfTheStepsIsDrawnPerSample() {
     withRollout(rollout -> {
-      TrainerSettings some = TrainerSettings.defaults().but(it -> it.stepFraction = 0.6);
+      TrainerSettings some = TrainerSettings.defaults().withStepFraction(0.6);
       List<double[]> part = stepByStep(rollout, new DdpoScoreFunction(), some, new Diagnostics());
       List<double[]> all =
           stepByStep(
@@ -140,7 +200,7 @@ class StepLearnerTest {
             return new DdpoScoreFunction().loss(logProb, oldLogProb, advantage);
           }
         };
-    TrainerSettings settings = TrainerSettings.defaults().but(it -> it.stepFraction = stepFraction);
+    TrainerSettings settings = TrainerSettings.defaults().withStepFraction(stepFraction);
     stepByStep(rollout, watching, settings, new Diagnostics());
     return peak[0];
   }
@@ -164,24 +224,43 @@ class StepLearnerTest {
     return gradient;
   }
 
-  private List<double[]> oneGraph(Rollout rollout, StepObjective objective, double klWeight) {
+  /**
+   * The gradient over the first steps of each sample's order.
+   *
+   * @param values what is taken off the advantages; null for nothing
+   */
+  private List<double[]> oneGraph(
+      Rollout rollout,
+      StepObjective objective,
+      double klWeight,
+      int[] samples,
+      int perSample,
+      double[][] values) {
     Device device = policy.device();
     ReversePolicy process = policy.process();
-    int n = ALL.length;
+    int n = samples.length;
+    int[] decisions = process.decisions();
     List<Tensor> roots = policy.parameters().trainable().stream().map(Parameter::value).toList();
     Tape.Result result =
         Tape.run(
             roots,
             () -> {
               Tensor sum = device.scalar(0);
-              for (int step : process.decisions()) {
+              for (int position = 0; position < perSample; position++) {
                 int[] steps = new int[n];
-                Arrays.fill(steps, step);
-                Tensor before = rollout.before(ALL, steps);
+                double[] old = new double[n];
+                double[] advantages = new double[n];
+                for (int i = 0; i < n; i++) {
+                  int sample = samples[i];
+                  int[] order = Rng.of(1).fork(sample).permutation(decisions.length);
+                  steps[i] = decisions[order[position]];
+                  old[i] = rollout.logProb(sample, steps[i]);
+                  advantages[i] =
+                      ADVANTAGES[sample] - (values == null ? 0 : values[sample][steps[i]]);
+                }
+                Tensor before = rollout.before(samples, steps);
                 Tensor timesteps = process.timesteps(before, steps);
-                Tensor contexts = rollout.contexts(ALL);
-                double[] old =
-                    Arrays.stream(ALL).mapToDouble(i -> rollout.logProb(i, step)).toArray();
+                Tensor contexts = rollout.contexts(samples);
                 var now =
                     process.step(
                         before, policy.denoiser().predict(before, timesteps, contexts), steps);
@@ -190,16 +269,16 @@ class StepLearnerTest {
                         before, policy.reference().predict(before, timesteps, contexts), steps);
                 Tensor loss =
                     objective.loss(
-                        process.logProb(rollout.after(ALL, steps), now),
+                        process.logProb(rollout.after(samples, steps), now),
                         device.tensor(old, n),
-                        device.tensor(ADVANTAGES, n));
+                        device.tensor(advantages, n));
                 Tensor penalty =
                     objective.penalty() == Penalty.GAUSSIAN_KL
                         ? process.divergence(now, base)
                         : difference(before, timesteps, contexts);
                 sum = sum.add(loss.add(penalty.mul(klWeight)).sum());
               }
-              return sum.mul(1.0 / (n * process.decisions().length));
+              return sum.mul(1.0 / (n * perSample));
             });
     return roots.stream().map(root -> result.gradient(root).toDoubles()).toList();
   }

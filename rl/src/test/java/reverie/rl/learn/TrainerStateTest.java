@@ -31,11 +31,11 @@ class TrainerStateTest {
 
   private static TrainerSettings settings() {
     return TrainerTest.settings()
-        .but(it -> {
-          it.emaDecay = 0.9;
-          it.klWeight = 0.05;
-          it.passes = 2;
-          it.stepFraction = 0.6;
+        .with(it -> {
+          it.emaDecay(0.9);
+          it.klWeight(0.05);
+          it.passes(2);
+          it.stepFraction(0.6);
         });
   }
 
@@ -139,8 +139,8 @@ class TrainerStateTest {
     }
     try (var model = new TinyModel(Device.cpu())) {
       List<float[]> before = TrainerTest.weights(model);
-      refused(model, settings().but(it -> it.seed = 3), file, "another seed", "then 11", "now  3");
-      refused(model, settings().but(it -> it.emaDecay = 0), file, "another emaDecay");
+      refused(model, settings().withSeed(3), file, "another seed", "then 11", "now  3");
+      refused(model, settings().withEmaDecay(0), file, "another emaDecay");
       try (Trainer other = trainer(model, settings(), "a cat")) {
         refused(other, file, "another prompts");
       }

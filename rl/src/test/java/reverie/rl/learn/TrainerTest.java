@@ -4,12 +4,14 @@ package reverie.rl.learn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Stream;
@@ -21,18 +23,19 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.GroupAdvantages;
+import reverie.rl.objective.ChainObjective;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.DdpoScoreFunction;
 import reverie.rl.objective.Dpok;
 import reverie.rl.objective.DpokPublished;
 import reverie.rl.objective.Grpo;
 import reverie.rl.objective.RewardWeightedRegression;
-import reverie.rl.objective.RewardWeightedRegression.Exponential;
-import reverie.rl.objective.RewardWeightedRegression.Sparse;
 import reverie.rl.objective.RolloutObjective;
+import reverie.rl.objective.SparseRegression;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
@@ -40,6 +43,7 @@ import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 
 class TrainerTest {
   private static final PromptSource PROMPTS = PromptSource.of("a cat", "a dog", "an owl", "a bee");
@@ -70,13 +74,13 @@ class TrainerTest {
 
   static TrainerSettings settings() {
     return TrainerSettings.defaults()
-        .but(it -> {
-          it.seed = 11;
-          it.promptsPerEpoch = 3;
-          it.samplesPerPrompt = 8;
-          it.samplingBatch = 10;
-          it.trainingBatch = 7;
-          it.learningRate = 2e-2;
+        .with(it -> {
+          it.seed(11);
+          it.promptsPerEpoch(3);
+          it.samplesPerPrompt(8);
+          it.samplingBatch(10);
+          it.trainingBatch(7);
+          it.learningRate(2e-2);
         });
   }
 
@@ -90,6 +94,63 @@ class TrainerTest {
     return new Trainer(policy, objective, advantages, PROMPTS, BRIGHTNESS, settings);
   }
 
+  /** Every pass goes through the samples in an order of its own. */
+  @Test
+  void everyPassHasAnOrderOfItsOwn() {
+    List<List<Double>> seen = new ArrayList<>();
+    var noting =
+        new ChainObjective() {
+          @Override
+          public String name() {
+            return "noting";
+          }
+
+          @Override
+          public Tensor loss(Tensor logProb, Chains chains) {
+            seen.add(Arrays.stream(chains.rewards()).boxed().toList());
+            return logProb.sum();
+          }
+        };
+    TrainerSettings settings =
+        settings()
+            .with(it -> {
+              it.promptsPerEpoch(8);
+              it.samplesPerPrompt(2);
+              it.passes(2);
+            });
+    try (Trainer trainer = trainer(noting, settings)) {
+      trainer.epoch();
+    }
+    assertEquals(4, seen.size());
+    assertNotEquals(seen.subList(0, 2), seen.subList(2, 4));
+  }
+
+  /** The average follows the update: after one it is 0.1 of the old weights and 0.9 of the new. */
+  @Test
+  void theAverageIsTakenAfterTheUpdate() {
+    TrainerSettings settings =
+        settings()
+            .with(it -> {
+              it.emaDecay(0.9);
+              it.updatesPerEpoch(1);
+            });
+    List<float[]> before = weights(model);
+    try (Trainer trainer = trainer(new DdpoScoreFunction(), settings)) {
+      trainer.epoch();
+      List<float[]> after = weights(model);
+      Parameters average = trainer.average().orElseThrow();
+      boolean moved = false;
+      for (int p = 0; p < before.size(); p++) {
+        float[] averaged = average.all().get(p).value().toFloats();
+        for (int i = 0; i < averaged.length; i++) {
+          assertEquals(0.1 * before.get(p)[i] + 0.9 * after.get(p)[i], averaged[i], 1e-6);
+          moved |= Math.abs(before.get(p)[i] - after.get(p)[i]) > 1e-3;
+        }
+      }
+      assertTrue(moved);
+    }
+  }
+
   static Stream<RolloutObjective> objectives() {
     return Stream.of(
         new DdpoScoreFunction(),
@@ -97,8 +158,8 @@ class TrainerTest {
         new Grpo(1e-1, 5),
         new Dpok(1e-1, 5, new ValueFunction(16, 1e-3, 5, 64)),
         new DpokPublished(1e-1, new ValueFunction(16, 1e-3, 5, 64)),
-        new RewardWeightedRegression(new Exponential(20), true, 4),
-        new RewardWeightedRegression(new Sparse(0.75), true, 4));
+        new RewardWeightedRegression(20, true, 4),
+        new SparseRegression(0.75, true, 4));
   }
 
   @ParameterizedTest
@@ -164,7 +225,7 @@ class TrainerTest {
             ReverieException.class,
             () -> trainer(deterministic, new DdpoImportanceSampled(), settings()));
     assertContains(error, "ddpo_is", "eta 0");
-    var regression = new RewardWeightedRegression(new Exponential(5), true, 1);
+    var regression = new RewardWeightedRegression(5, true, 1);
     try (Trainer trainer = trainer(deterministic, regression, settings())) {
       EpochReport report = trainer.epoch();
       assertTrue(Double.isNaN(report.klToBase()));
@@ -185,7 +246,7 @@ class TrainerTest {
                   new GroupAdvantages(),
                   PROMPTS,
                   BRIGHTNESS,
-                  settings().but(it -> it.samplingBatch = batch),
+                  settings().withSamplingBatch(batch),
                   new TrainerListener() {
                     private final List<Double> all = new ArrayList<>();
 
@@ -218,7 +279,7 @@ class TrainerTest {
               trainer(
                   fresh.policy(1, 2),
                   new DdpoScoreFunction(),
-                  settings().but(it -> it.trainingBatch = batch))) {
+                  settings().withTrainingBatch(batch))) {
         trainer.epoch();
         results.add(weights(fresh));
       }
@@ -239,7 +300,7 @@ class TrainerTest {
             new GroupAdvantages(),
             PROMPTS,
             bad,
-            settings().but(it -> it.samplingBatch = 1))) {
+            settings().withSamplingBatch(1))) {
       assertContains(assertThrows(ReverieException.class, trainer::epoch), "bad", "batch 0");
     }
     assertSame(before, weights(model));
@@ -290,19 +351,19 @@ class TrainerTest {
             2,
             3,
             1);
-    TrainerSettings anchored = settings().but(it -> it.klWeight = 0.1);
+    TrainerSettings anchored = settings().withKlWeight(0.1);
     assertContains(
         assertThrows(
             ReverieException.class, () -> trainer(alone, new DdpoScoreFunction(), anchored)),
         "reference");
-    var regression = new RewardWeightedRegression(new Exponential(5), true, 1);
+    var regression = new RewardWeightedRegression(5, true, 1);
     assertContains(
         assertThrows(ReverieException.class, () -> trainer(policy, regression, anchored)), "rwr");
     assertContains(
-        assertThrows(ReverieException.class, () -> settings().but(it -> it.updatesPerEpoch = 7)),
+        assertThrows(ReverieException.class, () -> settings().withUpdatesPerEpoch(7)),
         "24 samples",
         "7 updates");
-    assertThrows(ReverieException.class, () -> settings().but(it -> it.stepFraction = 0));
+    assertThrows(ReverieException.class, () -> settings().withStepFraction(0));
     model.parameters.freeze(_ -> true);
     assertContains(assertThrows(ReverieException.class, () -> model.policy(1, 2)), "trainable");
   }

@@ -154,10 +154,10 @@ class UnbiasednessTest {
       GaussianPolicy gaussian, Estimator estimator, GradientAccumulator sums) {
     TrainerSettings settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.trainingBatch = SAMPLES;
-              it.seed = 3;
-              it.klWeight = estimator.klWeight;
+            .with(it -> {
+              it.trainingBatch(SAMPLES);
+              it.seed(3);
+              it.klWeight(estimator.klWeight);
             });
     return new StepLearner(gaussian.policy(), estimator.objective, settings, sums);
   }

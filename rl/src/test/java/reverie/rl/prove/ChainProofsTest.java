@@ -48,13 +48,13 @@ class ChainProofsTest {
   private static double lossAtTheOptimum(double beta, boolean sharedStart) {
     TrainerSettings settings =
         TrainerSettings.defaults()
-            .but(it -> {
-              it.promptsPerEpoch = 256;
-              it.samplesPerPrompt = 16;
-              it.sharedStart = sharedStart;
-              it.samplingBatch = 1024;
-              it.trainingBatch = 1024;
-              it.updatesPerEpoch = 1;
+            .with(it -> {
+              it.promptsPerEpoch(256);
+              it.samplesPerPrompt(16);
+              it.sharedStart(sharedStart);
+              it.samplingBatch(1024);
+              it.trainingBatch(1024);
+              it.updatesPerEpoch(1);
             });
     try (var gaussian = new GaussianPolicy(Device.reference())) {
       gaussian.bias(gaussian.chain().optimum(1, ChainProofs.BETA));

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.evaluate;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.DoubleFunction;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import reverie.app.data.Estimate;
+import reverie.app.data.Images;
+import reverie.app.data.Retrieval;
+import reverie.app.model.ImageSampler;
+import reverie.app.report.Gallery;
+import reverie.diffusion.Denoiser;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.Reward;
+import reverie.rl.reward.RewardBatch;
+import reverie.rl.reward.RewardRunner;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+
+/**
+ * Measures a model on fixed prompts and seeds: the reward, and whether the pictures still show what
+ * was asked for. Two models measured by the same evaluation draw from the same noise.
+ *
+ * @param sampler draws
+ * @param device where
+ * @param reward scores
+ * @param timeout of the reward for one batch
+ * @param retrieval recognises; null where there are no real pictures to compare with
+ * @param seed of all noise
+ */
+public record Evaluation(
+    ImageSampler sampler,
+    Device device,
+    Reward reward,
+    Duration timeout,
+    Retrieval retrieval,
+    long seed) {
+
+  /**
+   * What was drawn and measured.
+   *
+   * @param prompts what was asked for
+   * @param pixels what came, in [−1, 1]
+   * @param rewards of each picture
+   * @param reward their mean
+   * @param firstWords 1 for each picture with the right first word; none where nothing can tell
+   * @param firstWord share of pictures whose nearest real one has the prompt's first word; NaN
+   *     where nothing can tell
+   * @param lastWord the same for the last word
+   */
+  public record Result(
+      List<Prompt> prompts,
+      float[] pixels,
+      double[] rewards,
+      double[] firstWords,
+      Estimate reward,
+      Estimate firstWord,
+      Estimate lastWord) {}
+
+  /** What is measured where there is nothing to measure. */
+  public static final Estimate NOTHING = new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
+
+  /**
+   * Draws a picture for each prompt and measures them all.
+   *
+   * @param denoiser the model, without guidance
+   * @param prompts at least two
+   * @param progress is told after each batch how many pictures are drawn
+   * @return pictures and measures
+   */
+  public Result of(Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {
+    List<String> texts = prompts.stream().map(Prompt::text).toList();
+    float[] pixels = sampler.draw(denoiser, device, texts, seed, progress);
+    double[] rewards = score(reward, timeout, prompts, pixels, sampler.size(), sampler.batchSize());
+    Retrieval.Result found =
+        retrieval == null
+            ? new Retrieval.Result(NOTHING, NOTHING)
+            : retrieval.evaluate(pixels, texts);
+    return new Result(
+        prompts,
+        pixels,
+        rewards,
+        retrieval == null ? new double[0] : retrieval.firstWords(pixels, texts),
+        Estimate.mean(rewards),
+        found.firstWord(),
+        found.lastWord());
+  }
+
+  /**
+   * Has square pictures scored.
+   *
+   * @param reward scores
+   * @param timeout of the reward for one batch
+   * @param prompts one for each picture
+   * @param pixels {@code [n, size, size, 3]} in [−1, 1]
+   * @param size rows and columns of a picture
+   * @param batchSize pictures in one batch
+   * @return a score for each picture
+   */
+  static double[] score(
+      Reward reward,
+      Duration timeout,
+      List<Prompt> prompts,
+      float[] pixels,
+      int size,
+      int batchSize) {
+    int each = pixels.length / prompts.size();
+    List<RewardRunner.Pending> pending = new ArrayList<>();
+    try (RewardRunner runner = new RewardRunner(reward, timeout)) {
+      for (int from = 0; from < prompts.size(); from += batchSize) {
+        int to = Math.min(from + batchSize, prompts.size());
+        float[] unit = Arrays.copyOfRange(pixels, from * each, to * each);
+        for (int i = 0; i < unit.length; i++) {
+          unit[i] = (unit[i] + 1) / 2;
+        }
+        pending.add(runner.submit(RewardBatch.of(unit, size, size, 3, prompts.subList(from, to))));
+      }
+      List<Double> scores = new ArrayList<>();
+      for (RewardRunner.Pending batch : pending) {
+        Arrays.stream(batch.await()).forEach(scores::add);
+      }
+      return scores.stream().mapToDouble(Double::doubleValue).toArray();
+    }
+  }
+
+  /**
+   * The first pictures of a result, for the report.
+   *
+   * @param name of the gallery
+   * @param result what was drawn
+   * @param count how many at most
+   * @param note what to write below a picture, from its reward
+   * @return the gallery
+   */
+  public Gallery gallery(String name, Result result, int count, DoubleFunction<String> note) {
+    List<Gallery.Picture> list = new ArrayList<>();
+    var images = Images.fromModel(result.pixels(), sampler.size(), sampler.size());
+    for (int i = 0; i < Math.min(count, images.size()); i++) {
+      list.add(
+          new Gallery.Picture(
+              result.prompts().get(i).text(), note.apply(result.rewards()[i]), images.get(i)));
+    }
+    return new Gallery(name, list);
+  }
+
+  /**
+   * The same prompts every time for the same seed, each once before any comes twice.
+   *
+   * @param prompts to choose from
+   * @param n how many
+   * @param seed of the choice
+   * @return n prompts
+   */
+  public static List<Prompt> choose(List<Prompt> prompts, int n, long seed) {
+    int[] order = Rng.of(seed).fork("evaluation").permutation(prompts.size());
+    return IntStream.range(0, n).mapToObj(i -> prompts.get(order[i % order.length])).toList();
+  }
+}

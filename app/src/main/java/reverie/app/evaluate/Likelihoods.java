@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.evaluate;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.DoubleConsumer;
+import reverie.app.data.Estimate;
+import reverie.app.data.ImageSet;
+import reverie.app.model.LoadedModel;
+import reverie.app.text.PromptEncoder;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.likelihood.FlowLikelihood;
+import reverie.diffusion.likelihood.Trace;
+import reverie.diffusion.likelihood.VariationalBound;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * Log-likelihoods of pictures under a model: of its probability flow, exactly, and of the chain
+ * that is sampled and trained, from below. Both of the picture with the same uniform noise as wide
+ * as a level of its eight bits, so that a density is a bound of the picture's probability.
+ */
+public final class Likelihoods implements AutoCloseable {
+  /**
+   * How to measure.
+   *
+   * @param probes of Hutchinson's estimate; 0 for the exact trace
+   * @param tolerance of the integrator
+   * @param draws of the noise for the bound
+   * @param noise whether pictures get noise as wide as a level
+   * @param seed of probes and noise
+   */
+  public record Options(int probes, double tolerance, int draws, boolean noise, long seed) {}
+
+  /**
+   * Log-likelihoods of one picture in nats.
+   *
+   * @param flow exact but for the estimate of the trace; without an interval where that is exact
+   *     too
+   * @param bound of the chain
+   * @param evaluations of the flow's differential equation
+   */
+  public record Result(Estimate flow, Estimate bound, int evaluations) {}
+
+  private final LoadedModel model;
+  private final Device device;
+  private final PromptEncoder encoder;
+  private final Options options;
+  private final Scope scope;
+  private final FlowLikelihood flow;
+  private final VariationalBound bound;
+
+  /** Prepares; the model stays open as long. */
+  public Likelihoods(LoadedModel model, PromptEncoder encoder, Device device, Options options) {
+    this.model = model;
+    this.encoder = encoder;
+    this.device = device;
+    this.options = options;
+    scope = Scope.open("likelihoods");
+    Denoiser denoiser = model.guided(device);
+    Trace trace =
+        options.probes == 0
+            ? new Trace.Exact()
+            : new Trace.Hutchinson(options.probes, Rng.of(options.seed).fork("probes"));
+    flow = new FlowLikelihood(model.scheduler(), device, denoiser, trace, options.tolerance);
+    bound =
+        new VariationalBound(model.sampler().policy(), model.scheduler().prediction(), denoiser);
+  }
+
+  /**
+   * Measures a picture.
+   *
+   * @param images the set that it is of
+   * @param item the picture
+   * @param prompt what it is taken for a picture of
+   * @param progress is told the share that is done
+   * @throws ReverieException if it has not the size of the model's pictures
+   */
+  public Result of(ImageSet images, ImageSet.Item item, String prompt, DoubleConsumer progress) {
+    int size = model.sampler().size();
+    if (images.height() != size || images.width() != size) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "likelihood: '%s' is %d×%d, but the model's pictures are %d×%d",
+              item.name(),
+              images.height(),
+              images.width(),
+              size,
+              size),
+          "resize the picture, or name the model that draws such pictures with --model");
+    }
+    Rng rng = Rng.of(options.seed).fork(item.name());
+    double[] pixels = new double[item.pixels().length];
+    for (int i = 0; i < pixels.length; i++) {
+      double noise = options.noise ? (rng.fork("levels").uniform(i) - 0.5) / 127.5 : 0;
+      pixels[i] = item.pixels()[i] + noise;
+    }
+    try (Scope _ = Scope.open("picture")) {
+      Tensor x = device.tensor(pixels, size, size, ImageSet.CHANNELS);
+      Tensor context = model.sampler().contexts(device, List.of(prompt));
+      // The cheaper first, which refuses a chain without chance.
+      double[] bounds = bound.of(x, context, options.draws, rng.fork("bound"));
+      FlowLikelihood.Result exact = flow.of(x, context, progress);
+      return new Result(estimate(exact.nats()), estimate(bounds), exact.evaluations());
+    }
+  }
+
+  private static Estimate estimate(double... values) {
+    double first = Arrays.stream(values).findFirst().orElseThrow();
+    return values.length == 1 ? new Estimate(first, first, first, 1) : Estimate.mean(values);
+  }
+
+  @Override
+  public void close() {
+    flow.close();
+    scope.close();
+  }
+}

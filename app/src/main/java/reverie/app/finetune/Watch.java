@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.finetune;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.commons.math3.stat.StatUtils;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.RewardChoice;
+import reverie.app.data.VarianceComponents;
+import reverie.app.report.RunReport;
+import reverie.rl.learn.TrainerListener;
+import reverie.rl.reward.ProcessReward;
+import reverie.rl.reward.Reward;
+import reverie.rl.reward.RewardBatch;
+import reverie.rl.reward.RewardRunner;
+
+/**
+ * Scores the pictures of every epoch by rewards that are not optimised, and tells how far chance
+ * alone moves the one that is.
+ */
+public final class Watch implements TrainerListener, AutoCloseable {
+  /** Deviation of the reward within a prompt, in metrics. */
+  public static final String WITHIN = "reward_std_within_prompts";
+
+  private final List<Watched> all;
+  private final Map<String, List<Double>> byPrompt = new LinkedHashMap<>();
+
+  private record Watched(String name, Reward reward, RewardRunner runner, List<Double> scores) {}
+
+  private Watch(List<Watched> all) {
+    this.all = all;
+  }
+
+  /** The rewards that a configuration wants watched. */
+  static Watch of(FinetuneConfig config) {
+    List<Watched> all = new ArrayList<>();
+    Duration timeout = config.training().rewardTimeout();
+    for (RewardChoice choice : config.watch()) {
+      String shown = choice.title();
+      if (shown.equals(config.reward().choice().title())) {
+        throw new ConfigurationException(
+            "watch: " + shown + " is what is optimised, and is told anyway",
+            "watch others, colourfulness for instance");
+      }
+      Reward reward = choice.make();
+      all.add(new Watched(shown, reward, new RewardRunner(reward, timeout), new ArrayList<>()));
+    }
+    return new Watch(all);
+  }
+
+  @Override
+  public void scored(int epoch, RewardBatch batch, double[] rewards) {
+    for (int i = 0; i < rewards.length; i++) {
+      byPrompt
+          .computeIfAbsent(batch.prompts().get(i).text(), _ -> new ArrayList<>())
+          .add(rewards[i]);
+    }
+    for (Watched watched : all) {
+      for (double score : watched.runner.submit(batch).await()) {
+        watched.scores.add(score);
+      }
+    }
+  }
+
+  /** Mean and deviation of each, and the deviation within prompts, since this was asked last. */
+  Map<String, Double> take() {
+    Map<String, Double> values = new LinkedHashMap<>();
+    List<double[]> groups =
+        byPrompt.values().stream()
+            .filter(scores -> scores.size() > 1)
+            .map(scores -> scores.stream().mapToDouble(Double::doubleValue).toArray())
+            .toList();
+    if (!groups.isEmpty()) {
+      values.put(WITHIN, Math.sqrt(VarianceComponents.within(groups)));
+    }
+    byPrompt.clear();
+    for (Watched watched : all) {
+      if (!watched.scores.isEmpty()) {
+        double[] scores = watched.scores.stream().mapToDouble(Double::doubleValue).toArray();
+        String name = RunReport.WATCHED + watched.name;
+        values.put(name + "_mean", StatUtils.mean(scores));
+        values.put(name + "_std", Math.sqrt(StatUtils.populationVariance(scores)));
+        watched.scores.clear();
+      }
+    }
+    return values;
+  }
+
+  @Override
+  public void close() {
+    for (Watched watched : all) {
+      watched.runner.close();
+      if (watched.reward instanceof ProcessReward program) {
+        program.close();
+      }
+    }
+  }
+}

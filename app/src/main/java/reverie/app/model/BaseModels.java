@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.model;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.text.PromptEncoder;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+
+/** Finds the model that a command names: a folder, or "icons" for the one that Reverie ships. */
+public final class BaseModels {
+  private static final List<String> FILES =
+      List.of(
+          "model_index.json",
+          "reverie.json",
+          "scheduler/scheduler_config.json",
+          "unet/config.json",
+          "unet/diffusion_pytorch_model.safetensors");
+
+  private BaseModels() {}
+
+  /**
+   * Reads a model.
+   *
+   * @param name a path, or "icons"
+   * @param encoder the text encoder that is at hand
+   * @param device where the weights go
+   * @return the model, whose weights the caller closes
+   * @throws ReverieException if it is damaged, or was trained with another encoder
+   */
+  public static ModelFolder read(String name, PromptEncoder encoder, Device device) {
+    ModelFolder folder =
+        name.equals(FinetuneConfig.ICONS) ? icons(device) : ModelFolder.read(Path.of(name), device);
+    try {
+      folder.requireEncoder(encoder);
+      size(folder);
+      requireChannels(folder);
+      return folder;
+    } catch (RuntimeException e) {
+      folder.unet().close();
+      throw e;
+    }
+  }
+
+  private static void requireChannels(ModelFolder folder) {
+    int in = folder.unet().config().inChannels();
+    int out = folder.unet().config().outChannels();
+    if (in != out || in != 1 && in != 3) {
+      throw new ReverieException(
+          "model: it takes " + in + " channels and gives " + out + ", which are no images",
+          "models of images with 1 or 3 channels are supported here; latents need a decoder");
+    }
+  }
+
+  /** Rows and columns of the model's images. */
+  public static int size(ModelFolder folder) {
+    List<Integer> size = folder.unet().config().sampleSize();
+    if (size.isEmpty() || !size.getFirst().equals(size.getLast())) {
+      throw new ReverieException(
+          "model: expected square pictures of a known size, but sample_size is " + size,
+          "set sample_size in unet/config.json");
+    }
+    return size.getFirst();
+  }
+
+  private static ModelFolder icons(Device device) {
+    Path folder = null;
+    try {
+      folder = Files.createTempDirectory("reverie-icons");
+      for (String file : FILES) {
+        Path target = folder.resolve(file);
+        Files.createDirectories(target.getParent());
+        try (InputStream in =
+            BaseModels.class.getResourceAsStream("/reverie/app/models/icons/" + file)) {
+          if (in == null) {
+            throw new ReverieException(
+                "model icons: this build of Reverie has no base model (" + file + ")",
+                "make one with ./reverie pretrain, then give its folder with --set model=FOLDER");
+          }
+          Files.copy(in, target);
+        }
+      }
+      ModelFolder read = ModelFolder.read(folder, device);
+      return new ModelFolder(read.unet(), read.scheduler(), read.encoder(), ModelPrompts.ofIcons());
+    } catch (IOException e) {
+      throw new ReverieException(
+          "model icons: it cannot be copied to the temporary folder (" + e.getMessage() + ")",
+          "free some space there, or name another folder by"
+              + " JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=FOLDER",
+          e);
+    } finally {
+      delete(folder);
+    }
+  }
+
+  /** Removes the copy, whose weights are in memory. */
+  private static void delete(Path folder) {
+    if (folder == null) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      // What is left in the temporary folder does no harm.
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.model;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.IntConsumer;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.text.PromptEncoder;
+import reverie.app.text.PromptStates;
+import reverie.autograd.Tape;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.Guidance;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.Sampler;
+import reverie.tensor.Device;
+import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+
+/**
+ * Draws pictures for prompts, batch by batch. Which picture comes out depends on the seed, the
+ * prompt's text and how many pictures of that prompt came before, not on batches or on other
+ * prompts, so that two models asked with the same seed can be compared picture by picture.
+ *
+ * @param policy the reverse process
+ * @param encoder for the prompts; null for a model that takes none
+ * @param guidance scale of classifier-free guidance; 1 is off
+ * @param batchSize pictures in one pass
+ * @param size rows and columns of an image
+ * @param channels of the model, 1 or 3; grey images come out as coloured ones
+ */
+public record ImageSampler(
+    ReversePolicy policy,
+    PromptEncoder encoder,
+    double guidance,
+    int batchSize,
+    int size,
+    int channels) {
+
+  /** How a model in this folder draws. */
+  public static ImageSampler of(
+      ModelFolder model, FinetuneConfig.Sampling sampling, PromptEncoder encoder) {
+    if (!model.isConditional() && sampling.guidance() != 1) {
+      throw new ConfigurationException(
+          "guidance is " + sampling.guidance() + ", but the model takes no prompts",
+          "leave guidance at 1");
+    }
+    return new ImageSampler(
+        sampling.process(model.scheduler()),
+        model.isConditional() ? encoder : null,
+        sampling.guidance(),
+        sampling.batchSize(),
+        BaseModels.size(model),
+        model.unet().config().inChannels());
+  }
+
+  /**
+   * What the model is conditioned on, in the open scope; null for a model that takes no prompts.
+   */
+  public Tensor contexts(Device device, List<String> prompts) {
+    return encoder == null ? null : PromptStates.of(device, encoder, prompts);
+  }
+
+  /** Images with three channels, {@code [n, size, size, 3]}, from what the model draws. */
+  public Tensor colours(Tensor drawn) {
+    return channels == 3 ? drawn : Ops.concat(3, drawn, drawn, drawn);
+  }
+
+  /**
+   * Draws one picture for each prompt.
+   *
+   * @param denoiser the model
+   * @param device where it computes
+   * @param prompts n prompts, repeats allowed
+   * @param seed of all pictures
+   * @param progress is told after each batch how many pictures are done
+   * @return {@code [n, size, size, 3]}, about −1 to 1
+   */
+  public float[] draw(
+      Denoiser denoiser, Device device, List<String> prompts, long seed, IntConsumer progress) {
+    Rng[] rows = rows(prompts, seed);
+    float[] all =
+        new float
+            [Math.multiplyExact(
+                Math.multiplyExact(size, size), Math.multiplyExact(3, prompts.size()))];
+    int each = size * size * 3;
+    for (int from = 0; from < prompts.size(); from += batchSize) {
+      int to = Math.min(from + batchSize, prompts.size());
+      int first = from;
+      float[] drawn =
+          Tape.noGradient(() ->
+              batch(
+                  denoiser,
+                  device,
+                  prompts.subList(first, to),
+                  Arrays.copyOfRange(rows, first, to)));
+      requireFinite(drawn, from, each, prompts);
+      System.arraycopy(drawn, 0, all, from * each, drawn.length);
+      progress.accept(to);
+    }
+    return all;
+  }
+
+  private float[] batch(Denoiser denoiser, Device device, List<String> prompts, Rng... rows) {
+    try (Scope _ = Scope.open("pictures")) {
+      return colours(
+              new Sampler(policy, device)
+                  .sample(
+                      guided(denoiser, device),
+                      contexts(device, prompts),
+                      rows,
+                      size,
+                      size,
+                      channels))
+          .toFloats();
+    }
+  }
+
+  /** The model with guidance, whose empty prompt belongs to the open scope. */
+  Denoiser guided(Denoiser denoiser, Device device) {
+    return new Guidance(
+        Denoiser.branching(denoiser),
+        guidance,
+        guidance == 1 ? null : contexts(device, List.of("")));
+  }
+
+  private static void requireFinite(float[] drawn, int first, int each, List<String> prompts) {
+    for (int i = 0; i < drawn.length; i++) {
+      if (!Float.isFinite(drawn[i])) {
+        int picture = first + i / each;
+        throw new ReverieException(
+            String.format(
+                Locale.ROOT,
+                "pictures: picture %d of %d (prompt \"%s\") has the pixel value %s",
+                picture + 1,
+                prompts.size(),
+                prompts.get(picture),
+                drawn[i]),
+            "the model's weights are damaged or its training diverged; use another model");
+      }
+    }
+  }
+
+  private static Rng[] rows(List<String> prompts, long seed) {
+    Rng[] rows = new Rng[prompts.size()];
+    Map<String, Long> before = new HashMap<>();
+    for (int i = 0; i < rows.length; i++) {
+      long repeat = before.merge(prompts.get(i), 1L, Long::sum) - 1;
+      rows[i] = Rng.of(seed).fork(prompts.get(i)).fork(repeat);
+    }
+    return rows;
+  }
+}

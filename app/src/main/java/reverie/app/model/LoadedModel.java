@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.model;
+
+import reverie.app.config.FinetuneConfig;
+import reverie.app.text.PromptEncoder;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+
+/** A model that draws: what {@code sample} and {@code evaluate} need. */
+public final class LoadedModel implements AutoCloseable {
+  private final ModelFolder folder;
+  private final ImageSampler sampler;
+
+  private LoadedModel(ModelFolder folder, ImageSampler sampler) {
+    this.folder = folder;
+    this.sampler = sampler;
+  }
+
+  /**
+   * Reads a model and sets its sampler up.
+   *
+   * @param name a folder, or "icons"
+   * @param sampling how to draw
+   * @param encoder for the prompts
+   * @param device where to compute
+   * @return the model; close it
+   */
+  public static LoadedModel read(
+      String name, FinetuneConfig.Sampling sampling, PromptEncoder encoder, Device device) {
+    ModelFolder folder = BaseModels.read(name, encoder, device);
+    ImageSampler sampler = ImageSampler.of(folder, sampling, encoder);
+    return new LoadedModel(folder, sampler);
+  }
+
+  /**
+   * Draws.
+   *
+   * @return its sampler
+   */
+  public ImageSampler sampler() {
+    return sampler;
+  }
+
+  /** The prompts that it was trained with. */
+  public ModelPrompts prompts() {
+    return folder.prompts();
+  }
+
+  /** Whether it draws what a prompt says; otherwise it takes none. */
+  public boolean isConditional() {
+    return folder.isConditional();
+  }
+
+  /**
+   * The network.
+   *
+   * @return without guidance, which {@link #sampler} adds
+   */
+  public Denoiser denoiser() {
+    return folder.unet()::forward;
+  }
+
+  /**
+   * The noise that it was trained with, and what it predicts.
+   *
+   * @return its scheduler's configuration
+   */
+  public SchedulerConfig scheduler() {
+    return folder.scheduler();
+  }
+
+  /**
+   * The network with the guidance of its pictures.
+   *
+   * @param device where it computes; what guidance needs belongs to the open scope
+   * @return what {@link #sampler} draws with
+   */
+  public Denoiser guided(Device device) {
+    return sampler.guided(denoiser(), device);
+  }
+
+  @Override
+  public void close() {
+    folder.unet().close();
+  }
+}

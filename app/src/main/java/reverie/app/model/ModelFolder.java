@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.model;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import reverie.app.run.AtomicFile;
+import reverie.app.text.PromptEncoder;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.unet.UNet;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A text-to-image model on the disk, in diffusers' layout: {@code unet/} and {@code scheduler/}
+ * open there as they are; {@code reverie.json} says which text encoder the prompts must go through.
+ *
+ * @param unet the network
+ * @param scheduler its noise
+ * @param encoder identity of its text encoder; empty where the folder does not say
+ * @param prompts what it was trained with
+ */
+public record ModelFolder(
+    UNet unet, SchedulerConfig scheduler, String encoder, ModelPrompts prompts) {
+  private static final String UNET = "unet";
+  private static final String SCHEDULER = "scheduler";
+  private static final String INDEX = "model_index.json";
+  private static final String OURS = "reverie.json";
+  private static final String ENCODER = "text_encoder";
+  private static final String DATA = "data";
+  private static final String ICONS = "icons";
+  private static final JsonMapper JSON = JsonMapper.shared();
+
+  /**
+   * Reads a model.
+   *
+   * @param folder that {@link #write} or diffusers wrote
+   * @param device where the weights go
+   * @return the model, whose parameters the caller closes
+   * @throws ReverieException saying which file is missing or wrong
+   */
+  public static ModelFolder read(Path folder, Device device) {
+    if (!Files.exists(folder)) {
+      throw new ReverieException(
+          "model: '" + folder + "' does not exist",
+          "check the path; it is relative to where you are");
+    }
+    if (!Files.isDirectory(folder.resolve(UNET)) && Files.exists(folder.resolve("config.json"))) {
+      // An unconditional model as diffusers saves it alone: everything at the top.
+      Path scheduler = folder.resolve(SCHEDULER);
+      return read(folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device);
+    }
+    if (!Files.isDirectory(folder.resolve(UNET))) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT, "model: '%s' is no model folder, it has no folder '%s'", folder, UNET),
+          "give a folder with unet/ and scheduler/, as reverie pretrain and diffusers write them");
+    }
+    return read(folder, folder.resolve(UNET), folder.resolve(SCHEDULER), device);
+  }
+
+  private static ModelFolder read(Path folder, Path unet, Path scheduler, Device device) {
+    SchedulerConfig schedule = SchedulerConfig.read(scheduler);
+    JsonNode ours = ours(folder.resolve(OURS));
+    ModelPrompts prompts =
+        ours.path(DATA).asString("").equals(ICONS)
+            ? ModelPrompts.ofIcons()
+            : ModelPrompts.read(folder);
+    String encoder = ours.path(ENCODER).asString("");
+    return new ModelFolder(UNet.load(unet, device), schedule, encoder, prompts);
+  }
+
+  /** Whether it draws what a prompt says; otherwise it takes none. */
+  public boolean isConditional() {
+    return unet.config().conditioned();
+  }
+
+  /**
+   * Writes the model; a folder that is there already is replaced file by file.
+   *
+   * @param folder made if missing
+   */
+  public void write(Path folder) {
+    unet.save(folder.resolve(UNET));
+    scheduler.write(folder.resolve(SCHEDULER));
+    Map<String, Object> index = new LinkedHashMap<>();
+    index.put("_class_name", "ReveriePipeline");
+    index.put(UNET, List.of("diffusers", isConditional() ? "UNet2DConditionModel" : "UNet2DModel"));
+    index.put(SCHEDULER, List.of("diffusers", "DDIMScheduler"));
+    writeJson(folder.resolve(INDEX), index);
+    Map<String, Object> ours = new LinkedHashMap<>();
+    ours.put(ENCODER, encoder);
+    if (prompts.icons()) {
+      ours.put(DATA, ICONS);
+    }
+    writeJson(folder.resolve(OURS), ours);
+    prompts.write(folder);
+  }
+
+  /**
+   * Checks that prompts will mean to the model what they meant when it was trained.
+   *
+   * @param available the encoder that would be used
+   * @throws ReverieException if the model was trained with another
+   */
+  public void requireEncoder(PromptEncoder available) {
+    if (!isConditional()) {
+      return;
+    }
+    if (encoder.isEmpty()) {
+      throw new ReverieException(
+          "model: it is conditioned on text, but does not say which text encoder its prompts go"
+              + " through",
+          "if it was trained with '"
+              + available.identity()
+              + "', write {\"text_encoder\": \""
+              + available.identity()
+              + "\"} into its reverie.json; other encoders are not supported");
+    }
+    if (!encoder.equals(available.identity())) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "model: it was trained with the text encoder '%s', but this is '%s'",
+              encoder,
+              available.identity()),
+          "use the version of Reverie that trained it, or train it again");
+    }
+  }
+
+  private static JsonNode ours(Path file) {
+    if (!Files.exists(file)) {
+      return JSON.createObjectNode();
+    }
+    try {
+      JsonNode ours = JSON.readTree(Files.readAllBytes(file));
+      if (!ours.path(ENCODER).isString()) {
+        throw new ReverieException(
+            "model: '" + file + "' has no text '" + ENCODER + "'", "the file is not complete");
+      }
+      return ours;
+    } catch (JacksonException e) {
+      throw new ReverieException(
+          "model: '"
+              + file
+              + "' is not JSON: "
+              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
+          "the file is not complete",
+          e);
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(file, e);
+    }
+  }
+
+  private static void writeJson(Path file, Map<String, Object> value) {
+    AtomicFile.writeText(
+        file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(value) + "\n");
+  }
+}

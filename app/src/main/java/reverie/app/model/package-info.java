@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Models on the disk, opened for drawing. */
+package reverie.app.model;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.pretrain;
+
+import java.awt.image.BufferedImage;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.PretrainConfig;
+import reverie.app.data.ImageSet;
+import reverie.app.data.Images;
+import reverie.app.data.Retrieval;
+import reverie.app.model.ImageSampler;
+import reverie.app.report.PngGrid;
+import reverie.app.run.Progress;
+import reverie.app.run.RunFolder;
+import reverie.app.text.PromptEncoder;
+import reverie.diffusion.Denoiser;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+
+/**
+ * Shows and measures what a model in training draws: galleries beside the real pictures, and
+ * retrieval at the end.
+ */
+final class PretrainingResults {
+  private static final int GALLERY_COLUMNS = 12;
+  private static final int SCALE = 5;
+
+  private final PretrainConfig config;
+  private final RunFolder run;
+  private final PromptEncoder encoder;
+  private final Device device;
+  private final ImageSet real;
+  private final ImageSet training;
+  private final ImageSet heldOut;
+
+  PretrainingResults(
+      PretrainConfig config,
+      RunFolder run,
+      PromptEncoder encoder,
+      Device device,
+      ImageSet real,
+      ImageSet training,
+      ImageSet heldOut) {
+    this.config = config;
+    this.run = run;
+    this.encoder = encoder;
+    this.device = device;
+    this.real = real;
+    this.training = training;
+    this.heldOut = heldOut;
+  }
+
+  /** Draws some training and held-out prompts below their real pictures, and keeps the picture. */
+  BufferedImage gallery(Denoiser model, SchedulerConfig scheduler, long steps) {
+    List<PngGrid.Row> rows = new ArrayList<>();
+    rows.addAll(rows("training", training, model, scheduler));
+    rows.addAll(rows("held out", heldOut, model, scheduler));
+    PngGrid grid = new PngGrid(rows, SCALE);
+    grid.write(run.resolve(String.format(Locale.ROOT, "samples/step-%06d.png", steps)));
+    return grid.toImage();
+  }
+
+  /** Draws many, counts right words and writes {@code summary.json}. */
+  void finish(Denoiser model, SchedulerConfig scheduler) {
+    gallery(model, scheduler, config.steps());
+    Map<String, Object> summary = new LinkedHashMap<>();
+    summary.put("steps", config.steps());
+    measure("training", training, model, scheduler, summary);
+    measure("heldout", heldOut, model, scheduler, summary);
+    run.writeJson("summary.json", summary);
+  }
+
+  private void measure(
+      String name,
+      ImageSet set,
+      Denoiser model,
+      SchedulerConfig scheduler,
+      Map<String, Object> summary) {
+    if (set.size() == 0 || config.evaluationSamples() == 0) {
+      return;
+    }
+    List<String> prompts =
+        choose(set, config.evaluationSamples()).stream().map(ImageSet.Item::prompt).toList();
+    float[] images;
+    try (Progress progress = Progress.start("drawing " + name, "pictures", prompts.size())) {
+      images = pictures(scheduler).draw(model, device, prompts, config.seed(), progress::advanceTo);
+    }
+    Retrieval.Result result = new Retrieval(real).evaluate(images, prompts);
+    summary.put("retrieval_first_word_" + name, result.firstWord().toMap());
+    summary.put("retrieval_last_word_" + name, result.lastWord().toMap());
+    run.log()
+        .say(
+            String.format(
+                Locale.ROOT,
+                "%s: nearest real picture has the right first word for %.3f, last word for %.3f of"
+                    + " %d",
+                name,
+                result.firstWord().mean(),
+                result.lastWord().mean(),
+                prompts.size()));
+  }
+
+  private List<PngGrid.Row> rows(
+      String label, ImageSet set, Denoiser model, SchedulerConfig scheduler) {
+    if (set.size() == 0) {
+      return List.of();
+    }
+    List<ImageSet.Item> items = choose(set, GALLERY_COLUMNS);
+    List<String> prompts = items.stream().map(ImageSet.Item::prompt).toList();
+    float[] drawn = pictures(scheduler).draw(model, device, prompts, config.seed(), _ -> {});
+    List<BufferedImage> images = Images.fromModel(drawn, set.height(), set.width());
+    List<PngGrid.Cell> above = new ArrayList<>();
+    List<PngGrid.Cell> below = new ArrayList<>();
+    for (int i = 0; i < items.size(); i++) {
+      above.add(
+          new PngGrid.Cell(
+              "", Images.fromModel(items.get(i).pixels(), set.height(), set.width()).getFirst()));
+      below.add(new PngGrid.Cell(prompts.get(i), images.get(i)));
+    }
+    return List.of(
+        new PngGrid.Row(label + ", real", above), new PngGrid.Row(label + ", drawn", below));
+  }
+
+  /** The same n of a set every time, each once before any comes twice. */
+  private List<ImageSet.Item> choose(ImageSet set, int n) {
+    int[] order = Rng.of(config.seed()).fork("choice").permutation(set.size());
+    return IntStream.range(0, n).mapToObj(i -> set.items().get(order[i % order.length])).toList();
+  }
+
+  private ImageSampler pictures(SchedulerConfig scheduler) {
+    FinetuneConfig.Sampling sampling = config.sampling();
+    ReversePolicy policy = sampling.process(scheduler);
+    return new ImageSampler(
+        policy,
+        encoder,
+        sampling.guidance(),
+        sampling.batchSize(),
+        real.height(),
+        ImageSet.CHANNELS);
+  }
+}

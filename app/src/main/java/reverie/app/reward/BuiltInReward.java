@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.reward;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.function.Supplier;
+import reverie.app.data.Retrieval;
+import reverie.app.data.SilkIcons;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.reward.Colourfulness;
+import reverie.rl.reward.JpegReward;
+import reverie.rl.reward.Reward;
+
+/** The rewards that a configuration can name. */
+public enum BuiltInReward {
+  /** A small JPEG: minus its bytes above those of a blank image, which would hide the rest. */
+  JPEG_COMPRESSIBILITY(Unit.BYTES_SAVED, () -> jpeg("jpeg_compressibility", -1)),
+  /** A large JPEG: its bytes above those of a blank image. */
+  JPEG_INCOMPRESSIBILITY(Unit.BYTES, () -> jpeg("jpeg_incompressibility", 1)),
+  /** Strong and varied colours. */
+  COLOURFULNESS(Unit.AMOUNT, Colourfulness::new),
+  /** 1 for images whose nearest icon has the prompt's first word, else 0. */
+  RECOGNISED(Unit.SHARE, BuiltInReward::recognised),
+  /** What a program of the user says. */
+  COMMAND(Unit.NUMBER, null);
+
+  /** What a reward counts. */
+  public enum Unit {
+    /** Bytes. */
+    BYTES(true),
+    /** Minus bytes. */
+    BYTES_SAVED(true),
+    /** Something of which there can be none. */
+    AMOUNT(true),
+    /** From 0 to 1. */
+    SHARE(true),
+    /** Anything: nothing is known of its zero. */
+    NUMBER(false);
+
+    private final boolean zero;
+
+    Unit(boolean zero) {
+      this.zero = zero;
+    }
+
+    /** Whether 0 means none, so that changes can be told in per cent. */
+    public boolean hasNaturalZero() {
+      return zero;
+    }
+
+    /** A reward as a caption shows it. */
+    public String shown(double reward) {
+      return switch (this) {
+        case BYTES -> Math.round(reward) + " bytes";
+        case BYTES_SAVED -> Math.round(-reward) + " bytes";
+        case AMOUNT, SHARE, NUMBER -> String.format(Locale.ROOT, "%.4g", reward);
+      };
+    }
+  }
+
+  private final Unit unit;
+  private final Supplier<Reward> factory;
+
+  BuiltInReward(Unit unit, Supplier<Reward> factory) {
+    this.unit = unit;
+    this.factory = factory;
+  }
+
+  /** What it counts. */
+  public Unit unit() {
+    return unit;
+  }
+
+  /** Whether it compares with the icons that Reverie ships, and so means nothing elsewhere. */
+  public boolean needsIcons() {
+    return this == RECOGNISED;
+  }
+
+  /** Makes the reward; not for {@link #COMMAND}, which needs a program. */
+  public Reward make() {
+    return factory.get();
+  }
+
+  /** The name in configurations and logs. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  private static Reward jpeg(String name, int sign) {
+    return Reward.named(
+        name,
+        batch ->
+            Arrays.stream(JpegReward.payloads(batch.images()))
+                .mapToDouble(bytes -> sign * bytes)
+                .toArray());
+  }
+
+  private static Reward recognised() {
+    Retrieval retrieval = new Retrieval(SilkIcons.all());
+    return Reward.named(
+        "recognised",
+        batch -> {
+          float[] pixels = batch.values().clone();
+          for (int i = 0; i < pixels.length; i++) {
+            pixels[i] = 2 * pixels[i] - 1;
+          }
+          return retrieval.firstWords(pixels, batch.prompts().stream().map(Prompt::text).toList());
+        });
+  }
+}

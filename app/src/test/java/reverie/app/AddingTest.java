@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Adds an objective and a reward to a copy in the places that docs/adding-*.md list, and checks
+ * that what is there already stands in these places only.
+ */
+class AddingTest {
+  private static final Path RL = Path.of("../rl/src/main/java/reverie/rl");
+  private static final Path CONFIG = Path.of("src/main/resources/reverie/app/config/finetune");
+
+  private static final String CLASSES =
+      System.getProperty("java.class.path")
+          + File.pathSeparator
+          + System.getProperty("jdk.module.path", "");
+
+  @TempDir Path folder;
+
+  @Test
+  void anObjectiveIsThreePlaces() throws IOException, InterruptedException {
+    assertEquals(
+        Set.of("Prdp.java", "Objectives.java", "objective.yaml"),
+        filesThatName("\\bPrdp\\b|\\bprdp\\b", "prove/", "claims.yaml"));
+    String page = Files.readString(Path.of("../docs/adding-an-objective.md"));
+    String example = page.substring(page.indexOf("```java") + 7, page.lastIndexOf("```"));
+    write(
+        "java/Plain.java",
+        "package reverie.rl.objective;\nimport reverie.tensor.Tensor;\n" + example);
+    String list = Files.readString(RL.resolve("objective/Objectives.java"));
+    write(
+        "java/Objectives.java",
+        list.replace("new DdpoScoreFunction(),", "new DdpoScoreFunction(), new Plain(),"));
+    compile("Plain.java", "Objectives.java");
+    // Two places: the third is asked for.
+    assertSays("must be one of", "objective=plain");
+    write(
+        "classes/reverie/app/config/finetune/objective.yaml",
+        Files.readString(CONFIG.resolve("objective.yaml")) + "\nplain:\n  gain: 1\n");
+    assertSays("absent' does not exist", "objective.plain.gain=2");
+    assertSays("did you mean 'objective.plain.gain'?", "objective.plain.gian=2");
+  }
+
+  @Test
+  void aRewardIsTwoPlaces() throws IOException, InterruptedException {
+    assertEquals(
+        Set.of("Colourfulness.java", "BuiltInReward.java", "defaults.yaml"),
+        filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java"));
+    String rewards =
+        Files.readString(Path.of("src/main/java/reverie/app/reward/BuiltInReward.java"));
+    write(
+        "java/BuiltInReward.java",
+        rewards.replace(
+            "  COMMAND(",
+            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  COMMAND("));
+    compile("BuiltInReward.java");
+    assertSays("absent' does not exist", "reward.name=round");
+    assertSays("absent' does not exist", "watch=[round]");
+    assertSays("'reward.name' must be one of", "reward.name=rond");
+  }
+
+  @Test
+  void aTrainingOptionIsThreePlaces() throws IOException {
+    assertEquals(
+        Set.of("TrainerSettings.java", "RolloutExperience.java", "defaults.yaml"),
+        filesThatName("\\bsharedStart\\b|\\bshared_start\\b", "prove/"));
+  }
+
+  /** Names of the files of rl and app that match, but for those that only make use of it. */
+  private static Set<String> filesThatName(String pattern, String... users) throws IOException {
+    Pattern name = Pattern.compile(pattern);
+    Set<String> files = new TreeSet<>();
+    for (Path root : List.of(Path.of("../rl/src/main"), Path.of("src/main"))) {
+      try (Stream<Path> all = Files.walk(root)) {
+        for (Path file : all.filter(f -> f.toString().matches(".*\\.(java|yaml)")).toList()) {
+          String path = file.toString().replace('\\', '/');
+          if (Stream.of(users).noneMatch(path::contains)
+              && name.matcher(withoutComments(Files.readString(file))).find()) {
+            files.add(file.getFileName().toString());
+          }
+        }
+      }
+    }
+    return files;
+  }
+
+  private static String withoutComments(String text) {
+    return text.startsWith("//") ? text.replaceAll("(?s)/\\*.*?\\*/|//[^\\n]*", "") : text;
+  }
+
+  private void write(String name, String text) throws IOException {
+    Path file = folder.resolve(name);
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, text);
+  }
+
+  private void compile(String... files) throws IOException {
+    List<String> arguments =
+        new ArrayList<>(List.of("-proc:none", "-nowarn", "-cp", CLASSES, "-d"));
+    arguments.add(Files.createDirectories(folder.resolve("classes")).toString());
+    Stream.of(files)
+        .map(file -> folder.resolve("java").resolve(file).toString())
+        .forEach(arguments::add);
+    assertEquals(
+        0,
+        ToolProvider.getSystemJavaCompiler()
+            .run(null, null, null, arguments.toArray(String[]::new)));
+  }
+
+  /** What a fine-tuning with this setting says, of a model that is not there. */
+  private void assertSays(String part, String setting) throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                folder.resolve("classes") + File.pathSeparator + CLASSES,
+                "reverie.app.Main",
+                "finetune",
+                "--set",
+                "model=" + folder.resolve("absent"),
+                "--set",
+                setting,
+                "--out",
+                folder.resolve("run").toString())
+            .redirectErrorStream(true)
+            .start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    process.waitFor();
+    assertTrue(said.contains(part), said);
+  }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.model;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import reverie.app.text.LetterEncoder;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
+
+class ImageSamplerTest {
+  @Test
+  void aModelThatAnswersNoNumbersIsAnErrorAndNoPicture() {
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.defaults(), 2, 1);
+    ImageSampler pictures = new ImageSampler(process, new LetterEncoder(), 1, 4, 2, 3);
+    try (Scope _ = Scope.open("test")) {
+      ReverieException error =
+          assertThrows(
+              ReverieException.class,
+              () ->
+                  pictures.draw(
+                      (x, _, _) -> x.mul(Double.NaN),
+                      Device.cpu(),
+                      List.of("cat", "dog"),
+                      1,
+                      _ -> {}));
+      assertTrue(error.getMessage().contains("picture 1 of 2 (prompt \"cat\")"), error::getMessage);
+    }
+  }
+}
