@@ -37,8 +37,15 @@ public record PipelineFolder(Path path, String index, List<String> notes) {
           "vae", Set.of("AutoencoderKL"),
           "scheduler", Set.of());
 
-  /** Whether a folder is one, supported or not. */
-  public static boolean isOne(Path folder) {
+  /** Whether a folder is a pipeline, supported or not, whose denoiser draws latents. */
+  public static boolean drawsLatents(Path folder) {
+    return isOne(folder)
+        && (Files.isDirectory(folder.resolve("vae"))
+            || Files.isDirectory(folder.resolve("text_encoder"))
+            || Files.isDirectory(folder.resolve("transformer")));
+  }
+
+  private static boolean isOne(Path folder) {
     return Files.isRegularFile(folder.resolve(INDEX));
   }
 

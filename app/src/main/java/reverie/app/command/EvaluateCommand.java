@@ -102,8 +102,7 @@ final class EvaluateCommand implements Callable<Integer> {
     }
     Device device = deviceOption.open(session);
     Map<String, Object> numbers = new LinkedHashMap<>();
-    try (LoadedModel model =
-        LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {
+    try (LoadedModel model = options.open(session, device)) {
       boolean own = sets.isEmpty();
       if (own) {
         ownPrompts(model, sets);

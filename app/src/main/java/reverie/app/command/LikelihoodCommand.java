@@ -131,8 +131,7 @@ final class LikelihoodCommand implements Callable<Integer> {
     ImageSet set = ImageFolder.readAll(images);
     Device device = deviceOption.open(session);
     List<Measured> all = new ArrayList<>();
-    try (LoadedModel model =
-            LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
+    try (LoadedModel model = options.open(session, device);
         Likelihoods likelihoods =
             new Likelihoods(
                 model,

@@ -116,8 +116,7 @@ final class PreferencesCommand implements Callable<Integer> {
 
   private List<PreferenceFile.Judged> draw() {
     Device device = deviceOption.open(session);
-    try (LoadedModel model =
-            LoadedModel.read(options.model, options.sampling(), session.encoder(), device);
+    try (LoadedModel model = options.open(session, device);
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
       PromptSource prompts = file == null ? own(model) : PromptSource.fromFile(file);
       reward.requireFit(model.prompts().icons());

@@ -58,8 +58,9 @@ final class SampleCommand implements Callable<Integer> {
   @Option(
       names = "--scale",
       paramLabel = "N",
-      description = "Pixels of the picture for a pixel of an image. Default: ${DEFAULT-VALUE}")
-  private int scale = 6;
+      description =
+          "Pixels of the picture for a pixel of an image. Default: 6, and 1 from 128 pixels on")
+  private Integer scale;
 
   SampleCommand(Session session) {
     this.session = session;
@@ -68,14 +69,13 @@ final class SampleCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     SamplingOptions.require("--images", images, 1, 10_000);
-    SamplingOptions.require("--scale", scale, 1, 100);
+    SamplingOptions.require("--scale", scale == null ? 1 : scale, 1, 100);
     List<String> prompts = new ArrayList<>(texts);
     if (file != null) {
       PromptSource.fromFile(file).all().stream().map(Prompt::text).forEach(prompts::add);
     }
     Device device = deviceOption.open(session);
-    try (LoadedModel model =
-        LoadedModel.read(options.model, options.sampling(), session.encoder(), device)) {
+    try (LoadedModel model = options.open(session, device)) {
       draw(model, prompts, device);
     }
     session.out().println(out);
@@ -88,16 +88,17 @@ final class SampleCommand implements Callable<Integer> {
         prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
     try (Progress progress = Progress.start("drawing", "images", repeated.size())) {
       int size = model.sampler().size();
-      float[] pixels =
+      float[] values =
           model
               .sampler()
               .draw(model.denoiser(), device, repeated, options.seed, progress::advanceTo);
-      List<BufferedImage> drawn = Images.fromModel(pixels, size, size);
+      List<BufferedImage> drawn = Images.fromModel(values, size, size);
       List<PngGrid.Cell> cells = new ArrayList<>();
       for (int i = 0; i < drawn.size(); i++) {
         cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
       }
-      PngGrid.of(cells, columns(prompts.size()), scale).write(out);
+      int pixels = scale != null ? scale : size < 128 ? 6 : 1;
+      PngGrid.of(cells, columns(prompts.size()), pixels).write(out);
     }
   }
 

@@ -2,10 +2,13 @@
 package reverie.app.command;
 
 import java.math.BigDecimal;
+import java.nio.file.Path;
 import java.util.Locale;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.model.LoadedModel;
+import reverie.tensor.Device;
 
 /** The options of every command that draws with a finished model. */
 final class SamplingOptions {
@@ -51,6 +54,23 @@ final class SamplingOptions {
       paramLabel = "N",
       description = "The same seed and prompt give the same images. Default: ${DEFAULT-VALUE}")
   long seed = 1;
+
+  @Option(
+      names = "--lora",
+      paramLabel = "FILE",
+      description = "Adapters of diffusers or kohya's scripts to add to the model's weights.")
+  private Path lora;
+
+  /** The model with its adapters; close it. */
+  LoadedModel open(Session session, Device device) {
+    LoadedModel loaded = LoadedModel.read(model, sampling(), session.encoder(), device);
+    try {
+      return lora == null ? loaded : loaded.adapted(lora);
+    } catch (RuntimeException e) {
+      loaded.close();
+      throw e;
+    }
+  }
 
   FinetuneConfig.Sampling sampling() {
     require("--steps", steps, 1, 1000);

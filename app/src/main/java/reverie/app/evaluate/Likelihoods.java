@@ -101,7 +101,8 @@ public final class Likelihoods implements AutoCloseable {
       pixels[i] = item.pixels()[i] + noise;
     }
     try (Scope _ = Scope.open("picture")) {
-      Tensor x = device.tensor(pixels, size, size, ImageSet.CHANNELS);
+      Tensor drawn = model.encode(device.tensor(pixels, 1, size, size, ImageSet.CHANNELS));
+      Tensor x = drawn.reshape(drawn.dim(1), drawn.dim(2), drawn.dim(3));
       Tensor context = model.sampler().contexts(device, List.of(prompt));
       // The cheaper first, which refuses a chain without chance.
       double[] bounds = bound.of(x, context, options.draws, rng.fork("bound"));

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.model.BaseModels;
 import reverie.app.model.ImageSampler;
@@ -21,9 +21,12 @@ import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
+import reverie.pipeline.lora.LoraFile;
 import reverie.rl.Policy;
 import reverie.rl.prompt.Prompt;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
@@ -33,6 +36,8 @@ import reverie.unet.UNet;
  * as the base, or adapters, without which it is the base.
  */
 final class FinetuneModel implements AutoCloseable {
+  private static final String KOHYA = "kohya_lora_weights.safetensors";
+
   private final ModelFolder folder;
   private final Map<String, String> identity;
   private final UNet base;
@@ -46,17 +51,8 @@ final class FinetuneModel implements AutoCloseable {
     this.folder = folder;
     identity = identity(folder, device);
     guidance = config.sampling().guidance();
-    sampler = ImageSampler.of(folder, config.sampling(), encoder);
+    sampler = ImageSampler.of(folder, config.sampling(), folder.encoderOr(encoder));
     FinetuneConfig.Lora options = config.lora();
-    if (options.rank() > 0 && config.training().emaDecay() > 0) {
-      throw new ConfigurationException(
-          String.format(
-              Locale.ROOT,
-              "lora.rank is %d and ema.decay is %s: adapters are not averaged",
-              options.rank(),
-              config.training().emaDecay()),
-          "set one of the two to 0");
-    }
     lora =
         options.rank() == 0
             ? null
@@ -139,20 +135,58 @@ final class FinetuneModel implements AutoCloseable {
 
   /** The model as it is now, without guidance; with the averaged weights where there are some. */
   Denoiser denoiser(Parameters average) {
-    return average == null
-        ? folder.unet()::forward
-        : new UNet(folder.unet().config(), average)::forward;
+    if (average == null) {
+      return folder.unet()::forward;
+    }
+    return lora == null
+        ? new UNet(folder.unet().config(), average)::forward
+        : (x, timesteps, context) ->
+            lora.with(average, () -> folder.unet().forward(x, timesteps, context));
   }
 
-  /** Writes the model as it is now, adapters added to its weights. */
+  /**
+   * Writes the model as it is now: of a pipeline with adapters these alone, under the names of
+   * diffusers and of kohya's scripts; else the whole, adapters added to its weights.
+   */
   void write(Path target, Parameters average) {
+    if (lora == null) {
+      writeWhole(target, average);
+      return;
+    }
+    lora.with(
+        average == null ? lora.parameters() : average,
+        () -> {
+          if (folder.pipeline() == null) {
+            writeWhole(target, null);
+          } else {
+            writeAdapters(target);
+          }
+          return null;
+        });
+  }
+
+  private void writeAdapters(Path target) {
+    Map<String, Lora> parts = Map.of(LoraFile.UNET, lora);
+    try {
+      Files.createDirectories(target);
+    } catch (IOException e) {
+      throw new ReverieException(
+          "model: " + target + " cannot be written: " + e, "check permissions and free space", e);
+    }
+    LoraFile.write(target.resolve(LoraFile.NAME), parts, LoraFile.Format.DIFFUSERS, DType.F32);
+    LoraFile.write(target.resolve(KOHYA), parts, LoraFile.Format.KOHYA, DType.F32);
+  }
+
+  private void writeWhole(Path target, Parameters average) {
     try (UNet copy = folder.unet().copy()) {
       if (lora != null) {
         lora.addTo(copy.parameters());
       } else if (average != null) {
         copy.parameters().copyFrom(average);
       }
-      new ModelFolder(copy, folder.scheduler(), folder.encoder(), folder.prompts()).write(target);
+      new ModelFolder(
+              copy, folder.scheduler(), folder.encoder(), folder.prompts(), folder.pipeline())
+          .write(target);
     }
   }
 
@@ -182,6 +216,6 @@ final class FinetuneModel implements AutoCloseable {
     if (base != null) {
       base.close();
     }
-    folder.unet().close();
+    folder.close();
   }
 }

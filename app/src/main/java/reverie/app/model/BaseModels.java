@@ -43,12 +43,15 @@ public final class BaseModels {
       requireChannels(folder);
       return folder;
     } catch (RuntimeException e) {
-      folder.unet().close();
+      folder.close();
       throw e;
     }
   }
 
   private static void requireChannels(ModelFolder folder) {
+    if (folder.pipeline() != null) {
+      return;
+    }
     int in = folder.unet().config().inChannels();
     int out = folder.unet().config().outChannels();
     if (in != out || in != 1 && in != 3) {
@@ -58,7 +61,7 @@ public final class BaseModels {
     }
   }
 
-  /** Rows and columns of the model's images. */
+  /** Rows and columns of what the model draws: its images, or their latents. */
   public static int size(ModelFolder folder) {
     List<Integer> size = folder.unet().config().sampleSize();
     if (size.isEmpty() || !size.getFirst().equals(size.getLast())) {

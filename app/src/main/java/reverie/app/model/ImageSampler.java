@@ -16,6 +16,7 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.Sampler;
+import reverie.rl.ImageDecoder;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -33,7 +34,9 @@ import reverie.tensor.Tensor;
  * @param guidance scale of classifier-free guidance; 1 is off
  * @param batchSize pictures in one pass
  * @param size rows and columns of an image
- * @param channels of the model, 1 or 3; grey images come out as coloured ones
+ * @param drawn rows and columns of what the model draws
+ * @param channels of what the model draws
+ * @param decoder of what it draws
  */
 public record ImageSampler(
     ReversePolicy policy,
@@ -41,7 +44,32 @@ public record ImageSampler(
     double guidance,
     int batchSize,
     int size,
-    int channels) {
+    int drawn,
+    int channels,
+    ImageDecoder decoder) {
+
+  /**
+   * Of a model that draws images.
+   *
+   * @param channels 1 or 3; grey images come out as coloured ones
+   */
+  public ImageSampler(
+      ReversePolicy policy,
+      PromptEncoder encoder,
+      double guidance,
+      int batchSize,
+      int size,
+      int channels) {
+    this(
+        policy,
+        encoder,
+        guidance,
+        batchSize,
+        size,
+        size,
+        channels,
+        images -> channels == 3 ? images : Ops.concat(3, images, images, images));
+  }
 
   /** How a model in this folder draws. */
   public static ImageSampler of(
@@ -51,13 +79,23 @@ public record ImageSampler(
           "guidance is " + sampling.guidance() + ", but the model takes no prompts",
           "leave guidance at 1");
     }
-    return new ImageSampler(
-        sampling.process(model.scheduler()),
-        model.isConditional() ? encoder : null,
-        sampling.guidance(),
-        sampling.batchSize(),
-        BaseModels.size(model),
-        model.unet().config().inChannels());
+    ReversePolicy process = sampling.process(model.scheduler());
+    int drawn = BaseModels.size(model);
+    int channels = model.unet().config().inChannels();
+    PromptEncoder prompts = model.isConditional() ? encoder : null;
+    double guidance = sampling.guidance();
+    int batch = sampling.batchSize();
+    return model.pipeline() == null
+        ? new ImageSampler(process, prompts, guidance, batch, drawn, channels)
+        : new ImageSampler(
+            process,
+            prompts,
+            guidance,
+            batch,
+            drawn * model.reduction(),
+            drawn,
+            channels,
+            model.pipeline()::decode);
   }
 
   /**
@@ -68,8 +106,8 @@ public record ImageSampler(
   }
 
   /** Images with three channels, {@code [n, size, size, 3]}, from what the model draws. */
-  public Tensor colours(Tensor drawn) {
-    return channels == 3 ? drawn : Ops.concat(3, drawn, drawn, drawn);
+  public Tensor colours(Tensor samples) {
+    return decoder.decode(samples);
   }
 
   /**
@@ -115,8 +153,8 @@ public record ImageSampler(
                       guided(denoiser, device),
                       contexts(device, prompts),
                       rows,
-                      size,
-                      size,
+                      drawn,
+                      drawn,
                       channels))
           .toFloats();
     }

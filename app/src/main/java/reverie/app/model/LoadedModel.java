@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.model;
 
+import java.nio.file.Path;
+import java.util.Map;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
+import reverie.autograd.nn.Lora;
+import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.SchedulerConfig;
+import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.Device;
+import reverie.tensor.Tensor;
 
 /** A model that draws: what {@code sample} and {@code evaluate} need. */
 public final class LoadedModel implements AutoCloseable {
@@ -29,8 +35,33 @@ public final class LoadedModel implements AutoCloseable {
   public static LoadedModel read(
       String name, FinetuneConfig.Sampling sampling, PromptEncoder encoder, Device device) {
     ModelFolder folder = BaseModels.read(name, encoder, device);
-    ImageSampler sampler = ImageSampler.of(folder, sampling, encoder);
+    ImageSampler sampler = ImageSampler.of(folder, sampling, folder.encoderOr(encoder));
     return new LoadedModel(folder, sampler);
+  }
+
+  /**
+   * Adds adapters to its weights.
+   *
+   * @param file of adapters of the U-Net, or of a pipeline's text encoder too
+   */
+  public LoadedModel adapted(Path file) {
+    Map<String, Parameters> parts =
+        folder.pipeline() == null
+            ? Map.of(LoraFile.UNET, folder.unet().parameters())
+            : folder.pipeline().parts();
+    Map<String, Lora> adapters = LoraFile.read(file, parts);
+    adapters.forEach((part, lora) -> lora.addTo(parts.get(part)));
+    adapters.values().forEach(Lora::close);
+    return this;
+  }
+
+  /**
+   * What the model would have drawn for images: the images themselves, or their latents.
+   *
+   * @param images {@code [n, size, size, 3]} in [−1, 1]
+   */
+  public Tensor encode(Tensor images) {
+    return folder.pipeline() == null ? images : folder.pipeline().encode(images);
   }
 
   /**
@@ -82,6 +113,6 @@ public final class LoadedModel implements AutoCloseable {
 
   @Override
   public void close() {
-    folder.unet().close();
+    folder.close();
   }
 }

@@ -8,9 +8,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import reverie.app.run.AtomicFile;
 import reverie.app.text.PromptEncoder;
 import reverie.diffusion.SchedulerConfig;
+import reverie.pipeline.PipelineFolder;
+import reverie.pipeline.StableDiffusion;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.unet.UNet;
@@ -26,9 +31,17 @@ import tools.jackson.databind.json.JsonMapper;
  * @param scheduler its noise
  * @param encoder identity of its text encoder; empty where the folder does not say
  * @param prompts what it was trained with
+ * @param pipeline of which the U-Net is a part: Stable Diffusion, which draws latents; null for a
+ *     model that draws images itself
  */
 public record ModelFolder(
-    UNet unet, SchedulerConfig scheduler, String encoder, ModelPrompts prompts) {
+    UNet unet,
+    SchedulerConfig scheduler,
+    String encoder,
+    ModelPrompts prompts,
+    StableDiffusion pipeline)
+    implements AutoCloseable {
+  private static final Logger LOG = Logger.getLogger(ModelFolder.class.getName());
   private static final String UNET = "unet";
   private static final String SCHEDULER = "scheduler";
   private static final String INDEX = "model_index.json";
@@ -37,6 +50,11 @@ public record ModelFolder(
   private static final String DATA = "data";
   private static final String ICONS = "icons";
   private static final JsonMapper JSON = JsonMapper.shared();
+
+  /** A model that draws images itself. */
+  public ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder, ModelPrompts prompts) {
+    this(unet, scheduler, encoder, prompts, null);
+  }
 
   /**
    * Reads a model.
@@ -51,6 +69,9 @@ public record ModelFolder(
       throw new ReverieException(
           "model: '" + folder + "' does not exist",
           "check the path; it is relative to where you are");
+    }
+    if (PipelineFolder.drawsLatents(folder)) {
+      return of(StableDiffusion.load(folder, device));
     }
     if (!Files.isDirectory(folder.resolve(UNET)) && Files.exists(folder.resolve("config.json"))) {
       // An unconditional model as diffusers saves it alone: everything at the top.
@@ -77,6 +98,32 @@ public record ModelFolder(
     return new ModelFolder(UNet.load(unet, device), schedule, encoder, prompts);
   }
 
+  private static ModelFolder of(StableDiffusion pipeline) {
+    pipeline.folder().notes().forEach(note -> LOG.log(Level.WARNING, "{0}", note));
+    return new ModelFolder(
+        pipeline.unet(), pipeline.scheduler(), "", ModelPrompts.UNKNOWN, pipeline);
+  }
+
+  /** The encoder of its prompts: its own, or the one that is at hand. */
+  public PromptEncoder encoderOr(PromptEncoder available) {
+    return pipeline == null ? available : new ClipPrompts(pipeline);
+  }
+
+  /** Rows and columns of an image beside one of what the model draws. */
+  public int reduction() {
+    return pipeline == null ? 1 : pipeline.autoencoder().config().reduction();
+  }
+
+  /** Frees the weights. */
+  @Override
+  public void close() {
+    if (pipeline == null) {
+      unet.close();
+    } else {
+      pipeline.close();
+    }
+  }
+
   /** Whether it draws what a prompt says; otherwise it takes none. */
   public boolean isConditional() {
     return unet.config().conditioned();
@@ -88,6 +135,11 @@ public record ModelFolder(
    * @param folder made if missing
    */
   public void write(Path folder) {
+    if (pipeline != null) {
+      pipeline.save(folder, DType.F32);
+      unet.save(folder.resolve(UNET));
+      return;
+    }
     unet.save(folder.resolve(UNET));
     scheduler.write(folder.resolve(SCHEDULER));
     Map<String, Object> index = new LinkedHashMap<>();
@@ -111,7 +163,7 @@ public record ModelFolder(
    * @throws ReverieException if the model was trained with another
    */
   public void requireEncoder(PromptEncoder available) {
-    if (!isConditional()) {
+    if (!isConditional() || pipeline != null) {
       return;
     }
     if (encoder.isEmpty()) {

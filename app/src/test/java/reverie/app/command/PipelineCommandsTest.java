@@ -3,6 +3,7 @@ package reverie.app.command;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.tensor.DType;
@@ -50,6 +52,86 @@ class PipelineCommandsTest {
         ExitCode.FAILED_CHECK, run("check", file, "--pipeline", FOLDER, "--tolerance", "1e-12"));
     assertEquals(ExitCode.BAD_INPUT, run("check", file));
     assertTrue(err.toString().contains("add --pipeline FOLDER"), err::toString);
+  }
+
+  @Test
+  void sampleDrawsByTheAutoencoder() throws IOException {
+    List<byte[]> pictures = new ArrayList<>();
+    for (List<String> more : List.of(List.<String>of(), List.of("--lora", LORA))) {
+      Path picture = temporary.resolve("picture" + more.size() + ".png");
+      List<String> line =
+          new ArrayList<>(
+              List.of(
+                  "sample",
+                  "--model",
+                  FOLDER,
+                  "--prompt",
+                  "a photo of a cat",
+                  "--images",
+                  "2",
+                  "--steps",
+                  "2",
+                  "--guidance",
+                  "3",
+                  "--out",
+                  picture.toString(),
+                  "--scale",
+                  "1"));
+      line.addAll(more);
+      assertEquals(0, run(line.toArray(String[]::new)), err::toString);
+      pictures.add(Files.readAllBytes(picture));
+    }
+    assertFalse(Arrays.equals(pictures.getFirst(), pictures.getLast()));
+  }
+
+  /** Both files say the same, and are those that the sampler takes. */
+  @Test
+  void finetuneWritesAdaptersForOtherTools() throws IOException {
+    Path prompts = Files.writeString(temporary.resolve("prompts.txt"), "a cat\na dog\n");
+    Path runFolder = temporary.resolve("run");
+    List<String> line = new ArrayList<>(List.of("finetune", "--out", runFolder.toString()));
+    for (String setting :
+        List.of(
+            "model=" + FOLDER,
+            "prompts.source=" + prompts,
+            "prompts.per_epoch=2",
+            "prompts.images_each=2",
+            "sampling.steps=2",
+            "sampling.guidance=2",
+            "sampling.batch_size=4",
+            "update.batch_size=4",
+            "lora.rank=2",
+            "ema.decay=0.5",
+            "epochs=2",
+            "evaluation.samples=2",
+            "evaluation.every_samples=2")) {
+      line.addAll(List.of("--set", setting));
+    }
+    assertEquals(0, run(line.toArray(String[]::new)), err::toString);
+    Path diffusers = runFolder.resolve("model/pytorch_lora_weights.safetensors");
+    try (Safetensors file = Safetensors.open(diffusers)) {
+      float[] b =
+          file.floats("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.weight");
+      assertTrue(IntStream.range(0, b.length).anyMatch(i -> b[i] != 0));
+    }
+    Path kohya = runFolder.resolve("model/kohya_lora_weights.safetensors");
+    Path back = temporary.resolve("back.safetensors");
+    assertEquals(
+        0,
+        run(
+            "convert",
+            FOLDER,
+            "--lora",
+            kohya.toString(),
+            "--lora-format",
+            "diffusers",
+            "--out",
+            back.toString()));
+    try (Safetensors one = Safetensors.open(diffusers);
+        Safetensors other = Safetensors.open(back)) {
+      assertEquals(one.names(), other.names());
+      one.names().forEach(n -> assertArrayEquals(one.floats(n), other.floats(n), 1e-6f));
+    }
   }
 
   @Test
