@@ -321,7 +321,6 @@ class FinetuningTest {
         "prompts.images_each=6",
         "update.per_epoch=3");
     assertMessage("learns from samples of the policy itself", "rollout.offline=true");
-    assertMessage("adapters are not averaged", "lora.rank=2", "ema.decay=0.9");
     assertMessage("does not exist", "model=" + folder.resolve("absent"));
     assertMessage("is no model folder", "model=" + folder);
     assertMessage("cannot be started", "reward.name=command", "reward.command=[/no/such/program]");
