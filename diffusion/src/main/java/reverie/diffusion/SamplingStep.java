@@ -21,11 +21,10 @@ public final class SamplingStep implements AutoCloseable {
   private final MicroBatched<Inputs, Drawn> determined;
 
   /**
-   * What a step depends on: the numbers of a {@link ChainPosition}; context, noise and the x̂0 of the
-   * step before or null.
+   * What a step depends on: the numbers of a {@link ChainPosition}; context, noise and the x̂0 of
+   * the step before or null.
    */
-  private record Inputs(
-      Tensor x, Tensor numbers, Tensor context, Tensor noise, Tensor before) {}
+  private record Inputs(Tensor x, Tensor numbers, Tensor context, Tensor noise, Tensor before) {}
 
   /**
    * What a step gives.

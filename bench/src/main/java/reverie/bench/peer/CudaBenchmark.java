@@ -15,10 +15,10 @@ import reverie.bench.step.StepSettings;
 import reverie.bench.step.Weights;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
-import reverie.tensor.debug.Profile;
 import reverie.tensor.Rng;
 import reverie.tensor.cuda.CudaBackend;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.debug.Profile;
 import reverie.unet.UNet;
 
 /**
