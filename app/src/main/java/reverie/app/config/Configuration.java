@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeSet;
+import reverie.app.run.RunSettings;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -13,7 +15,7 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param <T> the record that holds the settings
  */
-public final class Configuration<T extends Record> {
+public final class Configuration<T extends Record> implements RunSettings {
   private final T value;
   private final ObjectNode tree;
 
@@ -31,37 +33,30 @@ public final class Configuration<T extends Record> {
     return value;
   }
 
-  /**
-   * The settings as they are kept in the run folder.
-   *
-   * @return YAML that reads back as the same settings
-   */
+  @Override
   public String yaml() {
     return ConfigurationReader.YAML.writeValueAsString(tree);
   }
 
-  /**
-   * Why a run with the settings that it was started with cannot go on with these. A run may go on
-   * for more epochs or steps than it was started for.
-   *
-   * @param stored YAML from its folder
-   * @return one line per setting that differs otherwise
-   */
-  public List<String> conflictsWith(String stored) {
-    JsonNode before = ConfigurationReader.YAML.readTree(stored);
+  /** A run may go on for more epochs than it was started for; nothing else may differ. */
+  @Override
+  public void requireGoesOnFrom(Path run, String stored) {
     List<String> conflicts = differencesFrom(stored);
+    JsonNode before = ConfigurationReader.YAML.readTree(stored);
     if (tree.path("epochs").asInt(0) > before.path("epochs").asInt(0)) {
       conflicts.removeIf(line -> line.startsWith("epochs:"));
     }
-    return conflicts;
+    if (!conflicts.isEmpty()) {
+      throw new ConfigurationException(
+          "resume "
+              + run
+              + ": the configuration differs from the one that the run was started with:\n  "
+              + String.join("\n  ", conflicts),
+          "leave these settings out to go on with the run, or start a new run with another --out");
+    }
   }
 
-  /**
-   * Compares with the settings that a run was started with.
-   *
-   * @param stored YAML from its folder
-   * @return one line per setting that differs, {@code key: before → now}
-   */
+  @Override
   public List<String> differencesFrom(String stored) {
     List<String> differences = new ArrayList<>();
     compare("", ConfigurationReader.YAML.readTree(stored), tree, differences);

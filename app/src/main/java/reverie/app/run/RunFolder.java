@@ -20,8 +20,6 @@ import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
-import reverie.app.config.Configuration;
-import reverie.app.config.ConfigurationException;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -75,13 +73,13 @@ public final class RunFolder implements AutoCloseable {
    * Begins a new run.
    *
    * @param path the folder; made when missing, refused when anything is in it
-   * @param configuration the resolved configuration
+   * @param settings what it is started with
    * @param command the command line
    * @param console where the log's lines are said
    * @return the locked folder
    */
   public static RunFolder create(
-      Path path, Configuration<?> configuration, List<String> command, PrintWriter console) {
+      Path path, RunSettings settings, List<String> command, PrintWriter console) {
     refuseForeign(path);
     try {
       Files.createDirectories(path);
@@ -97,7 +95,7 @@ public final class RunFolder implements AutoCloseable {
                   .writerWithDefaultPrettyPrinter()
                   .writeValueAsString(Environment.current().toMap())
               + "\n");
-      AtomicFile.writeText(path.resolve(CONFIG), configuration.yaml());
+      AtomicFile.writeText(path.resolve(CONFIG), settings.yaml());
       run.log.note("started: " + String.join(" ", command));
       return run;
     } catch (RuntimeException e) {
@@ -110,28 +108,18 @@ public final class RunFolder implements AutoCloseable {
    * Goes on with a run.
    *
    * @param path its folder
-   * @param configuration the configuration asked for now, which must be the one it was started with
+   * @param settings what is asked for now
    * @param console where the log's lines are said
    * @return the locked folder
-   * @throws ConfigurationException listing the keys that differ
+   * @throws ReverieException listing the settings with which the run cannot go on
    */
-  public static RunFolder resume(Path path, Configuration<?> configuration, PrintWriter console) {
+  public static RunFolder resume(Path path, RunSettings settings, PrintWriter console) {
     String stored = readConfig(path);
-    List<String> differences = configuration.conflictsWith(stored);
-    if (!differences.isEmpty()) {
-      throw new ConfigurationException(
-          String.format(
-              Locale.ROOT,
-              "resume %s: the configuration differs from the one that the run was started with:\n"
-                  + "  %s",
-              path,
-              String.join("\n  ", differences)),
-          "leave these settings out to go on with the run, or start a new run with another --out");
-    }
+    settings.requireGoesOnFrom(path, stored);
     RunFolder run = lock(path, console);
     run.removeTemporaries();
-    if (!configuration.differencesFrom(stored).isEmpty()) {
-      AtomicFile.writeText(path.resolve(CONFIG), configuration.yaml());
+    if (!settings.differencesFrom(stored).isEmpty()) {
+      AtomicFile.writeText(path.resolve(CONFIG), settings.yaml());
     }
     run.log.note("resumed");
     return run;
