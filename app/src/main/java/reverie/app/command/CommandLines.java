@@ -97,26 +97,9 @@ public final class CommandLines implements Runnable {
     line.setErr(session.err());
     line.setUsageHelpWidth(100);
     line.setCaseInsensitiveEnumValuesAllowed(true);
-    line.setExecutionStrategy(parsed -> execute(parsed));
     line.setExecutionExceptionHandler((error, _, _) -> Failures.report(session, error));
     line.setParameterExceptionHandler((error, _) -> usage(session, error));
     return line;
-  }
-
-  private static int execute(CommandLine.ParseResult parsed) {
-    CommandLine.ParseResult last = parsed;
-    while (last.hasSubcommand()) {
-      last = last.subcommand();
-    }
-    boolean help = last.isUsageHelpRequested() || last.isVersionHelpRequested();
-    String command = last.commandSpec().name();
-    if (!help && !command.equals("doctor") && !Examination.hasVectorModule()) {
-      throw new ParameterException(
-          last.commandSpec().commandLine(),
-          "the Java module jdk.incubator.vector is missing\n"
-              + "hint: start by ./reverie, or add --add-modules jdk.incubator.vector to java");
-    }
-    return new CommandLine.RunLast().execute(parsed);
   }
 
   private static int usage(Session session, ParameterException error) {

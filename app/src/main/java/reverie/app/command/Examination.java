@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
-import ai.onnxruntime.OrtEnvironment;
 import java.awt.Font;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -14,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
+import reverie.app.text.OnnxLibrary;
 import reverie.tensor.cpu.KernelSet;
 import reverie.tensor.cuda.Cuda;
 
@@ -59,17 +59,18 @@ final class Examination {
     return Finding.ok("Java", version + ", " + System.getProperty("java.vendor"));
   }
 
-  /** Whether the JVM was started with the module of the vector instructions. */
-  static boolean hasVectorModule() {
+  /** Whether the JVM was started with the module of the Vector API. */
+  private static boolean hasVectorModule() {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
   }
 
   private static Finding vectorModule() {
     if (!hasVectorModule()) {
-      return Finding.problem(
-          "vectors",
-          "the module jdk.incubator.vector is missing",
-          "start by ./reverie, or add --add-modules jdk.incubator.vector to java");
+      String hint = "start by ./reverie, or add --add-modules jdk.incubator.vector to java";
+      String detail = "the module jdk.incubator.vector is missing";
+      return KernelSet.fastest() == KernelSet.VECTOR
+          ? Finding.problem("vectors", detail, hint)
+          : Finding.ok("vectors", detail + ", and not needed beside kernels in C");
     }
     int bits = Vectors.bits();
     String detail =
@@ -81,10 +82,10 @@ final class Examination {
   }
 
   private static Finding kernels() {
-    if (!hasVectorModule()) {
+    KernelSet fastest = KernelSet.fastest();
+    if (fastest == KernelSet.VECTOR && !hasVectorModule()) {
       return Finding.problem("kernels", "none without the vector module", "see above");
     }
-    KernelSet fastest = KernelSet.fastest();
     return fastest == KernelSet.VECTOR
         ? Finding.warning(
             "kernels",
@@ -166,7 +167,7 @@ final class Examination {
 
   private static Finding onnxRuntime() {
     try {
-      return Finding.ok("ONNX Runtime", OrtEnvironment.getEnvironment().getVersion());
+      return Finding.ok("ONNX Runtime", OnnxLibrary.environment().getVersion());
     } catch (RuntimeException | LinkageError e) {
       return Finding.problem(
           "ONNX Runtime",

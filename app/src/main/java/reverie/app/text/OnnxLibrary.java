@@ -5,6 +5,11 @@ import ai.onnxruntime.OrtEnvironment;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -16,16 +21,24 @@ import reverie.tensor.ReverieException;
 /**
  * Loads the library of ONNX Runtime from a private folder that is gone afterwards. Left to itself
  * ONNX Runtime leaves an empty folder in the temporary one at every start, and cannot start where
- * that one is full or forbids execution.
+ * that one is full or forbids execution; it reports its use to its makers, and while it prepares
+ * that, a long command line overflows its stack.
  */
-final class OnnxLibrary {
+public final class OnnxLibrary {
+  private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
   private static final String PLACE = "onnxruntime.native.path";
   private static final List<String> FILES = List.of("libonnxruntime.so", "libonnxruntime4j_jni.so");
 
   private OnnxLibrary() {}
 
-  /** The environment, loaded at the first call. */
-  static synchronized OrtEnvironment environment() {
+  /**
+   * The environment, loaded at the first call.
+   *
+   * @return what sessions are made in
+   * @throws ReverieException if the library cannot be copied to any folder that allows execution
+   */
+  public static synchronized OrtEnvironment environment() {
+    forbidTelemetry();
     String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     if (!system.contains("linux") || System.getProperty(PLACE) != null) {
       return OrtEnvironment.getEnvironment();
@@ -43,6 +56,29 @@ final class OnnxLibrary {
         "free some space, or name a folder that allows execution by"
             + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
         first);
+  }
+
+  /** Only a variable of the process is heeded, and Java can set those for children only. */
+  private static void forbidTelemetry() {
+    Linker linker = Linker.nativeLinker();
+    MemorySegment function = linker.defaultLookup().find("setenv").orElse(null);
+    if (function == null || System.getenv(NO_TELEMETRY) != null) {
+      return;
+    }
+    var setenv =
+        linker.downcallHandle(
+            function,
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_INT,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS,
+                ValueLayout.JAVA_INT));
+    try (Arena arena = Arena.ofConfined()) {
+      int _ =
+          (int) setenv.invokeExact(arena.allocateFrom(NO_TELEMETRY), arena.allocateFrom("1"), 0);
+    } catch (Throwable e) {
+      throw new AssertionError("setenv throws nothing", e);
+    }
   }
 
   private static List<Path> parents() {

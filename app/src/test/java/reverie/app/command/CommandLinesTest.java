@@ -34,7 +34,7 @@ class CommandLinesTest {
     assertEquals(0, run("--help"));
     assertTrue(out.toString().contains("./reverie quickstart"), out::toString);
     assertEquals(0, run("doctor", "--help"));
-    assertTrue(out.toString().contains("Example:"), out::toString);
+    assertTrue(out.toString().contains("Examples:"), out::toString);
     assertEquals("", err.toString());
   }
 
