@@ -77,9 +77,19 @@ class LauncherTest {
   }
 
   private String run(Map<String, String> environment) throws Exception {
+    // Through cat, which ends when the filter of the error stream has written all too.
     ProcessBuilder builder =
-        new ProcessBuilder(folder.resolve("reverie").toString(), "sample", "--prompt", "a cat")
-            .redirectErrorStream(true);
+        new ProcessBuilder(
+            List.of(
+                "/bin/bash",
+                "-o",
+                "pipefail",
+                "-c",
+                "\"$0\" \"$@\" 2>&1 | cat",
+                folder.resolve("reverie").toString(),
+                "sample",
+                "--prompt",
+                "a cat"));
     for (String name :
         List.of("REVERIE_JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LC_ALL")) {
       builder.environment().remove(name);

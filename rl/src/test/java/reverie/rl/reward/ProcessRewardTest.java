@@ -94,8 +94,9 @@ class ProcessRewardTest {
   static List<Arguments> hostile() {
     return List.of(
         arguments("two lines", "echo 1 2; echo 3 4", "was not asked for: \"3 4\""),
-        arguments("a line for each image", "echo 1; echo 2", "was not asked for: \"2\""),
-        arguments("a greeting", "echo loading model; echo 1 2", "was not asked for"),
+        arguments("a line for each image", "echo 1; sleep 60; echo 2", "expected 2 scores, got 1"),
+        arguments(
+            "a greeting", "echo loading model; sleep 60; echo 1 2", "answered \"loading model\""),
         arguments("one number", "echo 1", "expected 2 scores, got 1"),
         arguments("three numbers", "echo 1 2 3", "expected 2 scores, got 3"),
         arguments("nothing", "echo", "expected 2 scores, got 0"),
