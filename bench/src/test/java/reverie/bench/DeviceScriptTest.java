@@ -91,6 +91,22 @@ class DeviceScriptTest {
     assertFalse(Files.exists(out().resolve("facts-laws.txt")), result.output);
   }
 
+  /** Drivers compile on deep stacks, large models need the heap, and a crash is to be told. */
+  @Test
+  void givesJavaRoomLibrariesAndAPlaceForCrashes() throws IOException, InterruptedException {
+    Path bundle = bundle("*--require*) echo \"java $* in $LD_LIBRARY_PATH\"; exit 1 ;;");
+    Path tar = Files.createDirectories(folder.resolve("bin")).resolve("tar");
+    Files.writeString(tar, "#!/bin/sh\nexit 2\n");
+    assertTrue(tar.toFile().setExecutable(true));
+    // Without a tar that knows the compression Python unpacks.
+    String path = tar.getParent() + ":" + System.getenv("PATH");
+    Result result = run(Map.of("PATH", path), SCRIPT, "facts", bundle);
+    String said = Files.readString(out().resolve("facts-doctor.txt"));
+    assertTrue(said.contains(" -Xmx72g -Xss16m "), () -> said + result.output);
+    assertTrue(said.contains("-XX:ErrorFile=" + out().resolve("facts-hs_err.txt")), said);
+    assertTrue(said.contains("/nvidia/cudnn/lib:"), said);
+  }
+
   @Test
   void lawsThatDidNotRunAreAFailure() throws IOException, InterruptedException {
     Path bundle = bundle("*execute*) echo '[         0 tests successful      ]' ;;");
