@@ -31,10 +31,18 @@ public interface Initialiser {
   /** Uniform numbers from −bound to bound. */
   static Initialiser uniform(double bound) {
     return (device, rng, dims) -> {
-      double[] values = new double[Math.toIntExact(Shape.of(dims).size())];
-      // Addressed by position, so that any number of threads gives the same.
-      Arrays.parallelSetAll(values, i -> bound * (2 * rng.uniform(i) - 1));
-      return device.tensor(values, dims);
+      int size = Math.toIntExact(Shape.of(dims).size());
+      Tensor flat = device.zeros(size);
+      // Block by block, so that the heap need not hold a large weight.
+      for (int from = 0, count; from < size; from += count) {
+        int first = from;
+        count = Math.min(1 << 18, size - from);
+        double[] values = new double[count];
+        // Addressed by position, so that any number of threads gives the same.
+        Arrays.parallelSetAll(values, i -> bound * (2 * rng.uniform(first + i) - 1));
+        flat.slice(0, from, from + count).assign(values);
+      }
+      return flat.reshape(dims);
     };
   }
 

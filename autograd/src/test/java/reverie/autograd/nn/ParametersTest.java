@@ -53,6 +53,19 @@ class ParametersTest {
     }
   }
 
+  /** A weight larger than what is filled at once has the numbers of its positions. */
+  @Test
+  void uniformNumbersAreAddressedByPosition() {
+    Rng rng = Rng.of(3).fork("w");
+    try (Scope _ = Scope.open("test")) {
+      double[] values = Initialiser.uniform(0.5).make(device, rng, 3, 200_001).toDoubles();
+      for (int i = 0; i < values.length; i += 7) {
+        assertEquals(rng.uniform(i) - 0.5, values[i], 0, "number " + i);
+      }
+      assertEquals(rng.uniform(600_002) - 0.5, values[600_002], 0);
+    }
+  }
+
   @Test
   void aCopyHasItsOwnMemoryAndBuildsTheSameModel() {
     try (Parameters p = Parameters.random(device, Rng.of(5));
