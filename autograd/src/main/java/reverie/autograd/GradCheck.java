@@ -5,10 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
+import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
 /**
@@ -53,9 +55,17 @@ public final class GradCheck {
     return new GradCheck(function, stepSize, most);
   }
 
-  /** One input's worst element. */
+  /** One input's worst element, by its position in row-major order. */
   public record Row(
-      int input, int element, double analytic, double numeric, double relativeError) {}
+      int input, Shape shape, int element, double analytic, double numeric, double relativeError) {
+    /** The element's index along each axis. */
+    public List<Integer> index() {
+      int[] strides = shape.contiguousStrides();
+      return IntStream.range(0, shape.rank())
+          .mapToObj(axis -> element / strides[axis] % shape.dim(axis))
+          .toList();
+    }
+  }
 
   /** The worst element of every input. */
   public record Report(List<Row> rows) {
@@ -78,15 +88,38 @@ public final class GradCheck {
           throw new ReverieException(
               String.format(
                   Locale.ROOT,
-                  "gradcheck: expected gradients within %.1e, got %.3e at element %d of input %d (analytic %.12g, numeric %.12g)",
+                  "gradcheck: expected gradients within %.1e, got %.3e at %s of input %d (analytic %.12g, numeric %.12g)",
                   tolerance,
                   row.relativeError,
-                  row.element,
+                  row.index(),
                   row.input,
                   row.analytic,
                   row.numeric));
         }
       }
+    }
+
+    /** A table: a line for each input. */
+    @Override
+    public String toString() {
+      String line = "%-7s %-16s %-16s %20s %20s %12s\n";
+      var table = new StringBuilder();
+      table.append(
+          String.format(
+              Locale.ROOT, line, "input", "shape", "worst at", "analytic", "numeric", "relative"));
+      for (Row row : rows) {
+        table.append(
+            String.format(
+                Locale.ROOT,
+                line,
+                row.input,
+                row.shape,
+                row.index(),
+                String.format(Locale.ROOT, "%.12g", row.analytic),
+                String.format(Locale.ROOT, "%.12g", row.numeric),
+                String.format(Locale.ROOT, "%.2e", row.relativeError)));
+      }
+      return table.toString();
     }
   }
 
@@ -141,13 +174,14 @@ public final class GradCheck {
     for (double g : analytic) {
       scale = Math.max(scale, Math.abs(g));
     }
-    Row worst = new Row(input, 0, 0, 0, 0);
+    Shape shape = inputs[input].shape();
+    Row worst = new Row(input, shape, 0, 0, 0, 0);
     for (int k = 0; k < Math.min(mostElements, elements.length); k++) {
       int element = elements[k];
       double numeric = numeric(input, element, inputs, weights);
       double error = Math.abs(analytic[element] - numeric) / scale;
-      if (!(error <= worst.relativeError)) {
-        worst = new Row(input, element, analytic[element], numeric, error);
+      if (Double.compare(error, worst.relativeError) > 0) { // NaN is the largest
+        worst = new Row(input, shape, element, analytic[element], numeric, error);
       }
     }
     return worst;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -44,6 +45,29 @@ class GradCheckTest {
       GradCheck.Report report =
           GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
       assertTrue(report.worst() > 0.1, report.toString());
+      assertThrows(ReverieException.class, () -> report.require(1e-6));
+    }
+  }
+
+  @Test
+  void namesTheWorstElementByItsIndex() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Device.reference().tensor(new double[] {1, 1, 1, 1, 5, 1}, 2, 3);
+      // The derivative of x² without one half: wrong by x, so most of all where x is 5.
+      GradCheck.Report report =
+          GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
+      assertEquals(List.of(1, 1), report.rows().getFirst().index());
+      assertTrue(report.toString().contains("[1, 1]"), report.toString());
+    }
+  }
+
+  @Test
+  void anUndefinedDerivativeIsNoAgreement() {
+    try (Scope _ = Scope.open("test")) {
+      // The logarithm of a number below 0, at one element of eight.
+      Tensor x = Device.reference().tensor(new double[] {1, 2, 3, 1e-4, 5, 6, 7, 8}, 8);
+      GradCheck.Report report = GradCheck.of(in -> new Tensor[] {in[0].log()}).check(x);
+      assertTrue(Double.isNaN(report.worst()), report.toString());
       assertThrows(ReverieException.class, () -> report.require(1e-6));
     }
   }
