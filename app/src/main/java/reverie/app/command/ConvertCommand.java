@@ -11,6 +11,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reverie.app.config.ConfigurationException;
+import reverie.app.model.ModelFolder;
 import reverie.autograd.nn.Lora;
 import reverie.pipeline.StableDiffusion;
 import reverie.pipeline.lora.LoraFile;
@@ -36,7 +37,11 @@ final class ConvertCommand implements Callable<Integer> {
   private final Session session;
   @Mixin private DeviceOption deviceOption;
 
-  @Parameters(paramLabel = "FOLDER", description = "The pipeline, as diffusers writes it.")
+  @Parameters(
+      paramLabel = "FOLDER",
+      description =
+          "The pipeline, as diffusers writes it, or the model of a run that trained adapters, which"
+              + " are merged.")
   private Path folder;
 
   @Option(
@@ -102,8 +107,13 @@ final class ConvertCommand implements Callable<Integer> {
     }
     requireOther();
     Device device = deviceOption.open(session);
-    try (StableDiffusion model = StableDiffusion.load(folder, device)) {
-      model.folder().notes().forEach(note -> session.err().println("note: " + note));
+    try (ModelFolder read = ModelFolder.read(folder, device)) {
+      StableDiffusion model = read.pipeline();
+      if (model == null) {
+        throw new ReverieException(
+            "convert: expected a Stable Diffusion folder, got " + folder,
+            "other models have one form only");
+      }
       if (lora == null) {
         model.save(out, type.dtype);
       } else {

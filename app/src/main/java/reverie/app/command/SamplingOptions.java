@@ -50,6 +50,14 @@ final class SamplingOptions {
   int batch = 64;
 
   @Option(
+      names = "--size",
+      paramLabel = "N",
+      description =
+          "Rows and columns of an image, a multiple of 8 for Stable Diffusion; 0 is the model's own"
+              + " size. Default: ${DEFAULT-VALUE}")
+  int size;
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       description = "The same seed and prompt give the same images. Default: ${DEFAULT-VALUE}")
@@ -77,7 +85,8 @@ final class SamplingOptions {
     require("--eta", eta, 0, 1);
     require("--guidance", guidance, 0, 100);
     require("--batch", batch, 1, 100_000);
-    return new FinetuneConfig.Sampling(steps, scheduler, eta, guidance, batch);
+    require("--size", size, 0, 65_536);
+    return new FinetuneConfig.Sampling(steps, scheduler, eta, guidance, batch, size);
   }
 
   static void require(String option, double value, int from, int to) {

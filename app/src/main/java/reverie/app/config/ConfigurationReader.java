@@ -75,7 +75,7 @@ public final class ConfigurationReader<T extends Record> {
    * @param presets the presets' names
    */
   public ConfigurationReader(String name, Class<T> type, List<String> presets) {
-    this(name, type, presets, List.of("data"), _ -> {});
+    this(name, type, presets, List.of("data", "base"), _ -> {});
   }
 
   /**

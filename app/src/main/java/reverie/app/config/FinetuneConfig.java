@@ -136,13 +136,15 @@ public record FinetuneConfig(
    * @param eta 1 is DDPM's variance, 0 deterministic
    * @param guidance scale of classifier-free guidance; 1 is off
    * @param batchSize images in one pass through the model
+   * @param size rows and columns of an image; 0 for the model's own
    */
   public record Sampling(
       @Range(min = 1, max = 1000) int steps,
       Scheduler scheduler,
       @Range(min = 0, max = 1) double eta,
       @Range(min = 0, max = 100) double guidance,
-      @Range(min = 1, max = 100_000) int batchSize) {
+      @Range(min = 1, max = 100_000) int batchSize,
+      @Range(min = 0, max = 65_536) int size) {
 
     /** Checks that DDPM has its variance. */
     public Sampling {
@@ -151,6 +153,11 @@ public record FinetuneConfig(
             "sampling.scheduler is ddpm, but sampling.eta is " + eta,
             "set sampling.eta=1, or sampling.scheduler=ddim for less noise");
       }
+    }
+
+    /** The same for images of another size. */
+    public Sampling sized(int other) {
+      return new Sampling(steps, scheduler, eta, guidance, batchSize, other);
     }
 
     /** The reverse process of a model with this scheduler. */

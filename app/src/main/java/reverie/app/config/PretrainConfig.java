@@ -9,6 +9,7 @@ import reverie.autograd.optim.AdamW;
  * pretrain/defaults.yaml}.
  *
  * @param data "icons", or a folder of PNG files with metadata.jsonl
+ * @param base folder of a model that is trained further; empty for a new one
  * @param model the U-Net
  * @param schedule the noise
  * @param steps optimizer steps
@@ -26,6 +27,7 @@ import reverie.autograd.optim.AdamW;
  */
 public record PretrainConfig(
     String data,
+    String base,
     Model model,
     Schedule schedule,
     @Range(min = 1) int steps,
@@ -40,6 +42,17 @@ public record PretrainConfig(
     FinetuneConfig.Sampling sampling,
     @Range(min = 0, max = 1_000_000) int evaluationSamples,
     long seed) {
+
+  /** Checks that pictures are drawn as large as those that are learnt. */
+  public PretrainConfig {
+    if (sampling.size() != 0) {
+      throw new ConfigurationException(
+          "sampling.size is "
+              + sampling.size()
+              + ", but samples are as large as the training's images",
+          "leave it at 0, and resize the images instead");
+    }
+  }
 
   /**
    * The U-Net, in the words of diffusers' config.json.

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.model.BaseModels;
+import reverie.app.model.AdapterFolder;
 import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
@@ -23,10 +16,9 @@ import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
 import reverie.pipeline.lora.LoraFile;
 import reverie.rl.Policy;
+import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.Prompt;
-import reverie.tensor.DType;
 import reverie.tensor.Device;
-import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
@@ -36,11 +28,12 @@ import reverie.unet.UNet;
  * as the base, or adapters, without which it is the base.
  */
 final class FinetuneModel implements AutoCloseable {
-  private static final String KOHYA = "kohya_lora_weights.safetensors";
+  private static final String BASE_WEIGHTS = "base_weights";
 
   private final ModelFolder folder;
   private final Map<String, String> identity;
-  private final UNet base;
+  private final Path path;
+  private final UNet frozen;
   private final Lora lora;
   private final ImageSampler sampler;
   private final double guidance;
@@ -49,6 +42,7 @@ final class FinetuneModel implements AutoCloseable {
   /** Takes over the model; what it makes belongs to the open scope. */
   FinetuneModel(ModelFolder folder, FinetuneConfig config, PromptEncoder encoder, Device device) {
     this.folder = folder;
+    path = Path.of(config.model());
     identity = identity(folder, device);
     guidance = config.sampling().guidance();
     sampler = ImageSampler.of(folder, config.sampling(), folder.encoderOr(encoder));
@@ -61,7 +55,7 @@ final class FinetuneModel implements AutoCloseable {
                 new Lora.Size(options.rank(), options.alpha()),
                 Lora::isAttentionProjection,
                 Rng.of(config.seed()).fork("lora"));
-    base = lora == null ? folder.unet().frozenCopy() : null;
+    frozen = lora == null ? folder.unet().frozenCopy() : null;
     unconditional = guidance == 1 ? null : sampler.contexts(device, List.of(""));
   }
 
@@ -78,26 +72,8 @@ final class FinetuneModel implements AutoCloseable {
   }
 
   private static Map<String, String> identity(ModelFolder folder, Device device) {
-    MessageDigest digest = sha256();
-    folder
-        .unet()
-        .parameters()
-        .all()
-        .forEach(p -> {
-          digest.update(p.name().getBytes(StandardCharsets.UTF_8));
-          ByteBuffer bytes =
-              ByteBuffer.allocate(Math.toIntExact(Math.min(p.value().size(), 1 << 20)) * 4);
-          for (float value : p.value().toFloats()) {
-            if (!bytes.hasRemaining()) {
-              digest.update(bytes.flip());
-              bytes.clear();
-            }
-            bytes.putFloat(value);
-          }
-          digest.update(bytes.flip());
-        });
     Map<String, String> identity = new LinkedHashMap<>();
-    identity.put("base_weights", "sha256 " + HexFormat.of().formatHex(digest.digest()));
+    identity.put(BASE_WEIGHTS, folder.weightsDigest());
     identity.put("scheduler", folder.scheduler().toString());
     // The number of threads changes no bits.
     identity.put("kernels", device.describe().replaceFirst(", \\d+ threads?", ""));
@@ -115,9 +91,16 @@ final class FinetuneModel implements AutoCloseable {
         prompts ->
             sampler.contexts(parameters().device(), prompts.stream().map(Prompt::text).toList()),
         sampler::colours,
-        size(),
-        size(),
+        sampler.drawn(),
+        sampler.drawn(),
         folder.unet().config().inChannels());
+  }
+
+  /** Preferences between images as ones between what the model draws. */
+  PreferenceDataset drawn(PreferenceDataset images) {
+    return folder.pipeline() == null
+        ? images
+        : new LatentPreferences(images, folder, sampler.size(), parameters().device());
   }
 
   /** How pictures are drawn for people and for measurements; the guidance is theirs. */
@@ -128,7 +111,7 @@ final class FinetuneModel implements AutoCloseable {
   /** The model as it began, without guidance. */
   Denoiser baseDenoiser() {
     return lora == null
-        ? base::forward
+        ? frozen::forward
         : (x, timesteps, context) ->
             lora.without(() -> folder.unet().forward(x, timesteps, context));
   }
@@ -159,22 +142,11 @@ final class FinetuneModel implements AutoCloseable {
           if (folder.pipeline() == null) {
             writeWhole(target, null);
           } else {
-            writeAdapters(target);
+            new AdapterFolder(target, path.toAbsolutePath(), identity.get(BASE_WEIGHTS))
+                .write(Map.of(LoraFile.UNET, lora));
           }
           return null;
         });
-  }
-
-  private void writeAdapters(Path target) {
-    Map<String, Lora> parts = Map.of(LoraFile.UNET, lora);
-    try {
-      Files.createDirectories(target);
-    } catch (IOException e) {
-      throw new ReverieException(
-          "model: " + target + " cannot be written: " + e, "check permissions and free space", e);
-    }
-    LoraFile.write(target.resolve(LoraFile.NAME), parts, LoraFile.Format.DIFFUSERS, DType.F32);
-    LoraFile.write(target.resolve(KOHYA), parts, LoraFile.Format.KOHYA, DType.F32);
   }
 
   private void writeWhole(Path target, Parameters average) {
@@ -184,17 +156,7 @@ final class FinetuneModel implements AutoCloseable {
       } else if (average != null) {
         copy.parameters().copyFrom(average);
       }
-      new ModelFolder(
-              copy, folder.scheduler(), folder.encoder(), folder.prompts(), folder.pipeline())
-          .write(target);
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java has SHA-256", e);
+      folder.with(copy).write(target);
     }
   }
 
@@ -204,17 +166,13 @@ final class FinetuneModel implements AutoCloseable {
         : new Guidance(Denoiser.branching(denoiser), guidance, unconditional);
   }
 
-  private int size() {
-    return BaseModels.size(folder);
-  }
-
   @Override
   public void close() {
     if (lora != null) {
       lora.close();
     }
-    if (base != null) {
-      base.close();
+    if (frozen != null) {
+      frozen.close();
     }
     folder.close();
   }

@@ -128,7 +128,7 @@ public final class Finetuning implements AutoCloseable {
       opened(program).start();
     }
     Watch watch = opened(Watch.of(config));
-    Trainer trainer = opened(TrainerFactory.of(config, model.policy(), prompts, reward, watch));
+    Trainer trainer = opened(TrainerFactory.of(config, model, prompts, reward, watch));
     trainer.identify(model.identity());
     boolean own =
         List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(config.prompts().source());

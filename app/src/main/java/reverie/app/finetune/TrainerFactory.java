@@ -24,11 +24,12 @@ final class TrainerFactory {
 
   static Trainer of(
       FinetuneConfig config,
-      Policy policy,
+      FinetuneModel model,
       PromptSource prompts,
       Reward reward,
       TrainerListener listener) {
     String file = config.preferences();
+    Policy policy = model.policy();
     return switch (config.objective()) {
       case RolloutObjective objective -> {
         if (!file.isEmpty()) {
@@ -58,7 +59,7 @@ final class TrainerFactory {
         yield new Trainer(
             policy,
             objective,
-            PreferenceFile.read(Path.of(file), policy.height()),
+            model.drawn(PreferenceFile.read(Path.of(file), model.sampler().size())),
             config.training());
       }
     };

@@ -39,7 +39,6 @@ public final class BaseModels {
         name.equals(FinetuneConfig.ICONS) ? icons(device) : ModelFolder.read(Path.of(name), device);
     try {
       folder.requireEncoder(encoder);
-      size(folder);
       requireChannels(folder);
       return folder;
     } catch (RuntimeException e) {
@@ -61,13 +60,13 @@ public final class BaseModels {
     }
   }
 
-  /** Rows and columns of what the model draws: its images, or their latents. */
+  /** Rows and columns of what the model was trained to draw: images, or their latents. */
   public static int size(ModelFolder folder) {
     List<Integer> size = folder.unet().config().sampleSize();
     if (size.isEmpty() || !size.getFirst().equals(size.getLast())) {
       throw new ReverieException(
           "model: expected square pictures of a known size, but sample_size is " + size,
-          "set sample_size in unet/config.json");
+          "set sample_size in unet/config.json, or name a size: --size N, --set sampling.size=N");
     }
     return size.getFirst();
   }

@@ -80,7 +80,7 @@ public record ImageSampler(
           "leave guidance at 1");
     }
     ReversePolicy process = sampling.process(model.scheduler());
-    int drawn = BaseModels.size(model);
+    int drawn = drawn(model, sampling.size());
     int channels = model.unet().config().inChannels();
     PromptEncoder prompts = model.isConditional() ? encoder : null;
     double guidance = sampling.guidance();
@@ -95,7 +95,29 @@ public record ImageSampler(
             drawn * model.reduction(),
             drawn,
             channels,
-            model.pipeline()::decode);
+            model::decode);
+  }
+
+  /** Rows and columns of what a model draws for images of this size; 0 is its own. */
+  private static int drawn(ModelFolder model, int size) {
+    if (size == 0) {
+      return BaseModels.size(model);
+    }
+    if (model.prompts().icons() && size != BaseModels.size(model)) {
+      throw new ConfigurationException(
+          "sampling: the size is " + size + ", but icons have " + BaseModels.size(model),
+          "leave it at 0");
+    }
+    if (size % model.reduction() != 0) {
+      throw new ConfigurationException(
+          "sampling: expected a size that is a multiple of "
+              + model.reduction()
+              + ", the pixels of a latent, got "
+              + size,
+          "for example "
+              + Math.max(1, Math.round((double) size / model.reduction())) * model.reduction());
+    }
+    return size / model.reduction();
   }
 
   /**

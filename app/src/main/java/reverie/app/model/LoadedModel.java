@@ -2,14 +2,10 @@
 package reverie.app.model;
 
 import java.nio.file.Path;
-import java.util.Map;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
-import reverie.autograd.nn.Lora;
-import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.SchedulerConfig;
-import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.Device;
 import reverie.tensor.Tensor;
 
@@ -45,13 +41,7 @@ public final class LoadedModel implements AutoCloseable {
    * @param file of adapters of the U-Net, or of a pipeline's text encoder too
    */
   public LoadedModel adapted(Path file) {
-    Map<String, Parameters> parts =
-        folder.pipeline() == null
-            ? Map.of(LoraFile.UNET, folder.unet().parameters())
-            : folder.pipeline().parts();
-    Map<String, Lora> adapters = LoraFile.read(file, parts);
-    adapters.forEach((part, lora) -> lora.addTo(parts.get(part)));
-    adapters.values().forEach(Lora::close);
+    folder.merge(file);
     return this;
   }
 
@@ -61,7 +51,7 @@ public final class LoadedModel implements AutoCloseable {
    * @param images {@code [n, size, size, 3]} in [−1, 1]
    */
   public Tensor encode(Tensor images) {
-    return folder.pipeline() == null ? images : folder.pipeline().encode(images);
+    return folder.encode(images);
   }
 
   /**

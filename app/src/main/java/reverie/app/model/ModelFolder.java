@@ -2,22 +2,34 @@
 package reverie.app.model;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import reverie.app.run.AtomicFile;
 import reverie.app.text.PromptEncoder;
+import reverie.autograd.nn.Lora;
+import reverie.autograd.nn.Parameter;
+import reverie.autograd.nn.Parameters;
 import reverie.diffusion.SchedulerConfig;
 import reverie.pipeline.PipelineFolder;
 import reverie.pipeline.StableDiffusion;
+import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -59,26 +71,53 @@ public record ModelFolder(
   /**
    * Reads a model.
    *
-   * @param folder that {@link #write} or diffusers wrote
+   * @param folder that {@link #write} or diffusers wrote, or an {@link AdapterFolder}, whose
+   *     adapters are added to the weights of their model
    * @param device where the weights go
    * @return the model, whose parameters the caller closes
    * @throws ReverieException saying which file is missing or wrong
    */
   public static ModelFolder read(Path folder, Device device) {
+    return read(folder, device, new HashSet<>());
+  }
+
+  private static ModelFolder read(Path folder, Device device, Set<Path> adapted) {
+    if (!AdapterFolder.isOne(folder)) {
+      return readWhole(folder, device);
+    }
+    AdapterFolder adapters = AdapterFolder.read(folder);
+    if (!adapted.add(folder.toAbsolutePath().normalize())) {
+      throw new ReverieException(
+          "model: the adapters in " + folder + " are said to belong to themselves",
+          "name the model that they belong to as 'base' in its reverie.json");
+    }
+    ModelFolder model = read(adapters.base(), device, adapted);
+    try {
+      adapters.require(model);
+      model.merge(adapters.adapters());
+      return model;
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static ModelFolder readWhole(Path folder, Device device) {
     if (!Files.exists(folder)) {
       throw new ReverieException(
           "model: '" + folder + "' does not exist",
           "check the path; it is relative to where you are");
     }
-    if (PipelineFolder.drawsLatents(folder)) {
+    boolean unet = Files.isDirectory(folder.resolve(UNET));
+    if (PipelineFolder.drawsLatents(folder) || !unet && Files.exists(folder.resolve(INDEX))) {
       return of(StableDiffusion.load(folder, device));
     }
-    if (!Files.isDirectory(folder.resolve(UNET)) && Files.exists(folder.resolve("config.json"))) {
+    if (!unet && Files.exists(folder.resolve("config.json"))) {
       // An unconditional model as diffusers saves it alone: everything at the top.
       Path scheduler = folder.resolve(SCHEDULER);
       return read(folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device);
     }
-    if (!Files.isDirectory(folder.resolve(UNET))) {
+    if (!unet) {
       throw new ReverieException(
           String.format(
               Locale.ROOT, "model: '%s' is no model folder, it has no folder '%s'", folder, UNET),
@@ -101,7 +140,21 @@ public record ModelFolder(
   private static ModelFolder of(StableDiffusion pipeline) {
     pipeline.folder().notes().forEach(note -> LOG.log(Level.WARNING, "{0}", note));
     return new ModelFolder(
-        pipeline.unet(), pipeline.scheduler(), "", ModelPrompts.UNKNOWN, pipeline);
+        pipeline.unet(),
+        pipeline.scheduler(),
+        "",
+        ModelPrompts.read(pipeline.folder().path()),
+        pipeline);
+  }
+
+  /** The same model with another U-Net, which is not closed with this one. */
+  public ModelFolder with(UNet other) {
+    return new ModelFolder(other, scheduler, encoder, prompts, pipeline);
+  }
+
+  /** The same model, which remembers other prompts. */
+  public ModelFolder with(ModelPrompts others) {
+    return new ModelFolder(unet, scheduler, encoder, others, pipeline);
   }
 
   /** The encoder of its prompts: its own, or the one that is at hand. */
@@ -112,6 +165,55 @@ public record ModelFolder(
   /** Rows and columns of an image beside one of what the model draws. */
   public int reduction() {
     return pipeline == null ? 1 : pipeline.autoencoder().config().reduction();
+  }
+
+  /** What the model would have drawn for images {@code [n, h, w, 3]}: these, or their latents. */
+  public Tensor encode(Tensor images) {
+    return pipeline == null ? images : pipeline.encode(images);
+  }
+
+  /** Images {@code [n, h, w, channels]} of what the model draws. */
+  public Tensor decode(Tensor drawn) {
+    return pipeline == null ? drawn : pipeline.decode(drawn);
+  }
+
+  /** The parameters of what adapters can be put on, by the names that files have for them. */
+  public Map<String, Parameters> parts() {
+    return pipeline == null ? Map.of(LoraFile.UNET, unet.parameters()) : pipeline.parts();
+  }
+
+  /** Adds a file's adapters to the weights. */
+  void merge(Path file) {
+    Map<String, Lora> adapters = LoraFile.read(file, parts());
+    adapters.forEach((part, lora) -> lora.addTo(parts().get(part)));
+    adapters.values().forEach(Lora::close);
+  }
+
+  /** What tells the weights of the U-Net from others. */
+  public String weightsDigest() {
+    MessageDigest digest = sha256();
+    for (Parameter p : unet.parameters().all()) {
+      digest.update(p.name().getBytes(StandardCharsets.UTF_8));
+      ByteBuffer bytes =
+          ByteBuffer.allocate(Math.toIntExact(Math.min(p.value().size(), 1 << 20)) * 4);
+      for (float value : p.value().toFloats()) {
+        if (!bytes.hasRemaining()) {
+          digest.update(bytes.flip());
+          bytes.clear();
+        }
+        bytes.putFloat(value);
+      }
+      digest.update(bytes.flip());
+    }
+    return "sha256 " + HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java has SHA-256", e);
+    }
   }
 
   /** Frees the weights. */
@@ -138,6 +240,7 @@ public record ModelFolder(
     if (pipeline != null) {
       pipeline.save(folder, DType.F32);
       unet.save(folder.resolve(UNET));
+      prompts.write(folder);
       return;
     }
     unet.save(folder.resolve(UNET));

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.pretrain;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import reverie.app.data.ImageSet;
+import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.NoiseSchedule;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
  * What a denoiser is shown at each step. A batch depends on the seed and the step's number only, so
- * that a resumed run sees what an uninterrupted one would have seen. ImageSampler come in a new
- * order every epoch, each once; timesteps are spread evenly over a batch, which makes its loss less
- * noisy than independent ones.
+ * that a resumed run sees what an uninterrupted one would have seen. Images come in a new order
+ * every epoch, each once; timesteps are spread evenly over a batch, which makes its loss less noisy
+ * than independent ones.
  */
 final class DenoisingBatches {
-  private final ImageSet images;
+  private final Samples samples;
   private final float[][] states;
   private final float[] unconditional;
   private final PromptEncoder encoder;
@@ -27,32 +30,82 @@ final class DenoisingBatches {
   private final double promptDropout;
   private final Rng rng;
 
+  /**
+   * What is to be drawn: images, or their latents.
+   *
+   * @param values of each sample {@code [height, width, channels]}
+   * @param prompts one for each
+   */
+  record Samples(int height, int width, int channels, List<float[]> values, List<String> prompts) {
+    /** Images themselves. */
+    static Samples of(ImageSet images) {
+      return new Samples(
+          images.height(),
+          images.width(),
+          ImageSet.CHANNELS,
+          images.items().stream().map(ImageSet.Item::pixels).toList(),
+          images.prompts());
+    }
+
+    /** What a model would have drawn for images, one after the other. */
+    static Samples of(ImageSet images, ModelFolder model, Device device) {
+      if (model.pipeline() == null) {
+        return of(images);
+      }
+      List<float[]> values = new ArrayList<>();
+      for (ImageSet.Item item : images.items()) {
+        try (Scope _ = Scope.open("latents")) {
+          values.add(
+              model
+                  .encode(
+                      device.tensor(
+                          item.pixels(), 1, images.height(), images.width(), ImageSet.CHANNELS))
+                  .toFloats());
+        }
+      }
+      return new Samples(
+          images.height() / model.reduction(),
+          images.width() / model.reduction(),
+          model.unet().config().inChannels(),
+          values,
+          images.prompts());
+    }
+
+    private Tensor batch(Device device, int... rows) {
+      int each = height * width * channels;
+      float[] batch = new float[rows.length * each];
+      for (int i = 0; i < rows.length; i++) {
+        System.arraycopy(values.get(rows[i]), 0, batch, i * each, each);
+      }
+      return device.tensor(batch, rows.length, height, width, channels);
+    }
+  }
+
   /** Encodes every prompt. */
   DenoisingBatches(
-      ImageSet images, PromptEncoder encoder, int size, double promptDropout, Rng rng) {
-    this.images = images;
+      Samples samples, PromptEncoder encoder, int size, double promptDropout, Rng rng) {
+    this.samples = samples;
     this.encoder = encoder;
     this.size = size;
     this.promptDropout = promptDropout;
     this.rng = rng;
-    states = images.prompts().stream().map(encoder::encode).toArray(float[][]::new);
+    states = samples.prompts.stream().map(encoder::encode).toArray(float[][]::new);
     unconditional = encoder.encode("");
   }
 
   /**
    * One batch.
    *
-   * @param images {@code [n, h, w, 3]}
+   * @param clean {@code [n, h, w, channels]}
    * @param context {@code [n, tokens, dimensions]}
    * @param draw a timestep and noise for each picture
    */
-  record Batch(Tensor images, Tensor context, DenoisingLoss.Draw draw) {}
+  record Batch(Tensor clean, Tensor context, DenoisingLoss.Draw draw) {}
 
   /** The batch of a step, in the open scope. */
   Batch at(long step, NoiseSchedule schedule, Device device) {
     int[] rows = rows(step);
-    Tensor pictures =
-        device.tensor(images.batch(rows), size, images.height(), images.width(), ImageSet.CHANNELS);
+    Tensor clean = samples.batch(device, rows);
     Rng own = rng.fork("step").fork(step);
     Rng dropout = own.fork("dropout");
     List<float[]> chosen =
@@ -64,9 +117,9 @@ final class DenoisingBatches {
         IntStream.range(0, size)
             .mapToDouble(i -> schedule.timestepAt((i + time.uniform(i)) / size))
             .toArray();
-    Tensor noise = own.fork("noise").normal(device, pictures.shape().dims());
+    Tensor noise = own.fork("noise").normal(device, clean.shape().dims());
     return new Batch(
-        pictures,
+        clean,
         PromptStates.stack(device, encoder, chosen),
         new DenoisingLoss.Draw(timesteps, noise));
   }
@@ -79,12 +132,12 @@ final class DenoisingBatches {
     int[] shuffled = {};
     for (int i = 0; i < size; i++) {
       long place = step * size + i;
-      long epoch = place / images.size();
+      long epoch = place / samples.values.size();
       if (epoch != shuffledEpoch) {
-        shuffled = order.fork(epoch).permutation(images.size());
+        shuffled = order.fork(epoch).permutation(samples.values.size());
         shuffledEpoch = epoch;
       }
-      rows[i] = shuffled[(int) (place % images.size())];
+      rows[i] = shuffled[(int) (place % samples.values.size())];
     }
     return rows;
   }

@@ -7,10 +7,13 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
+import reverie.app.config.ConfigurationException;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
 import reverie.app.data.SilkIcons;
+import reverie.app.model.BaseModels;
+import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
 import reverie.app.run.Interruption;
@@ -33,10 +36,10 @@ import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
 /**
- * Makes a base model: trains a U-Net to denoise pictures given their prompts (Ho et al. 2020, eq.
- * 14), with a running average of the weights, which is what is saved. All randomness is addressed
- * by the seed and the step, so that a run that was interrupted and resumed ends with the same bits
- * as one that was not.
+ * Makes a base model, or goes on with one: trains a U-Net to denoise pictures, or their latents,
+ * given their prompts (Ho et al. 2020, eq. 14), with a running average of the weights, which is
+ * what is saved. All randomness is addressed by the seed and the step, so that a run that was
+ * interrupted and resumed ends with the same bits as one that was not.
  */
 public final class Pretraining {
   /** The finished model's folder in the run folder. */
@@ -49,7 +52,6 @@ public final class Pretraining {
   private final PromptEncoder encoder;
   private final Device device;
   private final BooleanSupplier stop;
-  private final SchedulerConfig scheduler;
   private final Rng rng;
   private String example;
 
@@ -81,7 +83,6 @@ public final class Pretraining {
     this.encoder = encoder;
     this.device = device;
     this.stop = stop;
-    scheduler = ModelShape.scheduler(config.schedule());
     rng = Rng.of(config.seed());
   }
 
@@ -99,12 +100,9 @@ public final class Pretraining {
     example = training.prompts().getFirst();
     ImageSet heldOut = icons ? SilkIcons.heldOut() : training.where(_ -> false);
     ImageSet real = icons ? SilkIcons.all() : training;
-    PretrainingResults results =
-        new PretrainingResults(config, run, encoder, device, real, training, heldOut);
     AdamW.Options options = config.optimizer().options();
-    try (Parameters parameters = Parameters.random(device, rng.fork("weights"))) {
-      UNetConfig shape = ModelShape.unet(config.model(), training, encoder);
-      UNet model = new UNet(shape, parameters);
+    try (ModelFolder model = model(training, icons)) {
+      Parameters parameters = model.unet().parameters();
       run.log()
           .say(
               String.format(
@@ -113,6 +111,9 @@ public final class Pretraining {
                   parameters.count(),
                   training.size(),
                   heldOut.size()));
+      PretrainingResults results =
+          new PretrainingResults(
+              config, run, sampler(model, real), device, real, training, heldOut);
       try (TrainingStep step =
               new TrainingStep(
                   parameters,
@@ -123,29 +124,77 @@ public final class Pretraining {
                   MethodHandles.lookup(),
                   device,
                   step.gradients(),
-                  (Inputs in) -> loss(model, in))) {
-        UNet average = step.average().map(weights -> new UNet(shape, weights)).orElse(model);
-        TrainingCheckpoint state = new TrainingCheckpoint(step);
-        train(new Trained(step, state, pass), training, average, results);
+                  (Inputs in) -> loss(model.unet(), in))) {
+        UNet average =
+            step.average()
+                .map(weights -> new UNet(model.unet().config(), weights))
+                .orElse(model.unet());
+        Trained trained = new Trained(step, new TrainingCheckpoint(step), pass);
+        train(trained, model, training, average, results);
         Path folder = run.resolve(MODEL);
-        folder(average, icons, training).write(folder);
-        results.finish(average::forward, scheduler);
+        model.with(average).write(folder);
+        results.finish(average::forward);
         return folder;
       }
     }
   }
 
-  private void train(Trained trained, ImageSet training, UNet average, PretrainingResults results) {
+  /** The model to begin with, which will remember what it was trained on. */
+  private ModelFolder model(ImageSet training, boolean icons) {
+    ModelPrompts prompts =
+        icons ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts());
+    if (!config.base().isEmpty()) {
+      ModelFolder base = BaseModels.read(config.base(), encoder, device);
+      if (!base.isConditional()) {
+        base.close();
+        throw new ConfigurationException(
+            "base is " + config.base() + ", a model that takes no prompts",
+            "name a model that was trained with prompts");
+      }
+      return base.with(prompts);
+    }
+    UNetConfig shape = ModelShape.unet(config.model(), training, encoder);
+    return new ModelFolder(
+        UNet.random(shape, device, rng.fork("weights")),
+        ModelShape.scheduler(config.schedule()),
+        encoder.identity(),
+        prompts);
+  }
+
+  /** How samples are drawn, as large as the training's images. */
+  private ImageSampler sampler(ModelFolder model, ImageSet images) {
+    return model.pipeline() == null
+        ? new ImageSampler(
+            config.sampling().process(model.scheduler()),
+            encoder,
+            config.sampling().guidance(),
+            config.sampling().batchSize(),
+            images.height(),
+            ImageSet.CHANNELS)
+        : ImageSampler.of(
+            model, config.sampling().sized(images.height()), model.encoderOr(encoder));
+  }
+
+  private void train(
+      Trained trained,
+      ModelFolder model,
+      ImageSet training,
+      UNet average,
+      PretrainingResults results) {
     DenoisingBatches batches =
         new DenoisingBatches(
-            training, encoder, config.batchSize(), config.promptDropout(), rng.fork("data"));
+            DenoisingBatches.Samples.of(training, model, device),
+            model.encoderOr(encoder),
+            config.batchSize(),
+            config.promptDropout(),
+            rng.fork("data"));
     Path checkpoint = run.resolve(CHECKPOINT);
     long done = Files.exists(checkpoint) ? trained.state.read(checkpoint) : 0;
     try (Metrics metrics = run.metrics(done + 1);
         Progress progress = Progress.start("pretraining", "steps", config.steps(), done)) {
       double losses = 0;
       while (done < config.steps()) {
-        Step step = step(trained, batches, done++);
+        Step step = step(trained, batches, model.scheduler(), done++);
         losses += step.loss;
         if (done % config.logEvery() == 0) {
           double loss = losses / config.logEvery();
@@ -163,7 +212,7 @@ public final class Pretraining {
         }
         progress.advanceTo(done);
         if (config.sampleEvery() > 0 && done % config.sampleEvery() == 0) {
-          metrics.image(done, "samples", results.gallery(average::forward, scheduler, done));
+          metrics.image(done, "samples", results.gallery(average::forward, done));
         }
         boolean stopping = stop.getAsBoolean();
         if (stopping || done % config.checkpointEvery() == 0 || done == config.steps()) {
@@ -179,15 +228,6 @@ public final class Pretraining {
     }
   }
 
-  /** The model, which remembers what it was trained on. */
-  private ModelFolder folder(UNet model, boolean icons, ImageSet training) {
-    return new ModelFolder(
-        model,
-        scheduler,
-        encoder.identity(),
-        icons ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts()));
-  }
-
   /** A prompt that the model knows, once it was trained. */
   public String example() {
     return example;
@@ -200,14 +240,15 @@ public final class Pretraining {
   }
 
   /** One optimizer step, the one that follows {@code done} others. */
-  private Step step(Trained trained, DenoisingBatches batches, long done) {
+  private Step step(
+      Trained trained, DenoisingBatches batches, SchedulerConfig scheduler, long done) {
     double rate =
         LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())
             .warmedUp(config.warmup())
             .at(done);
     try (Scope _ = Scope.open("training step")) {
       DenoisingBatches.Batch batch = batches.at(done, scheduler.schedule(), device);
-      DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.images(), batch.draw());
+      DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.clean(), batch.draw());
       trained.step.begin();
       Tensor loss = trained.pass.add(new Inputs(q, batch.context())).sum();
       double norm = trained.step.update(rate);

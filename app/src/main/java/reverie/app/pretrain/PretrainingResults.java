@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
-import reverie.app.config.FinetuneConfig;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
 import reverie.app.data.Images;
@@ -17,10 +16,7 @@ import reverie.app.model.ImageSampler;
 import reverie.app.report.PngGrid;
 import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
-import reverie.app.text.PromptEncoder;
 import reverie.diffusion.Denoiser;
-import reverie.diffusion.ReversePolicy;
-import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 
@@ -34,7 +30,7 @@ final class PretrainingResults {
 
   private final PretrainConfig config;
   private final RunFolder run;
-  private final PromptEncoder encoder;
+  private final ImageSampler pictures;
   private final Device device;
   private final ImageSet real;
   private final ImageSet training;
@@ -43,14 +39,14 @@ final class PretrainingResults {
   PretrainingResults(
       PretrainConfig config,
       RunFolder run,
-      PromptEncoder encoder,
+      ImageSampler pictures,
       Device device,
       ImageSet real,
       ImageSet training,
       ImageSet heldOut) {
     this.config = config;
     this.run = run;
-    this.encoder = encoder;
+    this.pictures = pictures;
     this.device = device;
     this.real = real;
     this.training = training;
@@ -58,31 +54,26 @@ final class PretrainingResults {
   }
 
   /** Draws some training and held-out prompts below their real pictures, and keeps the picture. */
-  BufferedImage gallery(Denoiser model, SchedulerConfig scheduler, long steps) {
+  BufferedImage gallery(Denoiser model, long steps) {
     List<PngGrid.Row> rows = new ArrayList<>();
-    rows.addAll(rows("training", training, model, scheduler));
-    rows.addAll(rows("held out", heldOut, model, scheduler));
+    rows.addAll(rows("training", training, model));
+    rows.addAll(rows("held out", heldOut, model));
     PngGrid grid = new PngGrid(rows, SCALE);
     grid.write(run.resolve(String.format(Locale.ROOT, "samples/step-%06d.png", steps)));
     return grid.toImage();
   }
 
   /** Draws many, counts right words and writes {@code summary.json}. */
-  void finish(Denoiser model, SchedulerConfig scheduler) {
-    gallery(model, scheduler, config.steps());
+  void finish(Denoiser model) {
+    gallery(model, config.steps());
     Map<String, Object> summary = new LinkedHashMap<>();
     summary.put("steps", config.steps());
-    measure("training", training, model, scheduler, summary);
-    measure("heldout", heldOut, model, scheduler, summary);
+    measure("training", training, model, summary);
+    measure("heldout", heldOut, model, summary);
     run.writeJson("summary.json", summary);
   }
 
-  private void measure(
-      String name,
-      ImageSet set,
-      Denoiser model,
-      SchedulerConfig scheduler,
-      Map<String, Object> summary) {
+  private void measure(String name, ImageSet set, Denoiser model, Map<String, Object> summary) {
     if (set.size() == 0 || config.evaluationSamples() == 0) {
       return;
     }
@@ -90,7 +81,7 @@ final class PretrainingResults {
         choose(set, config.evaluationSamples()).stream().map(ImageSet.Item::prompt).toList();
     float[] images;
     try (Progress progress = Progress.start("drawing " + name, "pictures", prompts.size())) {
-      images = pictures(scheduler).draw(model, device, prompts, config.seed(), progress::advanceTo);
+      images = pictures.draw(model, device, prompts, config.seed(), progress::advanceTo);
     }
     Retrieval.Result result = new Retrieval(real).evaluate(images, prompts);
     summary.put("retrieval_first_word_" + name, result.firstWord().toMap());
@@ -107,14 +98,13 @@ final class PretrainingResults {
                 prompts.size()));
   }
 
-  private List<PngGrid.Row> rows(
-      String label, ImageSet set, Denoiser model, SchedulerConfig scheduler) {
+  private List<PngGrid.Row> rows(String label, ImageSet set, Denoiser model) {
     if (set.size() == 0) {
       return List.of();
     }
     List<ImageSet.Item> items = choose(set, GALLERY_COLUMNS);
     List<String> prompts = items.stream().map(ImageSet.Item::prompt).toList();
-    float[] drawn = pictures(scheduler).draw(model, device, prompts, config.seed(), _ -> {});
+    float[] drawn = pictures.draw(model, device, prompts, config.seed(), _ -> {});
     List<BufferedImage> images = Images.fromModel(drawn, set.height(), set.width());
     List<PngGrid.Cell> above = new ArrayList<>();
     List<PngGrid.Cell> below = new ArrayList<>();
@@ -132,17 +122,5 @@ final class PretrainingResults {
   private List<ImageSet.Item> choose(ImageSet set, int n) {
     int[] order = Rng.of(config.seed()).fork("choice").permutation(set.size());
     return IntStream.range(0, n).mapToObj(i -> set.items().get(order[i % order.length])).toList();
-  }
-
-  private ImageSampler pictures(SchedulerConfig scheduler) {
-    FinetuneConfig.Sampling sampling = config.sampling();
-    ReversePolicy policy = sampling.process(scheduler);
-    return new ImageSampler(
-        policy,
-        encoder,
-        sampling.guidance(),
-        sampling.batchSize(),
-        real.height(),
-        ImageSet.CHANNELS);
   }
 }

@@ -59,7 +59,7 @@ class LikelihoodsTest {
     try (LoadedModel model =
             LoadedModel.read(
                 folder.resolve("model").toString(),
-                new FinetuneConfig.Sampling(5, FinetuneConfig.Scheduler.DDIM, 1, 1, 16),
+                new FinetuneConfig.Sampling(5, FinetuneConfig.Scheduler.DDIM, 1, 1, 16, 0),
                 ENCODER,
                 Device.cpu());
         Likelihoods likelihoods =

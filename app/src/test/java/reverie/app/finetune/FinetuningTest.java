@@ -261,7 +261,7 @@ class FinetuningTest {
   /** Pairs drawn by the model, of which the larger file is preferred. */
   private Path preferences() {
     Path file = folder.resolve("preferences/preferences.jsonl");
-    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 4);
+    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 4, 0);
     var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make();
     try (LoadedModel model =
         LoadedModel.read(shared.resolve("model").toString(), sampling, ENCODER, Device.cpu())) {
@@ -393,7 +393,7 @@ class FinetuningTest {
 
   /** What the images of the run's evaluation score when a model draws them. */
   private static double[] scores(Path model) {
-    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 3);
+    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 3, 0);
     try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu())) {
       var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make();
       var evaluation =

@@ -30,7 +30,8 @@ class DenoisingBatchesTest {
   }
 
   private static DenoisingBatches batches(int size, double dropout) {
-    return new DenoisingBatches(SET, new LetterEncoder(), size, dropout, Rng.of(3));
+    return new DenoisingBatches(
+        DenoisingBatches.Samples.of(SET), new LetterEncoder(), size, dropout, Rng.of(3));
   }
 
   @Test
@@ -51,7 +52,7 @@ class DenoisingBatchesTest {
   void picturesKeepTheirPrompts() {
     try (Scope _ = Scope.open("test")) {
       DenoisingBatches.Batch batch = batches(IMAGES, 0).at(7, SCHEDULE, Device.reference());
-      float[] colours = batch.images().slice(3, 0, 1).toFloats();
+      float[] colours = batch.clean().slice(3, 0, 1).toFloats();
       float[] letters = batch.context().toFloats();
       for (int i = 0; i < IMAGES; i++) {
         assertEquals(colours[i] + 1, letters[i]);
@@ -94,7 +95,7 @@ class DenoisingBatchesTest {
       DenoisingBatches again = batches(4, 0.5);
       again.at(10, SCHEDULE, Device.reference());
       DenoisingBatches.Batch twice = again.at(11, SCHEDULE, Device.reference());
-      assertArrayEquals(once.images().toFloats(), twice.images().toFloats());
+      assertArrayEquals(once.clean().toFloats(), twice.clean().toFloats());
       assertArrayEquals(once.context().toFloats(), twice.context().toFloats());
       assertArrayEquals(once.draw().timesteps(), twice.draw().timesteps());
       assertArrayEquals(once.draw().noise().toFloats(), twice.draw().noise().toFloats());

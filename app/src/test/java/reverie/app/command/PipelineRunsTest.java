@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reverie.app.data.Images;
+import reverie.pipeline.lora.LoraFile;
+import reverie.tensor.io.Safetensors;
+
+/** Training and measuring with a Stable Diffusion folder, on one of 0.3 million random weights. */
+class PipelineRunsTest {
+  private static final String FOLDER =
+      Path.of("../pipeline/src/test/resources/reverie/pipeline/sd2_tiny").toString();
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+
+  @TempDir private Path temporary;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  private int run(String... arguments) {
+    out.getBuffer().setLength(0);
+    err.getBuffer().setLength(0);
+    List<String> all = new ArrayList<>(Arrays.asList(arguments));
+    all.addAll(1, List.of("--device", "cpu"));
+    return CommandLines.run(all, Map.of(), new PrintWriter(out), new PrintWriter(err));
+  }
+
+  private void succeed(String... arguments) {
+    assertEquals(0, run(arguments), err::toString);
+  }
+
+  private static String[] settings(List<String> start, String... settings) {
+    List<String> line = new ArrayList<>(start);
+    for (String setting : settings) {
+      line.addAll(List.of("--set", setting));
+    }
+    return line.toArray(String[]::new);
+  }
+
+  private Path finetune(String name, String... more) throws IOException {
+    Path prompts = Files.writeString(temporary.resolve("prompts.txt"), "a cat\na dog\n");
+    Path folder = temporary.resolve(name);
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "model=" + FOLDER,
+                "prompts.source=" + prompts,
+                "prompts.per_epoch=2",
+                "prompts.images_each=2",
+                "sampling.steps=2",
+                "sampling.batch_size=4",
+                "update.batch_size=4",
+                "lora.rank=2",
+                "epochs=2",
+                "evaluation.samples=2",
+                "evaluation.every_samples=2"));
+    all.addAll(List.of(more));
+    succeed(settings(List.of("finetune", "--out", folder.toString()), all.toArray(String[]::new)));
+    return folder;
+  }
+
+  private Path preferences() throws IOException {
+    Path prompts = Files.writeString(temporary.resolve("choices.txt"), "a cat\na dog\n");
+    Path folder = temporary.resolve("preferences");
+    succeed(
+        "preferences",
+        "--model",
+        FOLDER,
+        "--prompts",
+        prompts.toString(),
+        "--pairs",
+        "3",
+        "--steps",
+        "2",
+        "--out",
+        folder.toString());
+    return folder.resolve("preferences.jsonl");
+  }
+
+  private byte[] drawn(String name, String... more) throws IOException {
+    Path picture = temporary.resolve(name + ".png");
+    List<String> line =
+        new ArrayList<>(List.of("sample", "--prompt", "a cat", "--images", "1", "--steps", "2"));
+    line.addAll(List.of("--scale", "1", "--out", picture.toString()));
+    line.addAll(List.of(more));
+    succeed(line.toArray(String[]::new));
+    return Files.readAllBytes(picture);
+  }
+
+  /** A run that stopped after an epoch goes on as if it had not, with averaged adapters too. */
+  @Test
+  void resumedRunsEndWithTheSameBits() throws IOException {
+    Path whole = finetune("whole", "ema.decay=0.5");
+    Path parts = finetune("parts", "ema.decay=0.5", "epochs=1");
+    succeed("finetune", "--resume", parts.toString(), "--set", "epochs=2");
+    for (String file : List.of("checkpoint.safetensors", "model/" + LoraFile.NAME)) {
+      try (Safetensors one = Safetensors.open(whole.resolve(file));
+          Safetensors other = Safetensors.open(parts.resolve(file))) {
+        assertEquals(one.names(), other.names());
+        for (String name : one.names()) {
+          assertArrayEquals(one.doubles(name), other.doubles(name), name);
+        }
+      }
+    }
+  }
+
+  /** Adapters alone are a model, which knows the one that they belong to. */
+  @Test
+  void adaptersAreAModel() throws IOException {
+    Path model = finetune("run").resolve("model");
+    byte[] tuned = drawn("tuned", "--model", model.toString());
+    assertArrayEquals(
+        drawn("added", "--model", FOLDER, "--lora", model.resolve(LoraFile.NAME).toString()),
+        tuned);
+    assertFalse(Arrays.equals(drawn("base", "--model", FOLDER), tuned));
+
+    Path merged = temporary.resolve("merged");
+    succeed("convert", model.toString(), "--out", merged.toString());
+    assertArrayEquals(drawn("merged", "--model", merged.toString()), tuned);
+    // And more can be learnt on top of it.
+    Path again = finetune("again", "model=" + model, "epochs=1").resolve("model");
+    assertFalse(Arrays.equals(drawn("again", "--model", again.toString()), tuned));
+
+    Path note = model.resolve("reverie.json");
+    Files.writeString(note, Files.readString(note).replaceFirst("sha256 \\w", "sha256 x"));
+    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
+    assertTrue(err.toString().contains("belong to a model with the weights"), err::toString);
+    Files.writeString(note, "{\"base\": \"" + model + "\", \"base_weights\": \"x\"}");
+    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
+    assertTrue(err.toString().contains("belong to themselves"), err::toString);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"diffusion_dpo", "rwr"})
+  void learnsFromImages(String objective) throws IOException {
+    String preferences = objective.equals("rwr") ? "" : "preferences=" + preferences();
+    Path folder =
+        preferences.isEmpty()
+            ? finetune("run", "objective=" + objective, "epochs=1")
+            : finetune("run", "objective=" + objective, preferences, "epochs=1");
+    try (Safetensors file = Safetensors.open(folder.resolve("model/" + LoraFile.NAME))) {
+      String b = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.weight";
+      assertTrue(Arrays.stream(file.doubles(b)).anyMatch(v -> v != 0));
+    }
+  }
+
+  @Test
+  void evaluatesAndFindsLikelihoods() throws IOException {
+    succeed("evaluate", "--model", FOLDER, "--prompt", "a cat", "--samples", "2", "--steps", "2");
+    assertTrue(out.toString().contains("reward"), out::toString);
+    Path picture = temporary.resolve("picture.png");
+    Images.write(picture, new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB));
+    String[] line = {
+      "likelihood",
+      picture.toString(),
+      "--model",
+      FOLDER,
+      "--steps",
+      "2",
+      "--size",
+      "16",
+      "--probes",
+      "2",
+      "--draws",
+      "2",
+      "--tolerance",
+      "0.5"
+    };
+    succeed(line);
+    assertTrue(out.toString().contains("picture.png"), out::toString);
+  }
+
+  @Test
+  void imagesHaveOtherSizes() throws IOException {
+    drawn("own", "--model", FOLDER);
+    drawn("wide", "--model", FOLDER, "--size", "26");
+    assertEquals(
+        10,
+        Images.read(temporary.resolve("wide.png")).getWidth()
+            - Images.read(temporary.resolve("own.png")).getWidth());
+    assertEquals(ExitCode.USAGE, run("sample", "--prompt", "x", "--model", FOLDER, "--size", "27"));
+    assertTrue(
+        err.toString().contains("multiple of 2, the pixels of a latent, got 27"), err::toString);
+    assertEquals(ExitCode.USAGE, run("sample", "--prompt", "camera", "--size", "32"));
+    assertTrue(err.toString().contains("icons have 16"), err::toString);
+    Path folder = finetune("small", "sampling.size=12", "epochs=1");
+    assertEquals(
+        12,
+        Images.read(folder.resolve("images/training-after/000.png")).getWidth(),
+        folder::toString);
+  }
+
+  /** The U-Net is trained further on latents; everything else of the folder stays. */
+  @Test
+  void pretrainGoesOnWithAPipeline() throws IOException {
+    Path data = Files.createDirectory(temporary.resolve("data"));
+    for (int i = 0; i < 3; i++) {
+      BufferedImage image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
+      image.setRGB(i, i, 0xFF8000);
+      Images.write(data.resolve("dot_" + i + ".png"), image);
+    }
+    String[] own = {
+      "data=" + data,
+      "base=" + FOLDER,
+      "steps=2",
+      "batch_size=2",
+      "warmup=1",
+      "sample_every=0",
+      "sampling.steps=2",
+      "evaluation_samples=2"
+    };
+    Path whole = temporary.resolve("whole");
+    succeed(settings(List.of("pretrain", "--out", whole.toString()), own));
+    Path model = whole.resolve("model");
+    try (Safetensors before = Safetensors.open(Path.of(FOLDER, UNET));
+        Safetensors after = Safetensors.open(model.resolve(UNET))) {
+      assertEquals(before.names(), after.names());
+      assertFalse(Arrays.equals(before.floats("conv_in.weight"), after.floats("conv_in.weight")));
+    }
+    String vae = "vae/diffusion_pytorch_model.safetensors";
+    assertArrayEquals(
+        Files.readAllBytes(Path.of(FOLDER, vae)), Files.readAllBytes(model.resolve(vae)));
+    assertEquals("dot 0\ndot 1\ndot 2\n", Files.readString(model.resolve("prompts.txt")));
+    drawn("pretrained", "--model", model.toString());
+    assertEquals(
+        ExitCode.USAGE,
+        run(settings(List.of("pretrain", "--out", "x"), "sampling.size=8")),
+        err::toString);
+  }
+}
