@@ -23,6 +23,30 @@ public enum Prediction {
     return this == FLOW ? "flow_prediction" : name().toLowerCase(Locale.ROOT);
   }
 
+  /** The factor of x_t in x̂0, where this is what is left of x_0 in x_t. */
+  double stateFactor(double signal) {
+    return switch (this) {
+      case EPSILON -> 1 / signal;
+      case V_PREDICTION -> signal;
+      case SAMPLE -> 0;
+      case FLOW -> 1;
+    };
+  }
+
+  /**
+   * The factor of the output in x̂0.
+   *
+   * @param signal the factor of x_0 in x_t
+   * @param noise the factor of the noise in x_t
+   */
+  public double outputFactor(double signal, double noise) {
+    return switch (this) {
+      case EPSILON -> -noise / signal;
+      case V_PREDICTION, FLOW -> -noise;
+      case SAMPLE -> 1;
+    };
+  }
+
   /** The prediction of this name in diffusers' configuration. */
   public static Prediction of(String key) {
     for (Prediction prediction : values()) {

@@ -419,10 +419,15 @@ public record SchedulerConfig(
     return new SchedulerConfigReader(json, where).read();
   }
 
+  /** The class of diffusers that reads {@link #toJson}. */
+  public String className() {
+    return flow.isPresent() ? SchedulerConfigReader.FLOW_CLASS : "DDIMScheduler";
+  }
+
   /** The text of the configuration, as diffusers reads it. */
   public String toJson() {
     ObjectNode out = JsonMapper.shared().createObjectNode();
-    out.put(CLASS, flow.isPresent() ? SchedulerConfigReader.FLOW_CLASS : "DDIMScheduler");
+    out.put(CLASS, className());
     source.forEach(out::set);
     out.put("num_train_timesteps", trainSteps);
     if (flow.isPresent()) {

@@ -86,8 +86,8 @@ record StepCoefficients(
 
     double signal = Math.sqrt(a);
     double noise = Math.sqrt(b);
-    double original = original(prediction, signal);
-    double originalOutput = originalOutput(prediction, signal, noise);
+    double original = prediction.stateFactor(signal);
+    double originalOutput = prediction.outputFactor(signal, noise);
     return switch (rule) {
       case DDIM ->
           new StepCoefficients(
@@ -176,8 +176,8 @@ record StepCoefficients(
     }
     return new StepCoefficients(
         0,
-        original(prediction, a),
-        originalOutput(prediction, a, b),
+        prediction.stateFactor(a),
+        prediction.outputFactor(a, b),
         clean,
         bNext / b,
         0,
@@ -186,25 +186,6 @@ record StepCoefficients(
 
   private static double logRatio(double signal, double noise) {
     return Math.log(signal) - Math.log(noise);
-  }
-
-  /** The factor of x_t in x̂0. */
-  private static double original(Prediction prediction, double signal) {
-    return switch (prediction) {
-      case EPSILON -> 1 / signal;
-      case V_PREDICTION -> signal;
-      case SAMPLE -> 0;
-      case FLOW -> 1;
-    };
-  }
-
-  /** The factor of the model's output in x̂0. */
-  private static double originalOutput(Prediction prediction, double signal, double noise) {
-    return switch (prediction) {
-      case EPSILON -> -noise / signal;
-      case V_PREDICTION, FLOW -> -noise;
-      case SAMPLE -> 1;
-    };
   }
 
   private static void requireSignal(Prediction prediction, double t, double signal) {

@@ -4,6 +4,7 @@ package reverie.app.command;
 import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Optional;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
@@ -28,14 +29,16 @@ final class SamplingOptions {
   @Option(
       names = "--scheduler",
       paramLabel = "NAME",
-      description = "${COMPLETION-CANDIDATES}; ddpm is for eta 1 only. Default: ${DEFAULT-VALUE}")
-  FinetuneConfig.Scheduler scheduler = FinetuneConfig.Scheduler.DDIM;
+      description = "${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}, ddim or flow_sde")
+  FinetuneConfig.Scheduler scheduler = FinetuneConfig.Scheduler.AUTO;
 
   @Option(
       names = "--eta",
       paramLabel = "ETA",
-      description = "1 is DDPM's variance, 0 is deterministic. Default: ${DEFAULT-VALUE}")
-  double eta = 1;
+      description =
+          "How much chance enters a step, 0 is none. Default: what is usual, 1 for ddim and 0.7 for"
+              + " flow_sde")
+  Double eta;
 
   @Option(
       names = "--guidance",
@@ -82,11 +85,12 @@ final class SamplingOptions {
 
   FinetuneConfig.Sampling sampling() {
     require("--steps", steps, 1, 1000);
-    require("--eta", eta, 0, 1);
+    require("--eta", eta == null ? 0 : eta, 0, 1);
     require("--guidance", guidance, 0, 100);
     require("--batch", batch, 1, 100_000);
     require("--size", size, 0, 65_536);
-    return new FinetuneConfig.Sampling(steps, scheduler, eta, guidance, batch, size);
+    return new FinetuneConfig.Sampling(
+        steps, scheduler, Optional.ofNullable(eta), false, guidance, batch, size);
   }
 
   static void require(String option, double value, int from, int to) {

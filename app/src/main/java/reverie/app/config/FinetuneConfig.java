@@ -4,7 +4,12 @@ package reverie.app.config;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import reverie.app.reward.BuiltInReward;
+import reverie.diffusion.FlowNoise;
+import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.rl.advantage.GroupAdvantages;
@@ -116,15 +121,41 @@ public record FinetuneConfig(
 
   /** The rule of a step of the reverse process. */
   public enum Scheduler {
+    /** What suits the model: {@link #DDIM}, or {@link #FLOW_SDE} for a flow. */
+    AUTO(Double.NaN),
     /** DDIM (Song et al. 2021), with noise by eta. */
-    DDIM,
+    DDIM(1),
     /** Ancestral sampling of DDPM (Ho et al. 2020): eta 1. */
-    DDPM;
+    DDPM(1),
+    /** DPM-Solver++ 2M (Lu et al. 2022), of a diffusion or a flow: deterministic. */
+    DPM_SOLVER(0),
+    /** The flow SDE of Flow-GRPO (Liu et al. 2025). */
+    FLOW_SDE(0.7),
+    /** The flow SDE of DanceGRPO (Xue et al. 2025). */
+    DANCE_SDE(0.3),
+    /** Flow-CPS (Wang and Yu 2025). */
+    CPS(0.7),
+    /** The flow's differential equation: deterministic. */
+    ODE(0);
+
+    private final double usualEta;
+
+    Scheduler(double usualEta) {
+      this.usualEta = usualEta;
+    }
 
     /** The name in configurations. */
     @Override
     public String toString() {
       return name().toLowerCase(Locale.ROOT);
+    }
+
+    private boolean isOfFlows() {
+      return this == FLOW_SDE || this == DANCE_SDE || this == CPS || this == ODE;
+    }
+
+    private boolean suits(boolean flow) {
+      return this == DPM_SOLVER || flow == isOfFlows();
     }
   }
 
@@ -133,7 +164,9 @@ public record FinetuneConfig(
    *
    * @param steps T
    * @param scheduler the rule of a step
-   * @param eta 1 is DDPM's variance, 0 deterministic
+   * @param eta how much chance enters: for ddim 1 is DDPM's variance and 0 deterministic, of a flow
+   *     the level of its noise; empty for what is usual with the scheduler
+   * @param secondOrder whether steps without chance are made by DPM-Solver++ 2M
    * @param guidance scale of classifier-free guidance; 1 is off
    * @param batchSize images in one pass through the model
    * @param size rows and columns of an image; 0 for the model's own
@@ -141,31 +174,58 @@ public record FinetuneConfig(
   public record Sampling(
       @Range(min = 1, max = 1000) int steps,
       Scheduler scheduler,
-      @Range(min = 0, max = 1) double eta,
+      @Range(min = 0, max = 1) Optional<Double> eta,
+      boolean secondOrder,
       @Range(min = 0, max = 100) double guidance,
       @Range(min = 1, max = 100_000) int batchSize,
       @Range(min = 0, max = 65_536) int size) {
 
-    /** Checks that DDPM has its variance. */
+    /** Checks that schedulers which leave no choice of eta have theirs. */
     public Sampling {
-      if (scheduler == Scheduler.DDPM && eta != 1) {
+      if (List.of(Scheduler.DDPM, Scheduler.DPM_SOLVER, Scheduler.ODE).contains(scheduler)
+          && eta.isPresent()
+          && eta.get() != scheduler.usualEta) {
         throw new ConfigurationException(
-            "sampling.scheduler is ddpm, but sampling.eta is " + eta,
-            "set sampling.eta=1, or sampling.scheduler=ddim for less noise");
+            "sampling.scheduler is " + scheduler + ", but sampling.eta is " + eta.get(),
+            "leave sampling.eta out, or choose a scheduler with another level of noise");
       }
     }
 
     /** The same for images of another size. */
     public Sampling sized(int other) {
-      return new Sampling(steps, scheduler, eta, guidance, batchSize, other);
+      return new Sampling(steps, scheduler, eta, secondOrder, guidance, batchSize, other);
     }
 
     /** The reverse process of a model with this scheduler. */
     public ReversePolicy process(SchedulerConfig config) {
-      return switch (scheduler) {
-        case DDIM -> ReversePolicy.ddim(config, steps, eta);
-        case DDPM -> ReversePolicy.ddpm(config, steps);
-      };
+      boolean flow = config.prediction() == Prediction.FLOW;
+      Scheduler rule =
+          scheduler == Scheduler.AUTO ? flow ? Scheduler.FLOW_SDE : Scheduler.DDIM : scheduler;
+      if (!rule.suits(flow)) {
+        throw new ConfigurationException(
+            String.format(
+                Locale.ROOT,
+                "sampling.scheduler is %s, but the model is a %s",
+                rule,
+                flow ? "flow" : "diffusion"),
+            "set sampling.scheduler=auto, or one of "
+                + Stream.of(Scheduler.values())
+                    .filter(other -> other != Scheduler.AUTO && other.suits(flow))
+                    .map(Scheduler::toString)
+                    .collect(Collectors.joining(", ")));
+      }
+      double level = eta.orElse(rule.usualEta);
+      ReversePolicy process =
+          switch (rule) {
+            case AUTO, DDIM -> ReversePolicy.ddim(config, steps, level);
+            case DDPM -> ReversePolicy.ddpm(config, steps);
+            case DPM_SOLVER -> ReversePolicy.dpmSolver(config, steps);
+            case FLOW_SDE -> ReversePolicy.flow(config, steps, FlowNoise.FLOW_SDE, level);
+            case DANCE_SDE -> ReversePolicy.flow(config, steps, FlowNoise.DANCE_SDE, level);
+            case CPS -> ReversePolicy.flow(config, steps, FlowNoise.CPS, level);
+            case ODE -> ReversePolicy.flow(config, steps, FlowNoise.ODE, level);
+          };
+      return secondOrder ? process.secondOrder() : process;
     }
   }
 

@@ -2,6 +2,7 @@
 package reverie.app.config;
 
 import java.util.List;
+import java.util.Locale;
 import reverie.autograd.optim.AdamW;
 
 /**
@@ -111,7 +112,17 @@ public record PretrainConfig(
     /** The velocity. */
     V_PREDICTION,
     /** The clean image. */
-    SAMPLE
+    SAMPLE,
+    /** From clean image to noise: flow matching. */
+    FLOW
+  }
+
+  /** How σ is drawn in flow matching. */
+  public enum Density {
+    /** Evenly. */
+    UNIFORM,
+    /** As the logistic function of a standard normal number (Esser et al. 2024, §3.1). */
+    LOGIT_NORMAL
   }
 
   /**
@@ -120,7 +131,24 @@ public record PretrainConfig(
    * @param beta how β rises
    * @param trainSteps of the forward process
    * @param prediction what the model predicts
+   * @param density of σ in training, of a flow
+   * @param shift of σ towards noise, of a flow
    */
   public record Schedule(
-      Beta beta, @Range(min = 1, max = 100_000) int trainSteps, Prediction prediction) {}
+      Beta beta,
+      @Range(min = 1, max = 100_000) int trainSteps,
+      Prediction prediction,
+      Density density,
+      @Range(min = 0, above = true, max = 1000) double shift) {
+
+    /** Checks that what is said of flows is said of one. */
+    public Schedule {
+      if (prediction != Prediction.FLOW && (density != Density.UNIFORM || shift != 1)) {
+        throw new ConfigurationException(
+            "schedule.density and schedule.shift are for flows, but schedule.prediction is "
+                + prediction.name().toLowerCase(Locale.ROOT),
+            "leave them out, or set schedule.prediction=flow");
+      }
+    }
+  }
 }

@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /** Checks every number of a record, and of the records in it, against its {@link Range}. */
 final class RangeCheck {
@@ -20,6 +21,9 @@ final class RangeCheck {
     for (RecordComponent component : value.getClass().getRecordComponents()) {
       String key = path + snakeCase(component.getName());
       Object inner = get(component, value);
+      if (inner instanceof Optional<?> optional) {
+        inner = optional.orElse(null);
+      }
       if (inner instanceof Record group) {
         check(group, place, key + ".");
       } else if (inner instanceof Number number) {

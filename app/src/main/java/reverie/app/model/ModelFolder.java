@@ -248,7 +248,7 @@ public record ModelFolder(
     Map<String, Object> index = new LinkedHashMap<>();
     index.put("_class_name", "ReveriePipeline");
     index.put(UNET, List.of("diffusers", isConditional() ? "UNet2DConditionModel" : "UNet2DModel"));
-    index.put(SCHEDULER, List.of("diffusers", "DDIMScheduler"));
+    index.put(SCHEDULER, List.of("diffusers", scheduler.className()));
     writeJson(folder.resolve(INDEX), index);
     Map<String, Object> ours = new LinkedHashMap<>();
     ours.put(ENCODER, encoder);

@@ -8,6 +8,7 @@ import java.util.Map;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
 import reverie.app.text.PromptEncoder;
+import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.diffusion.TimestepGrid;
@@ -72,6 +73,11 @@ final class ModelShape {
    * output.
    */
   static SchedulerConfig scheduler(PretrainConfig.Schedule schedule) {
+    if (schedule.prediction() == PretrainConfig.Prediction.FLOW) {
+      return SchedulerConfig.flow(schedule.shift())
+          .withTrainSteps(schedule.trainSteps())
+          .withSpacing(TimestepGrid.Spacing.TRAILING, 0);
+    }
     SchedulerConfig.BetaSchedule beta =
         switch (schedule.beta()) {
           case LINEAR -> SchedulerConfig.BetaSchedule.LINEAR;
@@ -83,6 +89,7 @@ final class ModelShape {
           case EPSILON -> Prediction.EPSILON;
           case V_PREDICTION -> Prediction.V_PREDICTION;
           case SAMPLE -> Prediction.SAMPLE;
+          case FLOW -> Prediction.FLOW;
         };
     return SchedulerConfig.defaults()
         .withBetas(beta, 1e-4, 0.02)
@@ -91,5 +98,13 @@ final class ModelShape {
         .withSpacing(TimestepGrid.Spacing.TRAILING, 0)
         .withEndsClean(true)
         .withoutClipping();
+  }
+
+  /** The noise of training: that of the scheduler, of a flow with the density that is wanted. */
+  static NoiseSchedule noise(PretrainConfig.Schedule schedule, SchedulerConfig scheduler) {
+    return schedule.density() == PretrainConfig.Density.UNIFORM
+        ? scheduler.schedule()
+        : NoiseSchedule.logitNormalFlow(
+            scheduler.trainSteps(), scheduler.flow().orElseThrow().shift(), 0, 1);
   }
 }

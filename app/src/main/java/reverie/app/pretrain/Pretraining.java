@@ -247,12 +247,17 @@ public final class Pretraining {
             .warmedUp(config.warmup())
             .at(done);
     try (Scope _ = Scope.open("training step")) {
-      DenoisingBatches.Batch batch = batches.at(done, scheduler.schedule(), device);
-      DenoisingLoss.Question q = DenoisingLoss.of(scheduler).question(batch.clean(), batch.draw());
+      DenoisingLoss loss =
+          new DenoisingLoss(
+              ModelShape.noise(config.schedule(), scheduler),
+              scheduler.prediction(),
+              Double.POSITIVE_INFINITY);
+      DenoisingBatches.Batch batch = batches.at(done, loss.schedule(), device);
+      DenoisingLoss.Question q = loss.question(batch.clean(), batch.draw());
       trained.step.begin();
-      Tensor loss = trained.pass.add(new Inputs(q, batch.context())).sum();
+      Tensor sum = trained.pass.add(new Inputs(q, batch.context())).sum();
       double norm = trained.step.update(rate);
-      return new Step(loss.item(), norm, rate);
+      return new Step(sum.item(), norm, rate);
     }
   }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
@@ -63,7 +64,7 @@ class ConfigurationReaderTest {
             .value();
     assertEquals(3, config.epochs());
     assertEquals(9, config.sampling().steps());
-    assertEquals(0.5, config.sampling().eta());
+    assertEquals(Optional.of(0.5), config.sampling().eta());
     assertEquals(1e-4, config.training().learningRate());
     assertEquals(new RewardWeightedRegression(0.2, true, 4), config.objective());
   }

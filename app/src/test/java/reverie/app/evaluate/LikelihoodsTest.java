@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -59,7 +60,8 @@ class LikelihoodsTest {
     try (LoadedModel model =
             LoadedModel.read(
                 folder.resolve("model").toString(),
-                new FinetuneConfig.Sampling(5, FinetuneConfig.Scheduler.DDIM, 1, 1, 16, 0),
+                new FinetuneConfig.Sampling(
+                    5, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 16, 0),
                 ENCODER,
                 Device.cpu());
         Likelihoods likelihoods =

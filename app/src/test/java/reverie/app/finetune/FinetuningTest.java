@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -261,7 +262,9 @@ class FinetuningTest {
   /** Pairs drawn by the model, of which the larger file is preferred. */
   private Path preferences() {
     Path file = folder.resolve("preferences/preferences.jsonl");
-    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 4, 0);
+    var sampling =
+        new FinetuneConfig.Sampling(
+            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, 0);
     var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make();
     try (LoadedModel model =
         LoadedModel.read(shared.resolve("model").toString(), sampling, ENCODER, Device.cpu())) {
@@ -313,6 +316,7 @@ class FinetuningTest {
     assertMessage("rwr looks at no decisions", "objective=rwr", "update.kl_to_base=0.1");
     assertMessage("ddpo_sf clips nothing", "objective=ddpo_sf", "update.clip_range=0.1");
     assertMessage("sampling.eta is 0.5", "sampling.scheduler=ddpm", "sampling.eta=0.5");
+    assertMessage("cps, but the model is a diffusion", "sampling.scheduler=cps");
     assertMessage("compares samples of one prompt", "objective=ppod", "prompts.images_each=1");
     assertMessage(
         "do not divide into 3 updates",
@@ -393,7 +397,9 @@ class FinetuningTest {
 
   /** What the images of the run's evaluation score when a model draws them. */
   private static double[] scores(Path model) {
-    var sampling = new FinetuneConfig.Sampling(2, FinetuneConfig.Scheduler.DDIM, 1, 1, 3, 0);
+    var sampling =
+        new FinetuneConfig.Sampling(
+            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, 0);
     try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu())) {
       var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make();
       var evaluation =

@@ -26,6 +26,8 @@ import reverie.app.run.Interruption;
 import reverie.app.run.Metrics;
 import reverie.app.run.RunFolder;
 import reverie.app.text.LetterEncoder;
+import reverie.diffusion.Prediction;
+import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 
@@ -76,6 +78,28 @@ class PretrainingTest {
     assertEquals(
         List.of(1L, 2L, 3L, 4L, 5L, 6L), metrics.stream().map(Metrics.Line::step).toList());
     assertTrue(metrics.stream().allMatch(line -> line.values().get("train/loss") > 0));
+  }
+
+  @Test
+  void learnsAFlowThatItsFolderDescribes() throws IOException {
+    for (String density : List.of("uniform", "logit_normal")) {
+      configuration =
+          new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
+              .readStored(
+                  configuration.yaml(),
+                  "test",
+                  List.of(
+                      "schedule.prediction=flow",
+                      "schedule.shift=3",
+                      "schedule.density=" + density));
+      Path model = pretrain(temp.resolve(density), false, () -> false);
+      SchedulerConfig scheduler = SchedulerConfig.read(model.resolve("scheduler"));
+      assertEquals(Prediction.FLOW, scheduler.prediction());
+      assertEquals("[1000, 750]", scheduler.grid(2).toString());
+      assertTrue(
+          Files.readString(model.resolve("model_index.json"))
+              .contains("FlowMatchEulerDiscreteScheduler"));
+    }
   }
 
   @Test

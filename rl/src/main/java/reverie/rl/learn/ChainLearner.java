@@ -4,7 +4,6 @@ package reverie.rl.learn;
 import java.lang.invoke.MethodHandles;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.function.IntConsumer;
 import java.util.stream.DoubleStream;
@@ -60,7 +59,7 @@ final class ChainLearner implements Learner<Learner.Scored> {
       TrainerSettings settings,
       GradientAccumulator gradients) {
     decisions = policy.process().requireDecisions(objective.name());
-    requireWholeGroups(policy, objective.name(), settings);
+    requireFit(policy, objective.name(), settings);
     this.policy = policy;
     this.objective = objective;
     this.settings = settings;
@@ -69,24 +68,9 @@ final class ChainLearner implements Learner<Learner.Scored> {
     pass = new StepLearner.Pass(policy, new DdpoScoreFunction(), settings.klWeight(), gradients);
   }
 
-  private static void requireWholeGroups(Policy policy, String name, TrainerSettings settings) {
+  private static void requireFit(Policy policy, String name, TrainerSettings settings) {
     policy.requireReference(name + ": the policy has no reference model to compare with");
-    if (settings.samplesPerPrompt() < 2) {
-      throw new ReverieException(
-          name + ": compares samples of one prompt, but each prompt gets 1",
-          "set samplesPerPrompt to 2 or more");
-    }
-    if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "%s: the %d prompts of an epoch do not divide into %d updates, and their samples"
-                  + " belong together",
-              name,
-              settings.promptsPerEpoch(),
-              settings.updatesPerEpoch()),
-          "let the number of updates divide that of the prompts");
-    }
+    Learner.requireWholeGroups(name, settings);
     if (settings.stepFraction() < 1) {
       throw new ReverieException(
           name + ": looks at whole chains, but stepFraction is " + settings.stepFraction(),

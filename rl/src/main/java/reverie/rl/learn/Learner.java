@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.rl.Policy;
 import reverie.rl.objective.ChainObjective;
@@ -33,6 +34,11 @@ interface Learner<E> extends Resumable, AutoCloseable {
    * @param trained is told of every backward pass how many items it had
    */
   void begin(E experience, Diagnostics diagnostics, IntConsumer trained);
+
+  /** Draws samples with the weights that should draw them; those that are trained unless told. */
+  default <T> T drawing(Supplier<T> body) {
+    return body.get();
+  }
 
   /** Samples of the epoch. */
   int samples();
@@ -86,6 +92,26 @@ interface Learner<E> extends Resumable, AutoCloseable {
       case DenoisingObjective denoising ->
           new DenoisingLearner(policy, denoising, settings, gradients);
     };
+  }
+
+  /** Refuses settings that would tear the samples of a prompt apart. */
+  static void requireWholeGroups(String objective, TrainerSettings settings) {
+    if (settings.samplesPerPrompt() < 2) {
+      throw new ReverieException(
+          objective + ": compares samples of one prompt, but each prompt gets 1",
+          "set samplesPerPrompt to 2 or more");
+    }
+    if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "%s: the %d prompts of an epoch do not divide into %d updates, and their samples"
+                  + " belong together",
+              objective,
+              settings.promptsPerEpoch(),
+              settings.updatesPerEpoch()),
+          "let the number of updates divide that of the prompts");
+    }
   }
 
   /** Refuses a KL weight where the objective has nothing that it could be added to. */

@@ -116,15 +116,16 @@ final class RolloutExperience implements Experience {
           listener.sampled(epoch, done, drawn.size());
         };
     Rollout samples =
-        Rollout.draw(
-            policy,
-            sampling,
-            drawn,
-            settings.sharedStart() ? settings.samplesPerPrompt() : 1,
-            root.fork("rollout").fork(address),
-            settings.samplingBatch(),
-            scorer,
-            sampled);
+        learner.drawing(() ->
+            Rollout.draw(
+                policy,
+                sampling,
+                drawn,
+                settings.sharedStart() ? settings.samplesPerPrompt() : 1,
+                root.fork("rollout").fork(address),
+                settings.samplingBatch(),
+                scorer,
+                sampled));
     diagnostics.scored();
     return samples;
   }

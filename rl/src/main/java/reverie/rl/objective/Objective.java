@@ -12,8 +12,8 @@ package reverie.rl.objective;
  *   <li>{@link ChainObjective}: any function of all decisions' log-probabilities together, now,
  *       when they were made and under the reference model. Differentiated in two passes, so memory
  *       does not depend on the number of steps either.
- *   <li>{@link DenoisingObjective}: a weighted denoising loss on the finished samples. The chain is
- *       not looked at.
+ *   <li>{@link DenoisingObjective}: a loss per finished sample, noised again as in pretraining. The
+ *       chain is not looked at, so that any sampler will do.
  *   <li>{@link PreferenceObjective}: a loss per pair of images that were compared before; nothing
  *       is drawn and nothing scored.
  * </ul>

@@ -19,6 +19,10 @@ public final class Objectives {
           new PlackettLuce(),
           new RewardWeightedRegression(),
           new SparseRegression(),
+          new DiffusionNft(),
+          new AdvantageWeightedMatching(),
+          new CenteredRewardDistillation(),
+          new DirectGroupPreference(),
           new DiffusionDpo());
 
   private Objectives() {}

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.function.UnaryOperator;
 import reverie.rl.Statistics;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 
 /**
  * RWR (Lee et al. 2023; Black et al. 2023, §4.1 and App. D): the denoising loss of the finished
@@ -27,7 +28,7 @@ public record RewardWeightedRegression(double beta, boolean perPrompt, int draws
     if (!(beta > 0 && Double.isFinite(beta))) {
       throw new ReverieException("rwr: expected a positive beta, got " + beta);
     }
-    requireDraws(draws);
+    Checks.draws("rwr", draws);
   }
 
   /** The paper's temperature, per prompt, 4 draws. */
@@ -41,8 +42,27 @@ public record RewardWeightedRegression(double beta, boolean perPrompt, int draws
   }
 
   @Override
-  public double[] weights(List<String> prompts, double[] rewards) {
+  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
     return perContext(prompts, rewards, perPrompt, this::softmax);
+  }
+
+  @Override
+  public Tensor loss(Denoised denoised) {
+    return weightedError(denoised);
+  }
+
+  @Override
+  public boolean usesSamplerSteps() {
+    return false;
+  }
+
+  @Override
+  public boolean skipsWeightZero() {
+    return true;
+  }
+
+  static Tensor weightedError(Denoised denoised) {
+    return denoised.error(denoised.output()).mul(denoised.weight());
   }
 
   private double[] softmax(double... rewards) {
@@ -57,12 +77,6 @@ public record RewardWeightedRegression(double beta, boolean perPrompt, int draws
       weights[i] *= rewards.length / sum;
     }
     return weights;
-  }
-
-  static void requireDraws(int draws) {
-    if (draws < 1) {
-      throw new ReverieException("rwr: expected at least one draw per sample, got " + draws);
-    }
   }
 
   /** Weights the rewards of each prompt, or all of them, on their own. */

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import reverie.rl.Statistics;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Tensor;
 
 /**
  * Sparse RWR (Black et al. 2023, App. D): {@link RewardWeightedRegression} with weight 1 for the
@@ -22,7 +23,7 @@ public record SparseRegression(double quantile, boolean perPrompt, int draws)
     if (!(quantile >= 0 && quantile <= 1)) {
       throw new ReverieException("rwr_sparse: expected a quantile in [0, 1], got " + quantile);
     }
-    RewardWeightedRegression.requireDraws(draws);
+    Checks.draws("rwr_sparse", draws);
   }
 
   /** The best tenth per prompt, 4 draws. */
@@ -36,7 +37,7 @@ public record SparseRegression(double quantile, boolean perPrompt, int draws)
   }
 
   @Override
-  public double[] weights(List<String> prompts, double[] rewards) {
+  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
     return RewardWeightedRegression.perContext(
         prompts,
         rewards,
@@ -45,5 +46,20 @@ public record SparseRegression(double quantile, boolean perPrompt, int draws)
           double threshold = Statistics.quantile(own, quantile);
           return Arrays.stream(own).map(reward -> reward >= threshold ? 1 : 0).toArray();
         });
+  }
+
+  @Override
+  public Tensor loss(Denoised denoised) {
+    return RewardWeightedRegression.weightedError(denoised);
+  }
+
+  @Override
+  public boolean usesSamplerSteps() {
+    return false;
+  }
+
+  @Override
+  public boolean skipsWeightZero() {
+    return true;
   }
 }

@@ -63,7 +63,7 @@ class DenoisingLearnerTest {
   /** Σ_k Σ_s w_s loss(s, noise of (s, k)) / (samples · draws). */
   private static List<double[]> oneGraph(
       Policy policy, Rollout rollout, DenoisingObjective objective, double[] lossOut) {
-    double[] weights = objective.weights(rollout.texts(), rollout.rewards());
+    double[] weights = objective.weights(rollout.texts(), rollout.rewards(), rollout.rewards());
     assertTrue(Arrays.stream(SAMPLES).anyMatch(sample -> weights[sample] > 0));
     var denoising =
         new DenoisingLoss(

@@ -137,27 +137,30 @@ class ObjectiveNumbersTest {
       0.944749918055514, 1.409401260849783, 0.347554071901029, 2.568096534688477
     };
     var together = new RewardWeightedRegression(0.2, false, 1);
-    assertArrayEquals(expected, together.weights(List.of("abcdefgh".split("")), rewards), 1e-12);
+    assertArrayEquals(
+        expected, together.weights(List.of("abcdefgh".split("")), rewards, rewards), 1e-12);
     var apart = new RewardWeightedRegression(0.2, true, 1);
-    assertArrayEquals(expected, apart.weights(List.of("aaaaaaaa".split("")), rewards), 1e-12);
+    assertArrayEquals(
+        expected, apart.weights(List.of("aaaaaaaa".split("")), rewards, rewards), 1e-12);
   }
 
   @Test
   void weightsArePerContext() {
     List<String> prompts = List.of("a", "b", "a", "b", "a");
     double[] rewards = {1, 1000, 2, 1000, 3};
-    double[] soft = new RewardWeightedRegression(1, true, 1).weights(prompts, rewards);
+    double[] soft = new RewardWeightedRegression(1, true, 1).weights(prompts, rewards, rewards);
     double sum = Math.exp(-2) + Math.exp(-1) + 1;
     assertArrayEquals(
         new double[] {3 * Math.exp(-2) / sum, 1, 3 * Math.exp(-1) / sum, 1, 3 / sum}, soft, 1e-12);
-    double[] hard = new SparseRegression(0.9, true, 1).weights(prompts, rewards);
+    double[] hard = new SparseRegression(0.9, true, 1).weights(prompts, rewards, rewards);
     assertArrayEquals(new double[] {0, 1, 0, 1, 1}, hard);
   }
 
   @Test
   void extremeRewardsGiveFiniteWeights() {
     var soft = new RewardWeightedRegression(50, true, 1);
-    double[] weights = soft.weights(List.of("a", "a"), new double[] {-1e6, 1e6});
+    double[] rewards = {-1e6, 1e6};
+    double[] weights = soft.weights(List.of("a", "a"), rewards, rewards);
     assertArrayEquals(new double[] {0, 2}, weights);
   }
 
