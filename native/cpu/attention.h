@@ -2,7 +2,7 @@
 //
 // Attention and its gradient, a head at a time, without a matrix of all scores (Dao et al. 2022).
 //
-// Queries run across the lanes: a query's numbers are turned into columns once, and every score of
+// Queries run across the lanes: queries are transposed once, and every score of
 // WIDTH queries with one key is d multiplications by single numbers of the key, which lies in
 // memory as it came. So narrow heads fill whole vectors, softmax needs no sums within a vector, and
 // keys need no padding. Exponentials are powers of two: queries are multiplied by log2(e) before.

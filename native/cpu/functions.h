@@ -51,12 +51,8 @@ INLINE vec exponential(vec x) {
   return p * (vec)((half + 127) << 23) * (vec)((power - half + 127) << 23);
 }
 
-/** The natural logarithm of positive normal numbers; infinity for infinity, NaN for NaN. */
-INLINE vec logarithm(vec x) {
-  const ivec two_thirds = (ivec)splat(2.0f / 3);
-  ivec exponent = ((ivec)x - two_thirds) >> 23;
-  vec f = (vec)((ivec)x - (exponent << 23)) - splat(1);
-  vec n = to_float(exponent);
+/** (log(1 + f) - f + f^2/2) / f^3 for f in [-1/3, 1/3]. */
+INLINE vec logarithm_tail(vec f) {
   vec q = splat(0.11331657320261002f);
   q = fma_(q, f, splat(-0.12423323839902878f));
   q = fma_(q, f, splat(0.10915482044219971f));
@@ -65,8 +61,16 @@ INLINE vec logarithm(vec x) {
   q = fma_(q, f, splat(-0.1667332500219345f));
   q = fma_(q, f, splat(0.19999948143959045f));
   q = fma_(q, f, splat(-0.24999943375587463f));
-  q = fma_(q, f, splat(0.3333333432674408f));
-  q = fma_(q, f, splat(-0.5f));
+  return fma_(q, f, splat(0.3333333432674408f));
+}
+
+/** The natural logarithm of positive normal numbers; infinity for infinity, NaN for NaN. */
+INLINE vec logarithm(vec x) {
+  const ivec two_thirds = (ivec)splat(2.0f / 3);
+  ivec exponent = ((ivec)x - two_thirds) >> 23;
+  vec f = (vec)((ivec)x - (exponent << 23)) - splat(1);
+  vec n = to_float(exponent);
+  vec q = fma_(logarithm_tail(f), f, splat(-0.5f));
   vec low = fma_(f * f, q, n * -2.1219444005469057e-4f);
   vec y = fma_(n, splat(0.693359375f), f + low);
   return choose(x < splat(INFINITY), y, x);

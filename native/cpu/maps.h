@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "vector.h"
+#include "functions.h"
 
 static const float SQRT_HALF = 0.70710678118654752f;
 static const float DENSITY_AT_ZERO = 0.39894228040143268f;
@@ -84,15 +84,7 @@ INLINE vec exact_log(vec given) {
   vec n = to_float(exponent);
   n = choose(small, n - splat(23), n);
   vec square = f * f;
-  vec q = splat(0.11331657320261002f);
-  q = fma_(q, f, splat(-0.12423323839902878f));
-  q = fma_(q, f, splat(0.10915482044219971f));
-  q = fma_(q, f, splat(-0.12288535386323929f));
-  q = fma_(q, f, splat(0.14291875064373016f));
-  q = fma_(q, f, splat(-0.1667332500219345f));
-  q = fma_(q, f, splat(0.19999948143959045f));
-  q = fma_(q, f, splat(-0.24999943375587463f));
-  q = fma_(q, f, splat(0.3333333432674408f)) * f - splat(0.5f);
+  vec q = logarithm_tail(f) * f - splat(0.5f);
   vec low = fma_(square, q, -(n * 2.1219444005469057e-4f));
   vec y = fma_(n, splat(0.693359375f), f + low);
   y = choose(given == splat(0), splat(-INFINITY), y);

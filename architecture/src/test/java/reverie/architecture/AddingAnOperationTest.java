@@ -27,7 +27,7 @@ class AddingAnOperationTest {
                 import reverie.tensor.TensorType;
 
                 /** x/(1+|x|). */
-                public record Softsign() implements ElementWise {
+                public record Softsign() implements ElementFunction {
                   @Override
                   public List<TensorType> infer(List<TensorType> inputs) {
                     Rule.count(this, inputs, 1, 1);
@@ -36,10 +36,7 @@ class AddingAnOperationTest {
                   }
                 }
                 """)
-            .replace(
-                OP + "ElementWise.java",
-                "        SiluBackward,",
-                "        SiluBackward,\n        Softsign,")
+            .replace(OP + "ElementFunction.java", "SiluBackward,", "SiluBackward, Softsign,")
             .compile();
     System.out.println(places);
     places

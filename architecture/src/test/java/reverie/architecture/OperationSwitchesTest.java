@@ -127,26 +127,11 @@ class OperationSwitchesTest {
     }
   }
 
-  /**
-   * A table of one family of kernels, to which the backend's own exhaustive one hands over: what it
-   * does not know is another family's.
-   */
-  private static boolean isFamilyOfKernels(Path source) {
-    return (source.toString().contains("/tensor/cpu/c/")
-            || source.toString().contains("/tensor/cpu/kernel/")
-            || source.toString().contains("/tensor/cpu/simd/")
-            || source.toString().contains("/tensor/cuda/kernels/"))
-        && !source.endsWith("Operations.java");
-  }
-
   @Test
   void noDefaultBranchDecidesAboutOperations() {
     Set<String> operations = operations();
     List<String> found = new ArrayList<>();
     for (Path source : Project.sources()) {
-      if (isFamilyOfKernels(source)) {
-        continue;
-      }
       for (long line :
           Defaults.in(source.getFileName().toString(), Project.read(source), operations)) {
         found.add(Project.ROOT.relativize(source) + ":" + line);

@@ -4,6 +4,7 @@ package reverie.tensor.cpu;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
@@ -13,54 +14,9 @@ import reverie.tensor.cpu.kernel.KernelLibrary;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Pool;
 import reverie.tensor.cpu.memory.Scratch;
-import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.cpu.threads.Recording;
 import reverie.tensor.cpu.threads.Team;
-import reverie.tensor.op.AdamW;
-import reverie.tensor.op.Affine;
-import reverie.tensor.op.Attention;
-import reverie.tensor.op.AttentionBackward;
-import reverie.tensor.op.AveragePool;
-import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
-import reverie.tensor.op.Concat;
-import reverie.tensor.op.Conv2d;
-import reverie.tensor.op.Conv2dInputGradient;
-import reverie.tensor.op.Conv2dWeightGradient;
-import reverie.tensor.op.Copy;
-import reverie.tensor.op.CustomOp;
-import reverie.tensor.op.Embedding;
-import reverie.tensor.op.Expand;
-import reverie.tensor.op.FeedForward;
-import reverie.tensor.op.FeedForwardBackward;
-import reverie.tensor.op.Fill;
-import reverie.tensor.op.GaussianLogProb;
-import reverie.tensor.op.Geglu;
-import reverie.tensor.op.GegluBackward;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.GroupNorm;
-import reverie.tensor.op.GroupNormBackward;
-import reverie.tensor.op.LayerNorm;
-import reverie.tensor.op.LayerNormBackward;
-import reverie.tensor.op.Lerp;
-import reverie.tensor.op.Linear;
-import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.Pad;
-import reverie.tensor.op.Permute;
-import reverie.tensor.op.Power;
-import reverie.tensor.op.RandomNormal;
-import reverie.tensor.op.Reduce;
-import reverie.tensor.op.Reshape;
-import reverie.tensor.op.RoundTo;
-import reverie.tensor.op.ScatterRows;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
-import reverie.tensor.op.Slice;
-import reverie.tensor.op.Softmax;
-import reverie.tensor.op.SoftmaxBackward;
-import reverie.tensor.op.Unary;
-import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
@@ -84,7 +40,7 @@ public final class CpuBackend implements Backend {
   private final Pool pool = new Pool();
   private final Team team;
   private final String label;
-  private final KernelLibrary kernels;
+  private final Operations operations;
 
   /**
    * Uses as many threads as the system property {@code reverie.threads} says, or as there are
@@ -106,18 +62,19 @@ public final class CpuBackend implements Backend {
     this(threads, kernelSet.label(), kernelSet.load());
   }
 
-  /** Uses kernels that are called so; null where they are not available. */
-  CpuBackend(int threads, String label, KernelLibrary kernels) {
-    if (kernels == null) {
-      throw new ReverieException(
-          "cpu device: expected kernels of set "
-              + label
-              + ", but they were not built, or this processor lacks the instructions",
-          "install gcc or clang and make and build again, or leave the choice to Reverie");
-    }
+  /** Uses kernels that are called so; empty where they are not available. */
+  CpuBackend(int threads, String label, Optional<KernelLibrary> kernels) {
+    operations =
+        new Operations(
+            kernels.orElseThrow(() ->
+                new ReverieException(
+                    "cpu device: expected kernels of set "
+                        + label
+                        + ", but they were not built, or this processor lacks the instructions",
+                    "install gcc or clang and make and build again, or leave the choice to"
+                        + " Reverie")));
     team = new Team(threads);
     this.label = label;
-    this.kernels = kernels;
   }
 
   @Override
@@ -157,9 +114,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
-    return op instanceof CustomOp custom
-        ? CustomKernels.supports(custom, inputs)
-        : kernels.supports(op);
+    return operations.supports(op, inputs);
   }
 
   @Override
@@ -169,7 +124,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
-    run(team, op, inputs, outputs);
+    operations.run(team, op, inputs, outputs);
   }
 
   @Override
@@ -177,7 +132,8 @@ public final class CpuBackend implements Backend {
     Recording recording = new Recording(team);
     for (int i = 0; i < calls.size(); i++) {
       Call call = calls.get(i);
-      recording.record(i, () -> run(recording, call.op(), call.inputs(), call.outputs()));
+      recording.record(
+          i, () -> operations.run(recording, call.op(), call.inputs(), call.outputs()));
     }
     return recording.replay();
   }
@@ -203,55 +159,6 @@ public final class CpuBackend implements Backend {
   @Override
   public void await(BooleanSupplier done) {
     team.help(done);
-  }
-
-  private void run(Parallel parallel, Op op, Tensor[] inputs, Tensor[] outputs) {
-    Tensor y = outputs[0];
-    switch (op) {
-      case Affine _,
-          Binary _,
-          Clamp _,
-          GeluBackward _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          kernels.elementwise().run(parallel, op, inputs, y);
-      case Concat concat -> Movement.concat(parallel, concat.axis(), inputs, y);
-      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> Movement.copy(parallel, inputs[0], y);
-      case Embedding _ -> Movement.embedding(parallel, inputs[0], inputs[1], y);
-      case Fill fill -> Movement.fill(parallel, (float) fill.value(), y);
-      case Pad pad -> Movement.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
-      case RandomNormal normal -> RandomNumbers.normal(parallel, normal, y);
-      case ScatterRows _ -> Movement.scatter(parallel, inputs[0], inputs[1], y);
-      case UpsampleNearest up -> Movement.upsample(parallel, up.factor(), inputs[0], y);
-      case Conv2d o -> kernels.convolution().forward(parallel, o, inputs, outputs);
-      case Conv2dInputGradient o ->
-          kernels.convolution().inputGradient(parallel, o, inputs, outputs);
-      case Conv2dWeightGradient o ->
-          kernels.convolution().weightGradient(parallel, o, inputs, outputs);
-      case Linear o -> kernels.matrices().linear(parallel, o, inputs, outputs);
-      case MatMul o -> kernels.matrices().matMul(parallel, o, inputs, outputs);
-      case Attention o -> kernels.attention().forward(parallel, o, inputs, outputs);
-      case AttentionBackward o -> kernels.attention().backward(parallel, o, inputs, outputs);
-      case FeedForward o -> kernels.feedForward().forward(parallel, o, inputs, outputs);
-      case FeedForwardBackward o -> kernels.feedForward().backward(parallel, o, inputs, outputs);
-      case Geglu o -> kernels.gates().geglu(parallel, o, inputs, outputs);
-      case GegluBackward o -> kernels.gates().gegluBackward(parallel, o, inputs, outputs);
-      case Softmax o -> kernels.gates().softmax(parallel, o, inputs, outputs);
-      case SoftmaxBackward o -> kernels.gates().softmaxBackward(parallel, o, inputs, outputs);
-      case GroupNorm o -> kernels.norms().groupNorm(parallel, o, inputs, outputs);
-      case GroupNormBackward o -> kernels.norms().groupNormBackward(parallel, o, inputs, outputs);
-      case LayerNorm o -> kernels.norms().layerNorm(parallel, o, inputs, outputs);
-      case LayerNormBackward o -> kernels.norms().layerNormBackward(parallel, o, inputs, outputs);
-      case AdamW o -> kernels.optimizers().adamW(parallel, o, inputs, outputs);
-      case Lerp o -> kernels.optimizers().lerp(parallel, o, inputs, outputs);
-      case AveragePool o -> kernels.reductions().averagePool(parallel, o, inputs, outputs);
-      case GaussianLogProb o -> kernels.reductions().gaussianLogProb(parallel, o, inputs, outputs);
-      case Reduce o -> kernels.reductions().reduce(parallel, o, inputs, outputs);
-      case CustomOp o -> CustomKernels.run(parallel, o, inputs, outputs);
-    }
   }
 
   @Override

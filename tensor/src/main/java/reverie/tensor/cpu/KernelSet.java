@@ -3,6 +3,7 @@ package reverie.tensor.cpu;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import reverie.tensor.ReverieException;
 import reverie.tensor.cpu.c.NativeKernels;
 import reverie.tensor.cpu.kernel.KernelLibrary;
@@ -24,9 +25,9 @@ public enum KernelSet {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /** The kernels, or null if they are not {@linkplain #isAvailable available}. */
-  KernelLibrary load() {
-    return this == VECTOR ? SimdKernels.load() : NativeKernels.load(label());
+  /** The kernels; empty if they are not {@linkplain #isAvailable available}. */
+  Optional<KernelLibrary> load() {
+    return this == VECTOR ? Optional.of(SimdKernels.load()) : NativeKernels.load(label());
   }
 
   /** Whether a backend can be made of this set here. */

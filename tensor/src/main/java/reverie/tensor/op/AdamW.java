@@ -16,7 +16,7 @@ import reverie.tensor.TensorType;
  * }</pre>
  */
 public record AdamW(double beta1, double beta2, double epsilon, double weightDecay)
-    implements ElementWise, Fused {
+    implements ParameterUpdate, Fused {
   /** False: it updates parameters in place, which are contiguous. */
   @Override
   public boolean stridedInputs() {

@@ -5,7 +5,7 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /** {@code scale·x + shift} with constants. */
-public record Affine(double scale, double shift) implements ElementWise {
+public record Affine(double scale, double shift) implements ElementFunction {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);

@@ -7,7 +7,7 @@ import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /** A function of two elements; shapes broadcast. */
-public record Binary(Kind kind) implements ElementWise {
+public record Binary(Kind kind) implements ElementFunction {
   /** Which function. */
   public enum Kind {
     /** a + b. */

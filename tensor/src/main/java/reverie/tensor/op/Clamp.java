@@ -9,7 +9,7 @@ import reverie.tensor.TensorType;
  * {@code min(max(x, low), high)}; NaN stays NaN; the gradient is 1 where {@code low ≤ x ≤ high},
  * else 0.
  */
-public record Clamp(double low, double high) implements ElementWise {
+public record Clamp(double low, double high) implements ElementFunction {
   /** Checks the bounds. */
   public Clamp {
     if (!(low <= high)) {

@@ -12,7 +12,7 @@ import reverie.tensor.TensorType;
  * bias[cout]} or, of one's own for every image, {@code bias[n, cout]}; a fourth, {@code residual[n,
  * oh, ow, cout]}, to the result.
  */
-public record Conv2d(int stride, int padding) implements Op {
+public record Conv2d(int stride, int padding) implements Convolution {
   /** Checks the attributes. */
   public Conv2d {
     if (stride < 1 || padding < 0) {

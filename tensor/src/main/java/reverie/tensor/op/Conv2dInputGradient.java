@@ -9,7 +9,8 @@ import reverie.tensor.TensorType;
  * The gradient of {@link Conv2d} with respect to its image: {@code (dy[n, oh, ow, cout], weight[kh,
  * kw, cin, cout]) → dx[n, height, width, cin]}. Also known as transposed convolution.
  */
-public record Conv2dInputGradient(int stride, int padding, int height, int width) implements Op {
+public record Conv2dInputGradient(int stride, int padding, int height, int width)
+    implements Convolution {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

@@ -10,7 +10,7 @@ import reverie.tensor.TensorType;
  * cout]) → dweight[kernelHeight, kernelWidth, cin, cout]}.
  */
 public record Conv2dWeightGradient(int stride, int padding, int kernelHeight, int kernelWidth)
-    implements Op {
+    implements Convolution {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

@@ -8,7 +8,7 @@ import reverie.tensor.TensorType;
 /**
  * {@code (x, dy) → dx = dy·(Φ(x) + x·φ(x))} with the normal distribution function Φ and density φ.
  */
-public record GeluBackward() implements ElementWise, Fused {
+public record GeluBackward() implements ElementFunction, Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

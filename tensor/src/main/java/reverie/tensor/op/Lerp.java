@@ -6,7 +6,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /** {@code a + weight·(b − a)} for {@code (a, b, weight[1])}: a moving average when it updates a. */
-public record Lerp() implements ElementWise, Fused {
+public record Lerp() implements ParameterUpdate, Fused {
   /** False: it updates parameters in place, which are contiguous. */
   @Override
   public boolean stridedInputs() {

@@ -12,9 +12,7 @@ import reverie.tensor.TensorType;
  */
 public sealed interface Op
     permits Concat,
-        Conv2d,
-        Conv2dInputGradient,
-        Conv2dWeightGradient,
+        Convolution,
         Creation,
         ElementWise,
         Embedding,

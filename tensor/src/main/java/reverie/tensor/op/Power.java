@@ -5,7 +5,7 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /** {@code x} to a constant power. */
-public record Power(double exponent) implements ElementWise {
+public record Power(double exponent) implements ElementFunction {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);

@@ -10,7 +10,7 @@ import reverie.tensor.TensorType;
  * Values rounded to what a narrower type can hold, without changing the dtype; the gradient passes
  * straight through.
  */
-public record RoundTo(DType narrower) implements ElementWise {
+public record RoundTo(DType narrower) implements ElementFunction {
   /** Checks the type. */
   public RoundTo {
     if (!narrower.isFloating()) {

@@ -9,7 +9,7 @@ import reverie.tensor.TensorType;
  * {@code mask ≠ 0 ? a : b}, element by element; all three broadcast, and no gradient flows into the
  * mask.
  */
-public record Select() implements ElementWise {
+public record Select() implements ElementFunction {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 3, 3);

@@ -6,7 +6,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /** {@code (x, dy) → dx = dy·σ(x)·(1 + x·(1 − σ(x)))}. */
-public record SiluBackward() implements ElementWise, Fused {
+public record SiluBackward() implements ElementFunction, Fused {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

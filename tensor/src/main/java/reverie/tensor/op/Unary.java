@@ -6,7 +6,7 @@ import java.util.Locale;
 import reverie.tensor.TensorType;
 
 /** A function of each element. */
-public record Unary(Kind kind) implements ElementWise {
+public record Unary(Kind kind) implements ElementFunction {
   /** Which function. */
   public enum Kind {
     /** |x|. */

@@ -5,8 +5,10 @@
  * and, if fused, define themselves in simpler ones.
  *
  * <p>{@link reverie.tensor.op.ElementWise}, {@link reverie.tensor.op.View} and {@link
- * reverie.tensor.op.Creation} say what is true of many; {@link reverie.tensor.op.CustomOp} is the
- * door for operations of your own. A definition is written with {@code Tensor} and {@code Ops},
- * which name operations in turn: that circle is meant.
+ * reverie.tensor.op.Creation} say what is true of many, {@link reverie.tensor.op.ElementFunction},
+ * {@link reverie.tensor.op.ParameterUpdate} and {@link reverie.tensor.op.Convolution} what kernels
+ * have in common; {@link reverie.tensor.op.CustomOp} is the door for operations of your own. A
+ * definition is written with {@code Tensor} and {@code Ops}, which name operations in turn: that
+ * circle is meant.
  */
 package reverie.tensor.op;

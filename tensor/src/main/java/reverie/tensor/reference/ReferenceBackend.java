@@ -12,24 +12,23 @@ import reverie.tensor.op.Concat;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Convolution;
 import reverie.tensor.op.Copy;
+import reverie.tensor.op.Creation;
 import reverie.tensor.op.Embedding;
-import reverie.tensor.op.Expand;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.Fused;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
-import reverie.tensor.op.Permute;
 import reverie.tensor.op.Power;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reduce;
-import reverie.tensor.op.Reshape;
 import reverie.tensor.op.RoundTo;
 import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Select;
-import reverie.tensor.op.Slice;
 import reverie.tensor.op.Unary;
+import reverie.tensor.op.View;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
@@ -78,21 +77,18 @@ public final class ReferenceBackend implements Backend {
   @Override
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case Fused _, Expand _, Permute _, Reshape _, Slice _ -> false;
+      case Fused _, View _ -> false;
       case Affine _,
           Binary _,
           Clamp _,
           Concat _,
-          Conv2d _,
-          Conv2dInputGradient _,
-          Conv2dWeightGradient _,
+          Convolution _,
           Copy _,
           Embedding _,
-          Fill _,
+          Creation _,
           MatMul _,
           Pad _,
           Power _,
-          RandomNormal _,
           Reduce _,
           RoundTo _,
           ScatterRows _,
@@ -139,7 +135,7 @@ public final class ReferenceBackend implements Backend {
       case ScatterRows _ -> MoveKernels.scatterRows(in[0], in[1], out);
       case Select _ -> ElementKernels.select(in[0], in[1], in[2], out);
       case Unary u -> ElementKernels.map(ElementKernels.function(u.kind()), in[0], out);
-      case Fused _, Expand _, Permute _, Reshape _, Slice _ ->
+      case Fused _, View _ ->
           throw new AssertionError(
               op.name() + " is a view or decomposed and never reaches a backend");
     }

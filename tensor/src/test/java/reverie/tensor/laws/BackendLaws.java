@@ -36,15 +36,36 @@ import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Concat;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Convolution;
+import reverie.tensor.op.Creation;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.ElementWise;
+import reverie.tensor.op.Embedding;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fused;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Softmax;
+import reverie.tensor.op.SoftmaxBackward;
+import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.View;
 import reverie.tensor.spi.Backend;
 
 /**
@@ -116,15 +137,33 @@ public abstract class BackendLaws {
     return switch (op) {
       case Attention _,
           AttentionBackward _,
-          Conv2d _,
-          Conv2dInputGradient _,
-          Conv2dWeightGradient _,
+          Convolution _,
           FeedForward _,
           FeedForwardBackward _,
           Linear _,
           MatMul _ ->
           true;
-      default -> false;
+      case AveragePool _,
+          Concat _,
+          Creation _,
+          CustomOp _,
+          ElementWise _,
+          Embedding _,
+          GaussianLogProb _,
+          Geglu _,
+          GegluBackward _,
+          GroupNorm _,
+          GroupNormBackward _,
+          LayerNorm _,
+          LayerNormBackward _,
+          Pad _,
+          Reduce _,
+          ScatterRows _,
+          Softmax _,
+          SoftmaxBackward _,
+          UpsampleNearest _,
+          View _ ->
+          false;
     };
   }
 

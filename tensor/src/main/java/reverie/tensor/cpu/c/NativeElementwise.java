@@ -7,13 +7,8 @@ import reverie.tensor.Tensor;
 import reverie.tensor.cpu.kernel.Elementwise;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
-import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.Op;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.ElementFunction;
 import reverie.tensor.op.Unary;
 
 /** Functions of single elements: {@code elements.c}, {@code maps.c}. */
@@ -28,7 +23,7 @@ final class NativeElementwise extends Elementwise {
   }
 
   @Override
-  public void run(Parallel parallel, Op op, Tensor[] inputs, Tensor output) {
+  public void run(Parallel parallel, ElementFunction op, Tensor[] inputs, Tensor output) {
     boolean done =
         op instanceof Binary binary
             && binary.kind() == Binary.Kind.ADD
@@ -40,21 +35,44 @@ final class NativeElementwise extends Elementwise {
   }
 
   @Override
-  protected void apply(Op op, long out, long a, long b, long c, int count) {
-    switch (op) {
-      case Unary unary when unary.kind() == Unary.Kind.EXP -> kernels.exp.run(a, out, 0, count);
-      case Unary unary when unary.kind() == Unary.Kind.SILU -> kernels.silu.run(a, out, 0, count);
-      case Unary unary -> kernels.unary.run(unary.kind().ordinal(), a, out, count);
-      case Binary binary -> kernels.binary.run(binary.kind().ordinal(), a, b, out, count);
-      case Affine affine ->
-          kernels.affine.run(a, out, (float) affine.scale(), (float) affine.shift(), count);
-      case Clamp clamp ->
-          kernels.clamp.run(a, out, (float) clamp.low(), (float) clamp.high(), count);
-      case Select _ -> kernels.select.run(a, b, c, out, count);
-      case SiluBackward _ -> kernels.siluBackward.run(a, b, out, 0, count);
-      case GeluBackward _ -> kernels.geluBackward.run(a, b, out, count);
-      default -> throw new IllegalStateException("not element-wise: " + op);
+  protected void unary(Unary.Kind kind, long out, long a, int count) {
+    if (kind == Unary.Kind.EXP) {
+      kernels.exp.run(a, out, 0, count);
+    } else if (kind == Unary.Kind.SILU) {
+      kernels.silu.run(a, out, 0, count);
+    } else {
+      kernels.unary.run(kind.ordinal(), a, out, count);
     }
+  }
+
+  @Override
+  protected void binary(Binary.Kind kind, long out, long a, long b, int count) {
+    kernels.binary.run(kind.ordinal(), a, b, out, count);
+  }
+
+  @Override
+  protected void affine(long out, long a, float scale, float shift, int count) {
+    kernels.affine.run(a, out, scale, shift, count);
+  }
+
+  @Override
+  protected void clamp(long out, long a, float low, float high, int count) {
+    kernels.clamp.run(a, out, low, high, count);
+  }
+
+  @Override
+  protected void select(long out, long mask, long a, long b, int count) {
+    kernels.select.run(mask, a, b, out, count);
+  }
+
+  @Override
+  protected void siluBackward(long out, long x, long dy, int count) {
+    kernels.siluBackward.run(x, dy, out, 0, count);
+  }
+
+  @Override
+  protected void geluBackward(long out, long x, long dy, int count) {
+    kernels.geluBackward.run(x, dy, out, count);
   }
 
   /** Adds the same row to all others; false if this is something else. */

@@ -28,6 +28,13 @@ final class NativeNorms implements NormKernels {
   }
 
   @Override
+  public boolean fuses(GroupNorm.Activation activation) {
+    return switch (activation) {
+      case NONE, SILU -> true;
+    };
+  }
+
+  @Override
   public void layerNorm(Parallel parallel, LayerNorm op, Tensor[] inputs, Tensor[] outputs) {
     long x = address(inputs[0]);
     long gamma = address(inputs[1]);

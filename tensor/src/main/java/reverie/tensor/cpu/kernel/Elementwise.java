@@ -13,10 +13,15 @@ import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Operand;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
+import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
-import reverie.tensor.op.Op;
+import reverie.tensor.op.Clamp;
+import reverie.tensor.op.ElementFunction;
+import reverie.tensor.op.GeluBackward;
 import reverie.tensor.op.Power;
 import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
 import reverie.tensor.op.Unary;
 
 /**
@@ -32,11 +37,29 @@ public abstract class Elementwise {
 
   private static final int MAX_OPERANDS = 3;
 
-  /** Applies a function to {@code count} elements; addresses past the operation's inputs are 0. */
-  protected abstract void apply(Op op, long out, long a, long b, long c, int count);
+  /** out = kind(a) of so many elements; cosine and sine are not asked for. */
+  protected abstract void unary(Unary.Kind kind, long out, long a, int count);
+
+  /** out = kind(a, b). */
+  protected abstract void binary(Binary.Kind kind, long out, long a, long b, int count);
+
+  /** out = scale · a + shift. */
+  protected abstract void affine(long out, long a, float scale, float shift, int count);
+
+  /** out = min(max(a, low), high). */
+  protected abstract void clamp(long out, long a, float low, float high, int count);
+
+  /** out = a where the mask is not 0, else b. */
+  protected abstract void select(long out, long mask, long a, long b, int count);
+
+  /** out = dy · silu'(x). */
+  protected abstract void siluBackward(long out, long x, long dy, int count);
+
+  /** out = dy · gelu'(x). */
+  protected abstract void geluBackward(long out, long x, long dy, int count);
 
   /** output = op(inputs), where output is contiguous. */
-  public void run(Parallel parallel, Op op, Tensor[] inputs, Tensor output) {
+  public void run(Parallel parallel, ElementFunction op, Tensor[] inputs, Tensor output) {
     Operand[] operands = new Operand[inputs.length];
     for (int i = 0; i < inputs.length; i++) {
       operands[i] = Operand.of(inputs[i], output.shape());
@@ -58,7 +81,7 @@ public abstract class Elementwise {
     run(parallel, new Binary(Binary.Kind.ADD), operands, output);
   }
 
-  private void run(Parallel parallel, Op op, Operand[] operands, Tensor output) {
+  private void run(Parallel parallel, ElementFunction op, Operand[] operands, Tensor output) {
     long out = Memory.address(output);
     long size = output.size();
     int block = Arrays.stream(operands).allMatch(Operand::contiguous) ? TASK : BLOCK;
@@ -71,7 +94,8 @@ public abstract class Elementwise {
         });
   }
 
-  private void task(Op op, Operand[] operands, long out, long start, int count, int block) {
+  private void task(
+      ElementFunction op, Operand[] operands, long out, long start, int count, int block) {
     try (Scratch scratch = Scratch.frame()) {
       // Of each operand the working memory, and where the block lies.
       long spare = scratch.bytes(8L * MAX_OPERANDS);
@@ -89,14 +113,41 @@ public abstract class Elementwise {
         for (int i = 0; i < operands.length; i++) {
           setLong(in + 8L * i, operands[i].block(start + done, some, getLong(spare + 8L * i)));
         }
-        long to = out + 4 * (start + done);
-        long a = getLong(in);
-        switch (op) {
-          case Unary unary when unary.kind() == Unary.Kind.COS -> cos(to, a, some);
-          case Unary unary when unary.kind() == Unary.Kind.SIN -> sin(to, a, some);
-          case Power power -> power(to, a, some, power.exponent());
-          case RoundTo round -> round(to, a, some, round);
-          default -> apply(op, to, a, getLong(in + 8), getLong(in + 16), some);
+        block(op, out + 4 * (start + done), getLong(in), getLong(in + 8), getLong(in + 16), some);
+      }
+    }
+  }
+
+  private void block(ElementFunction op, long out, long a, long b, long c, int count) {
+    switch (op) {
+      case Affine(double scale, double shift) ->
+          affine(out, a, (float) scale, (float) shift, count);
+      case Binary(Binary.Kind kind) -> binary(kind, out, a, b, count);
+      case Clamp(double low, double high) -> clamp(out, a, (float) low, (float) high, count);
+      case GeluBackward _ -> geluBackward(out, a, b, count);
+      case Power(double exponent) -> power(out, a, count, exponent);
+      case RoundTo round -> round(out, a, count, round);
+      case Select _ -> select(out, a, b, c, count);
+      case SiluBackward _ -> siluBackward(out, a, b, count);
+      case Unary(Unary.Kind kind) -> {
+        switch (kind) {
+          case COS -> cos(out, a, count);
+          case SIN -> sin(out, a, count);
+          case ABS,
+              ERF,
+              EXP,
+              GELU,
+              LOG,
+              LOG_SIGMOID,
+              RECIPROCAL,
+              RELU,
+              SIGMOID,
+              SIGN,
+              SILU,
+              SQRT,
+              SQUARE,
+              TANH ->
+              unary(kind, out, a, count);
         }
       }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu.kernel;
 
-import reverie.tensor.op.Op;
+import java.util.Optional;
 
 /**
  * Kernels for everything that computes, by families: in C, or with Java's Vector API. What only
@@ -10,26 +10,16 @@ import reverie.tensor.op.Op;
  * <p>A family's methods cut the work into blocks by the sizes of the data alone and hand these to
  * the threads. They read sizes and addresses outside the blocks, but never data: calls may be
  * recorded and carried out later.
+ *
+ * @param feedForward empty if feed-forward networks are left to their parts
  */
-public interface KernelLibrary {
-  /** Whether there is a kernel for this operation; it is decomposed otherwise. */
-  boolean supports(Op op);
-
-  AttentionKernels attention();
-
-  ConvolutionKernels convolution();
-
-  Elementwise elementwise();
-
-  FeedForwardKernels feedForward();
-
-  GateKernels gates();
-
-  MatrixKernels matrices();
-
-  NormKernels norms();
-
-  OptimizerKernels optimizers();
-
-  ReductionKernels reductions();
-}
+public record KernelLibrary(
+    AttentionKernels attention,
+    ConvolutionKernels convolution,
+    Elementwise elementwise,
+    Optional<FeedForwardKernels> feedForward,
+    GateKernels gates,
+    MatrixKernels matrices,
+    NormKernels norms,
+    OptimizerKernels optimizers,
+    ReductionKernels reductions) {}

@@ -10,6 +10,11 @@ import reverie.tensor.op.LayerNormBackward;
 
 /** Group and layer normalisation and their gradients. */
 public interface NormKernels {
+  /**
+   * Whether group norms are followed by this activation; it is an operation of its own otherwise.
+   */
+  boolean fuses(GroupNorm.Activation activation);
+
   void groupNorm(Parallel parallel, GroupNorm op, Tensor[] inputs, Tensor[] outputs);
 
   void groupNormBackward(

@@ -9,13 +9,7 @@ import static reverie.tensor.cpu.simd.Vectors.WIDTH;
 import reverie.tensor.cpu.kernel.Elementwise;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Scratch;
-import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
-import reverie.tensor.op.GeluBackward;
-import reverie.tensor.op.Op;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
 import reverie.tensor.op.Unary;
 
 /**
@@ -28,20 +22,22 @@ final class SimdElementwise extends Elementwise {
   /** From so many elements on vectors are worth it. */
   private static final int MIN_VECTORISED = 4 * WIDTH;
 
-  @Override
-  protected void apply(Op op, long out, long a, long b, long c, int count) {
-    if (count < MIN_VECTORISED && oneByOne(op, out, a, b, count)) {
-      return;
-    }
+  /** A function over whole vectors. */
+  @FunctionalInterface
+  private interface Loop {
+    void run(long out, long a, long b, long c, long bytes);
+  }
+
+  private static void vectors(long out, long a, long b, long c, int count, Loop loop) {
     int whole = count - count % WIDTH;
-    vectors(op, out, a, b, c, 4L * whole);
+    loop.run(out, a, b, c, 4L * whole);
     if (whole < count) {
-      rest(op, out + 4L * whole, a, b, c, 4L * whole, count - whole);
+      rest(loop, out + 4L * whole, a, b, c, 4L * whole, count - whole);
     }
   }
 
   /** Fewer elements than a vector, by way of whole ones. */
-  private static void rest(Op op, long out, long a, long b, long c, long offset, int count) {
+  private static void rest(Loop loop, long out, long a, long b, long c, long offset, int count) {
     try (Scratch scratch = Scratch.frame()) {
       long pads = scratch.bytes(4 * BYTES);
       long second = pads + BYTES;
@@ -54,46 +50,76 @@ final class SimdElementwise extends Elementwise {
       if (c != 0) {
         Memory.copy(c + offset, third, count);
       }
-      vectors(op, result, pads, second, third, BYTES);
+      loop.run(result, pads, second, third, BYTES);
       Memory.copy(result, out, count);
     }
   }
 
   /**
-   * Elements one by one, with the same bits: where tensors are small the Vector API is called too
-   * rarely to be compiled, and would box every vector. False if only vectors know the function.
+   * Whether elements are computed one by one, with the same bits: where tensors are small the
+   * Vector API is called too rarely to be compiled, and would box every vector.
    */
-  private static boolean oneByOne(Op op, long out, long a, long b, int count) {
-    for (long i = 0; i < 4L * count; i += 4) {
-      float x = get(a + i);
-      if (op instanceof Binary binary) {
-        set(out + i, BinaryLoops.one(binary.kind(), x, get(b + i)));
-      } else if (op instanceof Affine affine) {
-        set(out + i, UnaryLoops.affine(x, (float) affine.scale(), (float) affine.shift()));
-      } else if (op instanceof Clamp clamp) {
-        set(out + i, Math.min(Math.max(x, (float) clamp.low()), (float) clamp.high()));
-      } else if (op instanceof Unary unary && unary.kind() == Unary.Kind.SQUARE) {
-        set(out + i, x * x);
-      } else {
-        return false;
-      }
-    }
-    return true;
+  private static boolean isShort(int count) {
+    return count < MIN_VECTORISED;
   }
 
-  /** One block of whole vectors. */
-  private static void vectors(Op op, long out, long a, long b, long c, long bytes) {
-    switch (op) {
-      case Unary unary -> UnaryLoops.run(unary.kind(), out, a, bytes);
-      case Binary binary -> BinaryLoops.run(binary.kind(), out, a, b, bytes);
-      case Affine affine ->
-          UnaryLoops.affine(out, a, bytes, (float) affine.scale(), (float) affine.shift());
-      case Clamp clamp ->
-          UnaryLoops.clamp(out, a, bytes, (float) clamp.low(), (float) clamp.high());
-      case Select _ -> BinaryLoops.select(out, a, b, c, bytes);
-      case SiluBackward _ -> BinaryLoops.siluBackward(out, a, b, bytes);
-      case GeluBackward _ -> BinaryLoops.geluBackward(out, a, b, bytes);
-      default -> throw new IllegalStateException("not element-wise: " + op);
+  @Override
+  protected void unary(Unary.Kind kind, long out, long a, int count) {
+    if (kind == Unary.Kind.SQUARE && isShort(count)) {
+      for (long i = 0; i < 4L * count; i += 4) {
+        set(out + i, get(a + i) * get(a + i));
+      }
+    } else {
+      vectors(out, a, 0, 0, count, (y, x, _, _, bytes) -> UnaryLoops.run(kind, y, x, bytes));
     }
+  }
+
+  @Override
+  protected void binary(Binary.Kind kind, long out, long a, long b, int count) {
+    if (isShort(count)) {
+      for (long i = 0; i < 4L * count; i += 4) {
+        set(out + i, BinaryLoops.one(kind, get(a + i), get(b + i)));
+      }
+    } else {
+      vectors(out, a, b, 0, count, (y, p, q, _, bytes) -> BinaryLoops.run(kind, y, p, q, bytes));
+    }
+  }
+
+  @Override
+  protected void affine(long out, long a, float scale, float shift, int count) {
+    if (isShort(count)) {
+      for (long i = 0; i < 4L * count; i += 4) {
+        set(out + i, UnaryLoops.affine(get(a + i), scale, shift));
+      }
+    } else {
+      vectors(
+          out, a, 0, 0, count, (y, x, _, _, bytes) -> UnaryLoops.affine(y, x, bytes, scale, shift));
+    }
+  }
+
+  @Override
+  protected void clamp(long out, long a, float low, float high, int count) {
+    if (isShort(count)) {
+      for (long i = 0; i < 4L * count; i += 4) {
+        set(out + i, Math.min(Math.max(get(a + i), low), high));
+      }
+    } else {
+      vectors(out, a, 0, 0, count, (y, x, _, _, bytes) -> UnaryLoops.clamp(y, x, bytes, low, high));
+    }
+  }
+
+  @Override
+  protected void select(long out, long mask, long a, long b, int count) {
+    vectors(out, mask, a, b, count, BinaryLoops::select);
+  }
+
+  @Override
+  protected void siluBackward(long out, long x, long dy, int count) {
+    vectors(out, x, dy, 0, count, (y, p, q, _, bytes) -> BinaryLoops.siluBackward(y, p, q, bytes));
+  }
+
+  @Override
+  protected void geluBackward(long out, long x, long dy, int count) {
+    vectors(out, x, dy, 0, count, (y, p, q, _, bytes) -> BinaryLoops.geluBackward(y, p, q, bytes));
   }
 }

@@ -15,6 +15,14 @@ import reverie.tensor.op.LayerNormBackward;
 /** {@link GroupNorms} and {@link LayerNorms} of tensors. */
 final class SimdNorms implements NormKernels {
   @Override
+  public boolean fuses(GroupNorm.Activation activation) {
+    return switch (activation) {
+      case NONE -> true;
+      case SILU -> false;
+    };
+  }
+
+  @Override
   public void groupNorm(Parallel parallel, GroupNorm op, Tensor[] in, Tensor[] out) {
     GroupNorms.forward(
         parallel,

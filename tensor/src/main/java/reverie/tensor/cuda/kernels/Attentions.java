@@ -8,7 +8,6 @@ import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
-import reverie.tensor.op.Op;
 
 /**
  * Attention without the matrix of scores: {@code attention.cu} for float32 factors, {@code
@@ -42,8 +41,8 @@ final class Attentions {
   }
 
   /** Room for Σ dy·y of every query in the backward pass. */
-  long scratchBytes(Op op, Tensor[] inputs) {
-    return op instanceof AttentionBackward ? aligned(4 * inputs[4].size()) : 0;
+  static long scratchBytes(AttentionBackward op, Tensor[] inputs) {
+    return aligned(4 * inputs[4].size());
   }
 
   void forward(Attention attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {

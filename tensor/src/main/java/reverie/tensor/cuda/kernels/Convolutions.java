@@ -14,7 +14,7 @@ import reverie.tensor.cuda.kernels.Products.Rows;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
-import reverie.tensor.op.Op;
+import reverie.tensor.op.Convolution;
 
 /**
  * Convolutions: of one pixel as matrix products, others by cuDNN, which wants the weights {@code
@@ -84,7 +84,7 @@ final class Convolutions {
     if (fallback) {
       LOG.log(
           System.Logger.Level.INFO,
-          "cuda device: no algorithm of cuDNN's with the same bits every time for {0} of {1}: {2}",
+          "cuda device: no algorithm of cuDNN with the same bits every time for {0} of {1}: {2}",
           kind.direction,
           kind.problem,
           choice.description);
@@ -128,8 +128,7 @@ final class Convolutions {
     }
   }
 
-  /** The task of an operation, or null if it is no convolution. */
-  private Task task(Op op, Tensor[] inputs, Tensor output) {
+  private Task task(Convolution op, Tensor[] inputs, Tensor output) {
     return switch (op) {
       case Conv2d c ->
           task(Dnn.Direction.FORWARD, c.stride(), c.padding(), inputs[0], inputs[1], output);
@@ -138,7 +137,6 @@ final class Convolutions {
       case Conv2dWeightGradient g ->
           task(
               Dnn.Direction.WEIGHT_GRADIENT, g.stride(), g.padding(), inputs[0], output, inputs[1]);
-      default -> null;
     };
   }
 
@@ -151,9 +149,9 @@ final class Convolutions {
     return new Task(direction, problem, x, w, y);
   }
 
-  long scratchBytes(Op op, Tensor[] inputs, Tensor output) {
+  long scratchBytes(Convolution op, Tensor[] inputs, Tensor output) {
     Task task = task(op, inputs, output);
-    if (task == null || task.vanishes()) {
+    if (task.vanishes()) {
       return 0;
     }
     if (task.pointwise()) {
@@ -174,7 +172,7 @@ final class Convolutions {
   }
 
   /** Computes a convolution or one of its gradients. */
-  void run(Op op, Tensor[] inputs, Tensor output, Space scratch) {
+  void run(Convolution op, Tensor[] inputs, Tensor output, Space scratch) {
     Task task = task(op, inputs, output);
     if (task.vanishes()) {
       elements.fill(0, output);

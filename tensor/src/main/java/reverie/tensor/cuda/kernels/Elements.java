@@ -9,10 +9,15 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Affine;
+import reverie.tensor.op.Binary;
 import reverie.tensor.op.Clamp;
-import reverie.tensor.op.Op;
+import reverie.tensor.op.ElementFunction;
+import reverie.tensor.op.GeluBackward;
 import reverie.tensor.op.Power;
 import reverie.tensor.op.RoundTo;
+import reverie.tensor.op.Select;
+import reverie.tensor.op.SiluBackward;
+import reverie.tensor.op.Unary;
 
 /** Functions of single elements: {@code elements.cu}. */
 final class Elements {
@@ -28,7 +33,7 @@ final class Elements {
   }
 
   /** y = op(inputs), where y is contiguous and the inputs are broadcast to it. */
-  void run(Op op, Tensor[] inputs, Tensor y) {
+  void run(ElementFunction op, Tensor[] inputs, Tensor y) {
     switch (op) {
       case Affine affine -> launch("affine", affine.scale(), affine.shift(), inputs, y);
       case Clamp clamp -> launch("clamp", clamp.low(), clamp.high(), inputs, y);
@@ -38,7 +43,8 @@ final class Elements {
       case RoundTo round when round.narrower() == DType.F16 ->
           launch("round_to_f16", 0, 0, inputs, y);
       case RoundTo _ -> copy(inputs[0], y);
-      default -> launch(op.name(), 0, 0, inputs, y);
+      case Binary _, GeluBackward _, Select _, SiluBackward _, Unary _ ->
+          launch(op.name(), 0, 0, inputs, y);
     }
   }
 

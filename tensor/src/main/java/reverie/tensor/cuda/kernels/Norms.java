@@ -9,7 +9,6 @@ import reverie.tensor.op.GroupNorm.Activation;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
-import reverie.tensor.op.Op;
 
 /** Normalisation over groups and layers: {@code norms.cu} and {@code layers.cu}. */
 final class Norms {
@@ -19,19 +18,19 @@ final class Norms {
     this.kernels = kernels;
   }
 
-  long scratchBytes(Op op, Tensor[] inputs) {
-    return switch (op) {
-      case GroupNorm norm ->
-          atOnce(inputs[0], norm.groups()) == null ? 2 * bytes(images(inputs[0])) : 0;
-      case GroupNormBackward norm -> {
-        Columns atOnce = atOnce(inputs[0], norm.groups());
-        yield atOnce != null
-            ? 2 * bytes(atOnce)
-            : 2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
-      }
-      case LayerNormBackward _ -> 2 * bytes(rows(inputs));
-      default -> 0;
-    };
+  long scratchBytes(GroupNorm norm, Tensor[] inputs) {
+    return atOnce(inputs[0], norm.groups()) == null ? 2 * bytes(images(inputs[0])) : 0;
+  }
+
+  long scratchBytes(GroupNormBackward norm, Tensor[] inputs) {
+    Columns atOnce = atOnce(inputs[0], norm.groups());
+    return atOnce != null
+        ? 2 * bytes(atOnce)
+        : 2 * bytes(images(inputs[0])) + Space.aligned(8L * norm.groups() * inputs[0].dim(0));
+  }
+
+  long scratchBytes(LayerNormBackward norm, Tensor[] inputs) {
+    return 2 * bytes(rows(inputs));
   }
 
   /** Of a number for each column of each piece. */

@@ -8,51 +8,39 @@ import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Pool;
 import reverie.tensor.cuda.driver.Precision;
-import reverie.tensor.op.AdamW;
-import reverie.tensor.op.Affine;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
 import reverie.tensor.op.AveragePool;
-import reverie.tensor.op.Binary;
-import reverie.tensor.op.Clamp;
 import reverie.tensor.op.Concat;
-import reverie.tensor.op.Conv2d;
-import reverie.tensor.op.Conv2dInputGradient;
-import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.Convolution;
 import reverie.tensor.op.Copy;
+import reverie.tensor.op.Creation;
 import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.ElementFunction;
+import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Embedding;
-import reverie.tensor.op.Expand;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GegluBackward;
-import reverie.tensor.op.GeluBackward;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
-import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
-import reverie.tensor.op.Permute;
-import reverie.tensor.op.Power;
+import reverie.tensor.op.ParameterUpdate;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reduce;
-import reverie.tensor.op.Reshape;
-import reverie.tensor.op.RoundTo;
 import reverie.tensor.op.ScatterRows;
-import reverie.tensor.op.Select;
-import reverie.tensor.op.SiluBackward;
-import reverie.tensor.op.Slice;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
-import reverie.tensor.op.Unary;
 import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.View;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
 
@@ -94,56 +82,64 @@ public final class Operations {
       case CustomOp _, FeedForward _, FeedForwardBackward _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
-      case AdamW _,
-          Affine _,
-          AveragePool _,
-          Binary _,
-          Clamp _,
+      case AveragePool _,
           Concat _,
-          Conv2d _,
-          Conv2dInputGradient _,
-          Conv2dWeightGradient _,
-          Copy _,
+          Convolution _,
+          Creation _,
+          ElementWise _,
           Embedding _,
-          Expand _,
-          Fill _,
           GaussianLogProb _,
           Geglu _,
           GegluBackward _,
-          GeluBackward _,
           GroupNorm _,
           GroupNormBackward _,
           LayerNorm _,
           LayerNormBackward _,
-          Lerp _,
           Linear _,
           MatMul _,
           Pad _,
-          Permute _,
-          Power _,
-          RandomNormal _,
           Reduce _,
-          Reshape _,
-          RoundTo _,
           ScatterRows _,
-          Select _,
-          SiluBackward _,
-          Slice _,
           Softmax _,
           SoftmaxBackward _,
-          Unary _,
-          UpsampleNearest _ ->
+          UpsampleNearest _,
+          View _ ->
           true;
     };
   }
 
   /** Bytes of working memory that {@link #run} needs. */
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
-    return Products.scratchBytes(op, inputs, outputs[0])
-        + convolutions.scratchBytes(op, inputs, outputs[0])
-        + reductions.scratchBytes(op, inputs)
-        + norms.scratchBytes(op, inputs)
-        + attentions.scratchBytes(op, inputs);
+    return switch (op) {
+      case AttentionBackward attention -> Attentions.scratchBytes(attention, inputs);
+      case Convolution convolution -> convolutions.scratchBytes(convolution, inputs, outputs[0]);
+      case GaussianLogProb density -> reductions.scratchBytes(density, inputs);
+      case GroupNorm norm -> norms.scratchBytes(norm, inputs);
+      case GroupNormBackward norm -> norms.scratchBytes(norm, inputs);
+      case LayerNormBackward norm -> norms.scratchBytes(norm, inputs);
+      case Linear linear -> Products.scratchBytes(linear, inputs, outputs[0]);
+      case MatMul product -> Products.scratchBytes(product, inputs, outputs[0]);
+      case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
+      case Attention _,
+          AveragePool _,
+          Concat _,
+          Creation _,
+          CustomOp _,
+          ElementWise _,
+          Embedding _,
+          FeedForward _,
+          FeedForwardBackward _,
+          Geglu _,
+          GegluBackward _,
+          LayerNorm _,
+          Pad _,
+          ScatterRows _,
+          Softmax _,
+          SoftmaxBackward _,
+          UpsampleNearest _,
+          View _ ->
+          0;
+    };
   }
 
   /** Has the device compute. */
@@ -178,23 +174,13 @@ public final class Operations {
     Space space = new Space(scratch);
     Tensor y = outputs[0];
     switch (op) {
-      case Affine _,
-          Binary _,
-          Clamp _,
-          GeluBackward _,
-          Power _,
-          RoundTo _,
-          Select _,
-          SiluBackward _,
-          Unary _ ->
-          elements.run(op, inputs, y);
-      case Copy _, Expand _, Permute _, Reshape _, Slice _ -> elements.copy(inputs[0], y);
+      case ElementFunction function -> elements.run(function, inputs, y);
+      case Copy _, View _ -> elements.copy(inputs[0], y);
       case Fill fill -> elements.fill(fill.value(), y);
-      case AdamW _, Lerp _ -> updates.run(op, inputs, outputs);
+      case ParameterUpdate update -> updates.run(update, inputs, outputs);
       case Geglu _ -> elements.geglu(inputs[0], y);
       case GegluBackward _ -> elements.gegluBackward(inputs[0], inputs[1], y);
-      case Conv2d _, Conv2dInputGradient _, Conv2dWeightGradient _ ->
-          convolutions.run(op, inputs, y, space);
+      case Convolution convolution -> convolutions.run(convolution, inputs, y, space);
       case Linear _ -> products.linear(inputs, y, space);
       case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
       case Concat concat -> moves.concat(concat.axis(), inputs, y);

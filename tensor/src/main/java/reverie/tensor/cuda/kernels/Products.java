@@ -9,7 +9,6 @@ import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
-import reverie.tensor.op.Op;
 
 /** Matrix products and linear layers by cuBLAS, which sees row-major matrices transposed. */
 final class Products {
@@ -96,12 +95,13 @@ final class Products {
   }
 
   /** Bytes for copies of operands that cuBLAS cannot take as they are. */
-  static long scratchBytes(Op op, Tensor[] inputs, Tensor y) {
-    return switch (op) {
-      case Linear _ -> Staging.scratchBytes(inputs[0], inputs[1], y);
-      case MatMul _ -> copyBytes(inputs[0], y) + copyBytes(inputs[1], y) + Staging.scratchBytes(y);
-      default -> 0;
-    };
+  static long scratchBytes(Linear op, Tensor[] inputs, Tensor y) {
+    return Staging.scratchBytes(inputs[0], inputs[1], y);
+  }
+
+  /** The same for a product. */
+  static long scratchBytes(MatMul op, Tensor[] inputs, Tensor y) {
+    return copyBytes(inputs[0], y) + copyBytes(inputs[1], y) + Staging.scratchBytes(y);
   }
 
   private static long copyBytes(Tensor x, Tensor y) {

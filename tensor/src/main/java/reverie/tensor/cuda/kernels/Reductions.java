@@ -9,7 +9,6 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.op.GaussianLogProb;
-import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduce;
 
 /** Sums and largest elements, and what is made of rows: {@code reductions.cu}. */
@@ -28,12 +27,12 @@ final class Reductions {
     this.kernels = kernels;
   }
 
-  long scratchBytes(Op op, Tensor[] inputs) {
-    return switch (op) {
-      case Reduce reduce -> scratchBytes(steps(reduce, inputs[0].shape()));
-      case GaussianLogProb _ -> Space.aligned(4 * samples(inputs[0]).results());
-      default -> 0;
-    };
+  long scratchBytes(Reduce reduce, Tensor[] inputs) {
+    return scratchBytes(steps(reduce, inputs[0].shape()));
+  }
+
+  long scratchBytes(GaussianLogProb op, Tensor[] inputs) {
+    return Space.aligned(4 * samples(inputs[0]).results());
   }
 
   /** y[outer, pieces, inner] from x[outer, count, inner]; columns if inner is not 1. */

@@ -16,6 +16,7 @@ import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Binary;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Op;
+import reverie.tensor.op.ParameterUpdate;
 import reverie.tensor.spi.Call;
 
 /** Updates of one tensor, or of many by one launch: {@code updates.cu}. */
@@ -38,14 +39,21 @@ final class Updates {
   private record Update(String kernel, Tensor[] to, List<Tensor> from, Tensor control) {
     /** Null if an operation on these tensors is none. */
     static Update of(Op op, Tensor[] inputs, Tensor[] outputs) {
+      if (op instanceof ParameterUpdate update) {
+        return of(update, inputs, outputs);
+      }
+      boolean sum = op instanceof Binary(Binary.Kind kind) && kind == Binary.Kind.ADD;
+      return sum && isPlain(inputs, outputs)
+          ? new Update("add_all", outputs, List.of(inputs), null)
+          : null;
+    }
+
+    static Update of(ParameterUpdate op, Tensor[] inputs, Tensor[] outputs) {
       return switch (op) {
         case AdamW _ ->
             new Update(
                 "adam_w", outputs, List.of(inputs[0], inputs[1], inputs[2], inputs[3]), inputs[4]);
         case Lerp _ -> new Update("lerp", outputs, List.of(inputs[0], inputs[1]), inputs[2]);
-        case Binary binary when binary.kind() == Binary.Kind.ADD && isPlain(inputs, outputs) ->
-            new Update("add_all", outputs, List.of(inputs), null);
-        default -> null;
       };
     }
 
@@ -83,7 +91,7 @@ final class Updates {
   }
 
   /** Updates one tensor. */
-  void run(Op op, Tensor[] inputs, Tensor... outputs) {
+  void run(ParameterUpdate op, Tensor[] inputs, Tensor... outputs) {
     Update update = Update.of(op, inputs, outputs);
     launch(op, update, tiles(update), 0, 0, update.row(0), List.of(update));
   }

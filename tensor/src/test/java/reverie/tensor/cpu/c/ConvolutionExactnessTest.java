@@ -13,11 +13,12 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.cpu.CpuBackend;
 import reverie.tensor.cpu.KernelSet;
+import reverie.tensor.cpu.kernel.KernelLibrary;
 import reverie.tensor.cpu.threads.Team;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
-import reverie.tensor.op.Op;
+import reverie.tensor.op.Convolution;
 
 /** How exact the convolutions are: docs/benchmarks/winograd.md. */
 class ConvolutionExactnessTest {
@@ -42,7 +43,7 @@ class ConvolutionExactnessTest {
       KernelSet set, boolean exact, int side, double forward, double gradients) {
     String library = set.isAvailable() ? set.label() : set.label() + "-emulated";
     assumeTrue(NativeKernels.isAvailable(library), library + " kernels were not built");
-    NativeKernels kernels = new NativeKernels(NativeLibrary.load(library), exact);
+    KernelLibrary kernels = NativeKernels.of(NativeLibrary.load(library), exact);
     int[] x = {3, side, side, 128};
     int[] weight = {3, 3, 128, 64};
     int[] y = {3, side, side, 64};
@@ -52,7 +53,12 @@ class ConvolutionExactnessTest {
   }
 
   private void check(
-      NativeKernels kernels, Op op, int[] first, int[] second, int[] result, double error) {
+      KernelLibrary kernels,
+      Convolution op,
+      int[] first,
+      int[] second,
+      int[] result,
+      double error) {
     try (Team team = new Team(1);
         Scope _ = Scope.open("test")) {
       Tensor got = cpu.zeros(result);
@@ -62,7 +68,6 @@ class ConvolutionExactnessTest {
         case Conv2d o -> kernels.convolution().forward(team, o, in, out);
         case Conv2dInputGradient o -> kernels.convolution().inputGradient(team, o, in, out);
         case Conv2dWeightGradient o -> kernels.convolution().weightGradient(team, o, in, out);
-        default -> throw new AssertionError(op);
       }
       check(error, op, inputs(reference, first, second), got);
     }
@@ -76,7 +81,7 @@ class ConvolutionExactnessTest {
   }
 
   /** The root of the mean squared error, divided by that of the values. */
-  private static void check(double most, Op op, Tensor[] inputs, Tensor got) {
+  private static void check(double most, Convolution op, Tensor[] inputs, Tensor got) {
     double[] expected = Ops.apply(op, inputs).toDoubles();
     double[] values = got.toDoubles();
     double error = 0;
