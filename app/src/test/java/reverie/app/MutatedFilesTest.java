@@ -10,12 +10,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,6 +27,7 @@ import reverie.app.run.Metrics;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
+import reverie.tensor.io.Mutations;
 import reverie.tensor.io.Safetensors;
 
 /**
@@ -37,29 +36,6 @@ import reverie.tensor.io.Safetensors;
  */
 class MutatedFilesTest {
   private static final int EACH = Integer.getInteger("reverie.mutants", 2_000);
-  private static final List<String> ODD =
-      List.of(
-          "null",
-          "-1",
-          "1e999",
-          "[]",
-          "{}",
-          "\"\"",
-          "NaN",
-          "99999999999999999999",
-          "\u0000",
-          "\"",
-          "\\",
-          "true",
-          "\\ud800",
-          "{\"a\":",
-          ",",
-          ":",
-          "../",
-          "\n",
-          "\uFEFF",
-          "0.5",
-          "[[[[[[[[");
 
   @TempDir Path folder;
 
@@ -78,12 +54,10 @@ class MutatedFilesTest {
     List<String> failures = new ArrayList<>();
     Map<String, int[]> counts = new LinkedHashMap<>();
     for (Format format : formats()) {
-      Random random = new Random(format.name().hashCode());
       int[] count = counts.computeIfAbsent(format.name(), _ -> new int[2]);
       Path file = folder.resolve(format.name());
       for (int i = 0; i < EACH; i++) {
-        byte[] mutant = mutate(format.seed(), random);
-        Files.write(file, mutant);
+        Files.write(file, Mutations.of(format.seed(), i));
         try {
           format.use().of(file);
           count[0]++;
@@ -163,52 +137,5 @@ class MutatedFilesTest {
                 }
               }
             }));
-  }
-
-  private static byte[] mutate(byte[] seed, Random random) {
-    byte[] bytes = seed;
-    for (int i = random.nextInt(3); i >= 0; i--) {
-      bytes = once(bytes, random);
-    }
-    return bytes;
-  }
-
-  private static byte[] once(byte[] bytes, Random random) {
-    if (bytes.length == 0) {
-      return bytes;
-    }
-    int a = random.nextInt(bytes.length);
-    int b = a + random.nextInt(Math.min(bytes.length - a, 40) + 1);
-    return switch (random.nextInt(6)) {
-      case 0 -> {
-        byte[] flipped = bytes.clone();
-        flipped[a] ^= (byte) (1 << random.nextInt(8));
-        yield flipped;
-      }
-      case 1 -> joined(part(bytes, 0, a), part(bytes, b, bytes.length));
-      case 2 -> joined(part(bytes, 0, b), part(bytes, a, bytes.length));
-      case 3 -> part(bytes, 0, a);
-      case 4 -> {
-        byte[] odd = ODD.get(random.nextInt(ODD.size())).getBytes(StandardCharsets.UTF_8);
-        yield joined(joined(part(bytes, 0, a), odd), part(bytes, b, bytes.length));
-      }
-      default -> {
-        byte[] random8 = bytes.clone();
-        for (int i = a; i < b; i++) {
-          random8[i] = (byte) random.nextInt(256);
-        }
-        yield random8;
-      }
-    };
-  }
-
-  private static byte[] part(byte[] bytes, int from, int to) {
-    return Arrays.copyOfRange(bytes, from, to);
-  }
-
-  private static byte[] joined(byte[] a, byte[] b) {
-    byte[] all = Arrays.copyOf(a, a.length + b.length);
-    System.arraycopy(b, 0, all, a.length, b.length);
-    return all;
   }
 }

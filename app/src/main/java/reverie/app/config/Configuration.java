@@ -40,7 +40,7 @@ public final class Configuration<T extends Record> implements RunSettings {
 
   /** A run may go on for more epochs than it was started for; nothing else may differ. */
   @Override
-  public void requireGoesOnFrom(Path run, String stored) {
+  public void requireResumable(Path run, String stored) {
     List<String> conflicts = differencesFrom(stored);
     JsonNode before = ConfigurationReader.YAML.readTree(stored);
     if (tree.path("epochs").asInt(0) > before.path("epochs").asInt(0)) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.data;
 
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -13,6 +12,7 @@ import java.util.Map;
 import java.util.function.BiConsumer;
 import reverie.app.run.JsonFile;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MappingIterator;
@@ -31,13 +31,13 @@ import tools.jackson.dataformat.csv.CsvSchema;
 record JsonLines(String reader, Path file, String example) {
   /** Hands every line that is not blank, and its number from 1, to {@code each}. */
   void forEach(BiConsumer<Integer, JsonNode> each) {
-    try (BufferedReader lines = Files.newBufferedReader(file)) {
-      skipByteOrderMark(lines);
+    try {
+      String text = JsonText.withoutByteOrderMark(Files.readString(file));
       if (file.toString().toLowerCase(Locale.ROOT).endsWith(".csv")) {
-        forEachRow(lines, each);
+        forEachRow(text, each);
       } else {
         int number = 0;
-        for (String line; (line = lines.readLine()) != null; ) {
+        for (String line : text.lines().toList()) {
           number++;
           if (!line.isBlank()) {
             each.accept(number, parse(line, number));
@@ -59,27 +59,19 @@ record JsonLines(String reader, Path file, String example) {
     }
   }
 
-  private void forEachRow(BufferedReader lines, BiConsumer<Integer, JsonNode> each) {
+  private void forEachRow(String text, BiConsumer<Integer, JsonNode> each) {
     int number = 1;
     try (MappingIterator<Map<String, String>> rows =
         new CsvMapper()
             .readerForMapOf(String.class)
             .with(CsvSchema.emptySchema().withHeader())
-            .readValues(lines)) {
+            .readValues(text)) {
       while (rows.hasNextValue()) {
         number = rows.currentLocation().getLineNr();
         each.accept(number, JsonMapper.shared().valueToTree(rows.nextValue()));
       }
     } catch (JacksonException e) {
       throw wrong(number, JsonFile.reason(e));
-    }
-  }
-
-  /** Some editors begin a file with one; it belongs to no line. */
-  private static void skipByteOrderMark(BufferedReader lines) throws IOException {
-    lines.mark(1);
-    if (lines.read() != '\uFEFF') {
-      lines.reset();
     }
   }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.model;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +17,7 @@ import java.util.Set;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import reverie.app.run.AtomicFile;
+import reverie.app.run.JsonFile;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameter;
@@ -31,7 +31,6 @@ import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -294,24 +293,12 @@ public record ModelFolder(
     if (!Files.exists(file)) {
       return JSON.createObjectNode();
     }
-    try {
-      JsonNode ours = JSON.readTree(Files.readAllBytes(file));
-      if (!ours.path(ENCODER).isString()) {
-        throw new ReverieException(
-            "model: '" + file + "' has no text '" + ENCODER + "'", "the file is not complete");
-      }
-      return ours;
-    } catch (JacksonException e) {
+    JsonNode ours = JsonFile.readObject(file, "the file is not complete");
+    if (!ours.path(ENCODER).isString()) {
       throw new ReverieException(
-          "model: '"
-              + file
-              + "' is not JSON: "
-              + e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"),
-          "the file is not complete",
-          e);
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(file, e);
+          "model: '" + file + "' has no text '" + ENCODER + "'", "the file is not complete");
     }
+    return ours;
   }
 
   private static void writeJson(Path file, Map<String, Object> value) {

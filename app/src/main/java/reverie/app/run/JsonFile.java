@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
@@ -15,7 +16,6 @@ import tools.jackson.databind.json.JsonMapper;
 public final class JsonFile {
   private static final JsonMapper JSON =
       JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
-  private static final String BYTE_ORDER_MARK = "\uFEFF";
 
   private JsonFile() {}
 
@@ -62,7 +62,7 @@ public final class JsonFile {
    * @throws JacksonException if it is none
    */
   public static JsonNode parse(String text) {
-    return JSON.readTree(text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text);
+    return JSON.readTree(JsonText.withoutByteOrderMark(text));
   }
 
   /**
@@ -72,13 +72,7 @@ public final class JsonFile {
    * @return one line
    */
   public static String reason(JacksonException error) {
-    // Jackson's own message quotes its internal view of the source.
-    String problem =
-        String.valueOf(error.getOriginalMessage())
-            .lines()
-            .findFirst()
-            .orElse("")
-            .replaceFirst(" \\(?(starting )?at \\[Source: .*", "");
+    String problem = JsonText.problem(error);
     return error.getLocation() == null
         ? problem
         : problem

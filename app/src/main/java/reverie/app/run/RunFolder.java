@@ -115,7 +115,7 @@ public final class RunFolder implements AutoCloseable {
    */
   public static RunFolder resume(Path path, RunSettings settings, PrintWriter console) {
     String stored = readConfig(path);
-    settings.requireGoesOnFrom(path, stored);
+    settings.requireResumable(path, stored);
     RunFolder run = lock(path, console);
     run.removeTemporaries();
     if (!settings.differencesFrom(stored).isEmpty()) {

@@ -29,5 +29,5 @@ public interface RunSettings {
    * @param stored YAML from its folder
    * @throws ReverieException listing the settings that differ
    */
-  void requireGoesOnFrom(Path run, String stored);
+  void requireResumable(Path run, String stored);
 }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 
 /**
  * Reads a list of prompts from a text file, with an error for every way in which that can go wrong.
@@ -75,6 +76,6 @@ final class PromptFile {
                   line),
           "save the file as UTF-8");
     }
-    return text.startsWith("\uFEFF") ? text.substring(1) : text;
+    return JsonText.withoutByteOrderMark(text);
   }
 }

@@ -42,8 +42,7 @@ public final class JsonText {
                 Locale.ROOT, "%s: expected at most %d bytes, got %d", problem, LARGEST, size),
             "is it the right file?");
       }
-      String text = Files.readString(file);
-      return text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
+      return withoutByteOrderMark(Files.readString(file));
     } catch (NoSuchFileException e) {
       throw new ReverieException(problem + ": it does not exist", "check the path", e);
     } catch (CharacterCodingException e) {
@@ -54,9 +53,16 @@ public final class JsonText {
     }
   }
 
+  /** A text without the mark with which some editors begin a file. */
+  public static String withoutByteOrderMark(String text) {
+    return text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
+  }
+
   /** What Jackson says is wrong, as it may stand in a message. */
   public static String problem(JacksonException e) {
+    // Jackson's own message quotes its internal view of the source.
+    String first = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
     return ReverieException.shown(
-        e.getOriginalMessage().replaceFirst(" starting at \\[Source: .*", ")"));
+        first.replaceFirst(" \\(?(start(ing|s| marker) )?at \\[Source: .*", ""));
   }
 }
