@@ -4,7 +4,7 @@ package reverie.diffusion;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
-/** From samples in [−1, 1], as pixel diffusion models make them, to pictures. */
+/** From samples in [−1, 1], as pixel diffusion models make them, to images. */
 public final class Decoding {
   private Decoding() {}
 

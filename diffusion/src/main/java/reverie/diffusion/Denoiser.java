@@ -19,7 +19,7 @@ public interface Denoiser {
    *
    * @param x noised samples {@code [n, …]}
    * @param timesteps {@code [n]}, the noise level of each, in the device's floating-point type
-   * @param context {@code [n, tokens, dim]} what each is a picture of, or null for a model without
+   * @param context {@code [n, tokens, dim]} what each is an image of, or null for a model without
    *     conditions
    */
   Tensor predict(Tensor x, Tensor timesteps, Tensor context);

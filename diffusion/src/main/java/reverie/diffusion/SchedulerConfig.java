@@ -91,8 +91,7 @@ public record SchedulerConfig(
    * How a flow's σ are moved towards noise: {@code σ ← s·σ/(1 + (s−1)·σ)}.
    *
    * @param shift s
-   * @param dynamic if present, s depends on the size of the picture, and {@code shift} plays no
-   *     part
+   * @param dynamic if present, s depends on the size of the image, and {@code shift} plays no part
    */
   public record Flow(double shift, Optional<DynamicShift> dynamic) {
     /** Checks s. */
@@ -110,7 +109,7 @@ public record SchedulerConfig(
   }
 
   /**
-   * The line on which μ lies over the number of tokens of a picture (FLUX: a square of 16 pixels
+   * The line on which μ lies over the number of tokens of an image (FLUX: a square of 16 pixels
    * each); {@code s = e^μ}, or μ itself.
    *
    * @param baseShift μ at {@code baseTokens}
@@ -119,7 +118,7 @@ public record SchedulerConfig(
    */
   public record DynamicShift(
       double baseShift, double maxShift, int baseTokens, int maxTokens, boolean exponential) {
-    /** s of a picture. */
+    /** s of an image. */
     public double shift(int tokens) {
       double mu =
           baseShift
@@ -273,7 +272,7 @@ public record SchedulerConfig(
     return but(it -> it.zeroTerminalSnr = other);
   }
 
-  /** The same flow, with the shift of pictures of this many tokens if it depends on them. */
+  /** The same flow, with the shift of images of this many tokens if it depends on them. */
   public SchedulerConfig forTokens(int tokens) {
     return flow.flatMap(Flow::dynamic)
         .map(dynamic ->
@@ -383,7 +382,7 @@ public record SchedulerConfig(
     if (of.dynamic().isPresent()) {
       throw new ReverieException(
           "scheduler config: with use_dynamic_shifting the shift depends on the size of the"
-              + " picture",
+              + " image",
           "say it by forTokens(n): FLUX has a token for a square of 16 pixels");
     }
     return of.shift();

@@ -94,7 +94,7 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--report",
       paramLabel = "FOLDER",
-      description = "Write tables and the picture of the roofline.")
+      description = "Write tables and the plot of the roofline.")
   private Path report;
 
   BenchCommand(Session session) {

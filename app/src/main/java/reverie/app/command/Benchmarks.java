@@ -20,7 +20,7 @@ public interface Benchmarks {
    * @param only measure what has this in its name; empty for everything
    * @param rounds pairs of times for each comparison
    * @param json where to write the results as JSON, or null
-   * @param report the folder for tables and pictures, or null
+   * @param report the folder for tables and plots, or null
    * @param cuda what to measure on a CUDA device instead of everything else, or null
    */
   record Request(

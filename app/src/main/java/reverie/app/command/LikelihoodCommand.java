@@ -24,11 +24,11 @@ import reverie.diffusion.likelihood.Bits;
 import reverie.tensor.Device;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Says how likely a model thinks pictures. */
+/** Says how likely a model thinks images. */
 @Command(
     name = "likelihood",
     description =
-        "Measure how likely a model thinks pictures: exactly, by its probability flow, and the"
+        "Measure how likely a model thinks images: exactly, by its probability flow, and the"
             + " bound (ELBO) of the chain that is sampled and trained.",
     footer = {
       "",
@@ -54,7 +54,7 @@ final class LikelihoodCommand implements Callable<Integer> {
   @Option(
       names = "--prompt",
       paramLabel = "TEXT",
-      description = "What the pictures show. Default: their captions, or their names.")
+      description = "What the images show. Default: their captions, or their names.")
   private String prompt;
 
   @Option(
@@ -86,7 +86,7 @@ final class LikelihoodCommand implements Callable<Integer> {
   @Option(names = "--json", paramLabel = "FILE", description = "Write the numbers there too.")
   private Path json;
 
-  /** What was measured of a picture. */
+  /** What was measured of an image. */
   private record Measured(ImageSet.Item item, String prompt, Likelihoods.Result result) {
     /** More likely is fewer bits, so that the ends of the interval change places. */
     Estimate bits(Estimate nats) {

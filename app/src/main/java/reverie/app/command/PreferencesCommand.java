@@ -20,21 +20,20 @@ import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 
 /**
- * Draws pairs of pictures and lets a reward choose, so that learning from preferences can be tried.
+ * Draws pairs of images and lets a reward choose, so that learning from preferences can be tried.
  */
 @Command(
     name = "preferences",
-    description =
-        "Draw pairs of pictures, or take given ones, and let a reward choose one of each.",
+    description = "Draw pairs of images, or take given ones, and let a reward choose one of each.",
     footer = {
       "",
-      "Writes preferences.jsonl and a folder of pictures, the form in which people's choices are"
+      "Writes preferences.jsonl and a folder of images, the form in which people's choices are"
           + " read:",
       "  {\"prompt\": \"a red cat\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}",
       "",
       "Examples:",
       "  ./reverie preferences --pairs 512 --out my-preferences",
-      "  ./reverie preferences --images my-pictures --out my-preferences",
+      "  ./reverie preferences --images my-images --out my-preferences",
       "  ./reverie finetune --set objective=diffusion_dpo \\",
       "    --set preferences=my-preferences/preferences.jsonl"
     })
@@ -57,8 +56,8 @@ final class PreferencesCommand implements Callable<Integer> {
       names = "--images",
       paramLabel = "FOLDER",
       description =
-          "Judge these pictures instead of drawing some: a folder with metadata.jsonl that gives"
-              + " the same text to two pictures or more.")
+          "Judge these images instead of drawing some: a folder with metadata.jsonl that gives"
+              + " the same text to two images or more.")
   private Path images;
 
   @Option(
@@ -89,8 +88,8 @@ final class PreferencesCommand implements Callable<Integer> {
     List<PreferenceFile.Judged> judged = images == null ? draw() : judge();
     if (judged.isEmpty()) {
       throw new ConfigurationException(
-          "preferences: the reward found both pictures of every pair equal",
-          "take more pictures, or choose another --reward");
+          "preferences: the reward found both images of every pair equal",
+          "take more images, or choose another --reward");
     }
     PreferenceFile.write(target, judged);
     session.out().println(String.format(Locale.ROOT, "%s: %d pairs", target, judged.size()));

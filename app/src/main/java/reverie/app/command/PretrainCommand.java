@@ -11,12 +11,12 @@ import reverie.app.config.PretrainConfig;
 /** Trains a base model. */
 @Command(
     name = "pretrain",
-    description = "Train a base model that draws icons, or your own pictures, from their names.",
+    description = "Train a base model that draws icons, or your own images, from their names.",
     footer = {
       "",
       "Examples:",
       "  ./reverie pretrain",
-      "  ./reverie pretrain --set data=my-pictures --set steps=5000",
+      "  ./reverie pretrain --set data=my-images --set steps=5000",
       "  ./reverie pretrain --resume runs/pretrain-20260131-120000"
     })
 final class PretrainCommand implements Callable<Integer> {

@@ -19,10 +19,10 @@ import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 
-/** Draws pictures. */
+/** Draws images. */
 @Command(
     name = "sample",
-    description = "Draw pictures for prompts.",
+    description = "Draw images for prompts.",
     footer = {
       "",
       "Examples:",
@@ -52,14 +52,14 @@ final class SampleCommand implements Callable<Integer> {
   @Option(
       names = "--out",
       paramLabel = "FILE",
-      description = "The picture with all images. Default: ${DEFAULT-VALUE}")
+      description = "The grid of all images. Default: ${DEFAULT-VALUE}")
   private Path out = Path.of("sample.png");
 
   @Option(
       names = "--scale",
       paramLabel = "N",
       description =
-          "Pixels of the picture for a pixel of an image. Default: 6, and 1 from 128 pixels on")
+          "Pixels of the grid for a pixel of an image. Default: 6, and 1 from 128 pixels on")
   private Integer scale;
 
   SampleCommand(Session session) {

@@ -44,7 +44,7 @@ public record PretrainConfig(
     @Range(min = 0, max = 1_000_000) int evaluationSamples,
     long seed) {
 
-  /** Checks that pictures are drawn as large as those that are learnt. */
+  /** Checks that images are drawn as large as those that are learnt. */
   public PretrainConfig {
     if (sampling.size() != 0) {
       throw new ConfigurationException(

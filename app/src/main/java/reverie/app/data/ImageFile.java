@@ -15,7 +15,7 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
 import reverie.tensor.ReverieException;
 
 /**
- * Decodes pictures that may be damaged or hostile: a file of a few kilobytes can claim pixels for
+ * Decodes images that may be damaged or hostile: a file of a few kilobytes can claim pixels for
  * gigabytes, so they are counted before anything is decoded.
  */
 public final class ImageFile {
@@ -25,11 +25,11 @@ public final class ImageFile {
   private ImageFile() {}
 
   /**
-   * Decodes a picture.
+   * Decodes an image.
    *
    * @param reader who reads, for errors
    * @param file PNG, JPEG or another format that Java knows
-   * @return the picture
+   * @return the image
    * @throws ReverieException if there is none, or it is damaged or too large
    */
   public static BufferedImage read(String reader, Path file) {
@@ -37,7 +37,7 @@ public final class ImageFile {
   }
 
   /**
-   * The size of a picture, which is not decoded.
+   * The size of an image, which is not decoded.
    *
    * @param reader who reads, for errors
    * @param file the file
@@ -59,7 +59,7 @@ public final class ImageFile {
     try (ImageInputStream in = new MemoryCacheImageInputStream(Files.newInputStream(file))) {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
-        throw wrong(reader, file, "is not a picture that Java can read");
+        throw wrong(reader, file, "is not an image that Java can read");
       }
       ImageReader images = readers.next();
       try {

@@ -16,32 +16,32 @@ import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
 
 /**
- * Pictures of the user's own in the form of Hugging Face's imagefolder: a folder with pictures and
- * a {@code metadata.jsonl} whose lines are {@code {"file_name": "a.png", "text": "a red cat"}}, or
- * a {@code metadata.csv} with such columns; the text may be called {@code prompt} or {@code
- * caption} too. Without either every PNG and JPEG of the folder is taken and its name is its prompt
- * ({@code red_cat.png}: "red cat"). All pictures must have one size.
+ * Images of the user's own in the form of Hugging Face's imagefolder: a folder with images and a
+ * {@code metadata.jsonl} whose lines are {@code {"file_name": "a.png", "text": "a red cat"}}, or a
+ * {@code metadata.csv} with such columns; the text may be called {@code prompt} or {@code caption}
+ * too. Without either every PNG and JPEG of the folder is taken and its name is its prompt ({@code
+ * red_cat.png}: "red cat"). All images must have one size.
  */
 public final class ImageFolder {
   private static final String READER = "image folder";
   private static final List<String> METADATA = List.of("metadata.jsonl", "metadata.csv");
   private static final List<String> TEXT = List.of("text", "prompt", "caption");
-  private static final Set<String> PICTURES = Set.of("png", "jpg", "jpeg");
+  private static final Set<String> SUFFIXES = Set.of("png", "jpg", "jpeg");
 
   private ImageFolder() {}
 
   /**
    * Reads a folder.
    *
-   * @param folder with the pictures
-   * @return the pictures in the order of {@code metadata.jsonl}, or of their names
+   * @param folder with the images
+   * @return the images in the order of {@code metadata.jsonl}, or of their names
    * @throws ReverieException saying which file is missing, unreadable or of another size
    */
   public static ImageSet read(Path folder) {
     if (!Files.isDirectory(folder)) {
       throw new ReverieException(
           String.format(Locale.ROOT, "image folder: '%s' is not a folder", folder),
-          "give a folder with PNG or JPEG pictures and metadata.jsonl");
+          "give a folder with PNG or JPEG images and metadata.jsonl");
     }
     Map<String, String> prompts =
         METADATA.stream()
@@ -52,8 +52,8 @@ public final class ImageFolder {
             .orElseGet(() -> names(folder));
     if (prompts.isEmpty()) {
       throw new ReverieException(
-          String.format(Locale.ROOT, "image folder: '%s' has no pictures", folder),
-          "put PNG or JPEG pictures there, and metadata.jsonl");
+          String.format(Locale.ROOT, "image folder: '%s' has no images", folder),
+          "put PNG or JPEG images there, and metadata.jsonl");
     }
     List<ImageSet.Item> items = new ArrayList<>();
     BufferedImage first = null;
@@ -64,13 +64,13 @@ public final class ImageFolder {
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
-                "image folder: '%s' is %d×%d, but the first picture is %d×%d",
+                "image folder: '%s' is %d×%d, but the first image is %d×%d",
                 entry.getKey(),
                 image.getWidth(),
                 image.getHeight(),
                 first.getWidth(),
                 first.getHeight()),
-            "resize the pictures to one size before training on them");
+            "resize the images to one size before training on them");
       }
       items.add(new ImageSet.Item(entry.getKey(), entry.getValue(), PngPixels.overWhite(image)));
     }
@@ -98,7 +98,7 @@ public final class ImageFolder {
     try (Stream<Path> files = Files.list(folder)) {
       files
           .map(file -> file.getFileName().toString())
-          .filter(name -> PICTURES.contains(suffix(name)))
+          .filter(name -> SUFFIXES.contains(suffix(name)))
           .sorted()
           .forEach(name -> prompts.put(name, prompt(name)));
     } catch (IOException | UncheckedIOException e) {
@@ -113,13 +113,13 @@ public final class ImageFolder {
     return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
   }
 
-  /** What a picture without a caption shows, by its name. */
+  /** What an image without a caption shows, by its name. */
   private static String prompt(String name) {
     return name.replaceFirst("\\.[^.]*$", "").replace('_', ' ');
   }
 
   /**
-   * Reads pictures from files and folders.
+   * Reads images from files and folders.
    *
    * @param paths PNG files, each captioned by its name, and folders as in {@link #read}
    * @return all of them in this order

@@ -7,19 +7,19 @@ import java.util.function.Predicate;
 import reverie.tensor.ReverieException;
 
 /**
- * Pictures of one size with the prompts that describe them: what a model is trained on and what its
+ * Images of one size with the prompts that describe them: what a model is trained on and what its
  * samples are compared with, wherever they come from ({@link SilkIcons}, {@link ImageFolder}).
  *
- * @param height rows of every picture
- * @param width columns of every picture
- * @param items the pictures, in an order that never changes for the same source
+ * @param height rows of every image
+ * @param width columns of every image
+ * @param items the images, in an order that never changes for the same source
  */
 public record ImageSet(int height, int width, List<Item> items) {
   /** Red, green and blue. */
   public static final int CHANNELS = 3;
 
   /**
-   * One picture.
+   * One image.
    *
    * @param name unique in its set, as its source calls it
    * @param prompt the words that should draw it
@@ -28,7 +28,7 @@ public record ImageSet(int height, int width, List<Item> items) {
   public record Item(String name, String prompt, float[] pixels) {}
 
   /**
-   * Checks that every picture has the size of the set.
+   * Checks that every image has the size of the set.
    *
    * @throws ReverieException naming the first that has not
    */
@@ -39,18 +39,18 @@ public record ImageSet(int height, int width, List<Item> items) {
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
-                "image set: every picture must have %d×%d pixels of 3 channels, but '%s' has %d values",
+                "image set: every image must have %d×%d pixels of 3 channels, but '%s' has %d values",
                 height,
                 width,
                 item.name,
                 item.pixels.length),
-            "resize the pictures to one size before training on them");
+            "resize the images to one size before training on them");
       }
     }
   }
 
   /**
-   * Returns the number of pictures.
+   * Returns the number of images.
    *
    * @return how many there are
    */
@@ -59,16 +59,16 @@ public record ImageSet(int height, int width, List<Item> items) {
   }
 
   /**
-   * Returns the prompts in the order of the pictures.
+   * Returns the prompts in the order of the images.
    *
-   * @return one prompt a picture
+   * @return one prompt an image
    */
   public List<String> prompts() {
     return items.stream().map(Item::prompt).toList();
   }
 
   /**
-   * Returns those pictures that pass, in the same order.
+   * Returns those images that pass, in the same order.
    *
    * @param accept says which to keep
    * @return a set sharing the pixels of this one
@@ -78,7 +78,7 @@ public record ImageSet(int height, int width, List<Item> items) {
   }
 
   /**
-   * Copies some pictures into one array.
+   * Copies some images into one array.
    *
    * @param rows their places in this set, in any order, repeats allowed
    * @return {@code [rows.length, height, width, 3]}

@@ -52,7 +52,7 @@ public final class Images {
   }
 
   private static int level(float value) {
-    // As pictures are rounded for a reward: ties to even.
+    // As images are rounded for a reward: ties to even.
     return (int) Math.rint(Math.clamp((value + 1) / 2 * 255, 0f, 255f));
   }
 

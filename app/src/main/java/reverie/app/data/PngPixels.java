@@ -6,13 +6,13 @@ import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.Raster;
 
-/** Turns a decoded picture into model input. */
+/** Turns a decoded image into model input. */
 final class PngPixels {
   private PngPixels() {}
 
   /**
-   * Lays a picture over white, as a browser shows it: colour and alpha are mixed as they are
-   * stored, without gamma.
+   * Lays an image over white, as a browser shows it: colour and alpha are mixed as they are stored,
+   * without gamma.
    *
    * @return {@code [height, width, 3]} in [−1, 1]
    */
@@ -53,7 +53,7 @@ final class PngPixels {
     return overWhite(level, alpha);
   }
 
-  /** Rounds to the 256 levels a screen has, so that a picture saved and read again is the same. */
+  /** Rounds to the 256 levels a screen has, so that an image saved and read again is the same. */
   private static float overWhite(float level, float alpha) {
     int shown = Math.round(255 * (level * alpha + (1 - alpha)));
     return shown / 127.5f - 1;

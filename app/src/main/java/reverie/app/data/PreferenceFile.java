@@ -25,15 +25,15 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Which of two pictures somebody preferred: a text file with lines like {@code {"prompt": "a red
- * cat", "images": ["a.png", "b.png"], "choice": 0}}, where 0 is the first and 1 the second picture
- * and paths are relative to the file. Other keys are left alone. Pictures are decoded when they are
+ * Which of two images somebody preferred: a text file with lines like {@code {"prompt": "a red
+ * cat", "images": ["a.png", "b.png"], "choice": 0}}, where 0 is the first and 1 the second image
+ * and paths are relative to the file. Other keys are left alone. Images are decoded when they are
  * asked for.
  *
  * <p>Two other layouts are read as well: Pick-a-Pic's ({@code caption}, {@code jpg_0}, {@code
- * jpg_1}, {@code label_0}: 1, 0 or 0.5) and the preferred picture by name ({@code winner} and
- * {@code loser}, or {@code chosen} and {@code rejected}). Ties (a choice of null, "tie" or 0.5) are
- * left out and counted.
+ * jpg_1}, {@code label_0}: 1, 0 or 0.5) and the preferred image by name ({@code winner} and {@code
+ * loser}, or {@code chosen} and {@code rejected}). Ties (a choice of null, "tie" or 0.5) are left
+ * out and counted.
  */
 public final class PreferenceFile implements PreferenceDataset {
   private static final Logger LOG = Logger.getLogger(PreferenceFile.class.getName());
@@ -52,10 +52,10 @@ public final class PreferenceFile implements PreferenceDataset {
   private record Entry(int line, Prompt prompt, Path chosen, Path rejected) {}
 
   /**
-   * Two pictures and a choice, to be written.
+   * Two images and a choice, to be written.
    *
    * @param prompt what both show
-   * @param first a picture
+   * @param first an image
    * @param second another
    * @param choice 0 if the first is preferred, 1 if the second
    * @param scores of both, written down beside the choice
@@ -97,10 +97,10 @@ public final class PreferenceFile implements PreferenceDataset {
   }
 
   /**
-   * Reads a file, and of every picture its size.
+   * Reads a file, and of every image its size.
    *
    * @param file the text file
-   * @param size rows and columns that every picture must have
+   * @param size rows and columns that every image must have
    * @return the pairs in the order of the file
    * @throws ReverieException naming file and line, for anything that is wrong
    */
@@ -150,7 +150,7 @@ public final class PreferenceFile implements PreferenceDataset {
     };
   }
 
-  /** The picture that was preferred, which the value {@code first} says is the first one. */
+  /** The image that was preferred, which the value {@code first} says is the first one. */
   private OptionalInt choice(int line, JsonNode node, String key, int first) {
     JsonNode choice = node.path(key);
     if (choice.isNull()
@@ -185,7 +185,7 @@ public final class PreferenceFile implements PreferenceDataset {
       throw lines.wrong(line, "no file can be called '" + name + "'");
     }
     if (!Files.isRegularFile(image)) {
-      throw lines.wrong(line, String.format(Locale.ROOT, "the picture '%s' does not exist", image));
+      throw lines.wrong(line, String.format(Locale.ROOT, "the image '%s' does not exist", image));
     }
     Dimension found;
     try {
@@ -231,9 +231,9 @@ public final class PreferenceFile implements PreferenceDataset {
   }
 
   /**
-   * Writes a folder of PNG pictures and the file beside it.
+   * Writes a folder of PNG images and the file beside it.
    *
-   * @param file the text file; its pictures go to the folder {@code images} beside it
+   * @param file the text file; its images go to the folder {@code images} beside it
    * @param pairs what was judged
    */
   public static void write(Path file, List<Judged> pairs) {

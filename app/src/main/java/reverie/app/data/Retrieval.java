@@ -7,25 +7,25 @@ import java.util.Locale;
 import java.util.stream.IntStream;
 
 /**
- * Whether a drawn picture is what its prompt asked for, without any learnt judge: the nearest real
- * picture by pixel distance (L2) should carry the prompt's first word (the object) and its last
- * word (the badge). Where several real pictures are equally near (two Silk icons are the same
- * picture under two names) one with the right word is enough.
+ * Whether a drawn image is what its prompt asked for, without any learnt judge: the nearest real
+ * image by pixel distance (L2) should carry the prompt's first word (the object) and its last word
+ * (the badge). Where several real images are equally near (two Silk icons are the same image under
+ * two names) one with the right word is enough.
  */
 public final class Retrieval {
   private final ImageSet real;
 
   /**
-   * Compares with these pictures.
+   * Compares with these images.
    *
-   * @param real all the real pictures, also those not trained on
+   * @param real all the real images, also those not trained on
    */
   public Retrieval(ImageSet real) {
     this.real = real;
   }
 
   /**
-   * Shares of pictures whose nearest real one has the right word.
+   * Shares of images whose nearest real one has the right word.
    *
    * @param firstWord the object
    * @param lastWord the badge; the object again for a prompt of one word
@@ -33,7 +33,7 @@ public final class Retrieval {
   public record Result(Estimate firstWord, Estimate lastWord) {}
 
   /**
-   * Judges drawn pictures.
+   * Judges drawn images.
    *
    * @param images {@code [n, height, width, 3]} in [−1, 1]
    * @param prompts the n prompts they were drawn for
@@ -54,7 +54,7 @@ public final class Retrieval {
   }
 
   /**
-   * Whether the nearest real picture has the prompt's first word.
+   * Whether the nearest real image has the prompt's first word.
    *
    * @param images {@code [n, height, width, 3]} in [−1, 1]
    * @param prompts the n prompts they were drawn for
@@ -85,7 +85,7 @@ public final class Retrieval {
     }
   }
 
-  /** Prompts of the real pictures that are nearest to the one beginning at {@code offset}. */
+  /** Prompts of the real images that are nearest to the one beginning at {@code offset}. */
   private List<String> nearest(float[] images, int offset) {
     double[] distances =
         real.items().stream()

@@ -29,9 +29,9 @@ import reverie.tensor.ReverieException;
  * A name such as {@code camera_add} becomes the prompt "camera add": an object and, mostly, a badge
  * in its corner.
  *
- * <p>64 pairs of object and badge are held out: no training may see them, neither their pictures
- * nor their prompts, so that they tell whether a model composes or remembers. Each held-out object
- * is trained with other badges and each badge with other objects. The list is the resource {@code
+ * <p>64 pairs of object and badge are held out: no training may see them, neither their images nor
+ * their prompts, so that they tell whether a model composes or remembers. Each held-out object is
+ * trained with other badges and each badge with other objects. The list is the resource {@code
  * held-out.txt}, whose head says how it was chosen.
  */
 public final class SilkIcons {
@@ -43,7 +43,7 @@ public final class SilkIcons {
   /**
    * Reads all icons, in the order of their names.
    *
-   * @return 1,000 pictures
+   * @return 1,000 images
    * @throws ReverieException if their package is not on the class path
    */
   public static ImageSet all() {
@@ -83,7 +83,7 @@ public final class SilkIcons {
   /**
    * Reads the icons that no training sees.
    *
-   * @return 64 pictures
+   * @return 64 images
    */
   public static ImageSet heldOut() {
     Set<String> heldOut = heldOutNames();

@@ -13,13 +13,13 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 
 /**
- * What a reward's variance is made of: what chance (x_T and the noise of the steps) does to
- * pictures of one prompt, and how prompts differ. Analysis of variance with random effects: within
- * is the mean square within prompts, between {@code (mean square between prompts − within)/n}, both
+ * What a reward's variance is made of: what chance (x_T and the noise of the steps) does to images
+ * of one prompt, and how prompts differ. Analysis of variance with random effects: within is the
+ * mean square within prompts, between {@code (mean square between prompts − within)/n}, both
  * unbiased but that between is not let below 0. Intervals are percentiles of 2,000 bootstrap
- * samples of prompts; of pictures where there is only one prompt.
+ * samples of prompts; of images where there is only one prompt.
  *
- * @param within variance of pictures of one prompt
+ * @param within variance of images of one prompt
  * @param between variance of prompts' means beyond that; nothing known of one prompt
  * @param share of the whole variance that lies between prompts
  */
@@ -29,14 +29,14 @@ public record VarianceComponents(Estimate within, Estimate between, Estimate sha
   /**
    * Estimates.
    *
-   * @param rewards of n ≥ 2 pictures of each prompt
+   * @param rewards of n ≥ 2 images of each prompt
    * @param seed of the bootstrap
    */
   public static VarianceComponents of(List<double[]> rewards, long seed) {
     int n = rewards.getFirst().length;
     if (n < 2 || rewards.stream().anyMatch(each -> each.length != n)) {
       throw new ReverieException(
-          "variance: expected as many pictures of each prompt, at least 2, got "
+          "variance: expected as many images of each prompt, at least 2, got "
               + rewards.stream().map(each -> each.length).toList());
     }
     int prompts = rewards.size();
@@ -77,7 +77,7 @@ public record VarianceComponents(Estimate within, Estimate between, Estimate sha
   /**
    * The mean of the variances of each prompt's rewards.
    *
-   * @param rewards of two or more pictures of each prompt
+   * @param rewards of two or more images of each prompt
    */
   public static double within(List<double[]> rewards) {
     return rewards.stream().mapToDouble(StatUtils::variance).average().orElseThrow();

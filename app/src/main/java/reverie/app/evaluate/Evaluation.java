@@ -22,14 +22,14 @@ import reverie.tensor.Device;
 import reverie.tensor.Rng;
 
 /**
- * Measures a model on fixed prompts and seeds: the reward, and whether the pictures still show what
+ * Measures a model on fixed prompts and seeds: the reward, and whether the images still show what
  * was asked for. Two models measured by the same evaluation draw from the same noise.
  *
  * @param sampler draws
  * @param device where
  * @param reward scores
  * @param timeout of the reward for one batch
- * @param retrieval recognises; null where there are no real pictures to compare with
+ * @param retrieval recognises; null where there are no real images to compare with
  * @param seed of all noise
  */
 public record Evaluation(
@@ -45,11 +45,11 @@ public record Evaluation(
    *
    * @param prompts what was asked for
    * @param pixels what came, in [−1, 1]
-   * @param rewards of each picture
+   * @param rewards of each image
    * @param reward their mean
-   * @param firstWords 1 for each picture with the right first word; none where nothing can tell
-   * @param firstWord share of pictures whose nearest real one has the prompt's first word; NaN
-   *     where nothing can tell
+   * @param firstWords 1 for each image with the right first word; none where nothing can tell
+   * @param firstWord share of images whose nearest real one has the prompt's first word; NaN where
+   *     nothing can tell
    * @param lastWord the same for the last word
    */
   public record Result(
@@ -65,12 +65,12 @@ public record Evaluation(
   public static final Estimate NOTHING = new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
 
   /**
-   * Draws a picture for each prompt and measures them all.
+   * Draws an image for each prompt and measures them all.
    *
    * @param denoiser the model, without guidance
    * @param prompts at least two
-   * @param progress is told after each batch how many pictures are drawn
-   * @return pictures and measures
+   * @param progress is told after each batch how many images are drawn
+   * @return images and measures
    */
   public Result of(Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {
     List<String> texts = prompts.stream().map(Prompt::text).toList();
@@ -91,15 +91,15 @@ public record Evaluation(
   }
 
   /**
-   * Has square pictures scored.
+   * Has square images scored.
    *
    * @param reward scores
    * @param timeout of the reward for one batch
-   * @param prompts one for each picture
+   * @param prompts one for each image
    * @param pixels {@code [n, size, size, 3]} in [−1, 1]
-   * @param size rows and columns of a picture
-   * @param batchSize pictures in one batch
-   * @return a score for each picture
+   * @param size rows and columns of an image
+   * @param batchSize images in one batch
+   * @return a score for each image
    */
   static double[] score(
       Reward reward,
@@ -128,20 +128,20 @@ public record Evaluation(
   }
 
   /**
-   * The first pictures of a result, for the report.
+   * The first images of a result, for the report.
    *
    * @param name of the gallery
    * @param result what was drawn
    * @param count how many at most
-   * @param note what to write below a picture, from its reward
+   * @param note what to write below an image, from its reward
    * @return the gallery
    */
   public Gallery gallery(String name, Result result, int count, DoubleFunction<String> note) {
-    List<Gallery.Picture> list = new ArrayList<>();
+    List<Gallery.Item> list = new ArrayList<>();
     var images = Images.fromModel(result.pixels(), sampler.size(), sampler.size());
     for (int i = 0; i < Math.min(count, images.size()); i++) {
       list.add(
-          new Gallery.Picture(
+          new Gallery.Item(
               result.prompts().get(i).text(), note.apply(result.rewards()[i]), images.get(i)));
     }
     return new Gallery(name, list);

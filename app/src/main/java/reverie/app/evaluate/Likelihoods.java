@@ -20,9 +20,9 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * Log-likelihoods of pictures under a model: of its probability flow, exactly, and of the chain
- * that is sampled and trained, from below. Both of the picture with the same uniform noise as wide
- * as a level of its eight bits, so that a density is a bound of the picture's probability.
+ * Log-likelihoods of images under a model: of its probability flow, exactly, and of the chain that
+ * is sampled and trained, from below. Both of the image with the same uniform noise as wide as a
+ * level of its eight bits, so that a density is a bound of the image's probability.
  */
 public final class Likelihoods implements AutoCloseable {
   /**
@@ -31,13 +31,13 @@ public final class Likelihoods implements AutoCloseable {
    * @param probes of Hutchinson's estimate; 0 for the exact trace
    * @param tolerance of the integrator
    * @param draws of the noise for the bound
-   * @param noise whether pictures get noise as wide as a level
+   * @param noise whether images get noise as wide as a level
    * @param seed of probes and noise
    */
   public record Options(int probes, double tolerance, int draws, boolean noise, long seed) {}
 
   /**
-   * Log-likelihoods of one picture in nats.
+   * Log-likelihoods of one image in nats.
    *
    * @param flow exact but for the estimate of the trace; without an interval where that is exact
    *     too
@@ -72,13 +72,13 @@ public final class Likelihoods implements AutoCloseable {
   }
 
   /**
-   * Measures a picture.
+   * Measures an image.
    *
    * @param images the set that it is of
-   * @param item the picture
-   * @param prompt what it is taken for a picture of
+   * @param item the image
+   * @param prompt what it is taken for an image of
    * @param progress is told the share that is done
-   * @throws ReverieException if it has not the size of the model's pictures
+   * @throws ReverieException if it has not the size of the model's images
    */
   public Result of(ImageSet images, ImageSet.Item item, String prompt, DoubleConsumer progress) {
     int size = model.sampler().size();
@@ -86,13 +86,13 @@ public final class Likelihoods implements AutoCloseable {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "likelihood: '%s' is %d×%d, but the model's pictures are %d×%d",
+              "likelihood: '%s' is %d×%d, but the model's images are %d×%d",
               item.name(),
               images.height(),
               images.width(),
               size,
               size),
-          "resize the picture, or name the model that draws such pictures with --model");
+          "resize the image, or name the model that draws such images with --model");
     }
     Rng rng = Rng.of(options.seed).fork(item.name());
     double[] pixels = new double[item.pixels().length];
@@ -100,7 +100,7 @@ public final class Likelihoods implements AutoCloseable {
       double noise = options.noise ? (rng.fork("levels").uniform(i) - 0.5) / 127.5 : 0;
       pixels[i] = item.pixels()[i] + noise;
     }
-    try (Scope _ = Scope.open("picture")) {
+    try (Scope _ = Scope.open("image")) {
       Tensor drawn = model.encode(device.tensor(pixels, 1, size, size, ImageSet.CHANNELS));
       Tensor x = drawn.reshape(drawn.dim(1), drawn.dim(2), drawn.dim(3));
       Tensor context = model.sampler().contexts(device, List.of(prompt));

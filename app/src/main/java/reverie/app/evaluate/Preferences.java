@@ -19,7 +19,7 @@ import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.Reward;
 import reverie.tensor.ReverieException;
 
-/** Makes preferences without people: two pictures a prompt, of which a reward prefers one. */
+/** Makes preferences without people: two images a prompt, of which a reward prefers one. */
 public final class Preferences {
   private Preferences() {}
 
@@ -29,7 +29,7 @@ public final class Preferences {
    * @param evaluation draws and scores
    * @param denoiser the model, without guidance
    * @param prompts one for each pair; the same prompt may come several times
-   * @param progress is told after each batch how many pictures are drawn
+   * @param progress is told after each batch how many images are drawn
    * @return pairs in the order of the prompts
    */
   public static List<PreferenceFile.Judged> draw(
@@ -40,15 +40,15 @@ public final class Preferences {
   }
 
   /**
-   * Has pictures judged that are there already: of every prompt the first with the second, the
-   * third with the fourth, and so on. Pairs that the reward cannot tell apart are left out.
+   * Has images judged that are there already: of every prompt the first with the second, the third
+   * with the fourth, and so on. Pairs that the reward cannot tell apart are left out.
    *
-   * @param images square pictures, several of one prompt
+   * @param images square images, several of one prompt
    * @param reward scores them
    * @param timeout of the reward for one batch
-   * @param batchSize pictures in one batch
+   * @param batchSize images in one batch
    * @return pairs in the order of the prompts
-   * @throws ReverieException if no prompt has two pictures, or they are not square
+   * @throws ReverieException if no prompt has two images, or they are not square
    */
   public static List<PreferenceFile.Judged> of(
       ImageSet images, Reward reward, Duration timeout, int batchSize) {
@@ -56,7 +56,7 @@ public final class Preferences {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "preferences: expected square pictures, got %d×%d",
+              "preferences: expected square images, got %d×%d",
               images.height(),
               images.width()),
           "crop them");
@@ -72,8 +72,8 @@ public final class Preferences {
             .toArray();
     if (rows.length == 0) {
       throw new ReverieException(
-          "preferences: no prompt has two pictures, so that there is nothing to choose",
-          "give two pictures or more the same text in metadata.jsonl");
+          "preferences: no prompt has two images, so that there is nothing to choose",
+          "give two images or more the same text in metadata.jsonl");
     }
     List<Prompt> prompts =
         IntStream.of(rows).mapToObj(i -> new Prompt(images.items().get(i).prompt())).toList();
@@ -83,18 +83,18 @@ public final class Preferences {
     return judged(prompts, pixels, scores, images.height());
   }
 
-  /** ImageSampler 2i and 2i + 1 are pair i. */
+  /** Images 2i and 2i + 1 are pair i. */
   private static List<PreferenceFile.Judged> judged(
       List<Prompt> prompts, float[] pixels, double[] scores, int size) {
-    List<BufferedImage> pictures = Images.fromModel(pixels, size, size);
+    List<BufferedImage> images = Images.fromModel(pixels, size, size);
     List<PreferenceFile.Judged> pairs = new ArrayList<>();
     for (int i = 0; i < scores.length; i += 2) {
       if (scores[i] != scores[i + 1]) {
         pairs.add(
             new PreferenceFile.Judged(
                 prompts.get(i).text(),
-                pictures.get(i),
-                pictures.get(i + 1),
+                images.get(i),
+                images.get(i + 1),
                 scores[i] > scores[i + 1] ? 0 : 1,
                 scores[i],
                 scores[i + 1]));

@@ -103,7 +103,7 @@ final class FinetuneModel implements AutoCloseable {
         : new LatentPreferences(images, folder, sampler.size(), parameters().device());
   }
 
-  /** How pictures are drawn for people and for measurements; the guidance is theirs. */
+  /** How images are drawn for people and for measurements; the guidance is theirs. */
   ImageSampler sampler() {
     return sampler;
   }

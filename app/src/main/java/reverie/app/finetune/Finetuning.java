@@ -45,7 +45,7 @@ import reverie.tensor.Scope;
 
 /**
  * Fine-tunes a model by reward and shows what came of it: measures before, trains epoch by epoch
- * with a checkpoint after each, measures on the way and after, and writes model, pictures, summary
+ * with a checkpoint after each, measures on the way and after, and writes model, images, summary
  * and report. A run that was interrupted goes on from its checkpoint and ends with the same bits.
  */
 public final class Finetuning implements AutoCloseable {
@@ -272,7 +272,7 @@ public final class Finetuning implements AutoCloseable {
     return model;
   }
 
-  /** A picture as soon as there can be one. */
+  /** Draws images as soon as there can be any. */
   private void first() {
     List<Prompt> prompts = Evaluation.choose(work.training, 12, config.seed());
     List<String> texts = prompts.stream().map(Prompt::text).toList();
@@ -285,7 +285,7 @@ public final class Finetuning implements AutoCloseable {
     }
     Path file = run.resolve("images/base-model.png");
     PngGrid.of(cells, 6, SCALE).write(file);
-    run.log().say("first pictures of the base model: " + file);
+    run.log().say("first images of the base model: " + file);
   }
 
   /** Trains what is left and measures at the end, unless nothing was left. */
@@ -334,7 +334,7 @@ public final class Finetuning implements AutoCloseable {
         : String.format(Locale.ROOT, "loss %.4g", report.loss());
   }
 
-  /** With as many pictures as the result is told by. */
+  /** With as many images as the result is told by. */
   private Measured measureAll(String what, Denoiser denoiser) {
     int samples = config.evaluation().samples();
     int sets = work.heldOut.isEmpty() ? 1 : 2;
@@ -453,7 +453,7 @@ public final class Finetuning implements AutoCloseable {
     run.log().say("model: " + run.path().resolve(MODEL));
   }
 
-  /** One picture of both models, for those who do not open the report. */
+  /** A grid of images of both models, for those who do not open the report. */
   private void beforeAndAfter() {
     List<PngGrid.Row> rows = new ArrayList<>();
     for (String subject : List.of("training", "heldout")) {
@@ -464,7 +464,7 @@ public final class Finetuning implements AutoCloseable {
                     new PngGrid.Row(
                         (subject.equals("heldout") ? "held out" : subject)
                             + (time.equals(Gallery.BEFORE) ? ", base" : ", tuned"),
-                        gallery.pictures().stream()
+                        gallery.items().stream()
                             .limit(8)
                             .map(p -> new PngGrid.Cell(p.prompt(), p.note(), p.image()))
                             .toList())));

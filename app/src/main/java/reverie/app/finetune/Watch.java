@@ -19,7 +19,7 @@ import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
 
 /**
- * Scores the pictures of every epoch by rewards that are not optimised, and tells how far chance
+ * Scores the images of every epoch by rewards that are not optimised, and tells how far chance
  * alone moves the one that is.
  */
 public final class Watch implements TrainerListener, AutoCloseable {

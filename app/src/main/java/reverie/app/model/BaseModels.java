@@ -65,7 +65,7 @@ public final class BaseModels {
     List<Integer> size = folder.unet().config().sampleSize();
     if (size.isEmpty() || !size.getFirst().equals(size.getLast())) {
       throw new ReverieException(
-          "model: expected square pictures of a known size, but sample_size is " + size,
+          "model: expected square images of a known size, but sample_size is " + size,
           "set sample_size in unet/config.json, or name a size: --size N, --set sampling.size=N");
     }
     return size.getFirst();

@@ -25,14 +25,14 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * Draws pictures for prompts, batch by batch. Which picture comes out depends on the seed, the
- * prompt's text and how many pictures of that prompt came before, not on batches or on other
- * prompts, so that two models asked with the same seed can be compared picture by picture.
+ * Draws images for prompts, batch by batch. Which image comes out depends on the seed, the prompt's
+ * text and how many images of that prompt came before, not on batches or on other prompts, so that
+ * two models asked with the same seed can be compared image by image.
  *
  * @param policy the reverse process
  * @param encoder for the prompts; null for a model that takes none
  * @param guidance scale of classifier-free guidance; 1 is off
- * @param batchSize pictures in one pass
+ * @param batchSize images in one pass
  * @param size rows and columns of an image
  * @param drawn rows and columns of what the model draws
  * @param channels of what the model draws
@@ -133,13 +133,13 @@ public record ImageSampler(
   }
 
   /**
-   * Draws one picture for each prompt.
+   * Draws one image for each prompt.
    *
    * @param denoiser the model
    * @param device where it computes
    * @param prompts n prompts, repeats allowed
-   * @param seed of all pictures
-   * @param progress is told after each batch how many pictures are done
+   * @param seed of all images
+   * @param progress is told after each batch how many images are done
    * @return {@code [n, size, size, 3]}, about −1 to 1
    */
   public float[] draw(
@@ -168,7 +168,7 @@ public record ImageSampler(
   }
 
   private float[] batch(Denoiser denoiser, Device device, List<String> prompts, Rng... rows) {
-    try (Scope _ = Scope.open("pictures")) {
+    try (Scope _ = Scope.open("images")) {
       return colours(
               new Sampler(policy, device)
                   .sample(
@@ -193,14 +193,14 @@ public record ImageSampler(
   private static void requireFinite(float[] drawn, int first, int each, List<String> prompts) {
     for (int i = 0; i < drawn.length; i++) {
       if (!Float.isFinite(drawn[i])) {
-        int picture = first + i / each;
+        int image = first + i / each;
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
-                "pictures: picture %d of %d (prompt \"%s\") has the pixel value %s",
-                picture + 1,
+                "images: image %d of %d (prompt \"%s\") has the pixel value %s",
+                image + 1,
                 prompts.size(),
-                prompts.get(picture),
+                prompts.get(image),
                 drawn[i]),
             "the model's weights are damaged or its training diverged; use another model");
       }

@@ -92,7 +92,7 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * The network with the guidance of its pictures.
+   * The network with the guidance of its images.
    *
    * @param device where it computes; what guidance needs belongs to the open scope
    * @return what {@link #sampler} draws with

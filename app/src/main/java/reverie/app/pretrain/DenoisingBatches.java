@@ -98,7 +98,7 @@ final class DenoisingBatches {
    *
    * @param clean {@code [n, h, w, channels]}
    * @param context {@code [n, tokens, dimensions]}
-   * @param draw a timestep and noise for each picture
+   * @param draw a timestep and noise for each image
    */
   record Batch(Tensor clean, Tensor context, DenoisingLoss.Draw draw) {}
 
@@ -124,7 +124,7 @@ final class DenoisingBatches {
         new DenoisingLoss.Draw(timesteps, noise));
   }
 
-  /** Which pictures a step sees: place after place in one shuffled epoch after another. */
+  /** Which images a step sees: place after place in one shuffled epoch after another. */
   int[] rows(long step) {
     Rng order = rng.fork("order");
     int[] rows = new int[size];

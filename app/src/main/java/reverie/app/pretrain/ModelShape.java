@@ -19,7 +19,7 @@ import reverie.unet.UNetConfig;
 final class ModelShape {
   private ModelShape() {}
 
-  /** The U-Net for pictures of this size and prompts of this encoder, in diffusers' words. */
+  /** The U-Net for images of this size and prompts of this encoder, in diffusers' words. */
   static UNetConfig unet(PretrainConfig.Model model, ImageSet images, PromptEncoder encoder) {
     int levels = model.blockOutChannels().size();
     if (model.crossAttention().size() != levels) {
@@ -36,11 +36,11 @@ final class ModelShape {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "model: pictures of %d×%d cannot be halved %d times",
+              "model: images of %d×%d cannot be halved %d times",
               images.height(),
               images.width(),
               levels - 1),
-          "give fewer block_out_channels, or pictures whose sides are multiples of " + multiple);
+          "give fewer block_out_channels, or images whose sides are multiples of " + multiple);
     }
     List<String> down =
         model.crossAttention().stream()
@@ -68,9 +68,8 @@ final class ModelShape {
   }
 
   /**
-   * The schedule. Sampling ends at the clean picture and begins at the noisiest timestep, so that
-   * few steps suffice; nothing is clipped, which keeps the policy's mean linear in the model's
-   * output.
+   * The schedule. Sampling ends at the clean image and begins at the noisiest timestep, so that few
+   * steps suffice; nothing is clipped, which keeps the policy's mean linear in the model's output.
    */
   static SchedulerConfig scheduler(PretrainConfig.Schedule schedule) {
     if (schedule.prediction() == PretrainConfig.Prediction.FLOW) {

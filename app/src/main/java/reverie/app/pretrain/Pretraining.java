@@ -36,7 +36,7 @@ import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
 /**
- * Makes a base model, or goes on with one: trains a U-Net to denoise pictures, or their latents,
+ * Makes a base model, or goes on with one: trains a U-Net to denoise images, or their latents,
  * given their prompts (Ho et al. 2020, eq. 14), with a running average of the weights, which is
  * what is saved. All randomness is addressed by the seed and the step, so that a run that was
  * interrupted and resumed ends with the same bits as one that was not.
@@ -107,7 +107,7 @@ public final class Pretraining {
           .say(
               String.format(
                   Locale.ROOT,
-                  "%,d weights, %,d pictures, %,d held out",
+                  "%,d weights, %,d images, %,d held out",
                   parameters.count(),
                   training.size(),
                   heldOut.size()));

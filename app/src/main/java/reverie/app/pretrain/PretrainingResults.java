@@ -21,7 +21,7 @@ import reverie.tensor.Device;
 import reverie.tensor.Rng;
 
 /**
- * Shows and measures what a model in training draws: galleries beside the real pictures, and
+ * Shows and measures what a model in training draws: galleries beside the real images, and
  * retrieval at the end.
  */
 final class PretrainingResults {
@@ -30,7 +30,7 @@ final class PretrainingResults {
 
   private final PretrainConfig config;
   private final RunFolder run;
-  private final ImageSampler pictures;
+  private final ImageSampler sampler;
   private final Device device;
   private final ImageSet real;
   private final ImageSet training;
@@ -39,21 +39,21 @@ final class PretrainingResults {
   PretrainingResults(
       PretrainConfig config,
       RunFolder run,
-      ImageSampler pictures,
+      ImageSampler sampler,
       Device device,
       ImageSet real,
       ImageSet training,
       ImageSet heldOut) {
     this.config = config;
     this.run = run;
-    this.pictures = pictures;
+    this.sampler = sampler;
     this.device = device;
     this.real = real;
     this.training = training;
     this.heldOut = heldOut;
   }
 
-  /** Draws some training and held-out prompts below their real pictures, and keeps the picture. */
+  /** Draws some training and held-out prompts below their real images, and keeps the grid. */
   BufferedImage gallery(Denoiser model, long steps) {
     List<PngGrid.Row> rows = new ArrayList<>();
     rows.addAll(rows("training", training, model));
@@ -80,8 +80,8 @@ final class PretrainingResults {
     List<String> prompts =
         choose(set, config.evaluationSamples()).stream().map(ImageSet.Item::prompt).toList();
     float[] images;
-    try (Progress progress = Progress.start("drawing " + name, "pictures", prompts.size())) {
-      images = pictures.draw(model, device, prompts, config.seed(), progress::advanceTo);
+    try (Progress progress = Progress.start("drawing " + name, "images", prompts.size())) {
+      images = sampler.draw(model, device, prompts, config.seed(), progress::advanceTo);
     }
     Retrieval.Result result = new Retrieval(real).evaluate(images, prompts);
     summary.put("retrieval_first_word_" + name, result.firstWord().toMap());
@@ -90,7 +90,7 @@ final class PretrainingResults {
         .say(
             String.format(
                 Locale.ROOT,
-                "%s: nearest real picture has the right first word for %.3f, last word for %.3f of"
+                "%s: nearest real image has the right first word for %.3f, last word for %.3f of"
                     + " %d",
                 name,
                 result.firstWord().mean(),
@@ -104,7 +104,7 @@ final class PretrainingResults {
     }
     List<ImageSet.Item> items = choose(set, GALLERY_COLUMNS);
     List<String> prompts = items.stream().map(ImageSet.Item::prompt).toList();
-    float[] drawn = pictures.draw(model, device, prompts, config.seed(), _ -> {});
+    float[] drawn = sampler.draw(model, device, prompts, config.seed(), _ -> {});
     List<BufferedImage> images = Images.fromModel(drawn, set.height(), set.width());
     List<PngGrid.Cell> above = new ArrayList<>();
     List<PngGrid.Cell> below = new ArrayList<>();

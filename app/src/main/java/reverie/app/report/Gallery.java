@@ -24,9 +24,9 @@ import tools.jackson.databind.JsonNode;
  * the same prompts and seeds in the same order.
  *
  * @param name the folder's name, for example "training-before"
- * @param pictures in order
+ * @param items the images, in order
  */
-public record Gallery(String name, List<Picture> pictures) {
+public record Gallery(String name, List<Item> items) {
   /** Ending of the galleries of the base model. */
   public static final String BEFORE = "-before";
 
@@ -44,7 +44,7 @@ public record Gallery(String name, List<Picture> pictures) {
    * @param note a few words about it, for example "231 bytes"; may be empty
    * @param image the image
    */
-  public record Picture(String prompt, String note, BufferedImage image) {}
+  public record Item(String prompt, String note, BufferedImage image) {}
 
   /**
    * Keeps the gallery in a run folder, in place of one of the same name.
@@ -53,14 +53,14 @@ public record Gallery(String name, List<Picture> pictures) {
    */
   public void write(RunFolder run) {
     List<Map<String, String>> list = new ArrayList<>();
-    for (int i = 0; i < pictures.size(); i++) {
-      Picture picture = pictures.get(i);
+    for (int i = 0; i < items.size(); i++) {
+      Item item = items.get(i);
       String file = String.format(Locale.ROOT, "%03d.png", i);
-      Images.write(run.resolve("images/" + name + "/" + file), picture.image());
+      Images.write(run.resolve("images/" + name + "/" + file), item.image());
       Map<String, String> entry = new LinkedHashMap<>();
       entry.put("file", file);
-      entry.put("prompt", picture.prompt());
-      entry.put("note", picture.note());
+      entry.put("prompt", item.prompt());
+      entry.put("note", item.note());
       list.add(entry);
     }
     run.writeJson("images/" + name + "/" + LIST, list);
@@ -71,7 +71,7 @@ public record Gallery(String name, List<Picture> pictures) {
    *
    * @param runFolder the run folder
    * @param name its name
-   * @return false if it, or one of its pictures, is missing or damaged
+   * @return false if it, or one of its images, is missing or damaged
    */
   public static boolean isWhole(Path runFolder, String name) {
     try {
@@ -98,19 +98,19 @@ public record Gallery(String name, List<Picture> pictures) {
     if (!entries.isArray()) {
       throw new ReverieException("read " + list + ": expected a list", HINT);
     }
-    List<Picture> pictures = new ArrayList<>();
+    List<Item> items = new ArrayList<>();
     for (JsonNode entry : entries) {
       String file = entry.path("file").asString("");
       if (!file.matches("[A-Za-z0-9_-]+\\.png")) {
         throw new ReverieException(
             "read " + list + ": expected a list of objects with the name of a PNG file", HINT);
       }
-      pictures.add(
-          new Picture(
+      items.add(
+          new Item(
               entry.path("prompt").asString(""),
               entry.path("note").asString(""),
               Images.read(folder.resolve(file))));
     }
-    return Optional.of(new Gallery(name, pictures));
+    return Optional.of(new Gallery(name, items));
   }
 }

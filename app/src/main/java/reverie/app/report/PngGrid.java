@@ -17,7 +17,7 @@ import reverie.app.run.PlainText;
  * Many small images on one, each pixel a square, with its caption below.
  *
  * <p>Where the Java runtime has no fonts (small containers), the captions are left out rather than
- * the picture lost.
+ * the grid lost.
  */
 public final class PngGrid {
   private static final int GAP = 12;
@@ -54,7 +54,7 @@ public final class PngGrid {
    * A grid with given rows.
    *
    * @param rows from top to bottom; at least one cell
-   * @param scale pixels of the picture for a pixel of an image
+   * @param scale pixels of the grid for a pixel of an image
    */
   public PngGrid(List<Row> rows, int scale) {
     this.rows = List.copyOf(rows);
@@ -66,7 +66,7 @@ public final class PngGrid {
    *
    * @param cells the images, at least one
    * @param columns images in a row
-   * @param scale pixels of the picture for a pixel of an image
+   * @param scale pixels of the grid for a pixel of an image
    * @return the grid
    */
   public static PngGrid of(List<Cell> cells, int columns, int scale) {
@@ -89,7 +89,7 @@ public final class PngGrid {
   /**
    * Draws the grid.
    *
-   * @return the picture
+   * @return the grid
    */
   public BufferedImage toImage() {
     Font font = font();
@@ -109,11 +109,11 @@ public final class PngGrid {
       height += cellHeight + lineHeight * captionLines(row, metrics, cellWidth) + GAP;
     }
 
-    BufferedImage picture =
+    BufferedImage grid =
         new BufferedImage(left + columns * (cellWidth + GAP), height, BufferedImage.TYPE_INT_RGB);
-    Graphics2D graphics = picture.createGraphics();
+    Graphics2D graphics = grid.createGraphics();
     graphics.setColor(Color.WHITE);
-    graphics.fillRect(0, 0, picture.getWidth(), picture.getHeight());
+    graphics.fillRect(0, 0, grid.getWidth(), grid.getHeight());
     graphics.setRenderingHint(
         RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
     if (font != null) {
@@ -143,7 +143,7 @@ public final class PngGrid {
       y += cellHeight + lineHeight * captionLines(row, metrics, cellWidth) + GAP;
     }
     graphics.dispose();
-    return picture;
+    return grid;
   }
 
   private static int captionLines(Row row, FontMetrics metrics, int width) {

@@ -37,7 +37,7 @@ public final class RunReport {
   /** Beginning of the names of rewards that are measured and not optimised. */
   public static final String WATCHED = "watched/";
 
-  private static final int PICTURES_SHOWN = 48;
+  private static final int MAX_IMAGES = 48;
   private static final Set<String> COUNTERS = Set.of("updates", "reward_queries", "run_seconds");
   private static final Pattern PART = Pattern.compile("(.+)_(min|q25|median|mean|q75|max|seconds)");
 
@@ -184,17 +184,17 @@ public final class RunReport {
       page.append("<section><h2>").append(Html.escape(heading(subject))).append("</h2>");
       page.append(after.isPresent() ? "<p>Before → after, from equal seeds.</p>" : "");
       page.append("<div class=\"gallery\">");
-      for (int i = 0; i < Math.min(PICTURES_SHOWN, gallery.pictures().size()); i++) {
+      for (int i = 0; i < Math.min(MAX_IMAGES, gallery.items().size()); i++) {
         int at = i;
         figure(
-            gallery.pictures().get(i),
-            after.filter(g -> at < g.pictures().size()).map(g -> g.pictures().get(at)));
+            gallery.items().get(i),
+            after.filter(g -> at < g.items().size()).map(g -> g.items().get(at)));
       }
       page.append("</div></section>");
     }
   }
 
-  private void figure(Gallery.Picture before, Optional<Gallery.Picture> after) {
+  private void figure(Gallery.Item before, Optional<Gallery.Item> after) {
     page.append("<figure><div class=\"pair\">");
     page.append(Html.image(Images.png(before.image()), before.prompt()));
     after.ifPresent(

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Pictures, plots, tables and the page that shows a run. */
+/** Images, plots, tables and the page that shows a run. */
 package reverie.app.report;

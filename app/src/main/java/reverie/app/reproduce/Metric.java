@@ -7,15 +7,15 @@ public enum Metric {
   REWARD_GAIN("reward gained"),
   /** The same on prompts held out. */
   HELDOUT_GAIN("reward gained on held-out prompts"),
-  /** Share of training prompts' pictures still recognised. */
+  /** Share of training prompts' images still recognised. */
   RECOGNISED("recognised"),
   /** The same, after minus before. */
   RECOGNISED_CHANGE("change of the share recognised"),
   /** KL divergence to the base model per step and element, at the last epoch. */
   KL_TO_BASE("KL to the base"),
   /**
-   * Standard deviation of the reward over x_T and the noise of the steps, for pictures of one
-   * prompt of the last rollout; that of the base model where samples were collected offline.
+   * Standard deviation of the reward over x_T and the noise of the steps, for images of one prompt
+   * of the last rollout; that of the base model where samples were collected offline.
    */
   DEVIATION("deviation within a prompt");
 

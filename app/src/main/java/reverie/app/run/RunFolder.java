@@ -26,7 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The folder that holds all of one run: its configuration, command, environment, log, metrics,
- * checkpoints, pictures, report and summary.
+ * checkpoints, images, report and summary.
  *
  * <p>Only one process writes to it at a time (a lock that the system releases when the process
  * dies). A folder that holds anything else is never touched.

@@ -61,24 +61,24 @@ class CommandLinesTest {
   }
 
   @Test
-  void givenPicturesAreJudged() throws IOException {
-    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+  void givenImagesAreJudged() throws IOException {
+    Path images = Files.createDirectory(folder.resolve("images"));
     String text = "";
     for (int i = 0; i < 5; i++) {
       BufferedImage image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
       for (int p = 0; p < 256; p++) {
         image.setRGB(p % 16, p / 16, p * i * 7919);
       }
-      Images.write(pictures.resolve(i + ".png"), image);
+      Images.write(images.resolve(i + ".png"), image);
       text += "{\"file_name\": \"%d.png\", \"text\": \"%s\"}\n".formatted(i, i == 2 ? "b" : "a");
     }
-    Files.writeString(pictures.resolve("metadata.jsonl"), text);
+    Files.writeString(images.resolve("metadata.jsonl"), text);
     String out = folder.resolve("out").toString();
-    assertEquals(0, run("preferences", "--images", pictures.toString(), "--out", out));
+    assertEquals(0, run("preferences", "--images", images.toString(), "--out", out));
     PreferenceFile read = PreferenceFile.read(folder.resolve("out/preferences.jsonl"), 16);
     assertEquals(2, read.size());
-    assertEquals(-1, read.get(0).chosen()[3 * 255], "the blank picture is the smaller file");
-    assertEquals(ExitCode.USAGE, run("preferences", "--images", pictures.toString(), "--out", out));
+    assertEquals(-1, read.get(0).chosen()[3 * 255], "the blank image is the smaller file");
+    assertEquals(ExitCode.USAGE, run("preferences", "--images", images.toString(), "--out", out));
     assertMessage("exists already", "--out");
   }
 

@@ -56,9 +56,9 @@ class PipelineCommandsTest {
 
   @Test
   void sampleDrawsByTheAutoencoder() throws IOException {
-    List<byte[]> pictures = new ArrayList<>();
+    List<byte[]> images = new ArrayList<>();
     for (List<String> more : List.of(List.<String>of(), List.of("--lora", LORA))) {
-      Path picture = temporary.resolve("picture" + more.size() + ".png");
+      Path image = temporary.resolve("image" + more.size() + ".png");
       List<String> line =
           new ArrayList<>(
               List.of(
@@ -74,14 +74,14 @@ class PipelineCommandsTest {
                   "--guidance",
                   "3",
                   "--out",
-                  picture.toString(),
+                  image.toString(),
                   "--scale",
                   "1"));
       line.addAll(more);
       assertEquals(0, run(line.toArray(String[]::new)), err::toString);
-      pictures.add(Files.readAllBytes(picture));
+      images.add(Files.readAllBytes(image));
     }
-    assertFalse(Arrays.equals(pictures.getFirst(), pictures.getLast()));
+    assertFalse(Arrays.equals(images.getFirst(), images.getLast()));
   }
 
   /** Both files say the same, and are those that the sampler takes. */

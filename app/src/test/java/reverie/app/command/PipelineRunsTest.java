@@ -95,13 +95,13 @@ class PipelineRunsTest {
   }
 
   private byte[] drawn(String name, String... more) throws IOException {
-    Path picture = temporary.resolve(name + ".png");
+    Path image = temporary.resolve(name + ".png");
     List<String> line =
         new ArrayList<>(List.of("sample", "--prompt", "a cat", "--images", "1", "--steps", "2"));
-    line.addAll(List.of("--scale", "1", "--out", picture.toString()));
+    line.addAll(List.of("--scale", "1", "--out", image.toString()));
     line.addAll(List.of(more));
     succeed(line.toArray(String[]::new));
-    return Files.readAllBytes(picture);
+    return Files.readAllBytes(image);
   }
 
   /** A run that stopped after an epoch goes on as if it had not, with averaged adapters too. */
@@ -165,11 +165,11 @@ class PipelineRunsTest {
   void evaluatesAndFindsLikelihoods() throws IOException {
     succeed("evaluate", "--model", FOLDER, "--prompt", "a cat", "--samples", "2", "--steps", "2");
     assertTrue(out.toString().contains("reward"), out::toString);
-    Path picture = temporary.resolve("picture.png");
-    Images.write(picture, new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB));
+    Path image = temporary.resolve("image.png");
+    Images.write(image, new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB));
     String[] line = {
       "likelihood",
-      picture.toString(),
+      image.toString(),
       "--model",
       FOLDER,
       "--steps",
@@ -184,7 +184,7 @@ class PipelineRunsTest {
       "0.5"
     };
     succeed(line);
-    assertTrue(out.toString().contains("picture.png"), out::toString);
+    assertTrue(out.toString().contains("image.png"), out::toString);
   }
 
   @Test

@@ -58,17 +58,17 @@ class ImageFolderTest {
   }
 
   @Test
-  void takesPicturesByAnyOfTheirEndings() throws IOException {
+  void takesImagesByAnyOfTheirEndings() throws IOException {
     draw("one.PNG", 2, 0xFF000000);
     BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_INT_RGB);
     ImageIO.write(image, "jpeg", folder.resolve("two.jpg").toFile());
     ImageIO.write(image, "jpeg", folder.resolve("three.JPEG").toFile());
-    Files.writeString(folder.resolve("notes.txt"), "no picture");
+    Files.writeString(folder.resolve("notes.txt"), "no image");
     assertEquals(List.of("one", "three", "two"), ImageFolder.read(folder).prompts());
   }
 
   @Test
-  void aPictureThatClaimsTooManyPixelsIsNotDecoded() throws IOException {
+  void anImageThatClaimsTooManyPixelsIsNotDecoded() throws IOException {
     draw("bomb.png", 2, 0);
     byte[] png = Files.readAllBytes(folder.resolve("bomb.png"));
     ByteBuffer.wrap(png).putInt(16, 27_000).putInt(20, 27_001);
@@ -81,7 +81,7 @@ class ImageFolderTest {
 
   @Test
   void saysWhatIsWrong() throws IOException {
-    assertTrue(message().contains("has no pictures"));
+    assertTrue(message().contains("has no images"));
     draw("a.png", 2, 0);
     metadata("{\"file_name\": \"a.png\"}");
     assertTrue(message().contains("line 1"));
@@ -89,13 +89,13 @@ class ImageFolderTest {
     assertTrue(message().contains("line 2"));
     metadata("{\"file_name\": \"gone.png\", \"text\": \"x\"}");
     assertTrue(message().contains("gone.png' does not exist"));
-    Files.writeString(folder.resolve("bad.png"), "no picture");
+    Files.writeString(folder.resolve("bad.png"), "no image");
     metadata("{\"file_name\": \"bad.png\", \"text\": \"x\"}");
-    assertTrue(message().contains("bad.png' is not a picture"));
+    assertTrue(message().contains("bad.png' is not an image"));
     draw("big.png", 3, 0);
     metadata(
         "{\"file_name\": \"a.png\", \"text\": \"x\"}\n{\"file_name\": \"big.png\", \"text\": \"y\"}");
-    assertTrue(message().contains("'big.png' is 3×3, but the first picture is 2×2"));
+    assertTrue(message().contains("'big.png' is 3×3, but the first image is 2×2"));
   }
 
   private String message() {

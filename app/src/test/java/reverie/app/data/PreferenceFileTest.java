@@ -25,14 +25,14 @@ class PreferenceFileTest {
   private Path file;
 
   @BeforeEach
-  void pictures() {
+  void images() {
     file = folder.resolve("preferences.jsonl");
-    Images.write(folder.resolve("black.png"), picture(2, 0x000000));
-    Images.write(folder.resolve("white.png"), picture(2, 0xFFFFFF));
-    Images.write(folder.resolve("large.png"), picture(3, 0xFFFFFF));
+    Images.write(folder.resolve("black.png"), image(2, 0x000000));
+    Images.write(folder.resolve("white.png"), image(2, 0xFFFFFF));
+    Images.write(folder.resolve("large.png"), image(3, 0xFFFFFF));
   }
 
-  private static BufferedImage picture(int size, int rgb) {
+  private static BufferedImage image(int size, int rgb) {
     BufferedImage image = new BufferedImage(size, size, BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < size * size; i++) {
       image.setRGB(i % size, i / size, rgb);
@@ -63,8 +63,8 @@ class PreferenceFileTest {
   @Test
   void whatIsWrittenIsReadAgain() {
     Path target = folder.resolve("new/pairs.jsonl");
-    var first = new PreferenceFile.Judged("a \"b\"", picture(2, 0x112233), picture(2, 0), 1, 3, 4);
-    var second = new PreferenceFile.Judged("c", picture(2, 0), picture(2, 0x445566), 0, 2, 1);
+    var first = new PreferenceFile.Judged("a \"b\"", image(2, 0x112233), image(2, 0), 1, 3, 4);
+    var second = new PreferenceFile.Judged("c", image(2, 0), image(2, 0x445566), 0, 2, 1);
     PreferenceFile.write(target, List.of(first, second));
     PreferenceFile read = PreferenceFile.read(target, 2);
     assertEquals(2, read.size());
@@ -88,8 +88,8 @@ class PreferenceFileTest {
     }
     wrong("gone.png' does not exist", pair("gone.png", ", \"choice\": 0"));
     wrong("large.png' is 3×3, but the model draws 2×2", pair("large.png", ", \"choice\": 0"));
-    Files.writeString(folder.resolve("text.png"), "no picture");
-    wrong("text.png' is not a picture", pair("text.png", ", \"choice\": 0"));
+    Files.writeString(folder.resolve("text.png"), "no image");
+    wrong("text.png' is not an image", pair("text.png", ", \"choice\": 0"));
     wrong("Unexpected end-of-input", "{\"prompt\": ");
     lines("", "");
     assertTrue(message().contains("has no pair in it"), this::message);
@@ -129,8 +129,8 @@ class PreferenceFileTest {
   }
 
   @Test
-  void aPictureThatIsCutOffIsFoundWhenItIsNeeded() throws IOException {
-    byte[] png = Images.png(picture(2, 0x123456));
+  void anImageThatIsCutOffIsFoundWhenItIsNeeded() throws IOException {
+    byte[] png = Images.png(image(2, 0x123456));
     Files.write(folder.resolve("cut.png"), Arrays.copyOf(png, 45));
     lines("", pair("cut.png", ", \"choice\": 0"));
     PreferenceFile read = PreferenceFile.read(file, 2);

@@ -34,7 +34,7 @@ class RetrievalTest {
   }
 
   @Test
-  void anyOfEquallyNearPicturesWillDo() {
+  void anyOfEquallyNearImagesWillDo() {
     float[] images = {1, -1, -1, 1, -1, -1};
     Retrieval.Result result = new Retrieval(REAL).evaluate(images, List.of("moon", "cup delete"));
     assertEquals(1, result.firstWord().mean());

@@ -35,7 +35,7 @@ class LikelihoodsTest {
   @TempDir static Path folder;
 
   @BeforeAll
-  static void makeAModelAndPictures() {
+  static void makeAModelAndImages() {
     UNetConfig config =
         UNetConfig.parse(
             """
@@ -85,11 +85,11 @@ class LikelihoodsTest {
   }
 
   @Test
-  void aPictureOfAnotherSizeIsRefused() {
+  void anImageOfAnotherSizeIsRefused() {
     ReverieException error =
         assertThrows(ReverieException.class, () -> measure("large.png", 2, true));
     assertTrue(
-        error.getMessage().contains("is 5×5, but the model's pictures are 4×4"), error::getMessage);
+        error.getMessage().contains("is 5×5, but the model's images are 4×4"), error::getMessage);
     assertThrows(ReverieException.class, () -> measure("absent.png", 2, true));
   }
 }

@@ -288,7 +288,7 @@ class FinetuningTest {
     finetune(run, false, () -> false, "watch=[colourfulness, jpeg_incompressibility]");
     List<Metrics.Line> lines = Metrics.read(run);
     for (Metrics.Line line : lines.subList(1, 3)) {
-      // The same pictures, the same bytes.
+      // The same images, the same bytes.
       assertEquals(
           -line.values().get("reward_mean"),
           line.values().get("watched/jpeg_incompressibility_mean"),

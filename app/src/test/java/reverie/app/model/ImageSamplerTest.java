@@ -15,21 +15,21 @@ import reverie.tensor.Scope;
 
 class ImageSamplerTest {
   @Test
-  void aModelThatAnswersNoNumbersIsAnErrorAndNoPicture() {
+  void aModelThatAnswersNoNumbersIsAnErrorAndNoImage() {
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.defaults(), 2, 1);
-    ImageSampler pictures = new ImageSampler(process, new LetterEncoder(), 1, 4, 2, 3);
+    ImageSampler images = new ImageSampler(process, new LetterEncoder(), 1, 4, 2, 3);
     try (Scope _ = Scope.open("test")) {
       ReverieException error =
           assertThrows(
               ReverieException.class,
               () ->
-                  pictures.draw(
+                  images.draw(
                       (x, _, _) -> x.mul(Double.NaN),
                       Device.cpu(),
                       List.of("cat", "dog"),
                       1,
                       _ -> {}));
-      assertTrue(error.getMessage().contains("picture 1 of 2 (prompt \"cat\")"), error::getMessage);
+      assertTrue(error.getMessage().contains("image 1 of 2 (prompt \"cat\")"), error::getMessage);
     }
   }
 }

@@ -24,7 +24,7 @@ class DenoisingBatchesTest {
   private static final ImageSet SET =
       new ImageSet(1, 1, IntStream.range(0, IMAGES).mapToObj(DenoisingBatchesTest::item).toList());
 
-  /** Picture i is of the colour i and has i + 1 letters of prompt. */
+  /** Image i is of the colour i and has i + 1 letters of prompt. */
   private static ImageSet.Item item(int i) {
     return new ImageSet.Item("" + i, "x".repeat(i + 1), new float[] {i, i, i});
   }
@@ -35,7 +35,7 @@ class DenoisingBatchesTest {
   }
 
   @Test
-  void everyPictureComesOnceAnEpoch() {
+  void everyImageComesOnceAnEpoch() {
     DenoisingBatches batches = batches(4, 0);
     int[] twoEpochs =
         IntStream.range(0, 5).flatMap(step -> Arrays.stream(batches.rows(step))).toArray();
@@ -49,7 +49,7 @@ class DenoisingBatchesTest {
   }
 
   @Test
-  void picturesKeepTheirPrompts() {
+  void imagesKeepTheirPrompts() {
     try (Scope _ = Scope.open("test")) {
       DenoisingBatches.Batch batch = batches(IMAGES, 0).at(7, SCHEDULE, Device.reference());
       float[] colours = batch.clean().slice(3, 0, 1).toFloats();

@@ -36,7 +36,7 @@ class PretrainingTest {
   private Configuration<PretrainConfig> configuration;
 
   @BeforeEach
-  void drawPictures() throws IOException {
+  void drawImages() throws IOException {
     Path data = Files.createDirectory(temp.resolve("data"));
     for (int i = 0; i < 5; i++) {
       BufferedImage image = new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB);
@@ -66,7 +66,7 @@ class PretrainingTest {
   }
 
   @Test
-  void makesAModelFolderWithFiguresAndPictures() throws IOException {
+  void makesAModelFolderWithFiguresAndImages() throws IOException {
     Path run = temp.resolve("run");
     Path model = pretrain(run, false, () -> false);
     assertTrue(Files.exists(model.resolve("unet/diffusion_pytorch_model.safetensors")));

@@ -17,7 +17,7 @@ import reverie.app.data.Estimate;
 import reverie.app.run.Metrics;
 import reverie.app.run.RunFolder;
 
-/** A run folder with invented numbers and pictures. */
+/** A run folder with invented numbers and images. */
 final class ReportFixture {
   private ReportFixture() {}
 
@@ -65,16 +65,16 @@ final class ReportFixture {
           .write(run);
       for (String subject : List.of("training", "heldout")) {
         for (String time : List.of(Gallery.BEFORE, Gallery.AFTER)) {
-          List<Gallery.Picture> pictures = new ArrayList<>();
+          List<Gallery.Item> images = new ArrayList<>();
           for (int i = 0; i < 12; i++) {
             String prompt =
                 List.of("camera add", "chart pie error", "folder", "user suit <b> \"x\"")
                     .get(i % 4);
-            pictures.add(
-                new Gallery.Picture(
+            images.add(
+                new Gallery.Item(
                     prompt, (time.equals(Gallery.AFTER) ? 180 : 230) + i + " bytes", icon(i)));
           }
-          new Gallery(subject + time, pictures).write(run);
+          new Gallery(subject + time, images).write(run);
         }
       }
     }

@@ -11,7 +11,7 @@ import java.awt.geom.Line2D;
 import java.awt.image.BufferedImage;
 import java.util.Locale;
 
-/** A picture of lines, dots and words, drawn at once as SVG and as pixels. */
+/** A plot of lines, dots and words, drawn at once as SVG and as pixels. */
 final class Canvas {
   private static final int SCALE = 2;
 

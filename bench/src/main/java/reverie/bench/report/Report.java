@@ -9,9 +9,9 @@ import javax.imageio.ImageIO;
 import reverie.bench.measure.Roofline;
 import reverie.tensor.ReverieException;
 
-/** Writes results as a page of Markdown with the picture of the roofline. */
+/** Writes results as a page of Markdown with the plot of the roofline. */
 public final class Report {
-  private static final String PICTURE = "roofline";
+  private static final String PLOT = "roofline";
 
   private Report() {}
 
@@ -20,9 +20,9 @@ public final class Report {
     try {
       Files.createDirectories(folder);
       if (results.operations() != null && !results.operations().isEmpty()) {
-        Canvas canvas = RooflinePicture.draw(results.operations(), results.roofline());
-        Files.writeString(folder.resolve(PICTURE + ".svg"), canvas.svg());
-        ImageIO.write(canvas.pixels(), "png", folder.resolve(PICTURE + ".png").toFile());
+        Canvas canvas = RooflinePlot.draw(results.operations(), results.roofline());
+        Files.writeString(folder.resolve(PLOT + ".svg"), canvas.svg());
+        ImageIO.write(canvas.pixels(), "png", folder.resolve(PLOT + ".png").toFile());
       }
       Files.writeString(folder.resolve("README.md"), page(results));
     } catch (IOException e) {

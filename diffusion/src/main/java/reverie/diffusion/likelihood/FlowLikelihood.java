@@ -25,7 +25,7 @@ import reverie.tensor.graph.MicroBatched;
 
 /**
  * The exact log-likelihood of a diffusion model's probability flow (Song et al. 2021, §4.3 and
- * appendix D): the differential equation that carries pictures to noise without chance, and the
+ * appendix D): the differential equation that carries images to noise without chance, and the
  * change of volume on the way.
  *
  * <p>With the noise level λ of {@link NoiseLevels} as time the flow is
@@ -36,7 +36,7 @@ import reverie.tensor.graph.MicroBatched;
  * }</pre>
  *
  * from timestep 0 to the last one; of a model that is a flow already, with σ as time, {@code dx/dσ
- * = v̂(x, σ)} from 0 to 1. A picture is taken for a sample at timestep 0, whose noise is below what
+ * = v̂(x, σ)} from 0 to 1. An image is taken for a sample at timestep 0, whose noise is below what
  * a screen shows. Clipping of x̂0 is a matter of the sampler and plays no part here.
  *
  * <p>The integrator is Dormand and Prince's of order 8 with steps of its own choice; the divergence
@@ -74,9 +74,9 @@ public final class FlowLikelihood implements AutoCloseable {
   /**
    * What came out.
    *
-   * @param nats log-likelihoods of the picture: one from each probe, all unbiased, whose mean is
-   *     the estimate; a single one where the trace is exact
-   * @param latent x_T, to which the flow carries the picture
+   * @param nats log-likelihoods of the image: one from each probe, all unbiased, whose mean is the
+   *     estimate; a single one where the trace is exact
+   * @param latent x_T, to which the flow carries the image
    * @param evaluations of the differential equation
    */
   public record Result(double[] nats, double[] latent, int evaluations) {
@@ -94,8 +94,8 @@ public final class FlowLikelihood implements AutoCloseable {
    * @param denoiser the model; one that cannot be captured is asked for all vectors of the trace at
    *     once
    * @param trace how to find the divergence
-   * @param tolerance of the integrator for an element of the picture, relative and absolute, and
-   *     for the log-density per element; 1e-4 suits float32
+   * @param tolerance of the integrator for an element of the image, relative and absolute, and for
+   *     the log-density per element; 1e-4 suits float32
    */
   public FlowLikelihood(
       SchedulerConfig config, Device device, Denoiser denoiser, Trace trace, double tolerance) {
@@ -112,7 +112,7 @@ public final class FlowLikelihood implements AutoCloseable {
   }
 
   /**
-   * The log-likelihood of a picture.
+   * The log-likelihood of an image.
    *
    * @param original one sample, without a batch axis
    * @param context {@code [1, tokens, dim]}, or null for a model without conditions
@@ -154,7 +154,7 @@ public final class FlowLikelihood implements AutoCloseable {
     return new Result(nats, latent, integrator.getEvaluations());
   }
 
-  /** The differential equation of a picture's elements, followed by its log-densities. */
+  /** The differential equation of an image's elements, followed by its log-densities. */
   private final class Flow implements FirstOrderDifferentialEquations {
     private final int[] dims;
     private final int elements;

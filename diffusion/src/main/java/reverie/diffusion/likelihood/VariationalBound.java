@@ -26,7 +26,7 @@ import reverie.tensor.Tensor;
  *
  * where T, …, 1 are the steps of the chain and both means are those of {@link ReversePolicy#step}:
  * mean_q with the noise that was added, mean_θ with what the model says. s is σ of the last step; a
- * chain whose last step leaves nothing to chance gives every other picture the density 0, so that s
+ * chain whose last step leaves nothing to chance gives every other image the density 0, so that s
  * is then the deviation {@code √(1−ᾱ)/√ᾱ} of the noise at the last timestep.
  *
  * <p>It bounds the likelihood of the chain, not that of the {@linkplain FlowLikelihood flow}: of a
@@ -38,8 +38,8 @@ import reverie.tensor.Tensor;
  */
 public record VariationalBound(ReversePolicy policy, Prediction prediction, Denoiser denoiser) {
   /**
-   * Bounds of a picture's log-likelihood, in nats: one for each draw of the noise, whose mean is
-   * the estimate.
+   * Bounds of an image's log-likelihood, in nats: one for each draw of the noise, whose mean is the
+   * estimate.
    *
    * @param original one sample, without a batch axis
    * @param context {@code [1, tokens, dim]}, or null for a model without conditions

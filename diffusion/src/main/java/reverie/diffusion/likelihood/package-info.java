@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How likely a diffusion model thinks a picture: exactly, by the probability-flow differential
+ * How likely a diffusion model thinks an image: exactly, by the probability-flow differential
  * equation ({@link reverie.diffusion.likelihood.FlowLikelihood}), and from below, by the chain that
  * is sampled and trained ({@link reverie.diffusion.likelihood.VariationalBound}).
  */

@@ -27,15 +27,15 @@ class LikelihoodPageTest {
       SchedulerConfig config = SchedulerConfig.stableDiffusion().withEndsClean(true);
       ReversePolicy policy = ReversePolicy.ddim(config, 5, 1);
       Denoiser denoiser = GaussianDenoiser.of(config.schedule(), 0.2, 0.5);
-      Tensor picture = device.tensor(new double[] {0.1, 0.3, 0.2, -0.4}, 2, 2, 1);
+      Tensor image = device.tensor(new double[] {0.1, 0.3, 0.2, -0.4}, 2, 2, 1);
       Tensor context = null;
       // Example.
       try (var flow =
           new FlowLikelihood(config, device, denoiser, new Trace.Hutchinson(8, Rng.of(1)), 1e-3)) {
-        double exact = flow.of(picture, context, share -> {}).mean();
+        double exact = flow.of(image, context, share -> {}).mean();
         double[] bounds =
             new VariationalBound(policy, config.prediction(), denoiser)
-                .of(picture, context, 16, Rng.of(1));
+                .of(image, context, 16, Rng.of(1));
         // End.
         assertTrue(Arrays.stream(bounds).average().orElseThrow() < exact);
       }

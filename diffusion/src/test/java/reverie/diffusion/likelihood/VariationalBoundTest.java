@@ -142,7 +142,7 @@ class VariationalBoundTest {
 
   @Test
   void bitsAreCountedFromWholeLevels() {
-    // A density of one level's width for every element says the picture for nothing.
+    // A density of one level's width for every element says the image for nothing.
     assertEquals(0, Bits.perElement(3 * Math.log(127.5), 3), 1e-12);
     assertEquals(8, Bits.perElement(3 * Math.log(127.5 / 256), 3), 1e-12);
   }

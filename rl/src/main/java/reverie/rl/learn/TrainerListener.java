@@ -3,7 +3,7 @@ package reverie.rl.learn;
 
 import reverie.rl.reward.RewardBatch;
 
-/** Hears how an epoch goes, on the trainer's thread: for progress bars, picture grids and logs. */
+/** Hears how an epoch goes, on the trainer's thread: for progress bars, image grids and logs. */
 public interface TrainerListener {
   /** A listener that does not care. */
   TrainerListener NONE = new TrainerListener() {};

@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What a picture is asked for.
+ * What an image is asked for.
  *
  * @param text what the model reads
  * @param metadata what its source knows about it, for rewards (a template's slots, an image id …)

@@ -2,9 +2,9 @@
 package reverie.rl.reward;
 
 /**
- * How colourful pictures are to people (Hasler and Süsstrunk 2003, eq. 8): with {@code rg = R − G}
+ * How colourful images are to people (Hasler and Süsstrunk 2003, eq. 8): with {@code rg = R − G}
  * and {@code yb = (R + G)/2 − B} in levels of 0 to 255, {@code √(σ²_rg + σ²_yb) + 0.3·√(μ²_rg +
- * μ²_yb)}. 0 for grey pictures, above 100 for extremely colourful ones.
+ * μ²_yb)}. 0 for grey images, above 100 for extremely colourful ones.
  */
 public record Colourfulness() implements Reward {
   @Override

@@ -6,9 +6,9 @@ import java.util.Locale;
 import reverie.tensor.ReverieException;
 
 /**
- * Pictures as people and files see them: unsigned bytes, {@code [count, height, width, channels]}
- * in row-major order, three channels (red, green, blue) or one (grey). A reward gets its own copy
- * to read.
+ * Images as people and files see them: unsigned bytes, {@code [count, height, width, channels]} in
+ * row-major order, three channels (red, green, blue) or one (grey). A reward gets its own copy to
+ * read.
  *
  * @param pixels the bytes, {@code count * height * width * channels} of them
  */
@@ -39,7 +39,7 @@ public record Images(byte[] pixels, int count, int height, int width, int channe
    * ddpo-pytorch does.
    *
    * @param values {@code count * height * width * channels} values, channels last
-   * @throws ReverieException if a value is NaN or infinite, with the picture it is in
+   * @throws ReverieException if a value is NaN or infinite, with the image it is in
    */
   public static Images rounded(float[] values, int count, int height, int width, int channels) {
     byte[] pixels = new byte[values.length];
@@ -49,7 +49,7 @@ public record Images(byte[] pixels, int count, int height, int width, int channe
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
-                "images: picture %d of %d has the pixel value %s",
+                "images: image %d of %d has the pixel value %s",
                 i / size,
                 count,
                 values[i]),
@@ -65,7 +65,7 @@ public record Images(byte[] pixels, int count, int height, int width, int channe
     return pixels[((image * height + y) * width + x) * channels + channel] & 0xff;
   }
 
-  /** One picture for the Java imaging API. */
+  /** One image for the Java imaging API. */
   public BufferedImage image(int index) {
     boolean grey = channels == 1;
     BufferedImage image =

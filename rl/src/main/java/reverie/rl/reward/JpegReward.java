@@ -12,7 +12,7 @@ import javax.imageio.ImageWriter;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /**
- * How well pictures compress (DDPO §5.1): the size of the JPEG file at quality 95 in units of 1000
+ * How well images compress (DDPO §5.1): the size of the JPEG file at quality 95 in units of 1000
  * bytes, negative for compressibility. The sizes equal those of Pillow and libjpeg byte for byte.
  */
 public record JpegReward(String name, int sign) implements Reward {
@@ -35,7 +35,7 @@ public record JpegReward(String name, int sign) implements Reward {
         .toArray();
   }
 
-  /** The JPEG file size of each picture in bytes. */
+  /** The JPEG file size of each image in bytes. */
   public static int[] sizes(Images images) {
     int[] sizes = new int[images.count()];
     ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
@@ -60,8 +60,8 @@ public record JpegReward(String name, int sign) implements Reward {
   }
 
   /**
-   * What a picture itself costs: its JPEG size above that of a blank (white) picture of the same
-   * shape. On small pictures the header is most of the file and hides the change.
+   * What an image itself costs: its JPEG size above that of a blank (white) image of the same
+   * shape. On small images the header is most of the file and hides the change.
    */
   public static int[] payloads(Images images) {
     byte[] white = new byte[images.height() * images.width() * images.channels()];

@@ -6,7 +6,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /**
- * A black box that judges pictures; larger is better. It may be slow, may call other processes and
+ * A black box that judges images; larger is better. It may be slow, may call other processes and
  * may fail: {@link RewardRunner} keeps it on a thread of its own and turns every misbehaviour into
  * one clear error.
  *
@@ -36,7 +36,7 @@ public interface Reward extends AutoCloseable {
     return new NamedReward(name, reward);
   }
 
-  /** A reward that judges one picture at a time. */
+  /** A reward that judges one image at a time. */
   static Reward perImage(String name, ToDoubleFunction<BufferedImage> score) {
     return named(
         name,

@@ -10,7 +10,7 @@ import reverie.tensor.ReverieException;
  * What a reward is asked to judge: finished samples and the prompts they were drawn for, in the
  * same order.
  *
- * @param images the pictures as bytes
+ * @param images the images as bytes
  * @param values the same samples in [0, 1] as the model left them, neither rounded nor clamped,
  *     {@code count * height * width * channels} of them: for rewards that need more than 8 bits
  * @param prompts one per sample, with the metadata its source gave it
@@ -32,7 +32,7 @@ public record RewardBatch(Images images, float[] values, List<Prompt> prompts) {
     prompts = List.copyOf(prompts);
   }
 
-  /** Rounds samples in [0, 1], channels last, to pictures. */
+  /** Rounds samples in [0, 1], channels last, to images. */
   public static RewardBatch of(
       float[] values, int height, int width, int channels, List<Prompt> prompts) {
     return new RewardBatch(

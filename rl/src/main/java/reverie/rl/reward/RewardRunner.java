@@ -203,7 +203,7 @@ public final class RewardRunner implements AutoCloseable {
                 i,
                 scores[i],
                 batch.prompts().get(i)),
-            "return a number from -1e15 to 1e15 for every picture");
+            "return a number from -1e15 to 1e15 for every image");
       }
     }
     return scores.clone();

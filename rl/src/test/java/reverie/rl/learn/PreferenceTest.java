@@ -39,12 +39,12 @@ import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
-/** Training from pairs of pictures that were compared before. */
+/** Training from pairs of images that were compared before. */
 class PreferenceTest {
   private static final int PIXELS = TinyModel.HEIGHT * TinyModel.WIDTH;
   @TempDir Path folder;
 
-  /** Of two noisy pictures the brighter one is preferred. */
+  /** Of two noisy images the brighter one is preferred. */
   private static PreferenceDataset bright(int pairs) {
     List<Preference> list = new ArrayList<>();
     for (int i = 0; i < pairs; i++) {

@@ -23,8 +23,8 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * A conditional denoiser of pictures of 2 × 3 pixels with 134 weights, for tests of everything
- * around it.
+ * A conditional denoiser of images of 2 × 3 pixels with 134 weights, for tests of everything around
+ * it.
  */
 final class TinyModel implements AutoCloseable {
   static final int HEIGHT = 2;

@@ -22,11 +22,11 @@ class ImagesTest {
   }
 
   @Test
-  void aPixelThatIsNoNumberNamesItsPicture() {
+  void aPixelThatIsNoNumberNamesItsImage() {
     float[] values = new float[2 * 4 * 3];
     values[15] = Float.NaN;
     var error = assertThrows(ReverieException.class, () -> Images.rounded(values, 2, 2, 2, 3));
-    assertTrue(error.getMessage().contains("picture 1 of 2"), error.getMessage());
+    assertTrue(error.getMessage().contains("image 1 of 2"), error.getMessage());
   }
 
   @Test

@@ -25,7 +25,7 @@ class JpegRewardTest {
   }
 
   @Test
-  void picturesAreThoseThatWereMeasured() {
+  void imagesAreThoseThatWereMeasured() {
     assertEquals(0xdf269b74L, crc(flat(64, 128)));
     assertEquals(0xb87bd786L, crc(gradient(64)));
   }
@@ -42,7 +42,7 @@ class JpegRewardTest {
   }
 
   @Test
-  void payloadIsWhatTheBlankPictureDoesNotCost() {
+  void payloadIsWhatTheBlankImageDoesNotCost() {
     int white = JpegReward.sizes(flat(64, 255))[0];
     assertArrayEquals(new int[] {0}, JpegReward.payloads(flat(64, 255)));
     assertArrayEquals(new int[] {1333 - white}, JpegReward.payloads(gradient(64)));
@@ -50,7 +50,7 @@ class JpegRewardTest {
   }
 
   @Test
-  void greyPicturesAreWrittenGrey() {
+  void greyImagesAreWrittenGrey() {
     byte[] pixels = new byte[32 * 32];
     Images grey = new Images(pixels, 1, 32, 32, 1);
     Images colour = new Images(new byte[32 * 32 * 3], 1, 32, 32, 3);

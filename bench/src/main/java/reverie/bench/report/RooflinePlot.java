@@ -10,7 +10,7 @@ import reverie.bench.measure.Roofline;
  * on logarithmic axes. What lies at the roof cannot be faster by multiply-adds of vectors:
  * convolutions by Winograd's algorithm, which needs fewer, and products on the tile unit lie above.
  */
-final class RooflinePicture {
+final class RooflinePlot {
   private static final int WIDTH = 760;
   private static final int HEIGHT = 460;
   private static final double LEFT = 60;
@@ -27,7 +27,7 @@ final class RooflinePicture {
   private static final String DOT = "#2060b0";
   private static final String LEADER = "#888888";
 
-  private RooflinePicture() {}
+  private RooflinePlot() {}
 
   static Canvas draw(List<OperationRow> operations, Roofline roofline) {
     Canvas canvas = new Canvas(WIDTH, HEIGHT);
