@@ -36,7 +36,7 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    * @param timesteps uniform whole numbers from 0 to T − 1; of a flow {@code σ·T}
    * @param noise like the samples
    */
-  public record Draw(double[] timesteps, Tensor noise) {}
+  public record NoiseDraw(double[] timesteps, Tensor noise) {}
 
   /**
    * Draws a timestep and noise for every sample.
@@ -44,26 +44,26 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    * @param original {@code [n, …]}
    * @param rows one sequence for each sample: the same numbers for it in any batch
    */
-  public Draw draw(Tensor original, Rng... rows) {
+  public NoiseDraw draw(Tensor original, Rng... rows) {
     double[] t = Arrays.stream(rows).mapToDouble(schedule::draw).toArray();
     Rng[] noises = Arrays.stream(rows).map(row -> row.fork(1)).toArray(Rng[]::new);
     int[] dims = original.shape().dims();
-    return new Draw(
+    return new NoiseDraw(
         t, Rng.normalRows(original.device(), noises, Arrays.copyOfRange(dims, 1, dims.length)));
   }
 
   /**
-   * What a model is asked and what it should say.
+   * Noised samples and what a model should say of them.
    *
    * @param x noised samples {@code [n, …]}
    * @param timesteps {@code [n]}
    * @param target like x
    * @param weights {@code [n]} of the samples' losses, or null for the plain loss
    */
-  public record Question(Tensor x, Tensor timesteps, Tensor target, Tensor weights) {
+  public record NoisedBatch(Tensor x, Tensor timesteps, Tensor target, Tensor weights) {
     /** The same with these weights {@code [n]}, times those that it had. */
-    public Question weighted(Tensor others) {
-      return new Question(x, timesteps, target, weights == null ? others : weights.mul(others));
+    public NoisedBatch weighted(Tensor others) {
+      return new NoisedBatch(x, timesteps, target, weights == null ? others : weights.mul(others));
     }
 
     /** The loss of each sample's answer: {@code [n]}. */
@@ -80,9 +80,9 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    *
    * @param original clean samples {@code [n, …]}
    */
-  public Question question(Tensor original, Draw draw) {
+  public NoisedBatch noised(Tensor original, NoiseDraw draw) {
     double[] t = draw.timesteps();
-    return new Question(
+    return new NoisedBatch(
         schedule.addNoise(original, draw.noise(), t),
         original.device().tensor(t, t.length),
         target(original, draw),
@@ -97,27 +97,11 @@ public record DenoisingLoss(NoiseSchedule schedule, Prediction prediction, doubl
    * @param original clean samples {@code [n, …]}
    * @param context {@code [n, tokens, dim]} or null
    */
-  public Tensor perSample(Denoiser denoiser, Tensor original, Tensor context, Draw draw) {
-    return question(original, draw).perSample(denoiser, context);
+  public Tensor perSample(Denoiser denoiser, Tensor original, Tensor context, NoiseDraw draw) {
+    return noised(original, draw).perSample(denoiser, context);
   }
 
-  /** The mean over the samples of {@link #perSample}. */
-  public Tensor mean(Denoiser denoiser, Tensor original, Tensor context, Draw draw) {
-    return perSample(denoiser, original, context, draw).mean();
-  }
-
-  /**
-   * The mean over the samples of {@code weight·loss}, as reward-weighted regression wants it.
-   *
-   * @param weights one for each sample
-   */
-  public Tensor weighted(
-      Denoiser denoiser, Tensor original, Tensor context, Draw draw, double... weights) {
-    Tensor losses = perSample(denoiser, original, context, draw);
-    return losses.mul(losses.device().tensor(weights, losses.dim(0))).mean();
-  }
-
-  private Tensor target(Tensor original, Draw draw) {
+  private Tensor target(Tensor original, NoiseDraw draw) {
     double[] t = draw.timesteps();
     return switch (prediction) {
       case EPSILON -> draw.noise();

@@ -63,23 +63,23 @@ class DenoisingLossTest {
   void whoKnowsTheTargetHasNoLoss(Prediction prediction) {
     DenoisingLoss loss = DenoisingLoss.of(CONFIG.withPrediction(prediction));
     Tensor original = Rng.of(1).normal(DEVICE, 6, 5);
-    DenoisingLoss.Draw draw = loss.draw(original, rows(0, 6));
+    DenoisingLoss.NoiseDraw draw = loss.draw(original, rows(0, 6));
     double[] none = loss.perSample(oracle(prediction, original), original, null, draw).toDoubles();
     assertArrayEquals(new double[6], none, 1e-24);
     // Off by one everywhere costs one.
     Denoiser off = (x, t, c) -> oracle(prediction, original).predict(x, t, c).add(1);
-    assertEquals(1, loss.mean(off, original, null, draw).item(), 1e-12);
+    assertEquals(1, loss.perSample(off, original, null, draw).mean().item(), 1e-12);
   }
 
   @Test
   void drawsAreUniformAndBelongToTheirSample() {
     DenoisingLoss loss = DenoisingLoss.of(CONFIG);
     int n = 4000;
-    DenoisingLoss.Draw draw = loss.draw(DEVICE.zeros(n, 1), rows(0, n));
+    DenoisingLoss.NoiseDraw draw = loss.draw(DEVICE.zeros(n, 1), rows(0, n));
     double mean = Arrays.stream(draw.timesteps()).average().orElseThrow();
     assertEquals(499.5, mean, 5 * 1000 / Math.sqrt(12.0 * n));
     assertEquals(true, Arrays.stream(draw.timesteps()).allMatch(t -> t >= 0 && t < 1000));
-    DenoisingLoss.Draw part = loss.draw(DEVICE.zeros(2, 1), rows(17, 19));
+    DenoisingLoss.NoiseDraw part = loss.draw(DEVICE.zeros(2, 1), rows(17, 19));
     assertArrayEquals(Arrays.copyOfRange(draw.timesteps(), 17, 19), part.timesteps());
     assertArrayEquals(
         Arrays.copyOfRange(draw.noise().toDoubles(), 17, 19), part.noise().toDoubles());
@@ -92,7 +92,7 @@ class DenoisingLossTest {
     NoiseSchedule schedule = CONFIG.schedule();
     int n = 2000;
     Tensor original = Rng.of(1).normal(DEVICE, n, 20).mul(0.5);
-    DenoisingLoss.Draw draw = loss.draw(original, rows(0, n));
+    DenoisingLoss.NoiseDraw draw = loss.draw(original, rows(0, n));
     double[] losses =
         loss.perSample(GaussianDenoiser.of(schedule, 0, 0.5), original, null, draw).toDoubles();
     double difference = 0;
@@ -113,17 +113,16 @@ class DenoisingLossTest {
     Tensor original = Rng.of(1).normal(DEVICE, 3, 5);
     Tensor scale = DEVICE.scalar(0.7);
     Denoiser model = (x, _, _) -> x.mul(scale);
-    DenoisingLoss.Draw draw = loss.draw(original, rows(0, 3));
+    DenoisingLoss.NoiseDraw draw = loss.draw(original, rows(0, 3));
     double[] each = loss.perSample(model, original, null, draw).toDoubles();
-    Tape.Result result =
-        Tape.run(List.of(scale), () -> loss.weighted(model, original, null, draw, 2, 0, 0.5));
+    DenoisingLoss.NoisedBatch weighted =
+        loss.noised(original, draw).weighted(DEVICE.tensor(new double[] {2, 0, 0.5}, 3));
+    Tape.Result result = Tape.run(List.of(scale), () -> weighted.perSample(model, null).mean());
     assertEquals((2 * each[0] + 0.5 * each[2]) / 3, result.loss().item(), 1e-14);
 
     double step = 1e-5;
-    double up =
-        loss.weighted((x, _, _) -> x.mul(0.7 + step), original, null, draw, 2, 0, 0.5).item();
-    double down =
-        loss.weighted((x, _, _) -> x.mul(0.7 - step), original, null, draw, 2, 0, 0.5).item();
+    double up = weighted.perSample((x, _, _) -> x.mul(0.7 + step), null).mean().item();
+    double down = weighted.perSample((x, _, _) -> x.mul(0.7 - step), null).mean().item();
     assertEquals((up - down) / (2 * step), result.gradient(scale).item(), 1e-8);
   }
 
@@ -133,7 +132,7 @@ class DenoisingLossTest {
     DenoisingLoss plain = DenoisingLoss.of(CONFIG.withPrediction(prediction));
     DenoisingLoss capped = new DenoisingLoss(plain.schedule(), prediction, 5);
     Tensor original = Rng.of(1).normal(DEVICE, 8, 5);
-    DenoisingLoss.Draw draw = plain.draw(original, rows(0, 8));
+    DenoisingLoss.NoiseDraw draw = plain.draw(original, rows(0, 8));
     Denoiser silent = (x, _, _) -> x.mul(0);
     double[] before = plain.perSample(silent, original, null, draw).toDoubles();
     double[] after = capped.perSample(silent, original, null, draw).toDoubles();

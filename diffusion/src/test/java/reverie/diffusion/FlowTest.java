@@ -177,15 +177,15 @@ class FlowTest {
     int n = 4000;
     Rng[] rows = IntStream.range(0, n).mapToObj(i -> Rng.of(5).fork(i)).toArray(Rng[]::new);
     Tensor original = Rng.of(1).normal(DEVICE, n, 2);
-    DenoisingLoss.Draw draw = loss.draw(original, rows);
-    DenoisingLoss.Question question = loss.question(original, draw);
+    DenoisingLoss.NoiseDraw draw = loss.draw(original, rows);
+    DenoisingLoss.NoisedBatch noised = loss.noised(original, draw);
     double[] x0 = original.toDoubles();
     double[] noise = draw.noise().toDoubles();
     int below = 0;
     for (int i = 0; i < 2 * n; i++) {
       double sigma = draw.timesteps()[i / 2] / 1000;
-      assertEquals((1 - sigma) * x0[i] + sigma * noise[i], question.x().toDoubles()[i], 1e-12);
-      assertEquals(noise[i] - x0[i], question.target().toDoubles()[i], 1e-12);
+      assertEquals((1 - sigma) * x0[i] + sigma * noise[i], noised.x().toDoubles()[i], 1e-12);
+      assertEquals(noise[i] - x0[i], noised.target().toDoubles()[i], 1e-12);
       below += sigma < 0.75 ? 1 : 0;
       if (i == 9) {
         break;
@@ -194,14 +194,14 @@ class FlowTest {
     // Half of all uniform u lie below the shifted σ of ½, which is ¾.
     below = (int) Arrays.stream(draw.timesteps()).filter(t -> t < 750).count();
     assertEquals(n / 2, below, 5 * Math.sqrt(n / 4.0));
-    assertEquals(0.0, loss.mean((x, t, _) -> question.target(), original, null, draw).item());
+    assertEquals(0.0, noised.perSample((x, t, _) -> noised.target(), null).mean().item());
     NoiseSchedule normal = NoiseSchedule.logitNormalFlow(1000, 1, 0, 1);
     assertEquals(500, normal.timestepAt(0.5), 1e-9);
     assertEquals(1000 / (1 + Math.exp(1)), normal.timestepAt(0.158655253931457), 1e-6);
     assertEquals(0, normal.timestepAt(0));
     assertThrows(
         ReverieException.class,
-        () -> new DenoisingLoss(normal, Prediction.FLOW, 5).question(original, draw));
+        () -> new DenoisingLoss(normal, Prediction.FLOW, 5).noised(original, draw));
   }
 
   @Test

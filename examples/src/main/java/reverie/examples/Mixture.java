@@ -95,7 +95,7 @@ public final class Mixture {
       for (int i = 0; i < steps; i++) {
         try (Scope _ = Scope.open("pretraining")) {
           Rng[] rows = rows(i, 128);
-          var drawn = loss.question(data(device, rows), loss.draw(data(device, rows), rows));
+          var drawn = loss.noised(data(device, rows), loss.draw(data(device, rows), rows));
           step.begin();
           pass.add(new Batch(drawn.x(), drawn.timesteps(), drawn.target()));
           step.update(3e-3 * (1 - (double) i / steps));

@@ -100,7 +100,7 @@ final class DenoisingBatches {
    * @param context {@code [n, tokens, dimensions]}
    * @param draw a timestep and noise for each image
    */
-  record Batch(Tensor clean, Tensor context, DenoisingLoss.Draw draw) {}
+  record Batch(Tensor clean, Tensor context, DenoisingLoss.NoiseDraw draw) {}
 
   /** The batch of a step, in the open scope. */
   Batch at(long step, NoiseSchedule schedule, Device device) {
@@ -121,7 +121,7 @@ final class DenoisingBatches {
     return new Batch(
         clean,
         PromptStates.stack(device, encoder, chosen),
-        new DenoisingLoss.Draw(timesteps, noise));
+        new DenoisingLoss.NoiseDraw(timesteps, noise));
   }
 
   /** Which images a step sees: place after place in one shuffled epoch after another. */

@@ -55,7 +55,7 @@ public final class Pretraining {
   private final Rng rng;
   private String example;
 
-  private record Inputs(DenoisingLoss.Question question, Tensor context) {}
+  private record Inputs(DenoisingLoss.NoisedBatch noised, Tensor context) {}
 
   /** The step that trains, its checkpoint, and the gradient of the mean loss of a batch. */
   private record Trained(
@@ -236,7 +236,7 @@ public final class Pretraining {
   private record Step(double loss, double norm, double rate) {}
 
   private Tensor loss(UNet model, Inputs in) {
-    return in.question.perSample(model::forward, in.context).sum().mul(1.0 / config.batchSize());
+    return in.noised.perSample(model::forward, in.context).sum().mul(1.0 / config.batchSize());
   }
 
   /** One optimizer step, the one that follows {@code done} others. */
@@ -253,7 +253,7 @@ public final class Pretraining {
               scheduler.prediction(),
               Double.POSITIVE_INFINITY);
       DenoisingBatches.Batch batch = batches.at(done, loss.schedule(), device);
-      DenoisingLoss.Question q = loss.question(batch.clean(), batch.draw());
+      DenoisingLoss.NoisedBatch q = loss.noised(batch.clean(), batch.draw());
       trained.step.begin();
       Tensor sum = trained.pass.add(new Inputs(q, batch.context())).sum();
       double norm = trained.step.update(rate);

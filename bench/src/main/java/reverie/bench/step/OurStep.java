@@ -38,11 +38,11 @@ public final class OurStep implements AutoCloseable {
 
   /**
    * All that differs from step to step, as the trainers make it for each; first the images or
-   * latents, then the question of pretraining or the positions in a chain.
+   * latents, then the noised images of pretraining or the positions in a chain.
    */
   private record Inputs(
       Tensor x,
-      DenoisingLoss.Question question,
+      DenoisingLoss.NoisedBatch noised,
       Tensor numbers,
       Tensor context,
       Tensor noise,
@@ -144,8 +144,8 @@ public final class OurStep implements AutoCloseable {
   private Inputs inputs() {
     Tensor x = batch.images();
     if (kind == Kind.PRETRAINING) {
-      DenoisingLoss.Draw draw = new DenoisingLoss.Draw(batch.timesteps(), batch.noise());
-      return new Inputs(x, batch.loss().question(x, draw), null, context, null, null, null, null);
+      DenoisingLoss.NoiseDraw draw = new DenoisingLoss.NoiseDraw(batch.timesteps(), batch.noise());
+      return new Inputs(x, batch.loss().noised(x, draw), null, context, null, null, null, null);
     }
     Tensor numbers = batch.policy().position(x, batch.steps()).numbers();
     return kind == Kind.SAMPLING
@@ -154,7 +154,7 @@ public final class OurStep implements AutoCloseable {
   }
 
   private Tensor losses(Inputs in) {
-    return kind == Kind.DDPO ? ddpoLosses(in) : in.question.perSample(model::forward, in.context);
+    return kind == Kind.DDPO ? ddpoLosses(in) : in.noised.perSample(model::forward, in.context);
   }
 
   /** The optimizer's first moment of a parameter. */

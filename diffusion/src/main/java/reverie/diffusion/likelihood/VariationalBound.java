@@ -79,19 +79,17 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
       double[] timesteps = new double[draws];
       Arrays.fill(timesteps, policy.timestep(step));
       var draw =
-          new DenoisingLoss.Draw(
+          new DenoisingLoss.NoiseDraw(
               timesteps, Rng.normalRows(original.device(), rows, original.shape().dims()));
-      DenoisingLoss.Question question =
+      DenoisingLoss.NoisedBatch noised =
           new DenoisingLoss(policy.schedule(), prediction, Double.POSITIVE_INFINITY)
-              .question(clean, draw);
+              .noised(clean, draw);
       Tensor output =
           denoiser.predict(
-              question.x(),
-              question.timesteps(),
-              context == null ? null : repeated(context, draws));
-      ReversePolicy.Step model = policy.step(question.x(), output, step);
+              noised.x(), noised.timesteps(), context == null ? null : repeated(context, draws));
+      ReversePolicy.Step model = policy.step(noised.x(), output, step);
       if (step < last) {
-        ReversePolicy.Step truth = policy.step(question.x(), question.target(), step);
+        ReversePolicy.Step truth = policy.step(noised.x(), noised.target(), step);
         return policy
             .reducedBy(ReversePolicy.Reduction.SUM)
             .divergence(model, truth)

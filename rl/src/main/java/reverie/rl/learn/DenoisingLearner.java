@@ -138,13 +138,13 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
   /** Samples with one timestep and noise each, and the other models' answers. */
   private record Batch(
       int[] samples,
-      DenoisingLoss.Question question,
+      DenoisingLoss.NoisedBatch noised,
       double[] timesteps,
       Tensor contexts,
       Map<Model, Tensor> answers) {
 
     Asked asked() {
-      return new Asked(question.x(), question.timesteps(), contexts);
+      return new Asked(noised.x(), noised.timesteps(), contexts);
     }
   }
 
@@ -215,17 +215,17 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
           // Samples of a group that hang together have all chance in common.
           int[] rows = IntStream.of(batch).map(sample -> sample / groupSize()).toArray();
           Tensor images = rollout.finished(batch);
-          DenoisingLoss.Draw drawn =
+          DenoisingLoss.NoiseDraw drawn =
               loss.draw(
                   images,
                   IntStream.of(rows).mapToObj(row -> rng.fork(row, draw)).toArray(Rng[]::new));
           if (objective.usesSamplerSteps()) {
-            drawn = new DenoisingLoss.Draw(samplerSteps(rows, rng, draw), drawn.noise());
+            drawn = new DenoisingLoss.NoiseDraw(samplerSteps(rows, rng, draw), drawn.noise());
           }
           batches.add(
               new Batch(
                   batch,
-                  loss.question(images, drawn),
+                  loss.noised(images, drawn),
                   drawn.timesteps(),
                   rollout.contexts(batch),
                   new EnumMap<>(Model.class)));
@@ -278,12 +278,12 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
 
   private Inputs inputs(Batch batch, double[] groups, double factor) {
     NoiseSchedule schedule = loss.schedule();
-    DenoisingLoss.Question question = batch.question;
+    DenoisingLoss.NoisedBatch noised = batch.noised;
     return new Inputs(
-        question.x(),
-        question.timesteps(),
+        noised.x(),
+        noised.timesteps(),
         batch.contexts,
-        question.target(),
+        noised.target(),
         batch.answers.get(Model.OLD),
         batch.answers.get(Model.BASE),
         batch.answers.get(Model.ANCHOR),

@@ -56,8 +56,8 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   }
 
   private record Inputs(
-      DenoisingLoss.Question chosen,
-      DenoisingLoss.Question rejected,
+      DenoisingLoss.NoisedBatch chosen,
+      DenoisingLoss.NoisedBatch rejected,
       Tensor contexts,
       Tensor factor) {}
 
@@ -67,10 +67,10 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   /** Both images of the pairs in one batch, so that each model is called once. */
   private static BackwardPass.Loss<Excess> loss(
       Policy policy, PreferenceObjective objective, Inputs in) {
-    DenoisingLoss.Question chosen = in.chosen;
-    DenoisingLoss.Question rejected = in.rejected;
+    DenoisingLoss.NoisedBatch chosen = in.chosen;
+    DenoisingLoss.NoisedBatch rejected = in.rejected;
     var both =
-        new DenoisingLoss.Question(
+        new DenoisingLoss.NoisedBatch(
             Ops.concat(0, chosen.x(), rejected.x()),
             Ops.concat(0, chosen.timesteps(), rejected.timesteps()),
             Ops.concat(0, chosen.target(), rejected.target()),
@@ -119,9 +119,9 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   private void differentiate(int[] batch, Rng rng, double factor) {
     Tensor chosen = images(batch, Preference::chosen);
     Tensor rejected = images(batch, Preference::rejected);
-    DenoisingLoss.Draw noise = denoising.draw(chosen, rows(batch, rng));
-    DenoisingLoss.Question noisedChosen = denoising.question(chosen, noise);
-    DenoisingLoss.Question noisedRejected = denoising.question(rejected, noise);
+    DenoisingLoss.NoiseDraw noise = denoising.draw(chosen, rows(batch, rng));
+    DenoisingLoss.NoisedBatch noisedChosen = denoising.noised(chosen, noise);
+    DenoisingLoss.NoisedBatch noisedRejected = denoising.noised(rejected, noise);
     BackwardPass.Loss<Excess> out =
         pass.add(
             new Inputs(

@@ -138,9 +138,9 @@ class ForwardProcessLearnerTest {
                   int step = rng.fork(row).permutation(grid.length - 1)[draw % (grid.length - 1)];
                   double[] t = {grid[step]};
                   var q =
-                      denoising.question(
+                      denoising.noised(
                           image,
-                          new DenoisingLoss.Draw(
+                          new DenoisingLoss.NoiseDraw(
                               t, denoising.draw(image, rng.fork(row, draw)).noise()));
                   Tensor context = rollout.contexts(sample);
                   double noise = denoising.schedule().noise(t[0]);

@@ -187,7 +187,7 @@ class PreferenceTest {
               for (int i = 0; i < pairs.size(); i++) {
                 Tensor won = image(policy, pairs.get(i).chosen());
                 Tensor lost = image(policy, pairs.get(i).rejected());
-                DenoisingLoss.Draw draw = plain.draw(won, Rng.of(1).fork(i));
+                DenoisingLoss.NoiseDraw draw = plain.draw(won, Rng.of(1).fork(i));
                 Tensor context = policy.encoder().encode(List.of(pairs.get(i).prompt()));
                 Tensor inside =
                     plain
