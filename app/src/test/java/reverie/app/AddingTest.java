@@ -68,10 +68,10 @@ class AddingTest {
     write(
         "java/BuiltInReward.java",
         rewards.replace(
-            "  COMMAND(",
-            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  COMMAND("));
+            "  RECOGNISED(",
+            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  RECOGNISED("));
     compile("BuiltInReward.java");
-    assertSays("absent' does not exist", "reward.name=round");
+    assertSays("absent' does not exist", "reward=round");
     assertSays("absent' does not exist", "watch=[round]");
     assertSays("'reward.name' must be one of", "reward.name=rond");
   }

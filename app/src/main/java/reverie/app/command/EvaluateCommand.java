@@ -26,6 +26,7 @@ import reverie.app.run.AtomicFile;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -102,7 +103,9 @@ final class EvaluateCommand implements Callable<Integer> {
     }
     Device device = deviceOption.open(session);
     Map<String, Object> numbers = new LinkedHashMap<>();
-    try (LoadedModel model = options.open(session, device)) {
+    numbers.put("reward", reward.choice().title());
+    try (LoadedModel model = options.open(session, device);
+        Reward scored = reward.open()) {
       boolean own = sets.isEmpty();
       if (own) {
         ownPrompts(model, sets);
@@ -112,8 +115,8 @@ final class EvaluateCommand implements Callable<Integer> {
           new Evaluation(
               model.sampler(),
               device,
-              reward.reward(),
-              RewardOption.TIMEOUT,
+              scored,
+              reward.timeout(),
               own && model.prompts().icons() ? new Retrieval(SilkIcons.all()) : null,
               options.seed);
       sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));

@@ -17,6 +17,7 @@ import reverie.app.evaluate.Preferences;
 import reverie.app.model.LoadedModel;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
 
 /**
@@ -97,8 +98,9 @@ final class PreferencesCommand implements Callable<Integer> {
   }
 
   private List<PreferenceFile.Judged> judge() {
-    return Preferences.of(
-        ImageFolder.read(images), reward.reward(), RewardOption.TIMEOUT, options.batch);
+    try (Reward scored = reward.open()) {
+      return Preferences.of(ImageFolder.read(images), scored, reward.timeout(), options.batch);
+    }
   }
 
   private static PromptSource own(LoadedModel model) {
@@ -116,12 +118,12 @@ final class PreferencesCommand implements Callable<Integer> {
   private List<PreferenceFile.Judged> draw() {
     Device device = deviceOption.open(session);
     try (LoadedModel model = options.open(session, device);
+        Reward scored = reward.open();
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
       PromptSource prompts = file == null ? own(model) : PromptSource.fromFile(file);
       reward.requireFit(model.prompts().icons());
       Evaluation evaluation =
-          new Evaluation(
-              model.sampler(), device, reward.reward(), RewardOption.TIMEOUT, null, options.seed);
+          new Evaluation(model.sampler(), device, scored, reward.timeout(), null, options.seed);
       return Preferences.draw(
           evaluation,
           model.denoiser(),

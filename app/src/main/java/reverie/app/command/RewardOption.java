@@ -2,23 +2,36 @@
 package reverie.app.command;
 
 import java.time.Duration;
+import java.util.Iterator;
 import java.util.List;
+import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
-import reverie.app.config.RewardChoice;
+import reverie.app.config.FinetuneConfig;
 import reverie.app.reward.BuiltInReward;
+import reverie.app.reward.CommandReward;
+import reverie.app.reward.RewardChoice;
 import reverie.rl.reward.Reward;
 
 /** The reward of a command that measures images. */
 final class RewardOption {
-  /** For one batch. */
-  static final Duration TIMEOUT = Duration.ofMinutes(1);
+  /** The names of rewards that need no settings. */
+  static final class Names implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Stream.of(BuiltInReward.values()).map(BuiltInReward::toString).iterator();
+    }
+  }
 
   @Option(
       names = "--reward",
-      paramLabel = "NAME",
-      description = "${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}")
-  private BuiltInReward name = BuiltInReward.JPEG_COMPRESSIBILITY;
+      paramLabel = "REWARD",
+      completionCandidates = Names.class,
+      description =
+          "${COMPLETION-CANDIDATES}, or one with settings, as a configuration writes it: --reward"
+              + " '{http: {url: http://127.0.0.1:8000/score}}'. Reverie finetune --show-config"
+              + " explains all. Default: ${DEFAULT-VALUE}")
+  private String reward = BuiltInReward.JPEG_COMPRESSIBILITY.toString();
 
   @Option(
       names = "--reward-command",
@@ -28,30 +41,37 @@ final class RewardOption {
               + " my_reward.py'. Reverie finetune --show-config explains how it is asked.")
   private String command = "";
 
-  /** The reward that was asked for; close it if it is {@link AutoCloseable}. */
-  Reward reward() {
-    return choice().make();
+  /** The reward that was asked for, made ready; close it. */
+  Reward open() {
+    Reward made = choice().make();
+    try {
+      made.start();
+      return made;
+    } catch (RuntimeException e) {
+      made.close();
+      throw e;
+    }
+  }
+
+  /** How long a batch may take. */
+  Duration timeout() {
+    return choice().kind().usualTimeout();
   }
 
   /** Refuses a reward that compares with the icons where the model draws others. */
   void requireFit(boolean icons) {
-    if (choice().name().needsIcons() && !icons) {
+    if (choice().kind().needsIcons() && !icons) {
       throw new ConfigurationException(
           "--reward "
-              + name
+              + choice().title()
               + " compares with the icons that Reverie ships, but the model draws others",
           "choose another reward, or a model of the icons");
     }
   }
 
   RewardChoice choice() {
-    if (command.isBlank() && name == BuiltInReward.COMMAND) {
-      throw new ConfigurationException(
-          "--reward command: there is no program",
-          "name it with --reward-command 'python3 my_reward.py'");
-    }
     return command.isBlank()
-        ? RewardChoice.of(name)
-        : new RewardChoice(BuiltInReward.COMMAND, List.of(command.strip().split("\\s+")), "");
+        ? FinetuneConfig.reward(reward, "--reward")
+        : RewardChoice.of(new CommandReward(List.of(command.strip().split("\\s+"))));
   }
 }

@@ -3,16 +3,14 @@ package reverie.app.config;
 
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import reverie.app.reward.BuiltInReward;
+import reverie.app.reward.RewardChoice;
+import reverie.app.reward.RewardKind;
 import reverie.rl.learn.Setting;
 import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.Objective;
 import reverie.rl.objective.Objectives;
+import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.JsonNode;
@@ -64,6 +62,15 @@ final class Bindings {
     return component;
   }
 
+  /** How long a batch may take for a reward of this kind; errors in it are told elsewhere. */
+  static Duration usualTimeout(ObjectNode reward) {
+    try {
+      return ConfigurationReader.YAML.treeToValue(reward, RewardChoice.class).kind().usualTimeout();
+    } catch (JacksonException e) {
+      return RewardKind.MINUTE;
+    }
+  }
+
   /** {@code {prdp: {beta: 0.001, …}}}, complete. */
   private static final class ObjectiveReader extends ValueDeserializer<Objective> {
     @Override
@@ -74,32 +81,29 @@ final class Bindings {
     }
   }
 
-  /** A name, or {@code {my_score: [python3, my_score.py]}}. */
+  /** A name, or {@code {http: {url: …}, label: mine}}, complete. */
   private static final class RewardReader extends ValueDeserializer<RewardChoice> {
     @Override
     public RewardChoice deserialize(JsonParser parser, DeserializationContext context) {
       JsonNode node = context.readTree(parser);
-      if (node instanceof ObjectNode object && object.size() == 1) {
-        var entry = object.properties().iterator().next();
-        List<String> command = new ArrayList<>();
-        entry.getValue().forEach(word -> command.add(word.asString("")));
-        return new RewardChoice(BuiltInReward.COMMAND, command, entry.getKey());
+      if (!(node instanceof ObjectNode reward)) {
+        return RewardChoice.of(context.readTreeAsValue(node, BuiltInReward.class));
       }
-      for (BuiltInReward reward : BuiltInReward.values()) {
-        if (reward != BuiltInReward.COMMAND
-            && node.isString()
-            && reward.toString().equals(node.stringValue().toLowerCase(Locale.ROOT))) {
-          return RewardChoice.of(reward);
+      for (var kind : RewardKind.byKey().entrySet()) {
+        JsonNode settings = reward.get(kind.getKey());
+        if (settings != null) {
+          // A kind with a single setting is written as its value.
+          boolean whole = settings.isObject() || kind.getValue().isEnum();
+          try {
+            return new RewardChoice(
+                context.readTreeAsValue(whole ? settings : reward, kind.getValue()),
+                reward.path("label").asString(""));
+          } catch (JacksonException e) {
+            throw whole ? e.prependPath(reward, kind.getKey()) : e;
+          }
         }
       }
-      throw new ConfigurationException(
-          "watch: there is no reward " + node,
-          "name some of "
-              + Stream.of(BuiltInReward.values())
-                  .filter(reward -> reward != BuiltInReward.COMMAND)
-                  .map(BuiltInReward::toString)
-                  .collect(Collectors.joining(", "))
-              + ", or a program of yours: {my_score: [python3, my_score.py]}");
+      throw new IllegalStateException("RewardTree lets nothing else through: " + node);
     }
   }
 }

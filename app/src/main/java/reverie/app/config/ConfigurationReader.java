@@ -12,9 +12,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import reverie.app.reward.RewardChoice;
 import reverie.rl.learn.TrainerSettings;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
@@ -55,9 +58,6 @@ public final class ConfigurationReader<T extends Record> {
           .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
           .build();
 
-  /** The setting whose value is one of several groups, which have a resource of their own. */
-  private static final String CHOICE = "objective";
-
   /** Words that stand in place of a path. */
   private static final Set<String> NO_PATHS = Set.of("icons", "model", "template");
 
@@ -66,6 +66,7 @@ public final class ConfigurationReader<T extends Record> {
   private final List<String> presets;
   private final Consumer<ObjectNode> settle;
   private final List<String> paths;
+  private final Map<String, String> choices;
 
   /**
    * A kind of configuration.
@@ -75,13 +76,14 @@ public final class ConfigurationReader<T extends Record> {
    * @param presets the presets' names
    */
   public ConfigurationReader(String name, Class<T> type, List<String> presets) {
-    this(name, type, presets, List.of("data", "base"), _ -> {});
+    this(name, type, presets, List.of("data", "base"), Map.of(), _ -> {});
   }
 
   /**
    * The same with settings that stand for others.
    *
    * @param paths keys of files and folders, which are kept as absolute paths
+   * @param choices settings that are one of several things, and the resource that lists these
    * @param settle changes the resolved settings before they are bound
    */
   ConfigurationReader(
@@ -89,8 +91,10 @@ public final class ConfigurationReader<T extends Record> {
       Class<T> type,
       List<String> presets,
       List<String> paths,
+      Map<String, String> choices,
       Consumer<ObjectNode> settle) {
     this.paths = List.copyOf(paths);
+    this.choices = Map.copyOf(choices);
     this.name = name;
     this.type = type;
     this.presets = List.copyOf(presets);
@@ -104,85 +108,30 @@ public final class ConfigurationReader<T extends Record> {
    */
   public String documentation() {
     StringBuilder all = new StringBuilder(resource("defaults"));
-    if (choices().isEmpty()) {
-      return all.toString();
+    for (String explained : new TreeSet<>(choices.values())) {
+      all.append('\n');
+      resource(explained).lines().forEach(line -> all.append(("# " + line).strip()).append('\n'));
     }
-    all.append('\n');
-    resource(CHOICE).lines().forEach(line -> all.append(("# " + line).strip()).append('\n'));
     return all.toString();
   }
 
-  /**
-   * The groups of which {@link #CHOICE} is one, with their defaults; empty where there are none.
-   */
-  private ObjectNode choices() {
-    return ConfigurationReader.class.getResource(name + "/" + CHOICE + ".yaml") == null
-        ? YAML.createObjectNode()
-        : parse(CHOICE, resource(CHOICE));
+  /** What a setting may be, with the defaults of each. */
+  private ObjectNode choices(String key) {
+    return parse(choices.get(key), resource(choices.get(key)));
   }
 
-  private ObjectNode defaults() {
-    ObjectNode defaults = parse("defaults", resource("defaults"));
-    ObjectNode choices = choices();
-    if (!choices.isEmpty()) {
-      defaults.set(CHOICE, choices);
-    }
-    return defaults;
-  }
-
-  /** The defaults, with one of the choices. */
+  /** The defaults, with settings of the objective that is usual. */
   private ObjectNode start(ObjectNode defaults) {
     ObjectNode tree = defaults.deepCopy();
-    if (defaults.has(CHOICE)) {
-      tree.set(CHOICE, YAML.createObjectNode());
-      choose(tree, defaults, parse("defaults", resource("defaults")).get(CHOICE), "defaults");
+    if (choices.containsKey(ObjectiveTree.KEY)) {
+      tree.remove(ObjectiveTree.KEY);
+      merge(
+          tree,
+          defaults,
+          defaults.objectNode().set(ObjectiveTree.KEY, defaults.get(ObjectiveTree.KEY)),
+          "defaults");
     }
     return tree;
-  }
-
-  /** Takes a choice, {@code NAME} or {@code {NAME: settings}}; what was set of it before stays. */
-  private static void choose(ObjectNode tree, ObjectNode defaults, JsonNode value, String place) {
-    ObjectNode choices = (ObjectNode) defaults.get(CHOICE);
-    boolean group = value instanceof ObjectNode;
-    String chosen =
-        group
-            ? value.size() == 1 ? first((ObjectNode) value) : ""
-            : value.asString("").toLowerCase(Locale.ROOT);
-    if (!choices.has(chosen)) {
-      String shown = value.isString() ? "'" + value.stringValue() + "'" : value.toString();
-      throw new ConfigurationException(
-          String.format(
-              Locale.ROOT,
-              "%s: '%s' must be one of %s, but is %s",
-              place,
-              CHOICE,
-              String.join(", ", choices.propertyNames()),
-              shown),
-          Nearest.to(
-                  group && value.size() == 1 ? first((ObjectNode) value) : chosen,
-                  choices.propertyNames())
-              .map(nearest -> "did you mean '" + nearest + "'?")
-              .orElse("for example --set " + CHOICE + "=" + first(choices)));
-    }
-    JsonNode before = tree.get(CHOICE).get(chosen);
-    ObjectNode settings =
-        before == null ? ((ObjectNode) choices.get(chosen)).deepCopy() : (ObjectNode) before;
-    if (group) {
-      JsonNode changes = value.get(chosen);
-      String path = CHOICE + "." + chosen;
-      if (!(changes instanceof ObjectNode inner)) {
-        throw new ConfigurationException(
-            String.format(
-                Locale.ROOT,
-                "%s: '%s' is a group of settings, but a value came: %s",
-                place,
-                path,
-                changes),
-            "for example --set " + CHOICE + "=" + chosen);
-      }
-      merge(settings, (ObjectNode) choices.get(chosen), inner, place, path);
-    }
-    tree.set(CHOICE, YAML.createObjectNode().set(chosen, settings));
   }
 
   /**
@@ -195,16 +144,16 @@ public final class ConfigurationReader<T extends Record> {
    * @throws ConfigurationException for anything that is wrong, naming key and place
    */
   public Configuration<T> read(String preset, Path file, List<String> settings) {
-    ObjectNode defaults = defaults();
+    ObjectNode defaults = parse("defaults", resource("defaults"));
     ObjectNode tree = start(defaults);
     if (preset != null) {
-      merge(tree, defaults, parse("preset " + preset, preset(preset)), "preset " + preset, "");
+      merge(tree, defaults, parse("preset " + preset, preset(preset)), "preset " + preset);
     }
     if (file != null) {
-      merge(tree, defaults, parse(file.toString(), text(file)), file.toString(), "");
+      merge(tree, defaults, parse(file.toString(), text(file)), file.toString());
     }
     for (String setting : settings) {
-      merge(tree, defaults, setting(setting), "--set " + setting, "");
+      merge(tree, defaults, setting(setting), "--set " + setting);
     }
     absolute(tree);
     return bind(tree, file == null ? name + " configuration" : file.toString());
@@ -219,11 +168,11 @@ public final class ConfigurationReader<T extends Record> {
    * @return the settings
    */
   public Configuration<T> readStored(String yaml, String place, List<String> settings) {
-    ObjectNode defaults = defaults();
+    ObjectNode defaults = parse("defaults", resource("defaults"));
     ObjectNode tree = start(defaults);
-    merge(tree, defaults, parse(place, yaml), place, "");
+    merge(tree, defaults, parse(place, yaml), place);
     for (String setting : settings) {
-      merge(tree, defaults, setting(setting), "--set " + setting, "");
+      merge(tree, defaults, setting(setting), "--set " + setting);
     }
     absolute(tree);
     return bind(tree, place);
@@ -266,58 +215,47 @@ public final class ConfigurationReader<T extends Record> {
   }
 
   /** Changes {@code base} by {@code layer}, which may only have keys that the defaults have. */
-  private static void merge(
-      ObjectNode base, ObjectNode defaults, ObjectNode layer, String place, String path) {
+  private void merge(ObjectNode base, ObjectNode defaults, ObjectNode layer, String place) {
     for (var entry : layer.properties()) {
-      String key = entry.getKey();
-      String full = path.isEmpty() ? key : path + "." + key;
-      if (full.equals(CHOICE) && defaults.has(CHOICE)) {
-        choose(base, defaults, entry.getValue(), place);
-        continue;
-      }
-      JsonNode known = defaults.get(key);
-      if (known == null) {
-        throw unknown(full, key, defaults, place, path);
-      }
       JsonNode value = entry.getValue();
-      if (known instanceof ObjectNode inner && !isFree(inner)) {
-        if (!(value instanceof ObjectNode settings)) {
-          throw new ConfigurationException(
-              String.format(
-                  Locale.ROOT,
-                  "%s: '%s' is a group of settings (%s), but a value came: %s",
-                  place,
-                  full,
-                  String.join(", ", inner.propertyNames()),
-                  value),
-              "write the settings indented under it, or --set " + full + "." + first(inner) + "=…");
-        }
-        merge((ObjectNode) base.get(key), inner, settings, place, full);
-      } else {
-        base.set(key, value);
+      switch (choices.containsKey(entry.getKey()) ? entry.getKey() : "") {
+        case ObjectiveTree.KEY ->
+            ObjectiveTree.merge(base, choices(ObjectiveTree.KEY), value, place);
+        case RewardTree.KEY ->
+            RewardTree.merge(
+                (ObjectNode) base.get(RewardTree.KEY),
+                (ObjectNode) defaults.get(RewardTree.KEY),
+                choices(RewardTree.KEY),
+                value,
+                place,
+                RewardTree.KEY);
+        case RewardTree.WATCH ->
+            base.set(
+                RewardTree.WATCH,
+                RewardTree.each(value, choices(RewardTree.WATCH), place, RewardTree.WATCH));
+        default -> SettingsTree.set(base, defaults, entry.getKey(), value, place, "");
       }
     }
   }
 
-  /** A map whose keys are the user's own is empty in the defaults. */
-  private static boolean isFree(ObjectNode defaults) {
-    return defaults.isEmpty();
-  }
-
-  private static ConfigurationException unknown(
-      String full, String key, ObjectNode known, String place, String path) {
-    String where = path.isEmpty() ? "" : " in '" + path + "'";
-    String hint =
-        Nearest.to(key, known.propertyNames())
-            .map(nearest ->
-                "did you mean '" + (path.isEmpty() ? nearest : path + "." + nearest) + "'?")
-            .orElse("known keys" + where + ": " + String.join(", ", known.propertyNames()));
-    return new ConfigurationException(
-        String.format(Locale.ROOT, "%s: unknown key '%s'", place, full), hint);
-  }
-
-  private static String first(ObjectNode node) {
-    return node.propertyNames().iterator().next();
+  /** Reads a single reward; see {@link FinetuneConfig#reward}. */
+  RewardChoice reward(String yaml, String place) {
+    JsonNode value;
+    try {
+      value = YAML.readTree(yaml);
+    } catch (JacksonException e) {
+      throw new ConfigurationException(
+          place + ": this is no YAML: " + e.getOriginalMessage(), "for example " + place + " name");
+    }
+    if (value.isString()) {
+      value = YAML.createObjectNode().set("name", value);
+    }
+    JsonNode tree = RewardTree.complete(value, choices(RewardTree.KEY), place, RewardTree.KEY);
+    try {
+      return YAML.treeToValue(tree, RewardChoice.class);
+    } catch (JacksonException e) {
+      throw BindingErrors.explain(e, tree, place);
+    }
   }
 
   private static ObjectNode setting(String text) {

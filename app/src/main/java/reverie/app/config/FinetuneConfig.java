@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import reverie.app.reward.BuiltInReward;
+import reverie.app.reward.RewardChoice;
 import reverie.diffusion.FlowNoise;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
@@ -42,7 +42,7 @@ import tools.jackson.databind.node.ObjectNode;
 public record FinetuneConfig(
     String model,
     Objective objective,
-    Reward reward,
+    RewardChoice reward,
     List<RewardChoice> watch,
     Prompts prompts,
     String preferences,
@@ -62,6 +62,7 @@ public record FinetuneConfig(
           FinetuneConfig.class,
           List.of("quickstart"),
           List.of("model", "preferences", "prompts.source"),
+          Map.of("objective", "objective", "reward", "reward", "watch", "reward"),
           FinetuneConfig::settle);
 
   /** Names the model that Reverie ships, and the names of its icons as prompts. */
@@ -80,26 +81,6 @@ public record FinetuneConfig(
     PER_PROMPT,
     /** Nothing: the reward itself. */
     NONE
-  }
-
-  /**
-   * The reward.
-   *
-   * @param name which
-   * @param command the user's program and its arguments, for the reward "command"
-   * @param label what reports call it; empty for its name
-   * @param timeoutSeconds how long one batch may take
-   */
-  public record Reward(
-      BuiltInReward name,
-      List<String> command,
-      String label,
-      @Range(min = 0, above = true, max = 1e6) double timeoutSeconds) {
-
-    /** What is scored. */
-    public RewardChoice choice() {
-      return new RewardChoice(name, command, label);
-    }
   }
 
   /**
@@ -265,8 +246,23 @@ public record FinetuneConfig(
       @Range(min = 1) int every,
       @Range(min = 2, max = 1_000_000) int everySamples) {}
 
-  /** Gives empty settings of updates what they stand for. */
+  /**
+   * Reads a single reward, as the configuration writes it.
+   *
+   * @param yaml a name, or one kind with its settings
+   * @param place where it was written, for errors
+   * @return the reward
+   */
+  public static RewardChoice reward(String yaml, String place) {
+    return READER.reward(yaml, place);
+  }
+
+  /** Gives empty settings what they stand for. */
   private static void settle(ObjectNode tree) {
+    ObjectNode reward = (ObjectNode) tree.get("reward");
+    if (reward.path("timeout_seconds").isNull()) {
+      reward.put("timeout_seconds", Bindings.usualTimeout(reward).toMillis() / 1000.0);
+    }
     ObjectNode update = (ObjectNode) tree.get("update");
     var objective = tree.get("objective").properties().iterator().next();
     JsonNode range = update.get("clip_range");

@@ -101,7 +101,7 @@ public record Evaluation(
    * @param batchSize images in one batch
    * @return a score for each image
    */
-  static double[] score(
+  public static double[] score(
       Reward reward,
       Duration timeout,
       List<Prompt> prompts,

@@ -37,7 +37,6 @@ import reverie.rl.learn.EpochReport;
 import reverie.rl.learn.Trainer;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
-import reverie.rl.reward.ProcessReward;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -123,11 +122,10 @@ public final class Finetuning implements AutoCloseable {
     boolean icons = folder.prompts().icons();
     requireIcons(icons);
     PromptSource prompts = prompts(folder);
-    Reward reward = config.reward().choice().make();
-    if (reward instanceof ProcessReward program) {
-      opened(program).start();
-    }
+    Reward reward = opened(config.reward().make());
+    reward.start();
     Watch watch = opened(Watch.of(config));
+    watch.rewards().forEach(Reward::start);
     Trainer trainer = opened(TrainerFactory.of(config, model, prompts, reward, watch));
     trainer.identify(model.identity());
     boolean own =
@@ -155,8 +153,8 @@ public final class Finetuning implements AutoCloseable {
     if (icons) {
       return;
     }
-    Stream.concat(Stream.of(config.reward().choice()), config.watch().stream())
-        .filter(choice -> choice.name().needsIcons())
+    Stream.concat(Stream.of(config.reward()), config.watch().stream())
+        .filter(choice -> choice.kind().needsIcons())
         .findFirst()
         .ifPresent(choice -> {
           throw new ConfigurationException(
@@ -247,6 +245,13 @@ public final class Finetuning implements AutoCloseable {
   private Path go() {
     int done = work.trainer.epochs();
     double secondsBefore = notes.getOrDefault(SECONDS, 0.0);
+    RewardUnits.settle(
+        run,
+        config,
+        Stream.concat(Stream.of(work.evaluation.reward()), work.watch.rewards().stream()),
+        work.evaluation,
+        work.model.baseDenoiser(),
+        work.training);
     Measured after;
     try (Metrics metrics = run.metrics(done == 0 ? 0 : done + 1)) {
       if (done == 0) {
@@ -396,7 +401,7 @@ public final class Finetuning implements AutoCloseable {
   }
 
   private String note(double reward) {
-    return config.reward().name().unit().shown(reward);
+    return config.reward().kind().unit().shown(reward);
   }
 
   private void say(String model, Measured measured) {
@@ -435,7 +440,7 @@ public final class Finetuning implements AutoCloseable {
             after.retrieval(),
             change,
             scoresAfter.heldOutChange(scoresBefore),
-            config.reward().name().unit().hasNaturalZero(),
+            config.reward().kind().unit().hasNaturalZero(),
             work.trainer.rewardQueries(),
             secondsBefore + seconds(),
             Summary.currentPeakRssMb(),
@@ -447,7 +452,7 @@ public final class Finetuning implements AutoCloseable {
             Locale.ROOT,
             "Fine-tuned by %s for %s",
             config.objective().name(),
-            config.reward().choice().title());
+            config.reward().title());
     Path report = RunReport.write(run.path(), title);
     run.log().say("report: " + report);
     run.log().say("model: " + run.path().resolve(MODEL));

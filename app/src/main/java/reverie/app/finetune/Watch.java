@@ -9,11 +9,10 @@ import java.util.Map;
 import org.apache.commons.math3.stat.StatUtils;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.config.RewardChoice;
 import reverie.app.data.VarianceComponents;
 import reverie.app.report.RunReport;
+import reverie.app.reward.RewardChoice;
 import reverie.rl.learn.TrainerListener;
-import reverie.rl.reward.ProcessReward;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
@@ -41,15 +40,25 @@ public final class Watch implements TrainerListener, AutoCloseable {
     Duration timeout = config.training().rewardTimeout();
     for (RewardChoice choice : config.watch()) {
       String shown = choice.title();
-      if (shown.equals(config.reward().choice().title())) {
+      if (shown.equals(config.reward().title())) {
         throw new ConfigurationException(
             "watch: " + shown + " is what is optimised, and is told anyway",
             "watch others, colourfulness for instance");
+      }
+      if (all.stream().anyMatch(other -> other.name.equals(shown))) {
+        throw new ConfigurationException(
+            "watch: two rewards are called " + shown,
+            "give them labels: {http: {url: …}, label: first}");
       }
       Reward reward = choice.make();
       all.add(new Watched(shown, reward, new RewardRunner(reward, timeout), new ArrayList<>()));
     }
     return new Watch(all);
+  }
+
+  /** What is watched. */
+  List<Reward> rewards() {
+    return all.stream().map(Watched::reward).toList();
   }
 
   @Override
@@ -94,9 +103,7 @@ public final class Watch implements TrainerListener, AutoCloseable {
   public void close() {
     for (Watched watched : all) {
       watched.runner.close();
-      if (watched.reward instanceof ProcessReward program) {
-        program.close();
-      }
+      watched.reward.close();
     }
   }
 }

@@ -12,7 +12,7 @@ import reverie.rl.reward.JpegReward;
 import reverie.rl.reward.Reward;
 
 /** The rewards that a configuration can name. */
-public enum BuiltInReward {
+public enum BuiltInReward implements RewardKind {
   /** A small JPEG: minus its bytes above those of a blank image, which would hide the rest. */
   JPEG_COMPRESSIBILITY(Unit.BYTES_SAVED, () -> jpeg("jpeg_compressibility", -1)),
   /** A large JPEG: its bytes above those of a blank image. */
@@ -20,9 +20,7 @@ public enum BuiltInReward {
   /** Strong and varied colours. */
   COLOURFULNESS(Unit.AMOUNT, Colourfulness::new),
   /** 1 for images whose nearest icon has the prompt's first word, else 0. */
-  RECOGNISED(Unit.SHARE, BuiltInReward::recognised),
-  /** What a program of the user says. */
-  COMMAND(Unit.NUMBER, null);
+  RECOGNISED(Unit.SHARE, BuiltInReward::recognised);
 
   /** What a reward counts. */
   public enum Unit {
@@ -66,19 +64,25 @@ public enum BuiltInReward {
     this.factory = factory;
   }
 
-  /** What it counts. */
+  @Override
   public Unit unit() {
     return unit;
   }
 
-  /** Whether it compares with the icons that Reverie ships, and so means nothing elsewhere. */
+  @Override
   public boolean needsIcons() {
     return this == RECOGNISED;
   }
 
-  /** Makes the reward; not for {@link #COMMAND}, which needs a program. */
-  public Reward make() {
-    return factory.get();
+  @Override
+  public String title() {
+    return toString();
+  }
+
+  @Override
+  public Reward make(String name) {
+    Reward made = factory.get();
+    return name.equals(title()) ? made : Reward.named(name, made);
   }
 
   /** The name in configurations and logs. */

@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reward;
 
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.concurrent.Callable;
 import java.util.stream.DoubleStream;
-import javax.imageio.ImageIO;
 import reverie.app.run.JsonFile;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
@@ -33,51 +19,65 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * A reward that a server computes: images go there as JSON, {@code {"images": [base64 PNG, …],
  * "prompts": [text, …], "metadata": [{…}, …]}}, and {@code {"scores": [number, …]}} comes back. A
- * batch is divided into requests, of which several are under way at once. What may pass, such as a
- * server that restarts, is tried again after growing pauses; what does not ends in one error.
+ * batch is divided into requests, of which several are under way at once.
  */
 public final class HttpReward implements Reward {
-  private static final Set<Integer> MAY_PASS = Set.of(408, 425, 429, 500, 502, 503, 504);
-  private static final long MAX_ANSWER = 1 << 20;
-  private static final int QUOTED = 200;
-
   private final String name;
-  private final Options options;
-  private final HttpClient client;
-  private final ExecutorService requests;
+  private final int imagesEach;
+  private final Endpoint endpoint;
 
   /**
    * How the server is asked.
    *
    * @param url where requests are posted
-   * @param timeout of one attempt
    * @param imagesEach in one request
+   * @param timeoutSeconds of one attempt
    * @param parallel requests under way at once
    * @param attempts before it is given up, at least 1
-   * @param pause after the first attempt; it doubles with each
+   * @param pauseSeconds after the first attempt; it doubles with each
+   * @param keyVariable environment variable whose value is sent as bearer token; empty for none
    */
   public record Options(
-      URI url, Duration timeout, int imagesEach, int parallel, int attempts, Duration pause) {
+      String url,
+      int imagesEach,
+      double timeoutSeconds,
+      int parallel,
+      int attempts,
+      double pauseSeconds,
+      String keyVariable)
+      implements RewardKind {
+    /** Checks the address and the numbers. */
+    public Options {
+      var _ =
+          new Endpoint.Settings(url, timeoutSeconds, parallel, attempts, pauseSeconds, keyVariable);
+      if (imagesEach < 1) {
+        throw new ReverieException(
+            "reward: expected at least 1 image in a request, got " + imagesEach,
+            "for example images_each: 8");
+      }
+    }
+
     /**
      * Eight images a request, four requests at once, five attempts within a quarter of a minute.
      */
-    public static Options of(URI url) {
-      return new Options(url, Duration.ofSeconds(60), 8, 4, 5, Duration.ofSeconds(1));
+    public static Options of(String url) {
+      return new Options(url, 8, 60, 4, 5, 1, "");
     }
 
-    /** Checks the address and the numbers. */
-    public Options {
-      boolean web = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
-      if (!web || url.getHost() == null) {
-        throw new ReverieException(
-            "reward http: '" + url + "' is no address of a server",
-            "for example http://127.0.0.1:8000/score");
-      }
-      if (imagesEach < 1 || parallel < 1 || attempts < 1 || !timeout.isPositive()) {
-        throw new ReverieException(
-            "reward http: expected positive numbers, got "
-                + List.of(imagesEach, parallel, attempts, timeout));
-      }
+    @Override
+    public String title() {
+      return "http";
+    }
+
+    @Override
+    public Reward make(String name) {
+      return new HttpReward(name, this);
+    }
+
+    /** Requests have a limit each. */
+    @Override
+    public Duration usualTimeout() {
+      return Duration.ofDays(1);
     }
   }
 
@@ -89,14 +89,17 @@ public final class HttpReward implements Reward {
    */
   public HttpReward(String name, Options options) {
     this.name = name;
-    this.options = options;
-    client =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(options.timeout())
-            .build();
-    requests =
-        Executors.newFixedThreadPool(options.parallel(), Thread.ofPlatform().daemon().factory());
+    imagesEach = options.imagesEach;
+    endpoint =
+        new Endpoint(
+            name,
+            new Endpoint.Settings(
+                options.url,
+                options.timeoutSeconds,
+                options.parallel,
+                options.attempts,
+                options.pauseSeconds,
+                options.keyVariable));
   }
 
   @Override
@@ -106,79 +109,21 @@ public final class HttpReward implements Reward {
 
   @Override
   public double[] score(RewardBatch batch) throws Exception {
-    List<Future<double[]>> answers = new ArrayList<>();
-    try {
-      for (int from = 0; from < batch.size(); from += options.imagesEach()) {
-        int first = from;
-        int end = Math.min(batch.size(), from + options.imagesEach());
-        answers.add(requests.submit(() -> ask(batch, first, end)));
-      }
-      List<double[]> scores = new ArrayList<>();
-      for (Future<double[]> answer : answers) {
-        scores.add(answer.get());
-      }
-      return scores.stream().flatMapToDouble(DoubleStream::of).toArray();
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof Exception cause ? cause : e;
-    } finally {
-      answers.forEach(answer -> answer.cancel(true));
+    List<Callable<double[]>> requests = new ArrayList<>();
+    for (int from = 0; from < batch.size(); from += imagesEach) {
+      int first = from;
+      int end = Math.min(batch.size(), from + imagesEach);
+      requests.add(() -> scores(endpoint.post(body(batch, first, end)), end - first));
     }
+    return endpoint.all(requests).stream().flatMapToDouble(DoubleStream::of).toArray();
   }
 
-  private double[] ask(RewardBatch batch, int from, int to)
-      throws IOException, InterruptedException {
-    HttpRequest request =
-        HttpRequest.newBuilder(options.url())
-            .timeout(options.timeout())
-            .header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofString(body(batch, from, to)))
-            .build();
-    String problem = "";
-    IOException cause = null;
-    for (int attempt = 1; attempt <= options.attempts(); attempt++) {
-      try {
-        HttpResponse<String> response =
-            client.send(
-                request,
-                HttpResponse.BodyHandlers.limiting(
-                    HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8), MAX_ANSWER));
-        if (response.statusCode() == 200) {
-          return scores(response.body(), to - from);
-        }
-        problem = "status " + response.statusCode() + ": " + quoted(response.body());
-        if (!MAY_PASS.contains(response.statusCode())) {
-          throw failed("the server refused with " + problem, null);
-        }
-      } catch (IOException e) {
-        cause = e;
-        problem = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-      }
-      if (attempt < options.attempts()) {
-        Thread.sleep(options.pause().multipliedBy(1L << Math.min(attempt - 1, 10)));
-      }
-    }
-    throw failed(
-        String.format(
-            Locale.ROOT, "%d attempts failed, the last with %s", options.attempts(), problem),
-        cause);
-  }
-
-  private ReverieException failed(String what, Throwable cause) {
-    return new ReverieException(
-        "reward " + name + ": " + options.url() + ": " + what,
-        "see that the server runs and what it logs; a run goes on from its checkpoint with"
-            + " --resume",
-        cause);
-  }
-
-  private static String body(RewardBatch batch, int from, int to) throws IOException {
+  private static String body(RewardBatch batch, int from, int to) {
     List<String> images = new ArrayList<>();
     List<String> prompts = new ArrayList<>();
     List<Map<String, String>> metadata = new ArrayList<>();
     for (int i = from; i < to; i++) {
-      ByteArrayOutputStream png = new ByteArrayOutputStream();
-      ImageIO.write(batch.images().image(i), "png", png);
-      images.add(Base64.getEncoder().encodeToString(png.toByteArray()));
+      images.add(Endpoint.png(batch.images(), i));
       prompts.add(batch.prompts().get(i).text());
       metadata.add(batch.prompts().get(i).metadata());
     }
@@ -210,26 +155,15 @@ public final class HttpReward implements Reward {
   }
 
   private ReverieException wrong(int expected, String answer) {
-    return new ReverieException(
-        String.format(
-            Locale.ROOT,
-            "reward %s: %s: expected %d scores, got \"%s\"",
-            name,
-            options.url(),
-            expected,
-            quoted(answer)),
+    return endpoint.wrong(
+        expected + " scores",
+        answer,
         "answer with {\"scores\": [0.5, …]}, a number for each image");
-  }
-
-  private static String quoted(String text) {
-    String line = text.strip();
-    return line.length() <= QUOTED ? line : line.substring(0, QUOTED) + "…";
   }
 
   /** Ends what is under way. */
   @Override
   public void close() {
-    requests.shutdownNow();
-    client.shutdownNow();
+    endpoint.close();
   }
 }

@@ -265,7 +265,7 @@ class FinetuningTest {
     var sampling =
         new FinetuneConfig.Sampling(
             2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, 0);
-    var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make();
+    var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make("larger");
     try (LoadedModel model =
         LoadedModel.read(shared.resolve("model").toString(), sampling, ENCODER, Device.cpu())) {
       var evaluation =
@@ -307,7 +307,7 @@ class FinetuningTest {
     assertMessage("prompts.txt does not exist", "prompts.source=" + folder.resolve("prompts.txt"));
     Path empty = Files.writeString(folder.resolve("empty.txt"), "\n# nothing\n");
     assertMessage("has no prompt in it", "prompts.source=" + empty);
-    assertMessage("reward.command is empty", "reward.name=command");
+    assertMessage("'command' names no program", "reward.command=[]");
     assertMessage("preferences, but none are named", "objective=diffusion_dpo");
     assertMessage(
         "none.jsonl' does not exist", "objective=diffusion_dpo", "preferences=none.jsonl");
@@ -327,7 +327,8 @@ class FinetuningTest {
     assertMessage("learns from samples of the policy itself", "rollout.offline=true");
     assertMessage("does not exist", "model=" + folder.resolve("absent"));
     assertMessage("is no model folder", "model=" + folder);
-    assertMessage("cannot be started", "reward.name=command", "reward.command=[/no/such/program]");
+    assertMessage("cannot be started", "reward.command=[/no/such/program]");
+    assertMessage("cannot be started", "watch=[{command: [/no/such/program]}]");
   }
 
   @Test
@@ -401,7 +402,7 @@ class FinetuningTest {
         new FinetuneConfig.Sampling(
             2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, 0);
     try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu())) {
-      var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make();
+      var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make("smaller");
       var evaluation =
           new Evaluation(loaded.sampler(), Device.cpu(), reward, Duration.ofMinutes(1), null, 1);
       List<Prompt> prompts = loaded.prompts().training().stream().map(Prompt::new).toList();

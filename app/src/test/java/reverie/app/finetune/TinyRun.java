@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import reverie.app.config.Configuration;
 import reverie.app.config.FinetuneConfig;
@@ -46,11 +47,9 @@ record TinyRun(Path folder) {
   }
 
   /** Begins a run, or goes on with it. */
-  void finetune(Path path) {
-    Configuration<FinetuneConfig> config =
-        FinetuneConfig.READER.read(
-            null,
-            null,
+  void finetune(Path path, String... more) {
+    List<String> settings =
+        new ArrayList<>(
             List.of(
                 "model=" + folder.resolve("model"),
                 "prompts.source=" + folder.resolve("prompts.txt"),
@@ -61,6 +60,8 @@ record TinyRun(Path folder) {
                 "evaluation.samples=2",
                 "evaluation.every_samples=2",
                 "evaluation.every=1"));
+    settings.addAll(List.of(more));
+    Configuration<FinetuneConfig> config = FinetuneConfig.READER.read(null, null, settings);
     try (Finetuning finetuning = new Finetuning(config.value(), new LetterEncoder(), Device.cpu());
         RunFolder run =
             Files.exists(path.resolve(RunFolder.CONFIG))

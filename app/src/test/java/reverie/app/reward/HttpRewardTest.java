@@ -3,6 +3,7 @@ package reverie.app.reward;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -13,9 +14,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collections;
@@ -59,13 +58,12 @@ class HttpRewardTest {
   }
 
   private HttpReward reward() {
-    return reward(Duration.ofMinutes(1));
+    return reward(60);
   }
 
-  private HttpReward reward(Duration timeout) {
-    URI url = URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/score");
-    return new HttpReward(
-        "judge", new HttpReward.Options(url, timeout, 2, 3, 3, Duration.ofMillis(10)));
+  private HttpReward reward(double timeout) {
+    String url = "http://127.0.0.1:" + server.getAddress().getPort() + "/score";
+    return new HttpReward("judge", new HttpReward.Options(url, 2, timeout, 3, 3, 0.01, ""));
   }
 
   private interface Answer {
@@ -147,8 +145,64 @@ class HttpRewardTest {
       Thread.sleep(5_000);
       return reds(question);
     });
-    refused(reward(Duration.ofMillis(300)), "3 attempts failed, the last with request timed out");
+    refused(reward(0.3), "3 attempts failed, the last with no answer after 0.3 s");
     assertEquals(3, asked.get());
+  }
+
+  /** Headers in time, and a body that never ends. */
+  @Test
+  void aStalledAnswerIsGivenUp() {
+    server.createContext(
+        "/score",
+        exchange -> {
+          asked.incrementAndGet();
+          exchange.sendResponseHeaders(200, 100);
+          exchange.getResponseBody().write('{');
+          exchange.getResponseBody().flush();
+        });
+    refused(reward(0.3), "3 attempts failed, the last with no answer after 0.3 s");
+    assertEquals(3, asked.get());
+  }
+
+  @Test
+  void aBusyServerIsGivenTheTimeItAsksFor() throws Exception {
+    long[] times = new long[2];
+    server.createContext(
+        "/score",
+        exchange -> {
+          try (exchange) {
+            JsonNode question = JsonMapper.shared().readTree(exchange.getRequestBody());
+            int attempt = asked.getAndIncrement();
+            times[attempt] = System.nanoTime();
+            exchange.getResponseHeaders().add("Retry-After", "1");
+            send(exchange, attempt == 0 ? 429 : 200, attempt == 0 ? "later" : reds(question));
+          }
+        });
+    try (HttpReward reward = reward()) {
+      assertArrayEquals(new double[] {0, 0.5}, reward.score(batch(2)));
+    }
+    assertTrue(times[1] - times[0] >= 999_000_000L);
+  }
+
+  @Test
+  void aKeyComesFromTheEnvironmentAndIsNotRepeated() {
+    server.createContext(
+        "/score",
+        exchange -> {
+          try (exchange) {
+            send(exchange, 401, exchange.getRequestHeaders().getFirst("Authorization") + " is bad");
+          }
+        });
+    String url = "http://127.0.0.1:" + server.getAddress().getPort() + "/score";
+    var options = new HttpReward.Options(url, 2, 9, 1, 1, 0, "PATH");
+    refused(new HttpReward("judge", options), "refused with status 401: Bearer *** is bad");
+    var absent = new HttpReward.Options(url, 2, 9, 1, 1, 0, "NO_SUCH_KEY");
+    var error = assertThrows(ReverieException.class, () -> new HttpReward("judge", absent));
+    assertTrue(error.getMessage().contains("NO_SUCH_KEY is not set"), error::getMessage);
+    error =
+        assertThrows(
+            ReverieException.class, () -> HttpReward.Options.of("http://me:secret@host/score"));
+    assertFalse(error.getMessage().contains("secret"), error::getMessage);
   }
 
   @Test
@@ -202,8 +256,7 @@ class HttpRewardTest {
   @Test
   void addressesAreChecked() {
     for (String url : List.of("score", "ftp://host/x", "http:/score", "file:///etc/passwd")) {
-      var error =
-          assertThrows(ReverieException.class, () -> HttpReward.Options.of(URI.create(url)));
+      var error = assertThrows(ReverieException.class, () -> HttpReward.Options.of(url));
       assertTrue(error.getMessage().contains("is no address of a server"), error::getMessage);
     }
   }
@@ -213,7 +266,7 @@ class HttpRewardTest {
     Process python = python("-u", "../docs/rewards/server.py", "0");
     try (var lines = python.inputReader()) {
       String port = lines.readLine().replaceAll("\\D", "");
-      var options = HttpReward.Options.of(URI.create("http://127.0.0.1:" + port + "/score"));
+      var options = HttpReward.Options.of("http://127.0.0.1:" + port + "/score");
       try (HttpReward reward = new HttpReward("red", options)) {
         double[] scores = reward.score(batch(20));
         assertEquals(20, scores.length);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.reward;
 
+import java.util.List;
+
 /** A reward under another name. */
 record NamedReward(String name, Reward reward) implements Reward {
   @Override
@@ -9,7 +11,7 @@ record NamedReward(String name, Reward reward) implements Reward {
   }
 
   @Override
-  public void close() {
-    reward.close();
+  public List<Reward> parts() {
+    return List.of(reward);
   }
 }

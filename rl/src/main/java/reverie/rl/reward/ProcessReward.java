@@ -73,11 +73,7 @@ public final class ProcessReward implements Reward {
     return name;
   }
 
-  /**
-   * Starts the program, which {@link #score} does otherwise.
-   *
-   * @throws ReverieException if it cannot be started
-   */
+  @Override
   public void start() {
     try {
       started();

@@ -2,6 +2,7 @@
 package reverie.rl.reward;
 
 import java.awt.image.BufferedImage;
+import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
@@ -27,9 +28,26 @@ public interface Reward extends AutoCloseable {
     return getClass().getSimpleName();
   }
 
-  /** Frees what it holds, such as a program; the default is nothing. */
+  /** The rewards that this one is made of; they are started and closed with it. */
+  default List<Reward> parts() {
+    return List.of();
+  }
+
+  /**
+   * Makes ready what can be made ready before the first batch, such as a program or a model, so
+   * that what cannot work is said at once; otherwise the first batch does it.
+   *
+   * @throws reverie.tensor.ReverieException if it cannot work
+   */
+  default void start() {
+    parts().forEach(Reward::start);
+  }
+
+  /** Frees what it holds, such as a program. */
   @Override
-  default void close() {}
+  default void close() {
+    parts().forEach(Reward::close);
+  }
 
   /** Gives a lambda a name. */
   static Reward named(String name, Reward reward) {

@@ -47,7 +47,7 @@ public record WeightedReward(List<Term> terms) implements Reward {
   }
 
   @Override
-  public void close() {
-    terms.forEach(term -> term.reward().close());
+  public List<Reward> parts() {
+    return terms.stream().map(Term::reward).toList();
   }
 }
