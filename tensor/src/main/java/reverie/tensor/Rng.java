@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor;
 
+import java.io.Serializable;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import reverie.tensor.op.RandomNormal;
@@ -14,7 +15,7 @@ import reverie.tensor.op.RandomNormal;
  * Tensor z = noise.normal(device, 16, 16, 3);
  * }</pre>
  */
-public record Rng(long seed, long stream) {
+public record Rng(long seed, long stream) implements Serializable {
   /** The root sequence of a seed. */
   public static Rng of(long seed) {
     return new Rng(seed, 0);

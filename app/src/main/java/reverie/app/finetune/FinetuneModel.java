@@ -43,7 +43,7 @@ final class FinetuneModel implements AutoCloseable {
   FinetuneModel(ModelFolder folder, FinetuneConfig config, PromptEncoder encoder, Device device) {
     this.folder = folder;
     path = Path.of(config.model());
-    identity = identity(folder, device);
+    identity = identity(folder);
     guidance = config.sampling().guidance();
     sampler = ImageSampler.of(folder, config.sampling(), folder.encoderOr(encoder));
     FinetuneConfig.Lora options = config.lora();
@@ -64,19 +64,15 @@ final class FinetuneModel implements AutoCloseable {
     return lora == null ? folder.unet().parameters() : lora.parameters();
   }
 
-  /**
-   * What else the rest of a run depends on: weights and noise of the base model, and the kernels.
-   */
+  /** What else the rest of a run depends on: weights and noise of the base model. */
   Map<String, String> identity() {
     return identity;
   }
 
-  private static Map<String, String> identity(ModelFolder folder, Device device) {
+  private static Map<String, String> identity(ModelFolder folder) {
     Map<String, String> identity = new LinkedHashMap<>();
     identity.put(BASE_WEIGHTS, folder.weightsDigest());
     identity.put("scheduler", folder.scheduler().toString());
-    // The number of threads changes no bits.
-    identity.put("kernels", device.describe().replaceFirst(", \\d+ threads?", ""));
     return identity;
   }
 

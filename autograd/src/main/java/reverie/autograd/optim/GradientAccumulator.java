@@ -56,6 +56,11 @@ public final class GradientAccumulator implements AutoCloseable {
     return parts.get(parameter);
   }
 
+  /** The sums of all parameters one after the other, {@code [n]}; not a copy. */
+  public Tensor all() {
+    return all;
+  }
+
   /** The Euclidean norm of all gradients together, a scalar. */
   public Tensor norm() {
     return norm(all);

@@ -16,7 +16,7 @@ import reverie.tensor.op.Copy;
  * Weights that follow those that are trained, epoch by epoch. A model answers by them while they
  * lie in the place of its own, so that whatever was captured of it serves both.
  */
-final class LaggedWeights implements Resumable, AutoCloseable {
+public final class LaggedWeights implements Resumable, AutoCloseable {
   private final String name;
   private final Lag lag;
   private final Scope scope;

@@ -2,13 +2,13 @@
 package reverie.rl.learn;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
-import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import java.util.function.Supplier;
-import reverie.autograd.optim.GradientAccumulator;
+import java.util.stream.IntStream;
 import reverie.rl.Policy;
 import reverie.rl.objective.ChainObjective;
 import reverie.rl.objective.DenoisingObjective;
@@ -19,14 +19,14 @@ import reverie.tensor.Rng;
 
 /**
  * How the gradient of one kind of objective is gathered, in backward passes small enough for
- * memory. There is one learner per kind, a file each: what it requires of policy and settings, its
- * captured passes, and the order in which they run.
+ * memory. There is one learner per kind, a file each: what it requires of policy and settings, and
+ * which backward passes an update takes in which order. A {@link Fleet} carries them out.
  *
  * @param <E> the experience of an epoch
  */
 interface Learner<E> extends Resumable, AutoCloseable {
   /** Samples, and what the run's advantages made of their rewards. */
-  record Scored(Rollout rollout, double[] advantages) {}
+  record Scored(Samples samples, double[] advantages) {}
 
   /**
    * Begins an epoch.
@@ -52,21 +52,23 @@ interface Learner<E> extends Resumable, AutoCloseable {
   }
 
   /**
-   * Adds the gradient of the objective's mean over these samples.
+   * Sets the gradient to that of the objective's mean over some samples.
    *
-   * @param samples numbers of samples of the epoch
+   * @param shards numbers of samples of the epoch, those of each shard
    * @param rng for this update
    */
-  void accumulate(int[] samples, Rng rng);
+  void differentiate(int[][] shards, Rng rng);
 
   /** Ends the epoch once its updates are made: learns what else is learnt, and forgets the rest. */
   void finishEpoch(int epoch);
 
-  /** Why a pass cannot be captured; empty if all can, or were not made yet. */
-  Optional<String> captureFailure();
+  /** Why a pass of its own cannot be captured; empty if all can, or were not made yet. */
+  default Optional<String> captureFailure() {
+    return Optional.empty();
+  }
 
   @Override
-  void close();
+  default void close() {}
 
   /**
    * The learner of an objective.
@@ -74,10 +76,7 @@ interface Learner<E> extends Resumable, AutoCloseable {
    * @throws ReverieException if policy, objective and settings do not fit together
    */
   static Learner<Scored> of(
-      Policy policy,
-      RolloutObjective objective,
-      TrainerSettings settings,
-      GradientAccumulator gradients) {
+      Policy policy, RolloutObjective objective, TrainerSettings settings, Fleet fleet) {
     if (settings.klWeight() > 0) {
       policy.requireReference(
           "trainer: klWeight is " + settings.klWeight() + " but the policy has no reference model");
@@ -87,10 +86,9 @@ interface Learner<E> extends Resumable, AutoCloseable {
           "trainer: the run is offline, but the policy has no reference model to draw samples");
     }
     return switch (objective) {
-      case StepObjective steps -> new StepLearner(policy, steps, settings, gradients);
-      case ChainObjective chains -> new ChainLearner(policy, chains, settings, gradients);
-      case DenoisingObjective denoising ->
-          new DenoisingLearner(policy, denoising, settings, gradients);
+      case StepObjective steps -> new StepLearner(policy, steps, settings, fleet);
+      case ChainObjective chains -> new ChainLearner(policy, chains, settings, fleet);
+      case DenoisingObjective denoising -> new DenoisingLearner(policy, denoising, settings, fleet);
     };
   }
 
@@ -101,16 +99,18 @@ interface Learner<E> extends Resumable, AutoCloseable {
           objective + ": compares samples of one prompt, but each prompt gets 1",
           "set samplesPerPrompt to 2 or more");
     }
-    if (settings.promptsPerEpoch() % settings.updatesPerEpoch() != 0) {
+    int parts = settings.updatesPerEpoch() * settings.shards();
+    if (settings.promptsPerEpoch() % parts != 0) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "%s: the %d prompts of an epoch do not divide into %d updates, and their samples"
+              "%s: the %d prompts of an epoch do not divide into %d updates%s, and their samples"
                   + " belong together",
               objective,
               settings.promptsPerEpoch(),
-              settings.updatesPerEpoch()),
-          "let the number of updates divide that of the prompts");
+              settings.updatesPerEpoch(),
+              settings.shards() == 1 ? "" : " of " + settings.shards() + " shards"),
+          "let the number of updates, times that of the shards, divide that of the prompts");
     }
   }
 
@@ -127,12 +127,11 @@ interface Learner<E> extends Resumable, AutoCloseable {
     }
   }
 
-  /** Calls {@code body} with at most {@code size} of the samples at a time, in their order. */
-  static void inBatches(int[] samples, int size, Consumer<int[]> body) {
-    for (int from = 0; from < samples.length; from += size) {
-      checkInterrupted();
-      body.accept(Arrays.copyOfRange(samples, from, Math.min(from + size, samples.length)));
-    }
+  /** At most {@code size} of the samples at a time, in their order. */
+  static List<int[]> batches(int[] samples, int size) {
+    return IntStream.iterate(0, from -> from < samples.length, from -> from + size)
+        .mapToObj(from -> Arrays.copyOfRange(samples, from, Math.min(from + size, samples.length)))
+        .toList();
   }
 
   /** Ends the epoch if the thread was interrupted; between any two backward passes. */

@@ -2,6 +2,7 @@
 package reverie.rl.learn;
 
 import java.lang.invoke.MethodHandles;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -10,6 +11,7 @@ import java.util.stream.IntStream;
 import reverie.autograd.Tape;
 import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.autograd.optim.GradientTree;
 import reverie.diffusion.DenoisingLoss;
 import reverie.rl.Policy;
 import reverie.rl.objective.PreferenceObjective;
@@ -27,6 +29,7 @@ import reverie.tensor.Tensor;
 final class PreferenceLearner implements Learner<List<Preference>> {
   private final Policy policy;
   private final TrainerSettings settings;
+  private final GradientAccumulator gradients;
   private final DenoisingLoss denoising;
   private final BackwardPass<Inputs, Excess> pass;
   private List<Preference> pairs;
@@ -47,6 +50,7 @@ final class PreferenceLearner implements Learner<List<Preference>> {
         "set klWeight to 0; its beta keeps the model near the reference");
     this.policy = policy;
     this.settings = settings;
+    this.gradients = gradients;
     denoising =
         new DenoisingLoss(
             policy.process().schedule(), policy.prediction(), Double.POSITIVE_INFINITY);
@@ -104,15 +108,19 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   }
 
   @Override
-  public void accumulate(int[] samples, Rng rng) {
-    Learner.inBatches(
-        samples,
-        settings.trainingBatch(),
-        batch -> {
-          try (Scope _ = Scope.open("preferences")) {
-            differentiate(batch, rng, 1.0 / samples.length);
+  public void differentiate(int[][] shards, Rng rng) {
+    double factor = 1.0 / Arrays.stream(shards).mapToInt(shard -> shard.length).sum();
+    GradientTree.sum(
+        gradients,
+        shards.length,
+        shard -> {
+          for (int[] batch : Learner.batches(shards[shard], settings.trainingBatch())) {
+            Learner.checkInterrupted();
+            try (Scope _ = Scope.open("preferences")) {
+              differentiate(batch, rng, factor);
+            }
+            trained.accept(batch.length);
           }
-          trained.accept(batch.length);
         });
   }
 

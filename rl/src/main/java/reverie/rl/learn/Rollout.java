@@ -1,157 +1,138 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
-import java.util.ArrayList;
+import java.io.Serializable;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.function.IntConsumer;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import reverie.diffusion.Decoding;
-import reverie.diffusion.Denoiser;
 import reverie.diffusion.Sampler;
 import reverie.diffusion.SamplingStep;
 import reverie.diffusion.Trajectory;
 import reverie.rl.Policy;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.RewardBatch;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * The experience of one epoch: chains drawn from the policy, with every latent, the log-probability
- * of every decision under the weights that drew it, and what each sample earned. Rewards are
- * computed while the next samples are drawn.
- *
- * <p>All chance of a sample is addressed by (seed, epoch, prompt, number of the sample for its
- * prompt, step), so that neither the batch size nor the order of the prompts changes it. Tensors
- * belong to the scope in which it was drawn.
+ * Chains of some samples of an epoch in a row, drawn from the policy: every latent, and the
+ * log-probability of every decision under the weights that drew it. Tensors belong to the scope in
+ * which it was drawn.
  */
-public final class Rollout {
+public final class Rollout implements ChainStates {
   private final Policy policy;
-  private final List<Prompt> prompts;
+  private final Stored stored;
   private final Contexts contexts;
-  private final List<RewardBatch> scored = new ArrayList<>();
-  private final double[][] logProbs;
 
   /** Row {@code index * size + sample} is that sample's latent before step {@code index}. */
   private final Tensor latents;
 
-  private double[] rewards;
+  /**
+   * A rollout as it travels and rests.
+   *
+   * @param first number of its first sample in the epoch
+   * @param prompts one per sample
+   * @param logProbs for each sample, one per step; NaN where nothing was decided
+   * @param latents those of all samples before the first step, before the second …, after the last
+   */
+  public record Stored(int first, List<Prompt> prompts, double[][] logProbs, float[] latents)
+      implements Serializable {}
 
-  private Rollout(Policy policy, List<Prompt> prompts) {
+  private Rollout(Policy policy, Stored stored) {
     this.policy = policy;
-    this.prompts = List.copyOf(prompts);
-    int steps = policy.process().steps();
-    logProbs = new double[prompts.size()][steps];
-    for (double[] each : logProbs) {
-      Arrays.fill(each, Double.NaN);
-    }
+    this.stored = stored;
+    int rows = Math.multiplyExact(policy.process().steps() + 1, stored.prompts.size());
     int elements = policy.height() * policy.width() * policy.channels();
-    latents = policy.device().zeros(Math.multiplyExact(steps + 1, prompts.size()), elements);
-    contexts = new Contexts(policy, prompts);
+    latents =
+        stored.latents == null
+            ? policy.device().zeros(rows, elements)
+            : policy.device().tensor(stored.latents, rows, elements);
+    contexts = new Contexts(policy, stored.prompts);
+  }
+
+  /** Gives it back its tensors, in the open scope. */
+  public static Rollout of(Policy policy, Stored stored) {
+    return new Rollout(policy, stored);
+  }
+
+  /** Without tensors. */
+  public Stored stored() {
+    return new Stored(stored.first, stored.prompts, stored.logProbs, latents.toFloats());
   }
 
   /**
-   * Draws one sample per prompt given and has it scored.
+   * Draws one sample per prompt given, all of an epoch.
    *
-   * @param prompts one per sample; a prompt that is given several times gets several samples
    * @param rng the epoch's generator
    * @param batch how many are drawn at once
-   * @param rewards scores every batch as soon as it is drawn
-   * @param sampled is told how many are drawn
+   * @param drawn is given the images of every batch
    */
   public static Rollout draw(
-      Policy policy,
-      List<Prompt> prompts,
-      Rng rng,
-      int batch,
-      RewardRunner rewards,
-      IntConsumer sampled) {
-    try (SamplingStep step = step(policy, policy.denoiser())) {
-      return draw(policy, step, prompts, 1, rng, batch, rewards, sampled);
+      Policy policy, List<Prompt> prompts, Rng rng, int batch, Consumer<RewardBatch> drawn) {
+    try (var step = new SamplingStep(policy.process(), policy.device(), policy.denoiser())) {
+      return draw(policy, step, Drawing.of(prompts, 1, rng, null), 0, batch, drawn);
     }
   }
 
-  /** A step of this model's chain, to be kept from epoch to epoch. */
-  static SamplingStep step(Policy policy, Denoiser denoiser) {
-    return new SamplingStep(policy.process(), policy.device(), denoiser);
-  }
-
   /**
-   * The same with a step that is kept.
-   *
-   * @param sharing so many samples in a row start from the same x_T
+   * Draws samples of an epoch with a step that is kept; {@code first} is the number of the first.
    */
   static Rollout draw(
       Policy policy,
       SamplingStep step,
-      List<Prompt> prompts,
-      int sharing,
-      Rng rng,
+      Drawing drawing,
+      int first,
       int batch,
-      RewardRunner rewards,
-      IntConsumer sampled) {
-    Rollout rollout = new Rollout(policy, prompts);
-    Rng[] rows = rows(prompts, rng);
-    Rng[] starts = new Rng[rows.length];
-    Arrays.setAll(starts, i -> rows[i / sharing * sharing]);
-    var sampler = new Sampler(policy.process(), policy.device());
-    List<RewardRunner.Pending> pending = new ArrayList<>();
-    for (int from = 0; from < prompts.size(); from += batch) {
-      int to = Math.min(from + batch, prompts.size());
-      pending.add(rewards.submit(rollout.draw(sampler, step, rows, starts, from, to)));
-      sampled.accept(to);
+      Consumer<RewardBatch> drawn) {
+    int size = drawing.prompts().size();
+    double[][] logProbs = new double[size][policy.process().steps()];
+    for (double[] each : logProbs) {
+      Arrays.fill(each, Double.NaN);
     }
-    rollout.rewards =
-        pending.stream().flatMapToDouble(scores -> Arrays.stream(scores.await())).toArray();
+    Rollout rollout = new Rollout(policy, new Stored(first, drawing.prompts(), logProbs, null));
+    var sampler = new Sampler(policy.process(), policy.device());
+    for (int from = 0; from < size; from += batch) {
+      drawn.accept(rollout.draw(sampler, step, drawing, from, Math.min(from + batch, size)));
+    }
     return rollout;
   }
 
-  private static Rng[] rows(List<Prompt> prompts, Rng rng) {
-    Map<String, Integer> seen = new HashMap<>();
-    return prompts.stream()
-        .map(prompt -> rng.fork(prompt.text()).fork(seen.merge(prompt.text(), 1, Integer::sum)))
-        .toArray(Rng[]::new);
-  }
-
-  private RewardBatch draw(
-      Sampler sampler, SamplingStep step, Rng[] rows, Rng[] starts, int from, int to) {
-    float[] pixels;
-    Tensor images;
+  private RewardBatch draw(Sampler sampler, SamplingStep step, Drawing drawing, int from, int to) {
+    Drawing some = drawing.range(from, to);
+    int first = stored.first;
     try (Scope _ = Scope.open("rollout batch")) {
       Trajectory trajectory =
           sampler.rollout(
               step,
-              contexts(IntStream.range(from, to).toArray()),
-              Arrays.copyOfRange(rows, from, to),
-              Arrays.copyOfRange(starts, from, to),
+              contexts(IntStream.range(first + from, first + to).toArray()),
+              some.rows(),
+              some.starts(),
               policy.height(),
               policy.width(),
               policy.channels());
       for (int index = 0; index < trajectory.latents().size(); index++) {
         latents
-            .slice(0, row(from, index), row(to, index))
+            .slice(0, index * size() + from, index * size() + to)
             .assign(trajectory.latents().get(index).reshape(to - from, latents.dim(1)));
       }
       for (int decision : policy.process().decisions()) {
         double[] values = trajectory.logProb(decision).toDoubles();
         for (int i = from; i < to; i++) {
-          logProbs[i][decision] = values[i - from];
+          stored.logProbs[i][decision] = values[i - from];
         }
       }
-      images = policy.decoder().decode(trajectory.result());
-      pixels = Decoding.unit(images).toFloats();
+      Tensor images = policy.decoder().decode(trajectory.result());
+      return RewardBatch.of(
+          Decoding.unit(images).toFloats(),
+          images.dim(1),
+          images.dim(2),
+          images.dim(3),
+          some.prompts());
     }
-    RewardBatch batch =
-        RewardBatch.of(
-            pixels, images.dim(1), images.dim(2), images.dim(3), prompts.subList(from, to));
-    scored.add(batch);
-    return batch;
   }
 
   /** Lets its tensors live as long as this scope. */
@@ -160,49 +141,33 @@ public final class Rollout {
     contexts.moveTo(scope);
   }
 
-  /** How many samples there are. */
-  public int size() {
-    return prompts.size();
-  }
-
   /** What each sample was drawn for. */
   public List<Prompt> prompts() {
-    return prompts;
+    return stored.prompts;
   }
 
-  /** The text of each sample's prompt. */
-  public List<String> texts() {
-    return prompts.stream().map(Prompt::text).toList();
-  }
-
-  /** What each sample earned. */
-  public double[] rewards() {
-    return rewards.clone();
-  }
-
-  /** The batches as they were scored, in the order of the samples. */
-  public List<RewardBatch> batches() {
-    return List.copyOf(scored);
+  /** How many samples there are. */
+  public int size() {
+    return stored.prompts.size();
   }
 
   /**
-   * Log-probability of a decision under the weights that drew it; NaN where nothing was decided.
+   * Log-probabilities of each sample's decisions under the weights that drew them, one per step;
+   * NaN where nothing was decided.
    */
-  public double logProb(int sample, int step) {
-    return logProbs[sample][step];
+  public double[][] logProbs() {
+    return stored.logProbs;
   }
 
-  /**
-   * The contexts of these samples, {@code [samples.length, tokens, dim]}, or null for a model
-   * without conditions.
-   */
+  @Override
   public Tensor contexts(int... samples) {
-    return contexts.of(samples);
+    return contexts.of(IntStream.of(samples).map(sample -> sample - stored.first).toArray());
   }
 
-  /** The latent of each sample before the step given for it, {@code [samples.length, h, w, c]}. */
+  @Override
   public Tensor before(int[] samples, int[] steps) {
-    int[] rows = IntStream.range(0, samples.length).map(i -> row(samples[i], steps[i])).toArray();
+    int[] rows = new int[samples.length];
+    Arrays.setAll(rows, i -> steps[i] * size() + samples[i] - stored.first);
     return Ops.embedding(latents, policy.device().indices(rows, rows.length))
         .reshape(rows.length, policy.height(), policy.width(), policy.channels());
   }
@@ -217,9 +182,5 @@ public final class Rollout {
     int[] last = new int[samples.length];
     Arrays.fill(last, policy.process().steps());
     return before(samples, last);
-  }
-
-  private int row(int sample, int index) {
-    return index * size() + sample;
   }
 }

@@ -10,21 +10,16 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.zip.CRC32;
-import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.ReversePolicy;
-import reverie.diffusion.SamplingStep;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
-import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
-import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Rng;
-import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /** Samples that the policy draws for prompts, scored by a reward. */
@@ -40,64 +35,45 @@ final class RolloutExperience implements Experience {
   private final TrainerSettings settings;
   private final TrainerListener listener;
   private final String rewardName;
-  private final RewardRunner rewards;
   private final Rng root;
-  private final SamplingStep sampling;
+  private final Fleet fleet;
   private final Learner<Learner.Scored> learner;
-  private final Scope collection = Scope.detached("samples collected once");
-  private Rollout rollout;
+  private Samples samples;
   private double[] collected;
   private long rewardQueries;
 
   RolloutExperience(
-      Policy policy,
-      RolloutObjective objective,
+      Fleet.Job job,
       Advantages advantages,
       PromptSource prompts,
-      Reward reward,
-      TrainerSettings settings,
       TrainerListener listener,
-      GradientAccumulator gradients) {
-    objective.require(advantages);
-    learner = Learner.of(policy, objective, settings, gradients);
-    this.policy = policy;
+      Function<Fleet.Job, Fleet> fleets) {
+    job.objective().require(advantages);
+    policy = job.policy();
+    settings = job.settings();
     this.advantages = advantages;
     this.prompts = prompts;
-    this.settings = settings;
     this.listener = listener;
-    rewardName = reward.name();
-    rewards = new RewardRunner(reward, settings.rewardTimeout());
+    rewardName = job.reward().name();
     root = Rng.of(settings.seed());
-    sampling = Rollout.step(policy, settings.offline() ? policy.reference() : policy.denoiser());
+    fleet = fleets.apply(job);
+    try {
+      learner = Learner.of(policy, job.objective(), settings, fleet);
+    } catch (RuntimeException e) {
+      fleet.close();
+      throw e;
+    }
   }
 
   @Override
   public void collect(int epoch, Diagnostics diagnostics) {
     if (!settings.offline()) {
-      rollout = draw(epoch, epoch, diagnostics);
-    } else if (rollout == null) {
-      rollout = collected == null ? draw(0, epoch, diagnostics) : redraw(epoch, diagnostics);
-      rollout.moveTo(collection);
-      collected = rollout.rewards();
+      samples = draw(epoch, epoch, diagnostics);
+    } else if (samples == null) {
+      // A run that was resumed draws the same again, and remembers what they earned.
+      samples = draw(0, epoch, diagnostics);
+      collected = samples.rewards();
     }
-  }
-
-  /**
-   * The samples that were collected before the run was resumed, with the rewards that they got
-   * then.
-   */
-  private Rollout redraw(int epoch, Diagnostics diagnostics) {
-    int[] at = {0};
-    Reward known =
-        Reward.named(
-            rewardName, batch -> Arrays.copyOfRange(collected, at[0], at[0] += batch.size()));
-    try (var again = new RewardRunner(known, settings.rewardTimeout())) {
-      return draw(0, epoch, again, diagnostics);
-    }
-  }
-
-  private Rollout draw(int address, int epoch, Diagnostics diagnostics) {
-    return draw(address, epoch, rewards, diagnostics);
   }
 
   /**
@@ -105,47 +81,43 @@ final class RolloutExperience implements Experience {
    *
    * @param address of all their chance
    */
-  private Rollout draw(int address, int epoch, RewardRunner scorer, Diagnostics diagnostics) {
+  private Samples draw(int address, int epoch, Diagnostics diagnostics) {
     List<Prompt> drawn =
         prompts.draw(root.fork("prompts"), address, settings.promptsPerEpoch()).stream()
             .flatMap(prompt -> Collections.nCopies(settings.samplesPerPrompt(), prompt).stream())
             .toList();
+    Drawing drawing =
+        Drawing.of(
+            drawn,
+            settings.sharedStart() ? settings.samplesPerPrompt() : 1,
+            root.fork("rollout").fork(address),
+            collected);
     IntConsumer sampled =
         done -> {
           diagnostics.sampled();
           listener.sampled(epoch, done, drawn.size());
         };
-    Rollout samples =
-        learner.drawing(() ->
-            Rollout.draw(
-                policy,
-                sampling,
-                drawn,
-                settings.sharedStart() ? settings.samplesPerPrompt() : 1,
-                root.fork("rollout").fork(address),
-                settings.samplingBatch(),
-                scorer,
-                sampled));
+    Samples all = learner.drawing(() -> fleet.draw(drawing, sampled));
     diagnostics.scored();
-    return samples;
+    return all;
   }
 
   @Override
   public Learner<?> begin(int epoch, Diagnostics diagnostics, IntConsumer trained) {
-    double[] scores = rollout.rewards();
+    double[] scores = samples.rewards();
     if (epoch == 0 || !settings.offline()) {
       rewardQueries += scores.length;
       report(epoch, scores);
     }
-    double[] gains = advantages.of(rollout.texts(), scores);
+    double[] gains = advantages.of(samples.texts(), scores);
     diagnostics.addRewards(scores, gains);
-    learner.begin(new Learner.Scored(rollout, gains), diagnostics, trained);
+    learner.begin(new Learner.Scored(samples, gains), diagnostics, trained);
     return learner;
   }
 
   private void report(int epoch, double[] scores) {
     int from = 0;
-    for (RewardBatch batch : rollout.batches()) {
+    for (RewardBatch batch : samples.batches()) {
       listener.scored(epoch, batch, Arrays.copyOfRange(scores, from, from + batch.size()));
       from += batch.size();
     }
@@ -155,16 +127,17 @@ final class RolloutExperience implements Experience {
   public void finishEpoch(int epoch, Diagnostics diagnostics) {
     learner.finishEpoch(epoch);
     if (!diagnostics.hasKl()) {
-      new DistanceToBase(rollout::before, rollout::contexts)
+      new DistanceToBase(fleet::before, fleet::contexts)
           .measure(
               policy,
-              rollout.size(),
+              samples.size(),
               settings.trainingBatch(),
               root.fork("divergence").fork(epoch),
               diagnostics);
     }
     if (!settings.offline()) {
-      rollout = null;
+      samples = null;
+      fleet.forget();
     }
   }
 
@@ -232,14 +205,12 @@ final class RolloutExperience implements Experience {
 
   @Override
   public List<Optional<String>> captureFailures() {
-    return List.of(sampling.captureFailure(), learner.captureFailure());
+    return List.of(fleet.captureFailure(), learner.captureFailure());
   }
 
   @Override
   public void close() {
-    rewards.close();
-    sampling.close();
     learner.close();
-    collection.close();
+    fleet.close();
   }
 }

@@ -35,8 +35,9 @@ import reverie.tensor.Tensor;
  * <p>What it promises:
  *
  * <ul>
- *   <li>The same settings give the same weights, bit for bit, also when the run was saved and
- *       resumed in between: all chance is addressed by seed and position, never drawn from a state.
+ *   <li>The same settings and kernels give the same weights, bit for bit, for any number of threads
+ *       and machines, also when the run was saved and resumed in between: all chance is addressed
+ *       by seed and position, never drawn from a state.
  *   <li>Before an epoch's first update the ratio {@code exp(lp - lp_old)} is 1; if not, sampling
  *       and training disagree about the policy and it refuses to train.
  *   <li>It stops between two backward passes when its thread is interrupted. The epoch is lost
@@ -84,6 +85,23 @@ public final class Trainer implements AutoCloseable {
       Reward reward,
       TrainerSettings settings,
       TrainerListener listener) {
+    this(policy, objective, advantages, prompts, reward, settings, listener, LocalFleet::new);
+  }
+
+  /**
+   * The same on other machines.
+   *
+   * @param fleets makes the run's fleet, which is closed with the trainer
+   */
+  public Trainer(
+      Policy policy,
+      RolloutObjective objective,
+      Advantages advantages,
+      PromptSource prompts,
+      Reward reward,
+      TrainerSettings settings,
+      TrainerListener listener,
+      Function<Fleet.Job, Fleet> fleets) {
     this(
         policy,
         objective,
@@ -91,7 +109,11 @@ public final class Trainer implements AutoCloseable {
         listener,
         gradients ->
             new RolloutExperience(
-                policy, objective, advantages, prompts, reward, settings, listener, gradients));
+                new Fleet.Job(policy, objective, reward, settings, gradients),
+                advantages,
+                prompts,
+                listener,
+                fleets));
   }
 
   /** A run from preferences that nobody listens to. */
@@ -214,12 +236,16 @@ public final class Trainer implements AutoCloseable {
     int share = learner.samples() / settings.updatesPerEpoch();
     for (int pass = 0; pass < settings.passes(); pass++) {
       Rng rng = root.fork("training").fork(epoch, pass);
-      int[] order = order(learner.samples(), learner.groupSize(), rng);
-      for (int from = 0; from < order.length; from += share) {
-        int[] samples = Arrays.copyOfRange(order, from, from + share);
-        step.begin();
-        learner.accumulate(samples, rng.fork(from));
-        if (pass == 0 && from == 0) {
+      int[][] orders = orders(learner.samples(), learner.groupSize(), rng);
+      for (int number = 0; number < settings.updatesPerEpoch(); number++) {
+        int each = share / orders.length;
+        int from = number * each;
+        int[][] shards =
+            Arrays.stream(orders)
+                .map(order -> Arrays.copyOfRange(order, from, from + each))
+                .toArray(int[][]::new);
+        learner.differentiate(shards, rng.fork(number * share));
+        if (pass == 0 && number == 0) {
           requireRatioOne(diagnostics.firstDeviation());
         }
         update(diagnostics);
@@ -227,11 +253,16 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** All samples in a random order that keeps groups together. */
-  private static int[] order(int samples, int groupSize, Rng rng) {
-    return Arrays.stream(rng.permutation(samples / groupSize))
-        .flatMap(group -> IntStream.range(group * groupSize, (group + 1) * groupSize))
-        .toArray();
+  /** Each shard's samples in a random order that keeps groups together. */
+  private int[][] orders(int samples, int groupSize, Rng rng) {
+    int[] order =
+        Arrays.stream(rng.permutation(samples / groupSize))
+            .flatMap(group -> IntStream.range(group * groupSize, (group + 1) * groupSize))
+            .toArray();
+    int each = samples / settings.shards();
+    return IntStream.range(0, settings.shards())
+        .mapToObj(shard -> IntStream.of(order).filter(sample -> sample / each == shard).toArray())
+        .toArray(int[][]::new);
   }
 
   private void update(Diagnostics diagnostics) {
@@ -371,6 +402,9 @@ public final class Trainer implements AutoCloseable {
     fingerprint.putAll(experience.fingerprint());
     fingerprint.putAll(settings.described());
     fingerprint.putAll(identity);
+    // The number of threads changes no bits.
+    fingerprint.put(
+        TrainerState.KERNELS, policy.device().describe().replaceFirst(", \\d+ threads?", ""));
     fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
     return fingerprint;
   }

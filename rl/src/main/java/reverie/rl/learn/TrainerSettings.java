@@ -32,6 +32,9 @@ import reverie.tensor.ReverieException;
  *     depend on it
  * @param updatesPerEpoch optimizer steps per pass, each on an equal share of the samples
  * @param passes how often every sample is trained with before new ones are drawn
+ * @param shards parts that an epoch's samples are divided into: each is drawn and differentiated by
+ *     itself, on any machine, gives an equal share to every update, and the sums of all are added
+ *     in a fixed order; so many machines can share the work, and none changes the result
  * @param stepFraction share of a chain's decisions that is trained, drawn anew per sample and pass
  * @param klWeight weight of the exact Gaussian KL to the reference model, averaged over decisions,
  *     in the units of the policy's log-probability: with means over the D elements of an image and
@@ -56,6 +59,7 @@ public record TrainerSettings(
     @Setting("update.batch_size") int trainingBatch,
     @Setting("update.per_epoch") int updatesPerEpoch,
     @Setting("update.passes") int passes,
+    @Setting("update.shards") int shards,
     @Setting("update.step_fraction") double stepFraction,
     @Setting("update.kl_to_base") double klWeight,
     @Setting("optimizer.learning_rate") double learningRate,
@@ -77,6 +81,7 @@ public record TrainerSettings(
     atLeastOne("trainingBatch", trainingBatch);
     atLeastOne("updatesPerEpoch", updatesPerEpoch);
     atLeastOne("passes", passes);
+    atLeastOne("shards", shards);
     check("stepFraction", stepFraction, stepFraction > 0 && stepFraction <= 1, "in (0, 1]");
     check("klWeight", klWeight, klWeight >= 0 && Double.isFinite(klWeight), "of 0 or more");
     check("learningRate", learningRate, learningRate > 0 && learningRate < 1e3, "above 0");
@@ -96,6 +101,19 @@ public record TrainerSettings(
               samplesPerPrompt,
               updatesPerEpoch));
     }
+    if (promptsPerEpoch % shards != 0
+        || samples(promptsPerEpoch, samplesPerPrompt) / updatesPerEpoch % shards != 0) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "trainer: %d prompts an epoch, %d samples each, in %d updates, do not divide into %d"
+                  + " shards",
+              promptsPerEpoch,
+              samplesPerPrompt,
+              updatesPerEpoch,
+              shards),
+          "let the number of shards divide that of the prompts, and of the samples of an update");
+    }
   }
 
   /** 8 prompts with 8 samples each, 2 updates an epoch, AdamW at 1e-4, gradient norm at most 1. */
@@ -107,6 +125,7 @@ public record TrainerSettings(
         .trainingBatch(32)
         .updatesPerEpoch(2)
         .passes(1)
+        .shards(1)
         .stepFraction(1)
         .learningRate(1e-4)
         .optimizer(AdamW.Options.weightDecay(1e-4))

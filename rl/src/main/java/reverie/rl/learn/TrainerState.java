@@ -32,6 +32,9 @@ record TrainerState(
     Map<String, double[]> numbers,
     Map<String, Double> notes,
     Map<String, Tensor> tensors) {
+  /** The entry of a fingerprint that says what computes. */
+  static final String KERNELS = "kernels";
+
   private static final String FORMAT = "reverie run state 2";
   private static final String FORMAT_KEY = "format";
   private static final String SETUP = "setup.";
@@ -118,7 +121,10 @@ record TrainerState(
                 name,
                 then,
                 now),
-            "resume with the configuration of that run, or start a new one");
+            name.equals(KERNELS)
+                ? "other kernels round otherwise: resume on such a device; on a processor,"
+                    + " -Dreverie.kernels=NAME in REVERIE_JAVA_OPTS chooses the kernels that it knows"
+                : "resume with the configuration of that run, or start a new one");
       }
     });
   }

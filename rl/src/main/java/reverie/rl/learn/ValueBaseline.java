@@ -110,15 +110,15 @@ final class ValueBaseline implements Resumable, AutoCloseable {
   }
 
   /** V before every decision: a row per sample, a column per step of the chain. */
-  double[][] values(Rollout rollout) {
-    double[][] values = new double[rollout.size()][policy.process().steps()];
-    int[] samples = new int[rollout.size()];
+  double[][] values(ChainStates states, int size) {
+    double[][] values = new double[size][policy.process().steps()];
+    int[] samples = new int[size];
     Arrays.setAll(samples, i -> i);
     for (int step : decisions) {
       int[] steps = new int[samples.length];
       Arrays.fill(steps, step);
       try (Scope _ = Scope.open("values")) {
-        double[] column = forward.run(state(rollout, samples, steps)).values.toDoubles();
+        double[] column = forward.run(state(states, samples, steps)).values.toDoubles();
         for (int i = 0; i < column.length; i++) {
           values[i][step] = column[i];
         }
@@ -132,7 +132,7 @@ final class ValueBaseline implements Resumable, AutoCloseable {
    *
    * @param targets the advantage of each sample, before the baseline is taken off
    */
-  void fit(Rollout rollout, double[] targets, int epoch, Diagnostics diagnostics) {
+  void fit(ChainStates states, double[] targets, int epoch, Diagnostics diagnostics) {
     for (int update = 0; update < settings.updates(); update++) {
       Rng draw = rng.fork(epoch, update);
       int n = settings.batch();
@@ -140,7 +140,7 @@ final class ValueBaseline implements Resumable, AutoCloseable {
       int[] steps = new int[n];
       double[] target = new double[n];
       for (int i = 0; i < n; i++) {
-        samples[i] = draw.below(2L * i, rollout.size());
+        samples[i] = draw.below(2L * i, targets.length);
         steps[i] = decisions[draw.below(2L * i + 1, decisions.length)];
         target[i] = targets[samples[i]];
       }
@@ -150,7 +150,7 @@ final class ValueBaseline implements Resumable, AutoCloseable {
             backward
                 .add(
                     new Target(
-                        state(rollout, samples, steps),
+                        state(states, samples, steps),
                         policy.device().tensor(target, n),
                         policy.device().scalar(1.0 / n)))
                 .sum();
@@ -161,11 +161,11 @@ final class ValueBaseline implements Resumable, AutoCloseable {
     }
   }
 
-  private State state(Rollout rollout, int[] samples, int[] steps) {
+  private State state(ChainStates states, int[] samples, int[] steps) {
     return new State(
-        rollout.before(samples, steps),
+        states.before(samples, steps),
         policy.device().indices(steps, steps.length),
-        rollout.contexts(samples));
+        states.contexts(samples));
   }
 
   @Override

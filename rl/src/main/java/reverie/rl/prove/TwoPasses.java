@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.prove;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -70,12 +71,15 @@ final class TwoPasses implements Proof {
     // All chance is addressed: these are the chains that the trainer's first epoch draws.
     Rng rng = Rng.of(settings.seed()).fork("rollout").fork(0);
     List<Prompt> prompts = Collections.nCopies(CHAINS, new Prompt("x"));
+    List<RewardRunner.Pending> scores = new ArrayList<>();
     try (Scope _ = Scope.open("one graph");
-        RewardRunner rewards = new RewardRunner(GaussianPolicy.SAMPLE, settings.rewardTimeout())) {
-      Rollout rollout = Rollout.draw(policy, prompts, rng, CHAINS, rewards, _ -> {});
+        var scorer = new RewardRunner(GaussianPolicy.SAMPLE, settings.rewardTimeout())) {
+      Rollout rollout =
+          Rollout.draw(policy, prompts, rng, CHAINS, batch -> scores.add(scorer.submit(batch)));
+      double[] rewards = scores.getFirst().await();
       Tensor old = logProbs(policy, policy.denoiser(), rollout);
       Tensor reference = logProbs(policy, policy.reference(), rollout);
-      var chains = new Chains(old, reference, rollout.rewards(), new int[CHAINS]);
+      var chains = new Chains(old, reference, rewards, new int[CHAINS]);
       Tensor root = gaussian.biases().value();
       Tape.Result result =
           Tape.run(

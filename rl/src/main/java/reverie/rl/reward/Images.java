@@ -2,6 +2,7 @@
 package reverie.rl.reward;
 
 import java.awt.image.BufferedImage;
+import java.io.Serializable;
 import java.util.Locale;
 import reverie.tensor.ReverieException;
 
@@ -12,7 +13,8 @@ import reverie.tensor.ReverieException;
  *
  * @param pixels the bytes, {@code count * height * width * channels} of them
  */
-public record Images(byte[] pixels, int count, int height, int width, int channels) {
+public record Images(byte[] pixels, int count, int height, int width, int channels)
+    implements Serializable {
 
   /** Checks that the bytes fill the shape. */
   public Images {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.reward;
 
+import java.io.Serializable;
 import java.util.List;
 import java.util.Locale;
 import reverie.rl.prompt.Prompt;
@@ -15,7 +16,8 @@ import reverie.tensor.ReverieException;
  *     {@code count * height * width * channels} of them: for rewards that need more than 8 bits
  * @param prompts one per sample, with the metadata its source gave it
  */
-public record RewardBatch(Images images, float[] values, List<Prompt> prompts) {
+public record RewardBatch(Images images, float[] values, List<Prompt> prompts)
+    implements Serializable {
 
   /** Checks that everything counts the same samples. */
   public RewardBatch {

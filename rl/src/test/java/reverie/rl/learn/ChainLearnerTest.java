@@ -225,18 +225,20 @@ class ChainLearnerTest {
   private static final class Run implements AutoCloseable {
     private final Policy policy;
     private final GradientAccumulator sums;
+    private final LocalFleet fleet;
     private final ChainLearner learner;
 
     Run(
         Policy policy,
         ChainObjective objective,
         TrainerSettings settings,
-        Rollout rollout,
+        Drawn rollout,
         Diagnostics diagnostics) {
       this.policy = policy;
       sums = new GradientAccumulator(policy.parameters().trainable());
-      learner = new ChainLearner(policy, objective, settings, sums);
-      learner.begin(new Learner.Scored(rollout, rollout.rewards()), diagnostics, _ -> {});
+      fleet = rollout.fleet(objective, settings, sums);
+      learner = new ChainLearner(policy, objective, settings, fleet);
+      learner.begin(new Learner.Scored(rollout.samples(), rollout.rewards()), diagnostics, _ -> {});
     }
 
     List<double[]> gradient() {
@@ -244,8 +246,7 @@ class ChainLearnerTest {
     }
 
     List<double[]> gradient(int... samples) {
-      sums.clear();
-      learner.accumulate(samples, Rng.of(1));
+      learner.differentiate(new int[][] {samples}, Rng.of(1));
       List<double[]> gradient = new ArrayList<>();
       try (Scope _ = Scope.open("gradient")) {
         for (Parameter p : policy.parameters().trainable()) {
@@ -258,11 +259,12 @@ class ChainLearnerTest {
     @Override
     public void close() {
       learner.close();
+      fleet.close();
       sums.close();
     }
   }
 
-  private static void withRollout(Policy drawn, Consumer<Rollout> body) {
+  private static void withRollout(Policy drawn, Consumer<Drawn> body) {
     TinyModel.withRollout(drawn, GROUP, body);
   }
 
@@ -279,12 +281,12 @@ class ChainLearnerTest {
     }
   }
 
-  private List<double[]> oneGraph(Rollout rollout, ChainObjective objective, double klWeight) {
+  private List<double[]> oneGraph(Drawn rollout, ChainObjective objective, double klWeight) {
     return oneGraph(rollout, objective, klWeight, ALL);
   }
 
   private List<double[]> oneGraph(
-      Rollout rollout, ChainObjective objective, double klWeight, int... samples) {
+      Drawn rollout, ChainObjective objective, double klWeight, int... samples) {
     Device device = policy.device();
     ReversePolicy process = policy.process();
     int n = samples.length;
@@ -325,7 +327,7 @@ class ChainLearnerTest {
     return roots.stream().map(root -> result.gradient(root).toDoubles()).toList();
   }
 
-  private ReversePolicy.Step step(Rollout rollout, Denoiser denoiser, int[] samples, int... steps) {
+  private ReversePolicy.Step step(Drawn rollout, Denoiser denoiser, int[] samples, int... steps) {
     ReversePolicy process = policy.process();
     Tensor before = rollout.before(samples, steps);
     Tensor timesteps = process.timesteps(before, steps);

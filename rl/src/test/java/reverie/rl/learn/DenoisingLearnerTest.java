@@ -45,9 +45,11 @@ class DenoisingLearnerTest {
               TrainerSettings settings = TrainerSettings.defaults().withTrainingBatch(batch);
               var diagnostics = new Diagnostics();
               try (var sums = new GradientAccumulator(policy.parameters().trainable());
-                  var learner = new DenoisingLearner(policy, objective, settings, sums)) {
-                learner.begin(new Learner.Scored(rollout, rollout.rewards()), diagnostics, _ -> {});
-                learner.accumulate(SAMPLES, Rng.of(1));
+                  var fleet = rollout.fleet(objective, settings, sums);
+                  var learner = new DenoisingLearner(policy, objective, settings, fleet)) {
+                learner.begin(
+                    new Learner.Scored(rollout.samples(), rollout.rewards()), diagnostics, _ -> {});
+                learner.differentiate(new int[][] {SAMPLES}, Rng.of(1));
                 diagnostics.addUpdate(0);
                 assertEquals(loss[0], diagnostics.loss(), 1e-12);
                 for (int i = 0; i < expected.size(); i++) {
@@ -62,7 +64,7 @@ class DenoisingLearnerTest {
 
   /** Σ_k Σ_s w_s loss(s, noise of (s, k)) / (samples · draws). */
   private static List<double[]> oneGraph(
-      Policy policy, Rollout rollout, DenoisingObjective objective, double[] lossOut) {
+      Policy policy, Drawn rollout, DenoisingObjective objective, double[] lossOut) {
     double[] weights = objective.weights(rollout.texts(), rollout.rewards(), rollout.rewards());
     assertTrue(Arrays.stream(SAMPLES).anyMatch(sample -> weights[sample] > 0));
     var denoising =

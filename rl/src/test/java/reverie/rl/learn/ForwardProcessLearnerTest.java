@@ -74,11 +74,13 @@ class ForwardProcessLearnerTest {
               var diagnostics = new Diagnostics();
               model.parameters.copyFrom(first);
               try (var sums = new GradientAccumulator(policy.parameters().trainable());
-                  var learner = learner(policy, objective, batch, sums)) {
+                  var fleet = rollout.fleet(objective, settings(batch), sums);
+                  var learner = new DenoisingLearner(policy, objective, settings(batch), fleet)) {
                 double[] advantages = {1, -2, .5, .3, 7, -1};
-                learner.begin(new Learner.Scored(rollout, advantages), diagnostics, _ -> {});
+                learner.begin(
+                    new Learner.Scored(rollout.samples(), advantages), diagnostics, _ -> {});
                 model.move(0.2);
-                learner.accumulate(SAMPLES, Rng.of(1));
+                learner.differentiate(new int[][] {SAMPLES}, Rng.of(1));
                 diagnostics.addUpdate(0);
                 double[] loss = new double[1];
                 List<double[]> expected =
@@ -98,15 +100,12 @@ class ForwardProcessLearnerTest {
     }
   }
 
-  private static DenoisingLearner learner(
-      Policy policy, DenoisingObjective objective, int batch, GradientAccumulator sums) {
-    TrainerSettings settings =
-        TrainerSettings.defaults()
-            .with(it -> {
-              it.trainingBatch(batch);
-              it.samplesPerPrompt(GROUP);
-            });
-    return new DenoisingLearner(policy, objective, settings, sums);
+  private static TrainerSettings settings(int batch) {
+    return TrainerSettings.defaults()
+        .with(it -> {
+          it.trainingBatch(batch);
+          it.samplesPerPrompt(GROUP);
+        });
   }
 
   /** Everything at once, sample by sample. */
@@ -114,7 +113,7 @@ class ForwardProcessLearnerTest {
       TinyModel model,
       Policy policy,
       Parameters first,
-      Rollout rollout,
+      Drawn rollout,
       DenoisingObjective objective,
       double[] advantages,
       double[] lossOut) {
@@ -309,13 +308,12 @@ class ForwardProcessLearnerTest {
 
   @Test
   void whatDoesNotFitIsNamed() {
-    try (var model = new TinyModel(Device.reference());
-        var sums = new GradientAccumulator(model.parameters.trainable())) {
+    try (var model = new TinyModel(Device.reference())) {
       Policy policy = model.policy(0, 1);
       TrainerSettings settings = TrainerSettings.defaults();
       var nft = new DiffusionNft();
-      assertMessage("offline", policy, nft, settings.withOffline(true), sums);
-      assertMessage("klWeight", policy, nft, settings.withKlWeight(1), sums);
+      assertMessage("offline", policy, nft, settings.withOffline(true));
+      assertMessage("klWeight", policy, nft, settings.withKlWeight(1));
       assertMessage(
           "each prompt gets 1",
           policy,
@@ -323,8 +321,7 @@ class ForwardProcessLearnerTest {
           settings.with(it -> {
             it.samplesPerPrompt(1);
             it.updatesPerEpoch(1);
-          }),
-          sums);
+          }));
       Policy alone =
           new Policy(
               policy.process(),
@@ -336,21 +333,17 @@ class ForwardProcessLearnerTest {
               2,
               3,
               1);
-      assertMessage("no reference", alone, nft, settings, sums);
-      new DenoisingLearner(alone, new RewardWeightedRegression(), settings, sums).close();
+      assertMessage("no reference", alone, nft, settings);
+      new DenoisingLearner(alone, new RewardWeightedRegression(), settings, null).close();
     }
   }
 
   private static void assertMessage(
-      String part,
-      Policy policy,
-      DenoisingObjective objective,
-      TrainerSettings settings,
-      GradientAccumulator sums) {
+      String part, Policy policy, DenoisingObjective objective, TrainerSettings settings) {
     String message =
         assertThrows(
                 ReverieException.class,
-                () -> new DenoisingLearner(policy, objective, settings, sums))
+                () -> new DenoisingLearner(policy, objective, settings, null))
             .getMessage();
     assertTrue(message.contains(part), message);
   }

@@ -161,7 +161,7 @@ class PreferenceTest {
         try (var sums = new GradientAccumulator(policy.parameters().trainable());
             var learner = new PreferenceLearner(policy, new DiffusionDpo(20), settings, sums)) {
           learner.begin(pairs, new Diagnostics(), _ -> {});
-          learner.accumulate(IntStream.range(0, 6).toArray(), Rng.of(1));
+          learner.differentiate(new int[][] {IntStream.range(0, 6).toArray()}, Rng.of(1));
           assertArrayEquals(
               expected,
               policy.parameters().trainable().stream()

@@ -115,10 +115,12 @@ class StepLearnerTest {
                   it.klWeight(0.3);
                 });
         try (var sums = new GradientAccumulator(policy.parameters().trainable());
-            var learner = new StepLearner(policy, objective, settings, sums)) {
-          learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
+            var fleet = rollout.fleet(objective, settings, sums);
+            var learner = new StepLearner(policy, objective, settings, fleet)) {
+          learner.begin(
+              new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
           assertEquals(3, learner.itemsPerSample());
-          learner.accumulate(samples, Rng.of(1));
+          learner.differentiate(new int[][] {samples}, Rng.of(1));
           assertSame(expected, sums);
         }
       }
@@ -135,15 +137,18 @@ class StepLearnerTest {
     withRollout(rollout -> {
       try (var baseline = new ValueBaseline(policy, function, settings.seed());
           var sums = new GradientAccumulator(policy.parameters().trainable());
-          var learner = new StepLearner(policy, objective, settings, sums)) {
+          var fleet = rollout.fleet(objective, settings, sums);
+          var learner = new StepLearner(policy, objective, settings, fleet)) {
         baseline.fit(rollout, ADVANTAGES, 0, new Diagnostics());
-        learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
+        learner.begin(
+            new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
         learner.finishEpoch(0);
         model.move(0.02);
-        double[][] values = baseline.values(rollout);
+        double[][] values = baseline.values(rollout, 6);
         assertTrue(Math.abs(values[4][0] - values[4][3]) > 1e-3, "steps have the same value");
-        learner.begin(new Learner.Scored(rollout, ADVANTAGES), new Diagnostics(), _ -> {});
-        learner.accumulate(samples, Rng.of(1));
+        learner.begin(
+            new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
+        learner.differentiate(new int[][] {samples}, Rng.of(1));
         assertSame(oneGraph(rollout, objective, 0, samples, 3, values), sums);
       }
     });
@@ -185,7 +190,7 @@ class StepLearnerTest {
   }
 
   /** Most bytes alive when a loss is taken, with everything that its backward pass will need. */
-  private long peak(Rollout rollout, double stepFraction) {
+  private long peak(Drawn rollout, double stepFraction) {
     long[] peak = {0};
     var watching =
         new StepObjective() {
@@ -205,18 +210,19 @@ class StepLearnerTest {
     return peak[0];
   }
 
-  private void withRollout(Consumer<Rollout> body) {
+  private void withRollout(Consumer<Drawn> body) {
     TinyModel.withRollout(policy, 2, body);
   }
 
   private List<double[]> stepByStep(
-      Rollout rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
+      Drawn rollout, StepObjective objective, TrainerSettings settings, Diagnostics diagnostics) {
     List<double[]> gradient = new ArrayList<>();
     try (var sums = new GradientAccumulator(policy.parameters().trainable());
-        var learner = new StepLearner(policy, objective, settings, sums)) {
-      learner.begin(new Learner.Scored(rollout, ADVANTAGES), diagnostics, _ -> {});
-      learner.accumulate(ALL, Rng.of(1));
-      assertTrue(learner.captureFailure().isEmpty());
+        var fleet = rollout.fleet(objective, settings, sums);
+        var learner = new StepLearner(policy, objective, settings, fleet)) {
+      learner.begin(new Learner.Scored(rollout.samples(), ADVANTAGES), diagnostics, _ -> {});
+      learner.differentiate(new int[][] {ALL}, Rng.of(1));
+      assertTrue(fleet.captureFailure().isEmpty());
       for (Parameter p : policy.parameters().trainable()) {
         gradient.add(sums.gradient(p).toDoubles());
       }
@@ -230,7 +236,7 @@ class StepLearnerTest {
    * @param values what is taken off the advantages; null for nothing
    */
   private List<double[]> oneGraph(
-      Rollout rollout,
+      Drawn rollout,
       StepObjective objective,
       double klWeight,
       int[] samples,

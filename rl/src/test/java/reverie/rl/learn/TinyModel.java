@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -15,7 +14,6 @@ import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.rl.Policy;
 import reverie.rl.prompt.Prompt;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
@@ -91,12 +89,11 @@ final class TinyModel implements AutoCloseable {
   }
 
   /** Six samples drawn with the policy, so many in a row for one prompt. */
-  static void withRollout(Policy policy, int groupSize, Consumer<Rollout> body) {
+  static void withRollout(Policy policy, int groupSize, Consumer<Drawn> body) {
     List<Prompt> prompts =
         IntStream.range(0, 6).mapToObj(i -> new Prompt("prompt " + i / groupSize)).toList();
-    try (Scope _ = Scope.open("test");
-        var rewards = new RewardRunner(TrainerTest.BRIGHTNESS, Duration.ofSeconds(30))) {
-      body.accept(Rollout.draw(policy, prompts, Rng.of(4), 4, rewards, _ -> {}));
+    try (Scope _ = Scope.open("test")) {
+      body.accept(Drawn.of(policy, prompts, Rng.of(4), 4, TrainerTest.BRIGHTNESS));
     }
   }
 

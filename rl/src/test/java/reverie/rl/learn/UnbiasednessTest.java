@@ -4,7 +4,6 @@ package reverie.rl.learn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -25,7 +24,6 @@ import reverie.rl.objective.StepObjective;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prove.GaussianPolicy;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -111,20 +109,22 @@ class UnbiasednessTest {
   private static double[] check(Estimator estimator, double[] old, double[] now) {
     try (var gaussian = new GaussianPolicy(Device.reference());
         var sums = new GradientAccumulator(gaussian.policy().parameters().trainable());
-        var learner = learner(gaussian, estimator, sums)) {
+        var fleet = fleet(gaussian, estimator, sums);
+        var learner =
+            new StepLearner(gaussian.policy(), estimator.objective, settings(estimator), fleet)) {
       try (Scope _ = Scope.open("an earlier epoch")) {
-        learner.begin(scored(gaussian, estimator, old, 1000), new Diagnostics(), _ -> {});
+        learner.begin(scored(gaussian, fleet, estimator, old, 1000), new Diagnostics(), _ -> {});
         learner.finishEpoch(0);
       }
       double[][] gradients = new double[BATCHES][];
       for (int batch = 0; batch < BATCHES; batch++) {
         try (Scope _ = Scope.open("batch")) {
-          Learner.Scored scored = scored(gaussian, estimator, old, batch);
+          Learner.Scored scored = scored(gaussian, fleet, estimator, old, batch);
           gaussian.bias(now);
           learner.begin(scored, new Diagnostics(), _ -> {});
           assertEquals(GaussianPolicy.STEPS, learner.itemsPerSample());
-          sums.clear();
-          learner.accumulate(IntStream.range(0, SAMPLES).toArray(), Rng.of(2));
+          int[][] all = {IntStream.range(0, SAMPLES).toArray()};
+          learner.differentiate(all, Rng.of(2));
           // The gradient of what is estimated: the objective's is that of its negative, a mean.
           gradients[batch] =
               Arrays.stream(sums.gradient(gaussian.biases()).toDoubles())
@@ -150,40 +150,48 @@ class UnbiasednessTest {
     }
   }
 
-  private static StepLearner learner(
+  private static TrainerSettings settings(Estimator estimator) {
+    return TrainerSettings.defaults()
+        .with(it -> {
+          it.trainingBatch(SAMPLES);
+          it.seed(3);
+          it.klWeight(estimator.klWeight);
+        });
+  }
+
+  private static LocalFleet fleet(
       GaussianPolicy gaussian, Estimator estimator, GradientAccumulator sums) {
-    TrainerSettings settings =
-        TrainerSettings.defaults()
-            .with(it -> {
-              it.trainingBatch(SAMPLES);
-              it.seed(3);
-              it.klWeight(estimator.klWeight);
-            });
-    return new StepLearner(gaussian.policy(), estimator.objective, settings, sums);
+    return new LocalFleet(
+        new Fleet.Job(
+            gaussian.policy(),
+            estimator.objective,
+            GaussianPolicy.SAMPLE,
+            settings(estimator),
+            sums));
   }
 
   private static Learner.Scored scored(
-      GaussianPolicy gaussian, Estimator estimator, double[] old, int batch) {
-    Rollout rollout = rollout(gaussian, estimator, old, batch);
-    return new Learner.Scored(rollout, advantages(gaussian, estimator, rollout, old));
+      GaussianPolicy gaussian, LocalFleet fleet, Estimator estimator, double[] old, int batch) {
+    Drawn rollout = rollout(gaussian, estimator, old, batch);
+    fleet.forget();
+    fleet.hold(rollout.rollout());
+    return new Learner.Scored(rollout.samples(), advantages(gaussian, estimator, rollout, old));
   }
 
-  private static Rollout rollout(
+  private static Drawn rollout(
       GaussianPolicy gaussian, Estimator estimator, double[] old, int batch) {
     List<Prompt> prompts =
         IntStream.range(0, SAMPLES)
             .mapToObj(i -> new Prompt("x" + i / estimator.groupSize))
             .toList();
     gaussian.bias(old);
-    try (var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30))) {
-      return Rollout.draw(
-          gaussian.policy(), prompts, Rng.of(1).fork(batch), SAMPLES, rewards, _ -> {});
-    }
+    return Drawn.of(
+        gaussian.policy(), prompts, Rng.of(1).fork(batch), SAMPLES, GaussianPolicy.SAMPLE);
   }
 
   /** Rewards less the known mean, unless there are advantages of another kind. */
   private static double[] advantages(
-      GaussianPolicy gaussian, Estimator estimator, Rollout rollout, double... old) {
+      GaussianPolicy gaussian, Estimator estimator, Drawn rollout, double... old) {
     double mean = gaussian.chain().mean(old);
     return estimator.advantages == null
         ? Arrays.stream(rollout.rewards()).map(r -> r - mean).toArray()

@@ -4,14 +4,12 @@ package reverie.rl.learn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collections;
 import org.junit.jupiter.api.Test;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prove.GaussianPolicy;
-import reverie.rl.reward.RewardRunner;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -26,14 +24,14 @@ class ValueBaselineTest {
     try (var gaussian = new GaussianPolicy(Device.reference());
         var baseline = new ValueBaseline(gaussian.policy(), settings, 1);
         Scope _ = Scope.open("test")) {
-      Rollout seen = rollout(gaussian, 1);
+      Drawn seen = rollout(gaussian, 1);
       assertTrue(
-          Arrays.stream(baseline.values(seen))
+          Arrays.stream(baseline.values(seen, SAMPLES))
               .flatMapToDouble(Arrays::stream)
               .allMatch(v -> v == 0));
       baseline.fit(seen, seen.rewards(), 0, new Diagnostics());
-      Rollout fresh = rollout(gaussian, 2);
-      double[][] learnt = baseline.values(fresh);
+      Drawn fresh = rollout(gaussian, 2);
+      double[][] learnt = baseline.values(fresh, SAMPLES);
       for (int step = 0; step < GaussianPolicy.STEPS; step++) {
         double[] exact = expected(gaussian, fresh, step);
         double squares = 0;
@@ -58,26 +56,23 @@ class ValueBaselineTest {
         var baseline =
             new ValueBaseline(gaussian.policy(), new ValueFunction(4, 1e-2, 3, 16), seed);
         Scope _ = Scope.open("test")) {
-      Rollout rollout = rollout(gaussian, 1);
+      Drawn rollout = rollout(gaussian, 1);
       baseline.fit(rollout, rollout.rewards(), 0, new Diagnostics());
-      return baseline.values(rollout);
+      return baseline.values(rollout, SAMPLES);
     }
   }
 
-  private static Rollout rollout(GaussianPolicy gaussian, long seed) {
-    try (var rewards = new RewardRunner(GaussianPolicy.SAMPLE, Duration.ofSeconds(30))) {
-      return Rollout.draw(
-          gaussian.policy(),
-          Collections.nCopies(SAMPLES, new Prompt("x")),
-          Rng.of(seed),
-          SAMPLES,
-          rewards,
-          _ -> {});
-    }
+  private static Drawn rollout(GaussianPolicy gaussian, long seed) {
+    return Drawn.of(
+        gaussian.policy(),
+        Collections.nCopies(SAMPLES, new Prompt("x")),
+        Rng.of(seed),
+        SAMPLES,
+        GaussianPolicy.SAMPLE);
   }
 
   /** E[x_0 | x_t]: the rest of the chain without its noise. */
-  private static double[] expected(GaussianPolicy gaussian, Rollout rollout, int step) {
+  private static double[] expected(GaussianPolicy gaussian, Drawn rollout, int step) {
     int[] samples = new int[SAMPLES];
     int[] steps = new int[SAMPLES];
     Arrays.setAll(samples, i -> i);

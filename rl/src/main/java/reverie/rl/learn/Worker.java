@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.rl.learn;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import reverie.diffusion.SamplingStep;
+import reverie.rl.Policy;
+import reverie.rl.reward.RewardBatch;
+import reverie.tensor.Scope;
+
+/** What one machine of a {@link Fleet} does with a shard, under the weights that its policy has. */
+public final class Worker implements AutoCloseable {
+  private final Policy policy;
+  private final TrainerSettings settings;
+  private final SamplingStep sampling;
+  private final Scoring current;
+  private final Scoring reference;
+  private final Pass pass;
+
+  /** Captures nothing yet. */
+  public Worker(Fleet.Job job) {
+    policy = job.policy();
+    settings = job.settings();
+    sampling =
+        new SamplingStep(
+            policy.process(),
+            policy.device(),
+            settings.offline() ? policy.reference() : policy.denoiser());
+    current = new Scoring(policy, policy.denoiser(), settings.trainingBatch());
+    reference = new Scoring(policy, policy.reference(), settings.trainingBatch());
+    pass = Pass.of(job);
+  }
+
+  /**
+   * Draws a shard's samples; their tensors belong to the open scope.
+   *
+   * @param drawing of the shard's samples alone
+   * @param first number of the first among the epoch's
+   * @param drawn is given the images of every batch as soon as it is drawn
+   */
+  public Rollout draw(Drawing drawing, int first, Consumer<RewardBatch> drawn) {
+    return Rollout.draw(policy, sampling, drawing, first, settings.samplingBatch(), drawn);
+  }
+
+  /** Log-probabilities of decisions of some of its samples, as of {@link Fleet#logProbs}. */
+  public double[][] logProbs(Rollout rollout, Fleet.Model model, int... samples) {
+    return (model == Fleet.Model.CURRENT ? current : reference).of(rollout, samples);
+  }
+
+  /**
+   * Adds the gradient of a shard's batches to the job's gradients.
+   *
+   * @param update to which they belong
+   * @param trained is told of every backward pass how many rows it had
+   */
+  public List<Update.Outcome> differentiate(
+      Rollout rollout, List<Update.Batch> batches, Update update, IntConsumer trained) {
+    List<Update.Outcome> outcomes = new ArrayList<>();
+    for (Update.Batch batch : batches) {
+      Learner.checkInterrupted();
+      try (Scope _ = Scope.open("batch")) {
+        outcomes.add(pass.add(rollout, batch, update, trained));
+      }
+    }
+    return outcomes;
+  }
+
+  /** Why something cannot be captured; empty if all can, or nothing ran yet. */
+  public Optional<String> captureFailure() {
+    return sampling
+        .captureFailure()
+        .or(current::captureFailure)
+        .or(reference::captureFailure)
+        .or(pass::captureFailure);
+  }
+
+  @Override
+  public void close() {
+    sampling.close();
+    current.close();
+    reference.close();
+    pass.close();
+  }
+}
