@@ -37,12 +37,24 @@ public record PipelineFolder(Path path, String index, List<String> notes) {
           "vae", Set.of("AutoencoderKL"),
           "scheduler", Set.of());
 
-  /** Whether a folder is a pipeline, supported or not, whose denoiser draws latents. */
-  public static boolean drawsLatents(Path folder) {
+  /** What a model that draws images itself is made of. */
+  private static final Set<String> IMAGE_PARTS = Set.of("unet", "scheduler");
+
+  /**
+   * Whether a folder is a pipeline, supported or not, of more than a U-Net and its noise: what its
+   * denoiser draws is then no image.
+   */
+  public static boolean hasMoreParts(Path folder) {
     return isOne(folder)
-        && (Files.isDirectory(folder.resolve("vae"))
-            || Files.isDirectory(folder.resolve("text_encoder"))
-            || Files.isDirectory(folder.resolve("transformer")));
+        && ConfigReader.read(
+            SUBJECT,
+            folder.resolve(INDEX),
+            text -> {
+              ConfigReader c = ConfigReader.parse(SUBJECT, text);
+              return c.json().properties().stream()
+                  .map(Map.Entry::getKey)
+                  .anyMatch(part -> !IMAGE_PARTS.contains(part) && type(c, part) != null);
+            });
   }
 
   private static boolean isOne(Path folder) {
@@ -111,6 +123,7 @@ public record PipelineFolder(Path path, String index, List<String> notes) {
           "SDXL has a second text encoder and other conditions";
       case String n when n.startsWith("StableDiffusion3") ->
           "Stable Diffusion 3 is a transformer, not a U-Net";
+      case String n when n.startsWith("LDM") -> "latents of a VQModel are not supported";
       case String n when n.startsWith("Flux") -> "FLUX is a transformer, not a U-Net";
       case String n when n.contains("Inpaint") || n.contains("Img2Img") ->
           "take the text-to-image pipeline of the same model";

@@ -161,8 +161,8 @@ public final class UNet implements AutoCloseable {
    * The prediction of a model that is conditioned on classes.
    *
    * @param classLabels as many as samples, of the kind that {@code class_embed_type} says: {@code
-   *     [n]} numbers of classes in I32; {@code [n]} or {@code [n, size]} floating-point; null for a
-   *     model without classes
+   *     [n]} numbers of classes in I32, or {@code [n, classes]} weights of each; {@code [n]} or
+   *     {@code [n, size]} floating-point; null for a model without classes
    */
   public Tensor forward(Tensor sample, Tensor timesteps, Tensor context, Tensor classLabels) {
     check(sample, timesteps, context);

@@ -293,6 +293,11 @@ public record UNetConfig(
     return downBlockTypes.size();
   }
 
+  /** Whether it is told by a number which class to draw, and nothing else. */
+  public boolean takesClasses() {
+    return classLabels == ClassLabels.CLASSES && !conditioned;
+  }
+
   /** The name of diffusers' class. */
   public String className() {
     return conditioned ? CONDITIONED : PLAIN;

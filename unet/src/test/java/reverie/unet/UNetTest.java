@@ -210,9 +210,13 @@ class UNetTest {
       assertArrayEquals(
           Arrays.copyOf(same.toDoubles(), size), Arrays.copyOf(other.toDoubles(), size));
       assertTrue(same.toDoubles()[size] != other.toDoubles()[size]);
+      double[] weights = {0, 1, 0, 0, 0, 1};
+      assertArrayEquals(
+          other.toDoubles(), model.forward(x, t, null, device.tensor(weights, 2, 3)).toDoubles());
       String none =
           assertThrows(ReverieException.class, () -> model.forward(x, t, null)).getMessage();
-      assertTrue(none.contains("expected class labels [2] of I32, got none"), none);
+      assertTrue(
+          none.contains("expected class labels [2] of I32 or weights [2, 3], got none"), none);
       assertThrows(
           ReverieException.class,
           () -> model.forward(x, t, null, device.tensor(new double[] {1, 1}, 2)));

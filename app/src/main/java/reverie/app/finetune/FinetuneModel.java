@@ -81,7 +81,7 @@ final class FinetuneModel implements AutoCloseable {
     return new Policy(
         sampler.policy(),
         folder.scheduler().prediction(),
-        guided(folder.unet()::forward),
+        guided(folder.denoiser(folder.unet())),
         guided(baseDenoiser()),
         parameters(),
         prompts ->
@@ -94,9 +94,9 @@ final class FinetuneModel implements AutoCloseable {
 
   /** Preferences between images as ones between what the model draws. */
   PreferenceDataset drawn(PreferenceDataset images) {
-    return folder.pipeline() == null
+    return folder.drawsColours()
         ? images
-        : new LatentPreferences(images, folder, sampler.size(), parameters().device());
+        : new EncodedPreferences(images, folder, sampler.size(), parameters().device());
   }
 
   /** How images are drawn for people and for measurements; the guidance is theirs. */
@@ -106,21 +106,22 @@ final class FinetuneModel implements AutoCloseable {
 
   /** The model as it began, without guidance. */
   Denoiser baseDenoiser() {
+    Denoiser current = folder.denoiser(folder.unet());
     return lora == null
-        ? frozen::forward
-        : (x, timesteps, context) ->
-            lora.without(() -> folder.unet().forward(x, timesteps, context));
+        ? folder.denoiser(frozen)
+        : (x, timesteps, context) -> lora.without(() -> current.predict(x, timesteps, context));
   }
 
   /** The model as it is now, without guidance; with the averaged weights where there are some. */
   Denoiser denoiser(Parameters average) {
+    Denoiser current = folder.denoiser(folder.unet());
     if (average == null) {
-      return folder.unet()::forward;
+      return current;
     }
     return lora == null
-        ? new UNet(folder.unet().config(), average)::forward
+        ? folder.denoiser(new UNet(folder.unet().config(), average))
         : (x, timesteps, context) ->
-            lora.with(average, () -> folder.unet().forward(x, timesteps, context));
+            lora.with(average, () -> current.predict(x, timesteps, context));
   }
 
   /**

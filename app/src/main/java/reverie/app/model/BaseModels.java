@@ -7,11 +7,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.unet.ClassLabels;
+import reverie.unet.UNetConfig;
 
 /** Finds the model that a command names: a folder, or "icons" for the one that Reverie ships. */
 public final class BaseModels {
@@ -38,13 +41,28 @@ public final class BaseModels {
     ModelFolder folder =
         name.equals(FinetuneConfig.ICONS) ? icons(device) : ModelFolder.read(Path.of(name), device);
     try {
-      folder.requireEncoder(encoder);
+      requireLabels(folder);
       requireChannels(folder);
+      folder.requireEncoder(encoder);
       return folder;
     } catch (RuntimeException e) {
       folder.close();
       throw e;
     }
+  }
+
+  private static void requireLabels(ModelFolder folder) {
+    UNetConfig config = folder.unet().config();
+    if (config.classLabels() == ClassLabels.NONE || config.takesClasses()) {
+      return;
+    }
+    throw new ReverieException(
+        "model: it is conditioned on "
+            + (config.classLabels() == ClassLabels.CLASSES
+                ? "classes and text at once"
+                : "labels of the kind " + config.classLabels().name().toLowerCase(Locale.ROOT)),
+        "supported are models of text, of classes (a UNet2DModel with num_class_embeds), and of"
+            + " neither; in Java, UNet.forward takes all labels");
   }
 
   private static void requireChannels(ModelFolder folder) {
@@ -56,7 +74,11 @@ public final class BaseModels {
     if (in != out || in != 1 && in != 3) {
       throw new ReverieException(
           "model: it takes " + in + " channels and gives " + out + ", which are no images",
-          "models of images with 1 or 3 channels are supported here; latents need a decoder");
+          in != out
+              ? "supported are models that give as many channels as they take: neither learned"
+                  + " variances nor further inputs"
+              : "supported are models of images with 1 or 3 channels, and Stable Diffusion folders,"
+                  + " which have an autoencoder for latents");
     }
   }
 

@@ -48,6 +48,9 @@ public record ImageSampler(
     int channels,
     ImageDecoder decoder) {
 
+  /** Rows of a picture whose numbers an array still holds. */
+  private static final int LARGEST = 8192;
+
   /**
    * Of a model that draws images.
    *
@@ -74,13 +77,29 @@ public record ImageSampler(
   /** How a model in this folder draws. */
   public static ImageSampler of(
       ModelFolder model, FinetuneConfig.Sampling sampling, PromptEncoder encoder) {
-    if (!model.isConditional() && sampling.guidance() != 1) {
+    if (!model.takesText() && sampling.guidance() != 1) {
       throw new ConfigurationException(
-          "guidance is " + sampling.guidance() + ", but the model takes no prompts",
+          "guidance is "
+              + sampling.guidance()
+              + ", but the model takes no prompts"
+              + (model.isConditional() ? " in words" : ""),
           "leave guidance at 1");
     }
     ReversePolicy process = sampling.process(model.scheduler());
     int drawn = drawn(model, sampling.size());
+    int multiple = 1 << (model.unet().config().levels() - 1);
+    if (drawn % multiple != 0 || drawn > LARGEST) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "sampling: this model draws squares whose side is a multiple of %d up to %d, but %d"
+                  + " is asked for",
+              multiple,
+              LARGEST,
+              drawn),
+          "correct sample_size in unet/config.json, or name a size: --size N, --set"
+              + " sampling.size=N");
+    }
     int channels = model.unet().config().inChannels();
     PromptEncoder prompts = model.isConditional() ? encoder : null;
     double guidance = sampling.guidance();

@@ -79,7 +79,7 @@ public final class LoadedModel implements AutoCloseable {
    * @return without guidance, which {@link #sampler} adds
    */
   public Denoiser denoiser() {
-    return folder.unet()::forward;
+    return folder.denoiser(folder.unet());
   }
 
   /**

@@ -18,10 +18,12 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.JsonFile;
+import reverie.app.text.ClassNumbers;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Denoiser;
 import reverie.diffusion.SchedulerConfig;
 import reverie.pipeline.PipelineFolder;
 import reverie.pipeline.StableDiffusion;
@@ -108,10 +110,12 @@ public record ModelFolder(
           "check the path; it is relative to where you are");
     }
     boolean unet = Files.isDirectory(folder.resolve(UNET));
-    if (PipelineFolder.drawsLatents(folder) || !unet && Files.exists(folder.resolve(INDEX))) {
+    boolean alone = !unet && Files.exists(folder.resolve("config.json"));
+    if (PipelineFolder.hasMoreParts(folder)
+        || !unet && !alone && Files.exists(folder.resolve(INDEX))) {
       return of(StableDiffusion.load(folder, device));
     }
-    if (!unet && Files.exists(folder.resolve("config.json"))) {
+    if (alone) {
       // An unconditional model as diffusers saves it alone: everything at the top.
       Path scheduler = folder.resolve(SCHEDULER);
       return read(folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device);
@@ -133,7 +137,11 @@ public record ModelFolder(
             ? ModelPrompts.ofIcons()
             : ModelPrompts.read(folder);
     String encoder = ours.path(ENCODER).asString("");
-    return new ModelFolder(UNet.load(unet, device), schedule, encoder, prompts);
+    UNet network = UNet.load(unet, device);
+    if (network.config().takesClasses() && prompts.training().isEmpty()) {
+      prompts = ModelPrompts.ofClasses(network.config().classInputs());
+    }
+    return new ModelFolder(network, schedule, encoder, prompts);
   }
 
   private static ModelFolder of(StableDiffusion pipeline) {
@@ -158,7 +166,21 @@ public record ModelFolder(
 
   /** The encoder of its prompts: its own, or the one that is at hand. */
   public PromptEncoder encoderOr(PromptEncoder available) {
+    if (unet.config().takesClasses()) {
+      return new ClassNumbers(unet.config().classInputs());
+    }
     return pipeline == null ? available : new ClipPrompts(pipeline);
+  }
+
+  /**
+   * A network of this shape as what denoises: for one that takes classes the context is their
+   * weights.
+   */
+  public Denoiser denoiser(UNet network) {
+    return unet.config().takesClasses()
+        ? (x, timesteps, context) ->
+            network.forward(x, timesteps, null, context.reshape(context.dim(0), context.dim(2)))
+        : network::forward;
   }
 
   /** Rows and columns of an image beside one of what the model draws. */
@@ -166,9 +188,21 @@ public record ModelFolder(
     return pipeline == null ? 1 : pipeline.autoencoder().config().reduction();
   }
 
-  /** What the model would have drawn for images {@code [n, h, w, 3]}: these, or their latents. */
+  /** Whether images in three colours are what it draws; else their latents, or grey ones. */
+  public boolean drawsColours() {
+    return pipeline == null && unet.config().inChannels() == 3;
+  }
+
+  /**
+   * What it would have drawn for images: the images themselves, grey ones, or latents.
+   *
+   * @param images {@code [n, size, size, 3]} in [−1, 1]
+   */
   public Tensor encode(Tensor images) {
-    return pipeline == null ? images : pipeline.encode(images);
+    if (pipeline != null) {
+      return pipeline.encode(images);
+    }
+    return drawsColours() ? images : images.meanKeep(3);
   }
 
   /** Images {@code [n, h, w, channels]} of what the model draws. */
@@ -225,8 +259,13 @@ public record ModelFolder(
     }
   }
 
-  /** Whether it draws what a prompt says; otherwise it takes none. */
+  /** Whether it draws what a prompt says, words or a class; otherwise it takes none. */
   public boolean isConditional() {
+    return takesText() || unet.config().takesClasses();
+  }
+
+  /** Whether the empty prompt means something to it, from which guidance can lead away. */
+  public boolean takesText() {
     return unet.config().conditioned();
   }
 
@@ -246,7 +285,7 @@ public record ModelFolder(
     scheduler.write(folder.resolve(SCHEDULER));
     Map<String, Object> index = new LinkedHashMap<>();
     index.put("_class_name", "ReveriePipeline");
-    index.put(UNET, List.of("diffusers", isConditional() ? "UNet2DConditionModel" : "UNet2DModel"));
+    index.put(UNET, List.of("diffusers", unet.config().className()));
     index.put(SCHEDULER, List.of("diffusers", scheduler.className()));
     writeJson(folder.resolve(INDEX), index);
     Map<String, Object> ours = new LinkedHashMap<>();
@@ -265,8 +304,21 @@ public record ModelFolder(
    * @throws ReverieException if the model was trained with another
    */
   public void requireEncoder(PromptEncoder available) {
-    if (!isConditional() || pipeline != null) {
+    if (!takesText() || pipeline != null) {
       return;
+    }
+    List<Integer> widths = unet.config().crossAttentionDim();
+    if (widths.stream().anyMatch(width -> width != available.dimensions())) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "model: its cross_attention_dim is %s, but the text encoder that is at hand, '%s',"
+                  + " gives %d",
+              widths.stream().distinct().toList(),
+              available.identity(),
+              available.dimensions()),
+          "supported are Stable Diffusion folders, with model_index.json, tokenizer, text_encoder"
+              + " and vae beside the U-Net, and models that were trained with this encoder");
     }
     if (encoder.isEmpty()) {
       throw new ReverieException(

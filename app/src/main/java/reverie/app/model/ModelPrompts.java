@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import reverie.app.data.SilkIcons;
 import reverie.app.run.AtomicFile;
 
@@ -29,6 +30,12 @@ public record ModelPrompts(boolean icons, List<String> training) {
   /** Of a model of the icons. */
   public static ModelPrompts ofIcons() {
     return new ModelPrompts(true, SilkIcons.training().prompts());
+  }
+
+  /** Of a model that draws one of some classes: their numbers. */
+  public static ModelPrompts ofClasses(int classes) {
+    return new ModelPrompts(
+        false, IntStream.range(0, classes).mapToObj(Integer::toString).toList());
   }
 
   /** Prompts that it has not seen; none where it does not know any. */

@@ -13,6 +13,11 @@ public final class Embedding {
     weight = parameters.create("weight", AxisOrder.SAME, Initialiser.normal(1), entries, size);
   }
 
+  /** All vectors, {@code [entries, size]}. */
+  public Tensor vectors() {
+    return weight.effective();
+  }
+
   /** From I32 {@code […]} to {@code […, size]}. */
   public Tensor forward(Tensor indices) {
     return Ops.embedding(weight.effective(), indices);

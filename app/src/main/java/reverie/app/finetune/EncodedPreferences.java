@@ -12,10 +12,11 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
- * Preferences between images for a model that draws latents: the means that its autoencoder makes
- * of them. To encode takes long, so the latents of the pairs asked for last are kept.
+ * Preferences between images for a model that draws grey ones, or latents: the means that its
+ * autoencoder makes of them. To encode takes long, so the latents of the pairs asked for last are
+ * kept.
  */
-final class LatentPreferences implements PreferenceDataset {
+final class EncodedPreferences implements PreferenceDataset {
   /** Half a gigabyte of latents of 512×512 pixels. */
   private static final int KEPT = 4096;
 
@@ -34,7 +35,7 @@ final class LatentPreferences implements PreferenceDataset {
       };
 
   /** Of square images with so many rows. */
-  LatentPreferences(PreferenceDataset images, ModelFolder model, int size, Device device) {
+  EncodedPreferences(PreferenceDataset images, ModelFolder model, int size, Device device) {
     this.images = images;
     this.model = model;
     this.size = size;
