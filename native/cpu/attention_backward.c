@@ -17,7 +17,7 @@ enum {
 
 /**
  * to[n][lanes] = factor * sum over i of tile[n][i] * rows[i][lanes], or adds that. If paired, a
- * vector holds two rows by turns, so that half a vector's numbers fill it.
+ * vector holds two rows, interleaved, so that half a vector's numbers fill it.
  */
 INLINE void sum_rows(const float *tile, const long keys, const float *rows, long row, long count,
                      long lanes, bool paired, float factor, float *to, long to_row, bool adds) {
@@ -81,15 +81,15 @@ static void sum_paired_queries(const float *tile, long keys, const float *pairs,
   sum_some_rows(tile, keys, pairs, 8, count, 8, true, factor, to, to_row, adds);
 }
 
-/** Two rows by turns in a vector; a row of zeros after an odd number. */
+/** Two rows interleaved in a vector; a row of zeros after an odd number. */
 INLINE void pair_rows(const float *from, long row, long count, float *pairs) {
-  const ivec turns = LANES / 2 + LANES % 2 * 8;
+  const ivec interleave = LANES / 2 + LANES % 2 * 8;
   long i = 0;
   for (; i + 2 <= count; i += 2) {
-    store(pairs + i * 8, __builtin_shuffle(load_eights(from + i * row, row), turns));
+    store(pairs + i * 8, __builtin_shuffle(load_eights(from + i * row, row), interleave));
   }
   if (i < count) {
-    store(pairs + i * 8, __builtin_shuffle(load_some(from + i * row, 8), turns));
+    store(pairs + i * 8, __builtin_shuffle(load_some(from + i * row, 8), interleave));
   }
 }
 

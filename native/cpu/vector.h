@@ -42,7 +42,7 @@ INLINE void soon_written(float *to) { __builtin_prefetch(to, 1, 3); }
 
 INLINE vec splat(float value) { return value - (vec){0}; }
 
-/** Two numbers by turns. */
+/** Two numbers, alternating. */
 INLINE vec splat_two(const float *from) {
   typedef double pairs __attribute__((vector_size(4 * WIDTH)));
   double pair;
@@ -141,7 +141,7 @@ INLINE vec add_pairs(vec a) {
   return __builtin_shuffle(a, even) + __builtin_shuffle(a, even + 1);
 }
 
-/** Turns `count` vectors about the diagonals of their WIDTH / count square blocks. */
+/** Transposes `count` vectors as WIDTH / count square blocks. */
 INLINE void transpose_blocks(vec *v, const int count) {
 #pragma GCC unroll 4
   for (int s = 1; s < count; s *= 2) {
@@ -159,7 +159,7 @@ INLINE void transpose_blocks(vec *v, const int count) {
   }
 }
 
-/** Turns WIDTH vectors about their diagonal. */
+/** Transposes a square of WIDTH vectors. */
 INLINE void transpose(vec *v) { transpose_blocks(v, WIDTH); }
 
 /** a where the mask's lanes are all ones, b where they are zero. */

@@ -85,7 +85,7 @@ public class Operation {
    * contains it.
    *
    * @param word empty for all workloads
-   * @param progress is told each row
+   * @param progress gets each row
    */
   static List<OperationRow> measure(
       String word, Roofline roofline, Consumer<OperationRow> progress) {

@@ -299,7 +299,7 @@ public final class ReversePolicy {
     return Arrays.stream(coefficients).anyMatch(step -> step.correction() != 0);
   }
 
-  /** The same policy with log-probabilities reduced like this; the mean unless told. */
+  /** The same policy with log-probabilities reduced like this; the mean by default. */
   public ReversePolicy reducedBy(Reduction other) {
     return new ReversePolicy(schedule, grid, steps, coefficients, eta, clipRange, other, storage);
   }
@@ -324,7 +324,7 @@ public final class ReversePolicy {
     return grid;
   }
 
-  /** The timestep at which a step begins, as the model is told. */
+  /** The timestep at which a step begins, as the model gets it. */
   public double timestep(int step) {
     return grid.timestep(step);
   }

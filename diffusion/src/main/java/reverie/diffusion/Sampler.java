@@ -23,7 +23,7 @@ import reverie.tensor.op.Copy;
  *
  * @param policy the chain
  * @param device where
- * @param progress is told after every step
+ * @param progress gets after every step
  */
 public record Sampler(ReversePolicy policy, Device device, Progress progress) {
   /** Is told how far a chain is; may throw to end it. */

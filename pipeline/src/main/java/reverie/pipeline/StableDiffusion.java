@@ -146,8 +146,8 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * What the U-Net is told of prompts: {@code [n, tokens, hidden]}. Prompts that are too long are
-   * cut off.
+   * What the U-Net is conditioned on, of prompts: {@code [n, tokens, hidden]}. Prompts that are too
+   * long are cut off.
    */
   public Tensor context(List<String> prompts) {
     return textEncoder.forward(tokens(prompts));

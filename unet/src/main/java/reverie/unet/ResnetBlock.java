@@ -9,13 +9,15 @@ import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
-/** diffusers' {@code ResnetBlock2D}: two convolutions, told the time in between, added to x. */
+/**
+ * diffusers' {@code ResnetBlock2D}: two convolutions, with the time added in between, added to x.
+ */
 public final class ResnetBlock {
   /**
    * What all of a model have in common.
    *
    * @param groups of the norms
-   * @param timeDim size of the embedding of the time; 0 where they are told none
+   * @param timeDim size of the embedding of the time; 0 where there is none
    * @param scaleShift whether the time scales and shifts, else it is added
    */
   public record Options(
@@ -63,11 +65,11 @@ public final class ResnetBlock {
     this.resample = resample;
     norm1 = new GroupNorm(p.at("norm1"), options.groups, in, options.epsilon);
     conv1 = new Conv2d(p.at("conv1"), in, out, 3, 1, 1);
-    int told = options.scaleShift ? 2 * out : out;
+    int shifts = options.scaleShift ? 2 * out : out;
     time =
         options.timeDim == 0
             ? null
-            : new Linear(p.at("time_emb_proj"), options.timeDim, told, true);
+            : new Linear(p.at("time_emb_proj"), options.timeDim, shifts, true);
     norm2 = new GroupNorm(p.at("norm2"), options.groups, out, options.epsilon);
     conv2 = new Conv2d(p.at("conv2"), out, out, 3, 1, 1);
     shortcut = in == out ? null : new Conv2d(p.at("conv_shortcut"), in, out, 1, 1, 0);
@@ -77,7 +79,7 @@ public final class ResnetBlock {
    * From {@code [n, h, w, in]} to {@code [n, h', w', out]}.
    *
    * @param embedding of the time, after the activation: {@code [n, timeDim]}; null where the block
-   *     is told none
+   *     has none
    */
   public Tensor forward(Tensor x, Tensor embedding) {
     Tensor y = between(resample.apply(options.activation.apply(norm1, x)), embedding);
@@ -87,16 +89,17 @@ public final class ResnetBlock {
     return scale == 1 ? y : y.div(scale);
   }
 
-  /** The first convolution, what is told, and what goes into the second. */
+  /** The first convolution, the shift by the time, and what goes into the second. */
   private Tensor between(Tensor y, Tensor embedding) {
     if (time == null) {
       return options.activation.apply(norm2, conv1.forward(y));
     }
-    Tensor told = Ops.repeat(time.forward(embedding), y.dim(0));
+    Tensor timeShift = Ops.repeat(time.forward(embedding), y.dim(0));
     if (!options.scaleShift) {
-      return options.activation.apply(norm2, conv1.forwardTold(y, told));
+      return options.activation.apply(norm2, conv1.forwardWithBias(y, timeShift));
     }
-    Tensor[] scaleAndShift = told.reshape(told.dim(0), 1, 1, told.dim(1)).split(3, 2);
+    Tensor[] scaleAndShift =
+        timeShift.reshape(timeShift.dim(0), 1, 1, timeShift.dim(1)).split(3, 2);
     Tensor normed = norm2.forward(conv1.forward(y));
     return options.activation.apply(normed.mul(scaleAndShift[0].add(1)).add(scaleAndShift[1]));
   }

@@ -74,7 +74,7 @@ final class EvaluateCommand implements Callable<Integer> {
       paramLabel = "N",
       description =
           "Images of each prompt. With 2 or more the variance of the reward within and between"
-              + " prompts is told too; at --eta 0 that within prompts is x_T's alone. Default:"
+              + " prompts is reported too; at --eta 0 that within prompts is x_T's alone. Default:"
               + " ${DEFAULT-VALUE}")
   private int repeats = 1;
 

@@ -6,7 +6,7 @@ import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.Raster;
 
-/** Turns a decoded image into model input. */
+/** Converts a decoded image to model input. */
 final class PngPixels {
   private PngPixels() {}
 

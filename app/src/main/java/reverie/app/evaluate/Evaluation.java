@@ -69,7 +69,7 @@ public record Evaluation(
    *
    * @param denoiser the model, without guidance
    * @param prompts at least two
-   * @param progress is told after each batch how many images are drawn
+   * @param progress gets after each batch how many images are drawn
    * @return images and measures
    */
   public Result of(Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {

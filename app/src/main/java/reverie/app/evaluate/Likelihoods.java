@@ -77,7 +77,7 @@ public final class Likelihoods implements AutoCloseable {
    * @param images the set that it is of
    * @param item the image
    * @param prompt what it is taken for an image of
-   * @param progress is told the share that is done
+   * @param progress gets the share that is done
    * @throws ReverieException if it has not the size of the model's images
    */
   public Result of(ImageSet images, ImageSet.Item item, String prompt, DoubleConsumer progress) {

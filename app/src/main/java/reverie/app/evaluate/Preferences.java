@@ -29,7 +29,7 @@ public final class Preferences {
    * @param evaluation draws and scores
    * @param denoiser the model, without guidance
    * @param prompts one for each pair; the same prompt may come several times
-   * @param progress is told after each batch how many images are drawn
+   * @param progress gets after each batch how many images are drawn
    * @return pairs in the order of the prompts
    */
   public static List<PreferenceFile.Judged> draw(

@@ -339,7 +339,7 @@ public final class Finetuning implements AutoCloseable {
         : String.format(Locale.ROOT, "loss %.4g", report.loss());
   }
 
-  /** With as many images as the result is told by. */
+  /** With as many images as the result is measured by. */
   private Measured measureAll(String what, Denoiser denoiser) {
     int samples = config.evaluation().samples();
     int sets = work.heldOut.isEmpty() ? 1 : 2;

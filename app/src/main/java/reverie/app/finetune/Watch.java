@@ -42,7 +42,7 @@ public final class Watch implements TrainerListener, AutoCloseable {
       String shown = choice.title();
       if (shown.equals(config.reward().title())) {
         throw new ConfigurationException(
-            "watch: " + shown + " is what is optimised, and is told anyway",
+            "watch: " + shown + " is the reward that is optimised, and is reported anyway",
             "watch others, colourfulness for instance");
       }
       if (all.stream().anyMatch(other -> other.name.equals(shown))) {

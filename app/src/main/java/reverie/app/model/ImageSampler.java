@@ -158,7 +158,7 @@ public record ImageSampler(
    * @param device where it computes
    * @param prompts n prompts, repeats allowed
    * @param seed of all images
-   * @param progress is told after each batch how many images are done
+   * @param progress gets after each batch how many images are done
    * @return {@code [n, size, size, 3]}, about −1 to 1
    */
   public float[] draw(

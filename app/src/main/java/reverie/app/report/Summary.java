@@ -25,7 +25,7 @@ import tools.jackson.databind.JsonNode;
  * @param retrievalAfter share of right first words of the fine-tuned model
  * @param rewardChange paired difference of the same prompts and seeds, after minus before
  * @param heldoutChange the same on held-out prompts
- * @param naturalZero whether the reward's 0 means none, so that changes can be told in per cent
+ * @param naturalZero whether the reward's 0 means none, so that changes can be given in per cent
  * @param rewardQueries images that the reward was asked about in training
  * @param seconds the whole run's time
  * @param peakRssMb largest resident memory, in 2^20 bytes

@@ -46,12 +46,12 @@ record WatchedPlots(List<Metrics.Line> lines) {
 
   private List<Plot.Point> moved(String name, boolean byDistance) {
     String mean = name + "_mean";
-    List<Metrics.Line> told =
+    List<Metrics.Line> measured =
         lines.stream().filter(line -> line.values().containsKey(mean)).toList();
-    Map<String, Double> first = told.getFirst().values();
+    Map<String, Double> first = measured.getFirst().values();
     double deviation = first.getOrDefault(name + "_std", 0.0);
     double unit = deviation == 0 ? 1 : deviation;
-    return told.stream()
+    return measured.stream()
         .map(line ->
             Plot.Point.of(
                 byDistance ? line.values().getOrDefault("kl_to_base", Double.NaN) : line.step(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reward;
 
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.Supplier;
 import reverie.app.data.Retrieval;
@@ -14,9 +13,9 @@ import reverie.rl.reward.Reward;
 /** The rewards that a configuration can name. */
 public enum BuiltInReward implements RewardKind {
   /** A small JPEG: minus its bytes above those of a blank image, which would hide the rest. */
-  JPEG_COMPRESSIBILITY(Unit.BYTES_SAVED, () -> jpeg("jpeg_compressibility", -1)),
+  JPEG_COMPRESSIBILITY(Unit.BYTES_SAVED, JpegReward::compressibility),
   /** A large JPEG: its bytes above those of a blank image. */
-  JPEG_INCOMPRESSIBILITY(Unit.BYTES, () -> jpeg("jpeg_incompressibility", 1)),
+  JPEG_INCOMPRESSIBILITY(Unit.BYTES, JpegReward::incompressibility),
   /** Strong and varied colours. */
   COLOURFULNESS(Unit.AMOUNT, Colourfulness::new),
   /** 1 for images whose nearest icon has the prompt's first word, else 0. */
@@ -41,7 +40,7 @@ public enum BuiltInReward implements RewardKind {
       this.zero = zero;
     }
 
-    /** Whether 0 means none, so that changes can be told in per cent. */
+    /** Whether 0 means none, so that changes can be given in per cent. */
     public boolean hasNaturalZero() {
       return zero;
     }
@@ -89,15 +88,6 @@ public enum BuiltInReward implements RewardKind {
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);
-  }
-
-  private static Reward jpeg(String name, int sign) {
-    return Reward.named(
-        name,
-        batch ->
-            Arrays.stream(JpegReward.payloads(batch.images()))
-                .mapToDouble(bytes -> sign * bytes)
-                .toArray());
   }
 
   private static Reward recognised() {

@@ -30,8 +30,8 @@ public final class Conv2d {
     return Ops.conv2d(x, weight.effective(), bias.effective(), residual, stride, padding);
   }
 
-  /** The same, with {@code told [n, out]} added to every pixel of its image. */
-  public Tensor forwardTold(Tensor x, Tensor told) {
-    return Ops.conv2d(x, weight.effective(), bias.effective().add(told), stride, padding);
+  /** The same, with {@code perImageBias [n, out]} added to every pixel of its image. */
+  public Tensor forwardWithBias(Tensor x, Tensor perImageBias) {
+    return Ops.conv2d(x, weight.effective(), bias.effective().add(perImageBias), stride, padding);
   }
 }

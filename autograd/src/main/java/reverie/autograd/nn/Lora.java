@@ -157,7 +157,7 @@ public final class Lora implements AutoCloseable {
     return List.copyOf(adapters);
   }
 
-  /** Multiplies what the adapters add; 1 unless told. */
+  /** Multiplies what the adapters add; 1 by default. */
   public void setStrength(double strength) {
     this.strength = strength;
   }

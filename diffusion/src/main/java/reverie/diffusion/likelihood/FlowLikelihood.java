@@ -116,7 +116,7 @@ public final class FlowLikelihood implements AutoCloseable {
    *
    * @param original one sample, without a batch axis
    * @param context {@code [1, tokens, dim]}, or null for a model without conditions
-   * @param progress is told the share of the way that is done
+   * @param progress gets the share of the way that is done
    * @throws ReverieException if the model's output is not finite, or the tolerance cannot be met
    * @throws CancellationException if the thread is interrupted
    */
@@ -133,7 +133,7 @@ public final class FlowLikelihood implements AutoCloseable {
     var integrator =
         new DormandPrince853Integrator(SHORTEST_STEP * (to - from), to - from, absolute, relative);
     integrator.setMaxEvaluations(MOST_EVALUATIONS);
-    integrator.addStepHandler(told(progress, from, to));
+    integrator.addStepHandler(reporting(progress, from, to));
     double[] state = Arrays.copyOf(x, absolute.length);
     try (Scope _ = Scope.open("likelihood")) {
       integrator.integrate(new Flow(original, context, terms), from, state, to, state);
@@ -256,7 +256,7 @@ public final class FlowLikelihood implements AutoCloseable {
     }
   }
 
-  private static StepHandler told(DoubleConsumer progress, double from, double to) {
+  private static StepHandler reporting(DoubleConsumer progress, double from, double to) {
     return new StepHandler() {
       @Override
       public void init(double start, double[] state, double end) {}

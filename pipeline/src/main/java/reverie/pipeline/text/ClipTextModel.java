@@ -73,7 +73,7 @@ public final class ClipTextModel implements AutoCloseable {
   }
 
   /**
-   * What the U-Net is told of texts: {@code [n, tokens, hidden]}, after the final norm.
+   * What the U-Net is conditioned on, of texts: {@code [n, tokens, hidden]}, after the final norm.
    *
    * @param ids I32 {@code [n, tokens]}
    */
@@ -116,7 +116,7 @@ public final class ClipTextModel implements AutoCloseable {
 
   /**
    * The state of each text's first largest id, which is its end: {@code [n, hidden]}. The U-Net of
-   * Stable Diffusion is not told of it.
+   * Stable Diffusion does not use it.
    *
    * @param last from {@link #last}
    * @param ids I32 {@code [n, tokens]}

@@ -19,7 +19,7 @@ interface Experience extends Resumable, AutoCloseable {
   /**
    * Begins to learn from what was collected.
    *
-   * @param trained is told of every backward pass how many items it had
+   * @param trained gets of every backward pass how many items it had
    * @return the learner, at the beginning of the epoch
    */
   Learner<?> begin(int epoch, Diagnostics diagnostics, IntConsumer trained);

@@ -31,11 +31,11 @@ interface Learner<E> extends Resumable, AutoCloseable {
   /**
    * Begins an epoch.
    *
-   * @param trained is told of every backward pass how many items it had
+   * @param trained gets of every backward pass how many items it had
    */
   void begin(E experience, Diagnostics diagnostics, IntConsumer trained);
 
-  /** Draws samples with the weights that should draw them; those that are trained unless told. */
+  /** Draws samples with the weights that should draw them; those that are trained by default. */
   default <T> T drawing(Supplier<T> body) {
     return body.get();
   }

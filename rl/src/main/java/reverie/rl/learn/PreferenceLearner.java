@@ -90,10 +90,10 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   }
 
   @Override
-  public void begin(List<Preference> experience, Diagnostics told, IntConsumer progress) {
+  public void begin(List<Preference> experience, Diagnostics diagnostics, IntConsumer progress) {
     pairs = experience;
     contexts = new Contexts(policy, pairs.stream().map(Preference::prompt).toList());
-    diagnostics = told;
+    this.diagnostics = diagnostics;
     trained = progress;
   }
 

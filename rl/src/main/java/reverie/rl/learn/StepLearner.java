@@ -47,9 +47,9 @@ final class StepLearner implements Learner<Learner.Scored> {
   }
 
   @Override
-  public void begin(Scored experience, Diagnostics told, IntConsumer progress) {
+  public void begin(Scored experience, Diagnostics diagnostics, IntConsumer progress) {
     epoch = experience;
-    diagnostics = told;
+    this.diagnostics = diagnostics;
     trained = progress;
     values = baseline.map(value -> value.values(fleet, samples())).orElse(null);
   }

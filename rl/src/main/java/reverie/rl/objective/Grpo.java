@@ -10,7 +10,7 @@ import reverie.tensor.Tensor;
  * The GRPO form (Shao et al. 2024, eq. 3; Flow-GRPO, Liu et al. 2025; DanceGRPO, Xue et al. 2025):
  * {@link DdpoImportanceSampled} with advantages within groups of one prompt, and {@code + β KL(p_θ
  * ‖ p_ref)}, the exact KL of each Gaussian step. β is the run's KL weight; whose standard deviation
- * divides is told to {@link GroupAdvantages}.
+ * divides is set in {@link GroupAdvantages}.
  *
  * @param clipRange of the ratio of mean log-densities, 1e-4 in Flow-GRPO and DanceGRPO
  * @param advantageLimit advantages are clamped to ± this, 5 in both

@@ -12,27 +12,26 @@ import javax.imageio.ImageWriter;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /**
- * How well images compress (DDPO §5.1): the size of the JPEG file at quality 95 in units of 1000
- * bytes, negative for compressibility. The sizes equal those of Pillow and libjpeg byte for byte.
+ * How well images compress (DDPO §5.1): the bytes of the JPEG file at quality 95 above those of a
+ * blank image, negative for compressibility. On small images the header is most of the file and
+ * would hide the change. The sizes equal those of Pillow and libjpeg byte for byte.
  */
 public record JpegReward(String name, int sign) implements Reward {
   private static final float QUALITY = 0.95f;
 
-  /** Smaller files are better: {@code -bytes / 1000}. */
+  /** Smaller files are better: minus the {@linkplain #payloads bytes}. */
   public static JpegReward compressibility() {
     return new JpegReward("jpeg_compressibility", -1);
   }
 
-  /** Larger files are better: {@code bytes / 1000}. */
+  /** Larger files are better: the {@linkplain #payloads bytes}. */
   public static JpegReward incompressibility() {
     return new JpegReward("jpeg_incompressibility", 1);
   }
 
   @Override
   public double[] score(RewardBatch batch) {
-    return Arrays.stream(sizes(batch.images()))
-        .mapToDouble(bytes -> sign * bytes / 1000.0)
-        .toArray();
+    return Arrays.stream(payloads(batch.images())).mapToDouble(bytes -> sign * bytes).toArray();
   }
 
   /** The JPEG file size of each image in bytes. */
@@ -61,7 +60,7 @@ public record JpegReward(String name, int sign) implements Reward {
 
   /**
    * What an image itself costs: its JPEG size above that of a blank (white) image of the same
-   * shape. On small images the header is most of the file and hides the change.
+   * shape.
    */
   public static int[] payloads(Images images) {
     byte[] white = new byte[images.height() * images.width() * images.channels()];

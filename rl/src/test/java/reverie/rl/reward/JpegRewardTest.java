@@ -31,13 +31,14 @@ class JpegRewardTest {
   }
 
   @Test
-  void rewardsAreThousandsOfBytes() {
+  void rewardsAreBytesAboveThoseOfABlankImage() {
     Images images = gradient(64);
+    int white = JpegReward.sizes(flat(64, 255))[0];
     var batch =
         new RewardBatch(
             images, new float[images.pixels().length], Collections.nCopies(1, new Prompt("ramp")));
-    assertArrayEquals(new double[] {-1.333}, JpegReward.compressibility().score(batch));
-    assertArrayEquals(new double[] {1.333}, JpegReward.incompressibility().score(batch));
+    assertArrayEquals(new double[] {white - 1333}, JpegReward.compressibility().score(batch));
+    assertArrayEquals(new double[] {1333 - white}, JpegReward.incompressibility().score(batch));
     assertEquals("jpeg_compressibility", JpegReward.compressibility().name());
   }
 

@@ -16,7 +16,7 @@ import java.lang.invoke.MethodHandle;
  * Large blocks of memory in large pages, where the system has them to give: a training step walks
  * through hundreds of megabytes, and with pages of 4 KB it waits for the page table all the time.
  *
- * <p>Java's own allocation touches the memory before it can be told, so this asks the system.
+ * <p>Java's own allocation touches the memory before it can be advised, so this asks the system.
  */
 public final class Pages {
   /** Size of a large page on x86-64 and most others. */
