@@ -63,9 +63,9 @@ final class ChainLearner implements Learner<Learner.Scored> {
   }
 
   @Override
-  public void begin(Scored experience, Diagnostics told, IntConsumer progress) {
+  public void begin(Scored experience, Diagnostics diagnostics, IntConsumer progress) {
     samples = experience.samples();
-    diagnostics = told;
+    this.diagnostics = diagnostics;
     trained = progress;
     moved = false;
     int each = samples.size() / settings.shards();

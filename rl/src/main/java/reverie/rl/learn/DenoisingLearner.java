@@ -67,8 +67,8 @@ final class DenoisingLearner implements Learner<Learner.Scored> {
   }
 
   @Override
-  public void begin(Scored experience, Diagnostics told, IntConsumer progress) {
-    diagnostics = told;
+  public void begin(Scored experience, Diagnostics diagnostics, IntConsumer progress) {
+    this.diagnostics = diagnostics;
     trained = progress;
     Samples samples = experience.samples();
     weights =

@@ -44,7 +44,7 @@ public interface Fleet extends ChainStates, AutoCloseable {
   /**
    * Draws samples, the present ones' successors, and has them scored.
    *
-   * @param sampled is told how many are drawn
+   * @param sampled gets how many are drawn
    */
   Samples draw(Drawing drawing, IntConsumer sampled);
 
