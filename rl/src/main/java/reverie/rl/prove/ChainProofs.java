@@ -177,7 +177,7 @@ public final class ChainProofs {
     });
   }
 
-  private static TrainerSettings settings(Consumer<TrainerSettingsBuilder> change) {
+  static TrainerSettings settings(Consumer<TrainerSettingsBuilder> change) {
     return TrainerSettings.defaults()
         .with(it -> {
           it.promptsPerEpoch(1);

@@ -45,9 +45,15 @@ public final class GaussianPolicy implements AutoCloseable {
 
   /** The base model: every bias 0. In float64 on the reference device. */
   public GaussianPolicy(Device device) {
+    this(device, ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), STEPS, 1));
+  }
+
+  /**
+   * The same along another chain of {@link #STEPS} steps, of a diffusion that predicts ε or a flow.
+   */
+  GaussianPolicy(Device device, ReversePolicy process) {
     parameters = Parameters.random(device, Rng.of(0));
     biases = parameters.create("biases", AxisOrder.SAME, Initialiser.zeros(), STEPS);
-    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), STEPS, 1);
     chain = GaussianChain.of(process, 1, 0.5);
     GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), 1, 0.5);
     policy =

@@ -8,12 +8,14 @@ import java.util.stream.Stream;
 public final class Proofs {
   private Proofs() {}
 
-  /** All proofs: of single decisions, of denoising losses, of whole chains. */
+  /** All proofs: of single decisions, of denoising losses, of whole chains, of flows. */
   public static List<Proof> all() {
     return Stream.of(
             StepProofs.all(),
             DenoisingProofs.all(),
             ChainProofs.all(),
+            ForwardProofs.all(),
+            FlowProofs.all(),
             List.<Proof>of(new TwoPasses()))
         .flatMap(List::stream)
         .toList();

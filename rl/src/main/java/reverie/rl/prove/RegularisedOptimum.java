@@ -2,6 +2,7 @@
 package reverie.rl.prove;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import reverie.autograd.nn.Parameters;
 import reverie.rl.advantage.Advantages;
@@ -26,6 +27,7 @@ import reverie.tensor.Device;
  * @param epochs of the run
  * @param optimum the biases where it should end
  * @param tolerance largest error
+ * @param policy makes the base model
  */
 public record RegularisedOptimum(
     String name,
@@ -35,8 +37,31 @@ public record RegularisedOptimum(
     TrainerSettings settings,
     int epochs,
     double[] optimum,
-    double tolerance)
+    double tolerance,
+    Supplier<GaussianPolicy> policy)
     implements Proof {
+
+  /** On the chain of DDIM. */
+  RegularisedOptimum(
+      String name,
+      RolloutObjective objective,
+      Advantages advantages,
+      Reward reward,
+      TrainerSettings settings,
+      int epochs,
+      double[] optimum,
+      double tolerance) {
+    this(
+        name,
+        objective,
+        advantages,
+        reward,
+        settings,
+        epochs,
+        optimum,
+        tolerance,
+        () -> new GaussianPolicy(Device.reference()));
+  }
 
   /** For objectives that look at rewards themselves. */
   RegularisedOptimum(
@@ -52,7 +77,7 @@ public record RegularisedOptimum(
 
   @Override
   public Result run() {
-    try (var gaussian = new GaussianPolicy(Device.reference());
+    try (var gaussian = policy.get();
         Trainer trainer =
             new Trainer(
                 gaussian.policy(),
