@@ -2,8 +2,10 @@
 package reverie.diffusion;
 
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import reverie.diffusion.ChainPosition.Factor;
 import reverie.tensor.DType;
 import reverie.tensor.Ops;
@@ -41,6 +43,7 @@ public final class ReversePolicy {
   /** Below so many, diffusers' solver makes the last step to first order. */
   private static final int FEW_STEPS = 15;
 
+  private final String name;
   private final NoiseSchedule schedule;
   private final TimestepGrid grid;
   private final Steps steps;
@@ -63,6 +66,12 @@ public final class ReversePolicy {
       StepCoefficients[] first,
       StepCoefficients[] second,
       boolean secondOrder) {
+    /** All ways of all steps. */
+    Stream<StepCoefficients> all() {
+      Stream<StepCoefficients> euler = Stream.concat(Arrays.stream(chance), Arrays.stream(first));
+      return secondOrder ? Stream.concat(euler, Arrays.stream(second)) : euler;
+    }
+
     /** One way for each step. */
     StepCoefficients[] where(IntPredicate decides) {
       return IntStream.range(0, chance.length)
@@ -97,6 +106,7 @@ public final class ReversePolicy {
   public record Step(Tensor mean, Tensor sigma, int[] steps) {}
 
   private ReversePolicy(
+      String name,
       NoiseSchedule schedule,
       TimestepGrid grid,
       Steps steps,
@@ -105,6 +115,7 @@ public final class ReversePolicy {
       double clipRange,
       Reduction reduction,
       DType storage) {
+    this.name = name;
     this.schedule = schedule;
     this.grid = grid;
     this.steps = steps;
@@ -176,6 +187,7 @@ public final class ReversePolicy {
       first[i] = StepCoefficients.of(schedule, prediction, rule, t, next, endsClean, 0);
     }
     return made(
+        rule.name().toLowerCase(Locale.ROOT),
         config,
         schedule,
         grid,
@@ -214,6 +226,7 @@ public final class ReversePolicy {
       first[i] = StepCoefficients.flow(FlowNoise.ODE, 0, sigma, next, sigma);
     }
     return made(
+        noise.name().toLowerCase(Locale.ROOT),
         config,
         schedule,
         grid,
@@ -232,7 +245,8 @@ public final class ReversePolicy {
     StepCoefficients[] second = solver(config, schedule, grid);
     StepCoefficients[] first =
         Arrays.stream(second).map(StepCoefficients::firstOrder).toArray(StepCoefficients[]::new);
-    return made(config, schedule, grid, new Steps(first, first, second, true), 0, _ -> false);
+    return made(
+        "dpm_solver", config, schedule, grid, new Steps(first, first, second, true), 0, _ -> false);
   }
 
   private static StepCoefficients[] solver(
@@ -252,6 +266,7 @@ public final class ReversePolicy {
   }
 
   private static ReversePolicy made(
+      String name,
       SchedulerConfig config,
       NoiseSchedule schedule,
       TimestepGrid grid,
@@ -260,7 +275,15 @@ public final class ReversePolicy {
       IntPredicate decides) {
     double clipRange = config.clipSample() ? config.clipSampleRange() : Double.POSITIVE_INFINITY;
     return new ReversePolicy(
-        schedule, grid, steps, steps.where(decides), eta, clipRange, Reduction.MEAN, DType.F64);
+        name,
+        schedule,
+        grid,
+        steps,
+        steps.where(decides),
+        eta,
+        clipRange,
+        Reduction.MEAN,
+        DType.F64);
   }
 
   private static void requireLevel(String name, double level) {
@@ -273,7 +296,7 @@ public final class ReversePolicy {
 
   private ReversePolicy with(Steps other, IntPredicate decides) {
     return new ReversePolicy(
-        schedule, grid, other, other.where(decides), eta, clipRange, reduction, storage);
+        name, schedule, grid, other, other.where(decides), eta, clipRange, reduction, storage);
   }
 
   /**
@@ -301,7 +324,8 @@ public final class ReversePolicy {
 
   /** The same policy with log-probabilities reduced like this; the mean by default. */
   public ReversePolicy reducedBy(Reduction other) {
-    return new ReversePolicy(schedule, grid, steps, coefficients, eta, clipRange, other, storage);
+    return new ReversePolicy(
+        name, schedule, grid, steps, coefficients, eta, clipRange, other, storage);
   }
 
   /**
@@ -309,10 +333,19 @@ public final class ReversePolicy {
    * scored.
    */
   public ReversePolicy storedAs(DType other) {
-    return new ReversePolicy(schedule, grid, steps, coefficients, eta, clipRange, reduction, other);
+    return new ReversePolicy(
+        name, schedule, grid, steps, coefficients, eta, clipRange, reduction, other);
   }
 
   // The chain.
+
+  /**
+   * The rule of the steps in a few words, which tells two chains on the same timesteps apart:
+   * {@code ddim, eta 1.0}.
+   */
+  public String rule() {
+    return name + ", eta " + eta + (steps.secondOrder ? ", second order" : "");
+  }
 
   /** Number of steps of the chain. */
   public int steps() {
@@ -460,9 +493,9 @@ public final class ReversePolicy {
     return mean.add(at.times(original.sub(before), Factor.CORRECTION));
   }
 
-  /** Whether a factor is other than 0 anywhere in the chain. */
+  /** Whether a factor is other than 0 anywhere, wherever chance may be left in. */
   private boolean uses(Factor factor) {
-    return Arrays.stream(coefficients).anyMatch(step -> factor.of(step) != 0);
+    return steps.all().anyMatch(step -> factor.of(step) != 0);
   }
 
   /**

@@ -115,7 +115,7 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
         policy.isDecision(index)
             ? Rng.normalRows(device, noise(rows, index), Arrays.copyOfRange(dims, 1, dims.length))
             : null;
-    SamplingStep.Drawn drawn = step.draw(index, x, noise, context, original);
+    SamplingStep.Drawn drawn = step.draw(policy, index, x, noise, context, original);
     if (drawn.original() != null) {
       original.assign(drawn.original());
     }

@@ -16,7 +16,6 @@ import reverie.tensor.graph.MicroBatched;
  * #captureFailure} then says why it is slower than it could be.
  */
 public final class SamplingStep implements AutoCloseable {
-  private final ReversePolicy policy;
   private final MicroBatched<Inputs, Drawn> decision;
   private final MicroBatched<Inputs, Drawn> determined;
 
@@ -41,7 +40,6 @@ public final class SamplingStep implements AutoCloseable {
    * @param denoiser the model, guidance included
    */
   public SamplingStep(ReversePolicy policy, Device device, Denoiser denoiser) {
-    this.policy = policy;
     decision =
         new MicroBatched<>(
             MethodHandles.lookup(),
@@ -76,12 +74,14 @@ public final class SamplingStep implements AutoCloseable {
   /**
    * Makes a step; the result is to be read before the next one.
    *
+   * @param policy the chain, or the same with other decisions
    * @param index of the step in the chain
    * @param noise like x; null where σ = 0
    * @param context {@code [n, tokens, dim]} or null
    * @param before x̂0 of the step before, like x; null where no step of the chain looks at it
    */
-  Drawn draw(int index, Tensor x, Tensor noise, Tensor context, Tensor before) {
+  Drawn draw(
+      ReversePolicy policy, int index, Tensor x, Tensor noise, Tensor context, Tensor before) {
     Tensor numbers = policy.position(x, index).numbers();
     return policy.isDecision(index)
         ? decision.run(new Inputs(x, numbers, context, noise, null))

@@ -65,7 +65,7 @@ class DpmSolverTest {
     Tensor before = DEVICE.zeros(1, 1);
     try (SamplingStep step = new SamplingStep(policy, DEVICE, MODEL)) {
       for (int i = 0; i < steps; i++) {
-        SamplingStep.Drawn drawn = step.draw(i, x, null, null, before);
+        SamplingStep.Drawn drawn = step.draw(policy, i, x, null, null, before);
         before.assign(drawn.original());
         x.assign(drawn.latents());
         path[i] = x.item();

@@ -88,6 +88,21 @@ public record Policy(
         channels);
   }
 
+  /** The same model along another chain. */
+  public Policy along(ReversePolicy other) {
+    return new Policy(
+        other,
+        prediction,
+        denoiser,
+        reference,
+        parameters,
+        encoder,
+        decoder,
+        height,
+        width,
+        channels);
+  }
+
   /**
    * Checks that there is a model to compare with.
    *

@@ -36,6 +36,7 @@ import reverie.tensor.Device;
       "Examples:",
       "  ./reverie reproduce --list",
       "  ./reverie reproduce c1 c2 --minutes 90",
+      "  ./reverie reproduce price --study claims-2 --out runs/study-2",
       "  ./reverie reproduce --report-only --report docs/reproduction"
     })
 final class ReproduceCommand implements Callable<Integer> {
@@ -58,6 +59,14 @@ final class ReproduceCommand implements Callable<Integer> {
   private Path report;
 
   @Option(
+      names = "--outcomes",
+      paramLabel = "FILE",
+      description =
+          "Numbers of finished runs, which are not done again: a small file, to go on elsewhere."
+              + " Default: outcomes.jsonl in the folder of the runs.")
+  private Path outcomes;
+
+  @Option(
       names = "--minutes",
       paramLabel = "N",
       description = "Stop after so long, with a checkpoint. Default: ${DEFAULT-VALUE}")
@@ -78,8 +87,9 @@ final class ReproduceCommand implements Callable<Integer> {
   @Option(
       names = "--study",
       paramLabel = "FILE",
-      description = "Arms and claims in YAML, in place of those that Reverie ships.")
-  private Path file;
+      description =
+          "Arms and claims in YAML, or claims (default) or claims-2, the studies that Reverie ships.")
+  private String file = "claims";
 
   @Option(names = "--list", description = "Say what there is to do, and do nothing.")
   private boolean list;
@@ -97,7 +107,11 @@ final class ReproduceCommand implements Callable<Integer> {
     Study study = study();
     Reproduction reproduction =
         new Reproduction(
-            study, claims.isEmpty() ? study.claims().keySet() : List.copyOf(claims), out, settings);
+            study,
+            claims.isEmpty() ? study.claims().keySet() : List.copyOf(claims),
+            out,
+            outcomes == null ? out.resolve("outcomes.jsonl") : outcomes,
+            settings);
     List<Reproduction.Job> left = check(reproduction);
     if (list) {
       list(reproduction, left);
@@ -119,7 +133,7 @@ final class ReproduceCommand implements Callable<Integer> {
   }
 
   private Study study() {
-    Study study = file == null ? Study.shipped() : Study.read(file);
+    Study study = Study.shipped(file).orElseGet(() -> Study.read(Path.of(file)));
     if (seeds == null) {
       return study;
     }

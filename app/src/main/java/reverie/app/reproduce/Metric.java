@@ -7,6 +7,11 @@ public enum Metric {
   REWARD_GAIN("reward gained"),
   /** The same on prompts held out. */
   HELDOUT_GAIN("reward gained on held-out prompts"),
+  /**
+   * The largest gain on training prompts of all evaluations along the run that still recognise
+   * {@link #SAFE_SHARE} of their images; 0 if none gains.
+   */
+  SAFE_GAIN("safe gain"),
   /** Share of training prompts' images still recognised. */
   RECOGNISED("recognised"),
   /** The same, after minus before. */
@@ -18,6 +23,9 @@ public enum Metric {
    * of the last rollout; that of the base model where samples were collected offline.
    */
   DEVIATION("deviation within a prompt");
+
+  /** What share of the pictures a safe gain leaves recognised. */
+  static final double SAFE_SHARE = 0.7;
 
   private final String label;
 

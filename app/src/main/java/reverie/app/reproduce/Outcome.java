@@ -51,11 +51,21 @@ public record Outcome(
   public double value(Metric metric) {
     return switch (metric) {
       case REWARD_GAIN -> summary.rewardAfter().mean() - summary.rewardBefore().mean();
+      case SAFE_GAIN -> safeGain();
       case HELDOUT_GAIN -> summary.heldoutAfter().mean() - summary.heldoutBefore().mean();
       case RECOGNISED -> summary.retrievalAfter().mean();
       case RECOGNISED_CHANGE -> summary.retrievalAfter().mean() - summary.retrievalBefore().mean();
       case KL_TO_BASE -> klToBase;
       case DEVIATION -> deviation;
     };
+  }
+
+  private double safeGain() {
+    double base = points.getFirst().reward().mean();
+    return points.stream()
+        .filter(point -> point.retrieval().mean() >= Metric.SAFE_SHARE)
+        .mapToDouble(point -> point.reward().mean() - base)
+        .max()
+        .orElse(0);
   }
 }

@@ -2,6 +2,8 @@
 package reverie.app.reproduce;
 
 import java.io.IOException;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,18 +18,19 @@ import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
-import reverie.app.report.Summary;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.Interruption;
 import reverie.tensor.ReverieException;
 
 /**
  * Carries out the runs of claims in a folder, one after the other, and finds what is done already,
- * so that it can be stopped at any time and called again: {@code search/ARM-VALUE} on the
- * validation seed first, then {@code runs/ARM-seedN}, a seed of all arms before the next seed.
+ * so that it can be stopped at any time and called again: {@code search/ARM-VALUE-seedN} on the
+ * validation seeds first, then {@code runs/ARM-seedN}, a seed of all arms before the next seed.
  *
- * <p>Which value a search chooses: the one with the largest gain of reward among those that keep
- * the icons recognised ({@link Study#searchFloor}), or, if none does, the one that keeps most.
+ * <p>Which value a search chooses: the one that is best by {@link Study#searchBy} on average over
+ * the validation seeds among those that keep the icons recognised ({@link Study#searchFloor}), or,
+ * if none does, the one that keeps most. While the best is the last of its values, more are tried
+ * beyond it.
  */
 public final class Reproduction {
   /** Where a run that failed says why. */
@@ -39,6 +42,7 @@ public final class Reproduction {
   private final List<String> claims;
   private final Path folder;
   private final List<String> overrides;
+  private final Ledger ledger;
 
   /** Carries out one run. */
   @FunctionalInterface
@@ -59,9 +63,9 @@ public final class Reproduction {
    * @param settings all that differ from the defaults
    */
   public record Job(String name, Path path, List<String> settings) {
-    /** Whether nothing is left to do, for better or worse. */
-    public boolean isOver() {
-      return Summary.read(path).isPresent() || failure().isPresent();
+    /** Where it lies below the folder of all runs, whatever the system. */
+    String place() {
+      return path.getParent().getFileName() + "/" + name;
     }
 
     /** Why it failed, if it did. */
@@ -92,10 +96,13 @@ public final class Reproduction {
    * @param study what there is
    * @param claims which of its claims
    * @param folder of everything
+   * @param outcomes file of the outcomes of finished runs; those that stand there are not done
+   *     again
    * @param overrides settings of all runs, on top of the study's
    * @throws ConfigurationException if a claim is not known
    */
-  public Reproduction(Study study, Collection<String> claims, Path folder, List<String> overrides) {
+  public Reproduction(
+      Study study, Collection<String> claims, Path folder, Path outcomes, List<String> overrides) {
     for (String claim : claims) {
       if (!study.claims().containsKey(claim)) {
         throw new ConfigurationException(
@@ -107,6 +114,7 @@ public final class Reproduction {
     this.claims = List.copyOf(claims);
     this.folder = folder;
     this.overrides = List.copyOf(overrides);
+    ledger = new Ledger(outcomes);
   }
 
   /** What is tried. */
@@ -149,18 +157,88 @@ public final class Reproduction {
   }
 
   private List<Job> searchJobs(String arm) {
-    Study.Search search = study.arms().get(arm).search();
+    return grid(arm).stream().flatMap(value -> searchJobs(arm, value).stream()).toList();
+  }
+
+  /** A run for each validation seed. */
+  List<Job> searchJobs(String arm, String value) {
     List<Job> jobs = new ArrayList<>();
-    for (String value : search.values()) {
+    for (long seed : study.validationSeeds()) {
       List<String> settings =
           settings(
               arm,
               List.of("epochs=" + study.searchEpochs(), "evaluation.samples=" + SEARCH_SAMPLES),
-              study.validationSeed());
-      settings.add(search.key() + "=" + value);
-      jobs.add(job("search", arm + "-" + value, settings));
+              seed);
+      settings.add(study.arms().get(arm).search().key() + "=" + value);
+      jobs.add(job("search", arm + "-" + value + "-seed" + seed, settings));
     }
     return jobs;
+  }
+
+  /**
+   * The values of an arm's search, rising: those of the study and those that became necessary so
+   * far.
+   */
+  List<String> grid(String arm) {
+    Study.Search search = study.arms().get(arm).search();
+    List<String> grid = new ArrayList<>(search.values());
+    int below = 0;
+    int above = 0;
+    while (grid.size() > 1) {
+      Optional<String> best = best(arm, grid);
+      boolean low = best.filter(grid.getFirst()::equals).isPresent() && below < search.widen();
+      boolean high = best.filter(grid.getLast()::equals).isPresent() && above < search.widen();
+      if (low) {
+        grid.addFirst(next(grid.get(1), grid.getFirst()));
+        below++;
+      } else if (high) {
+        grid.addLast(next(grid.get(grid.size() - 2), grid.getLast()));
+        above++;
+      } else {
+        break;
+      }
+    }
+    return grid;
+  }
+
+  /** The value that follows two in a geometric sequence. */
+  private static String next(String first, String second) {
+    BigDecimal last = new BigDecimal(second);
+    return last.multiply(last)
+        .divide(new BigDecimal(first), new MathContext(3))
+        .stripTrailingZeros()
+        .toPlainString();
+  }
+
+  /** The best of some values; empty as long as runs of them are left. */
+  private Optional<String> best(String arm, List<String> grid) {
+    String best = null;
+    double bestScore = Double.NEGATIVE_INFINITY;
+    for (String value : grid) {
+      List<Job> jobs = searchJobs(arm, value);
+      if (jobs.stream().anyMatch(job -> !isOver(job))) {
+        return Optional.empty();
+      }
+      double recognised = mean(jobs, Metric.RECOGNISED);
+      // Those below the floor come after all others, in the order of what they keep.
+      double score =
+          recognised >= study.searchFloor() || Double.isNaN(recognised)
+              ? mean(jobs, study.searchBy())
+              : -1e12 * (1 - recognised);
+      if (score > bestScore) {
+        best = value;
+        bestScore = score;
+      }
+    }
+    return Optional.ofNullable(best);
+  }
+
+  /** Over the seeds whose run did not fail; the least that there is if one did. */
+  private double mean(List<Job> jobs, Metric metric) {
+    return jobs.stream()
+        .mapToDouble(job -> outcome(job).map(o -> o.value(metric)).orElse(Double.NEGATIVE_INFINITY))
+        .average()
+        .orElseThrow();
   }
 
   /** The setting that the search chose for an arm, if it is over and one was chosen. */
@@ -169,27 +247,8 @@ public final class Reproduction {
     if (searcher == null) {
       return Optional.empty();
     }
-    List<Job> jobs = searchJobs(searcher);
-    Study.Search search = study.arms().get(searcher).search();
-    String best = null;
-    double bestScore = Double.NEGATIVE_INFINITY;
-    for (int i = 0; i < jobs.size(); i++) {
-      Optional<Outcome> outcome = Outcome.read(jobs.get(i).path());
-      if (outcome.isEmpty()) {
-        continue;
-      }
-      double recognised = outcome.get().value(Metric.RECOGNISED);
-      // Those below the floor come after all others, in the order of what they keep.
-      double score =
-          recognised >= study.searchFloor() || Double.isNaN(recognised)
-              ? outcome.get().value(Metric.REWARD_GAIN)
-              : -1e12 * (1 - recognised);
-      if (score > bestScore) {
-        best = search.key() + "=" + search.values().get(i);
-        bestScore = score;
-      }
-    }
-    return Optional.ofNullable(best);
+    String key = study.arms().get(searcher).search().key();
+    return best(searcher, grid(searcher)).map(value -> key + "=" + value);
   }
 
   /** The run of an arm with a seed, with what the search has chosen for it. */
@@ -229,7 +288,22 @@ public final class Reproduction {
 
   /** All runs that are not over. */
   public List<Job> left() {
-    return all().stream().filter(job -> !job.isOver()).toList();
+    return all().stream().filter(job -> !isOver(job)).toList();
+  }
+
+  private boolean isOver(Job job) {
+    return outcome(job).isPresent() || job.failure().isPresent();
+  }
+
+  /** The numbers of a run, from its folder or from the file of outcomes. */
+  Optional<Outcome> outcome(Job job) {
+    Optional<Outcome> known = ledger.of(job);
+    if (known.isPresent()) {
+      return known;
+    }
+    Optional<Outcome> finished = Outcome.read(job.path());
+    finished.ifPresent(outcome -> ledger.add(job, outcome));
+    return finished;
   }
 
   /**
@@ -265,7 +339,7 @@ public final class Reproduction {
 
   /** The finished run of an arm with a seed. */
   public Optional<Outcome> outcome(String arm, long seed) {
-    return Outcome.read(job(arm, seed).path());
+    return outcome(job(arm, seed));
   }
 
   /** The judgements of a claim's expectations, as far as runs are finished. */

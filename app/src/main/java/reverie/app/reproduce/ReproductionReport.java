@@ -106,13 +106,16 @@ public final class ReproductionReport {
     document.paragraph(
         String.format(
                 Locale.ROOT,
-                "Where a setting was searched, runs of %d epochs with seed %d, which is not reported, chose it:",
+                "Where a setting was searched, runs of %d epochs with the seeds %s, which are not reported, chose it:",
                 study.searchEpochs(),
-                study.validationSeed())
+                study.validationSeeds())
             + String.format(
                 Locale.ROOT,
-                " the largest gain of reward among the values that keep %.0f %% of the icons recognised.",
-                100 * study.searchFloor()));
+                " the largest %s among the values that keep %.0f %% of the icons recognised. Safe gain is the"
+                    + " largest gain along a run of an evaluation that still recognises %.0f %%.",
+                study.searchBy().label(),
+                100 * study.searchFloor(),
+                100 * Metric.SAFE_SHARE));
     document.paragraph("Settings of all runs: " + String.join(", ", study.common()) + ".");
     if (!reproduction.overrides().isEmpty()) {
       document.paragraph(
@@ -133,6 +136,7 @@ public final class ReproductionReport {
         List.of(
             "arm",
             "reward gained",
+            "safe gain",
             "held out",
             "recognised",
             "KL to the base",
@@ -181,6 +185,7 @@ public final class ReproductionReport {
     for (Metric metric :
         List.of(
             Metric.REWARD_GAIN,
+            Metric.SAFE_GAIN,
             Metric.HELDOUT_GAIN,
             Metric.RECOGNISED,
             Metric.KL_TO_BASE,
@@ -266,30 +271,39 @@ public final class ReproductionReport {
 
   private void search() {
     List<List<String>> rows = new ArrayList<>();
-    reproduction
-        .searches()
-        .forEach((arm, jobs) -> {
-          Study.Search search = study.arms().get(arm).search();
-          Optional<String> chosen = reproduction.chosen(arm);
-          for (int i = 0; i < jobs.size(); i++) {
-            Optional<Outcome> outcome = Outcome.read(jobs.get(i).path());
-            String setting = search.key() + "=" + search.values().get(i);
-            Function<Metric, String> value =
-                metric -> outcome.map(o -> figure(o.value(metric), 3)).orElse("–");
-            rows.add(
-                List.of(
-                    study.arms().get(arm).label(),
-                    setting,
-                    value.apply(Metric.REWARD_GAIN),
-                    value.apply(Metric.RECOGNISED),
-                    chosen.filter(setting::equals).isEmpty()
-                        ? ""
-                        : i == 0 || i == jobs.size() - 1 ? "chosen, at the edge" : "chosen"));
-          }
-        });
+    for (String arm : reproduction.searches().keySet()) {
+      Study.Search search = study.arms().get(arm).search();
+      Optional<String> chosen = reproduction.chosen(arm);
+      List<String> grid = reproduction.grid(arm);
+      for (String tried : grid) {
+        String setting = search.key() + "=" + tried;
+        boolean edge = tried.equals(grid.getFirst()) || tried.equals(grid.getLast());
+        Function<Metric, String> value =
+            metric ->
+                figure(
+                    reproduction.searchJobs(arm, tried).stream()
+                        .map(reproduction::outcome)
+                        .flatMap(Optional::stream)
+                        .mapToDouble(o -> o.value(metric))
+                        .average()
+                        .orElse(Double.NaN),
+                    3);
+        rows.add(
+            List.of(
+                study.arms().get(arm).label(),
+                setting,
+                value.apply(Metric.REWARD_GAIN),
+                value.apply(Metric.SAFE_GAIN),
+                value.apply(Metric.RECOGNISED),
+                chosen.filter(setting::equals).isEmpty()
+                    ? ""
+                    : edge ? "chosen, at the edge" : "chosen"));
+      }
+    }
     if (!rows.isEmpty()) {
-      document.heading(2, "Search on the validation seed");
-      document.table(List.of("arm", "setting", "reward gained", "recognised", ""), rows);
+      document.heading(2, "Search on the validation seeds");
+      document.table(
+          List.of("arm", "setting", "reward gained", "safe gain", "recognised", ""), rows);
     }
   }
 
@@ -307,7 +321,7 @@ public final class ReproductionReport {
   private void environment() {
     double minutes =
         reproduction.all().stream()
-            .map(job -> Outcome.read(job.path()))
+            .map(reproduction::outcome)
             .flatMap(Optional::stream)
             .mapToDouble(outcome -> outcome.summary().seconds() / 60)
             .sum();

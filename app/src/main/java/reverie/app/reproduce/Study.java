@@ -12,6 +12,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
@@ -28,18 +29,20 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
  *
  * @param common settings of all runs, {@code key=value} each
  * @param seeds that are reported
- * @param validationSeed of the search for hyperparameters, never reported
+ * @param validationSeeds of the search for hyperparameters, never reported
  * @param searchEpochs length of a run of the search
  * @param searchFloor least share of icons that must still be recognised for a value to be chosen
+ * @param searchBy what a value is chosen by; null for the gain of reward
  * @param arms by name
  * @param claims by name
  */
 public record Study(
     List<String> common,
     List<Long> seeds,
-    long validationSeed,
+    List<Long> validationSeeds,
     int searchEpochs,
     double searchFloor,
+    Metric searchBy,
     Map<String, Arm> arms,
     Map<String, Claim> claims) {
 
@@ -62,9 +65,11 @@ public record Study(
    * A search along one setting.
    *
    * @param key of the setting
-   * @param values to try
+   * @param values to try, rising
+   * @param widen how many values more may be tried on either side while the best is the last there,
+   *     each so far from its neighbour as that from the next
    */
-  public record Search(String key, List<String> values) {}
+  public record Search(String key, List<String> values, int widen) {}
 
   /**
    * What somebody said.
@@ -146,12 +151,17 @@ public record Study(
       throw new ConfigurationException(
           "study: there are no arms " + unknown, "one of " + String.join(", ", arms.keySet()));
     }
-    if (seeds.size() < 2 || seeds.contains(validationSeed)) {
+    if (searchBy == null) {
+      searchBy = Metric.REWARD_GAIN;
+    }
+    if (seeds.size() < 2
+        || validationSeeds.isEmpty()
+        || seeds.stream().anyMatch(validationSeeds::contains)) {
       throw new ConfigurationException(
           String.format(
               Locale.ROOT,
-              "study: expected at least 2 seeds without the validation seed %d, got %s",
-              validationSeed,
+              "study: expected at least 2 seeds without the validation seeds %s, got %s",
+              validationSeeds,
               seeds),
           "for example seeds 1, 2 and 3");
     }
@@ -159,8 +169,15 @@ public record Study(
 
   /** The study that Reverie ships. */
   public static Study shipped() {
-    try (InputStream in = Study.class.getResourceAsStream("claims.yaml")) {
-      return parse(new String(in.readAllBytes(), StandardCharsets.UTF_8));
+    return shipped("claims").orElseThrow();
+  }
+
+  /** A study that Reverie ships, by its name. */
+  public static Optional<Study> shipped(String name) {
+    try (InputStream in = Study.class.getResourceAsStream(name + ".yaml")) {
+      return in == null
+          ? Optional.empty()
+          : Optional.of(parse(new String(in.readAllBytes(), StandardCharsets.UTF_8)));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -191,7 +208,8 @@ public record Study(
 
   /** The same with other seeds. */
   public Study withSeeds(List<Long> others) {
-    return new Study(common, others, validationSeed, searchEpochs, searchFloor, arms, claims);
+    return new Study(
+        common, others, validationSeeds, searchEpochs, searchFloor, searchBy, arms, claims);
   }
 
   /** The arm that searches for this one: itself, or another; null if nothing is searched. */

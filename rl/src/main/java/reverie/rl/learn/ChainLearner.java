@@ -36,8 +36,8 @@ final class ChainLearner implements Learner<Learner.Scored> {
   private final ChainObjective objective;
   private final TrainerSettings settings;
   private final Fleet fleet;
-  private final int[] decisions;
   private Samples samples;
+  private int[] decisions;
   private double[][] oldLogProbs;
   private double[][] referenceLogProbs;
   private boolean moved;
@@ -45,7 +45,7 @@ final class ChainLearner implements Learner<Learner.Scored> {
   private IntConsumer trained;
 
   ChainLearner(Policy policy, ChainObjective objective, TrainerSettings settings, Fleet fleet) {
-    decisions = policy.process().requireDecisions(objective.name());
+    policy.process().requireDecisions(objective.name());
     requireFit(policy, objective.name(), settings);
     this.objective = objective;
     this.settings = settings;
@@ -65,6 +65,7 @@ final class ChainLearner implements Learner<Learner.Scored> {
   @Override
   public void begin(Scored experience, Diagnostics diagnostics, IntConsumer progress) {
     samples = experience.samples();
+    decisions = samples.decisions();
     this.diagnostics = diagnostics;
     trained = progress;
     moved = false;

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import reverie.rl.Policy;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Rng;
 
@@ -16,8 +17,10 @@ import reverie.tensor.Rng;
  * @param rows where the chance of each sample begins
  * @param starts where the noise of each sample's x_T comes from
  * @param rewards what the samples are known to earn, if they were scored before; else null
+ * @param decisions the steps of the chain that chance enters; null for all
  */
-public record Drawing(List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] rewards) {
+public record Drawing(
+    List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] rewards, int[] decisions) {
   /**
    * Samples whose chance is addressed by their prompt and by how many came before of this prompt.
    *
@@ -33,7 +36,21 @@ public record Drawing(List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] r
             .toArray(Rng[]::new);
     Rng[] starts = new Rng[rows.length];
     Arrays.setAll(starts, i -> rows[i / sharing * sharing]);
-    return new Drawing(List.copyOf(prompts), rows, starts, rewards);
+    return new Drawing(List.copyOf(prompts), rows, starts, rewards, null);
+  }
+
+  /** The same along a chain that chance enters in these steps only. */
+  Drawing deciding(int... steps) {
+    return new Drawing(prompts, rows, starts, rewards, steps);
+  }
+
+  /** The policy along its chain, with chance in the steps that are told. */
+  Policy along(Policy policy) {
+    if (decisions == null) {
+      return policy;
+    }
+    return policy.along(
+        policy.process().deciding(step -> Arrays.binarySearch(decisions, step) >= 0));
   }
 
   /** Samples {@code from} to {@code to − 1} alone. */
@@ -42,6 +59,7 @@ public record Drawing(List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] r
         List.copyOf(prompts.subList(from, to)),
         Arrays.copyOfRange(rows, from, to),
         Arrays.copyOfRange(starts, from, to),
-        rewards == null ? null : Arrays.copyOfRange(rewards, from, to));
+        rewards == null ? null : Arrays.copyOfRange(rewards, from, to),
+        decisions);
   }
 }

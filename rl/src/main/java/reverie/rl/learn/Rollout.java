@@ -93,8 +93,9 @@ public final class Rollout implements ChainStates {
     for (double[] each : logProbs) {
       Arrays.fill(each, Double.NaN);
     }
-    Rollout rollout = new Rollout(policy, new Stored(first, drawing.prompts(), logProbs, null));
-    var sampler = new Sampler(policy.process(), policy.device());
+    Policy deciding = drawing.along(policy);
+    Rollout rollout = new Rollout(deciding, new Stored(first, drawing.prompts(), logProbs, null));
+    var sampler = new Sampler(deciding.process(), policy.device());
     for (int from = 0; from < size; from += batch) {
       drawn.accept(rollout.draw(sampler, step, drawing, from, Math.min(from + batch, size)));
     }

@@ -88,10 +88,12 @@ final class RolloutExperience implements Experience {
             .toList();
     Drawing drawing =
         Drawing.of(
-            drawn,
-            settings.sharedStart() ? settings.samplesPerPrompt() : 1,
-            root.fork("rollout").fork(address),
-            collected);
+                drawn,
+                settings.sharedStart() ? settings.samplesPerPrompt() : 1,
+                root.fork("rollout").fork(address),
+                collected)
+            .deciding(
+                settings.window().of(policy.process(), root.fork("window"), address).decisions());
     IntConsumer sampled =
         done -> {
           diagnostics.sampled();
@@ -111,6 +113,10 @@ final class RolloutExperience implements Experience {
     }
     double[] gains = advantages.of(samples.texts(), scores);
     diagnostics.addRewards(scores, gains);
+    if (settings.window().kind() != Window.Kind.NONE) {
+      int left = policy.process().decisions().length - samples.decisions().length;
+      diagnostics.record("passes_saved", (double) left * samples.size() * settings.passes());
+    }
     learner.begin(new Learner.Scored(samples, gains), diagnostics, trained);
     return learner;
   }
@@ -160,7 +166,7 @@ final class RolloutExperience implements Experience {
         "prompts",
         String.format(Locale.ROOT, "%d with checksum %08x", prompts.size(), texts.getValue()));
     fingerprint.put("timesteps", process.grid().toString());
-    fingerprint.put("eta", Double.toString(process.eta()));
+    fingerprint.put("sampler", process.rule());
     fingerprint.put("log_probability", process.reduction().toString());
     return fingerprint;
   }

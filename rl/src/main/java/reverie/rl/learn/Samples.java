@@ -2,6 +2,7 @@
 package reverie.rl.learn;
 
 import java.util.List;
+import java.util.stream.IntStream;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.RewardBatch;
 
@@ -27,5 +28,16 @@ public record Samples(
   /** The text of each sample's prompt. */
   public List<String> texts() {
     return prompts.stream().map(Prompt::text).toList();
+  }
+
+  /** The steps that were decisions. */
+  public int[] decisions() {
+    return decided(logProbs);
+  }
+
+  /** The steps that have a log-probability. */
+  static int[] decided(double[][] logProbs) {
+    double[] first = logProbs[0];
+    return IntStream.range(0, first.length).filter(step -> !Double.isNaN(first[step])).toArray();
   }
 }

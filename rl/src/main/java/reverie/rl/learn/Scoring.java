@@ -44,7 +44,7 @@ final class Scoring implements AutoCloseable {
 
   /** One row per sample given, one column per decision of the chain. */
   double[][] of(Rollout rollout, int... samples) {
-    int[] decisions = policy.process().decisions();
+    int[] decisions = Samples.decided(rollout.logProbs());
     double[][] columns = new double[decisions.length][];
     for (int t = 0; t < decisions.length; t++) {
       int step = decisions[t];

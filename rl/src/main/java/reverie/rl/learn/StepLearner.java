@@ -25,9 +25,9 @@ final class StepLearner implements Learner<Learner.Scored> {
   private final TrainerSettings settings;
   private final Fleet fleet;
   private final Optional<ValueBaseline> baseline;
-  private final int[] decisions;
-  private final int stepsPerSample;
   private Scored epoch;
+  private int[] decisions;
+  private int stepsPerSample;
   private double[][] values;
   private Diagnostics diagnostics;
   private IntConsumer trained;
@@ -40,8 +40,7 @@ final class StepLearner implements Learner<Learner.Scored> {
     }
     this.objective = objective;
     this.settings = settings;
-    decisions = policy.process().requireDecisions(objective.name());
-    stepsPerSample = Math.max(1, (int) Math.round(decisions.length * settings.stepFraction()));
+    policy.process().requireDecisions(objective.name());
     this.fleet = fleet;
     baseline = objective.baseline().map(value -> new ValueBaseline(policy, value, settings.seed()));
   }
@@ -49,6 +48,8 @@ final class StepLearner implements Learner<Learner.Scored> {
   @Override
   public void begin(Scored experience, Diagnostics diagnostics, IntConsumer progress) {
     epoch = experience;
+    decisions = experience.samples().decisions();
+    stepsPerSample = Math.max(1, (int) Math.round(decisions.length * settings.stepFraction()));
     this.diagnostics = diagnostics;
     trained = progress;
     values = baseline.map(value -> value.values(fleet, samples())).orElse(null);

@@ -27,6 +27,7 @@ import reverie.tensor.ReverieException;
  * @param offline whether samples are drawn and scored once, by the reference model before the first
  *     epoch, and learnt from in every epoch; a run that is resumed draws the same ones again and
  *     remembers what they earned
+ * @param window in which steps of a chain chance enters, and is trained
  * @param samplingBatch samples drawn at once, and scored at once
  * @param trainingBatch decisions differentiated at once; memory grows with it, the result does not
  *     depend on it
@@ -55,6 +56,7 @@ public record TrainerSettings(
     @Setting("prompts.images_each") int samplesPerPrompt,
     @Setting("rollout.shared_start") boolean sharedStart,
     @Setting("rollout.offline") boolean offline,
+    @Setting("rollout.window") Window window,
     @Setting("sampling.batch_size") int samplingBatch,
     @Setting("update.batch_size") int trainingBatch,
     @Setting("update.per_epoch") int updatesPerEpoch,
@@ -121,6 +123,7 @@ public record TrainerSettings(
     return TrainerSettingsBuilder.builder()
         .promptsPerEpoch(8)
         .samplesPerPrompt(8)
+        .window(Window.NONE)
         .samplingBatch(32)
         .trainingBatch(32)
         .updatesPerEpoch(2)

@@ -88,10 +88,11 @@ public final class ForwardProofs {
     }
     try (Scope _ = Scope.open("expectation")) {
       Device device = Device.reference();
-      var draw = new DenoisingLoss.Draw(times(t, n), device.tensor(square.second(), n, 1, 1, 1));
-      DenoisingLoss.Question question =
+      var draw =
+          new DenoisingLoss.NoiseDraw(times(t, n), device.tensor(square.second(), n, 1, 1, 1));
+      DenoisingLoss.NoisedBatch question =
           new DenoisingLoss(schedule, prediction, Double.POSITIVE_INFINITY)
-              .question(device.tensor(clean, n, 1, 1, 1), draw);
+              .noised(device.tensor(clean, n, 1, 1, 1), draw);
       Tensor said =
           GaussianDenoiser.of(schedule, MEAN, DEVIATION)
               .predict(question.x(), question.timesteps(), null);
