@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
-import reverie.app.text.OnnxLibrary;
+import reverie.app.onnx.OnnxLibrary;
 import reverie.tensor.cpu.KernelSet;
 import reverie.tensor.cuda.Cuda;
 

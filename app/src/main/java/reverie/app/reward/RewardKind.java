@@ -10,7 +10,8 @@ import reverie.rl.reward.Reward;
  * A kind of reward with its settings, as a configuration writes it: {@code {http: {url: …}}}. The
  * defaults of every kind stand in {@code finetune/reward.yaml}.
  */
-public sealed interface RewardKind permits BuiltInReward, CommandReward, HttpReward.Options, Sum {
+public sealed interface RewardKind
+    permits BuiltInReward, CommandReward, HttpReward.Options, OnnxReward.File, Sum {
   /** The longest that a batch may take where a kind has no limits of its own. */
   Duration MINUTE = Duration.ofMinutes(1);
 
@@ -20,6 +21,7 @@ public sealed interface RewardKind permits BuiltInReward, CommandReward, HttpRew
     kinds.put("name", BuiltInReward.class);
     kinds.put("command", CommandReward.class);
     kinds.put("http", HttpReward.Options.class);
+    kinds.put("onnx", OnnxReward.File.class);
     kinds.put("sum", Sum.class);
     return kinds;
   }

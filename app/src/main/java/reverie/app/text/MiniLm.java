@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.text;
 
-import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
-import ai.onnxruntime.OrtException;
-import ai.onnxruntime.OrtSession;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import reverie.app.onnx.OnnxModel;
+import reverie.app.onnx.OnnxValue;
 import reverie.tensor.ReverieException;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -49,10 +43,9 @@ public final class MiniLm implements PromptEncoder {
   private static final String TOKENIZER = "/all-minilm-l6-v2-q-tokenizer.json";
   private static final int DIMENSIONS = 384;
   private static final float SCALE = 2;
-  private static final long DEEP_STACK = 64L << 20;
 
   private WordPiece wordPiece;
-  private OrtSession session;
+  private OnnxModel model;
   private boolean warned;
 
   @Override
@@ -87,7 +80,7 @@ public final class MiniLm implements PromptEncoder {
         }
       }
       return padded;
-    } catch (OrtException | IOException e) {
+    } catch (IOException e) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
@@ -98,45 +91,42 @@ public final class MiniLm implements PromptEncoder {
     }
   }
 
-  /** Token numbers, cut to {@link #TOKENS} but still ending in {@code [SEP]}. */
-  private long[] shortened(String prompt) {
-    long[] ids = wordPiece.encode(prompt);
-    if (ids.length <= TOKENS) {
-      return ids;
-    }
-    if (!warned) {
+  private int[] shortened(String prompt) {
+    int[] ids = wordPiece.encode(prompt);
+    if (ids.length > TOKENS && !warned) {
       warned = true;
       LOG.log(
           Level.WARNING,
           "Prompt cut to {0} tokens: ''{1}''. This is said once.",
           new Object[] {TOKENS, prompt});
     }
-    long[] cut = Arrays.copyOf(ids, TOKENS);
-    cut[TOKENS - 1] = ids[ids.length - 1];
-    return cut;
+    return WordPiece.cut(ids, TOKENS);
   }
 
-  private float[][] run(long[] ids) throws OrtException {
-    OrtEnvironment environment = OnnxLibrary.environment();
-    long[] ones = new long[ids.length];
+  private float[][] run(int[] ids) {
+    int[] ones = new int[ids.length];
     Arrays.fill(ones, 1);
-    try (OnnxTensor tokens = OnnxTensor.createTensor(environment, new long[][] {ids});
-        OnnxTensor mask = OnnxTensor.createTensor(environment, new long[][] {ones});
-        OnnxTensor segments =
-            OnnxTensor.createTensor(environment, new long[][] {new long[ids.length]});
-        OrtSession.Result result =
-            session.run(
-                Map.of("input_ids", tokens, "attention_mask", mask, "token_type_ids", segments))) {
-      return ((float[][][]) result.get(0).getValue())[0];
+    OnnxValue states =
+        model
+            .run(
+                Map.of(
+                    "input_ids", OnnxValue.row(ids),
+                    "attention_mask", OnnxValue.row(ones),
+                    "token_type_ids", OnnxValue.row(new int[ids.length])))
+            .get("last_hidden_state");
+    float[][] rows = new float[ids.length][];
+    for (int t = 0; t < rows.length; t++) {
+      rows[t] = Arrays.copyOfRange(states.data(), t * DIMENSIONS, (t + 1) * DIMENSIONS);
     }
+    return rows;
   }
 
-  private void load() throws OrtException, IOException {
-    if (session != null) {
+  private void load() throws IOException {
+    if (model != null) {
       return;
     }
-    byte[] model = resource(MODEL);
-    String hash = sha256(model);
+    byte[] bytes = resource(MODEL);
+    String hash = sha256(bytes);
     if (!hash.equals(MODEL_SHA256)) {
       throw new ReverieException(
           String.format(
@@ -149,48 +139,16 @@ public final class MiniLm implements PromptEncoder {
               + " ./reverie");
     }
     wordPiece = tokenizer();
-    session = onDeepStack(() -> open(model));
+    model = OnnxModel.of("text encoder: MiniLM", bytes);
   }
 
-  private static OrtSession open(byte[] model) throws OrtException {
-    OrtEnvironment environment = OnnxLibrary.environment(); // before options, which load it too
-    try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
-      // One thread in a fixed order: the same bits every time, and the cores stay free for
-      // training.
-      options.setIntraOpNumThreads(1);
-      options.setInterOpNumThreads(1);
-      options.setExecutionMode(OrtSession.SessionOptions.ExecutionMode.SEQUENTIAL);
-      return environment.createSession(model, options);
-    }
-  }
-
-  /**
-   * ONNX Runtime walks the graph recursively and overflows an ordinary Java stack of 1 MB, which
-   * kills the JVM.
-   */
-  private static OrtSession onDeepStack(Callable<OrtSession> task) throws OrtException {
-    FutureTask<OrtSession> result = new FutureTask<>(task);
-    Thread.ofPlatform().name("load MiniLM").daemon().stackSize(DEEP_STACK).start(result);
+  /** Its tokenizer. */
+  public static WordPiece tokenizer() {
     try {
-      return result.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof OrtException failure) {
-        throw failure;
-      }
-      throw new IllegalStateException(e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new ReverieException("text encoder: interrupted while MiniLM was loaded");
+      return WordPiece.of(JsonMapper.shared().readTree(resource(TOKENIZER)), TOKENIZER);
+    } catch (IOException e) {
+      throw new UncheckedIOException("a resource of the class path cannot be read", e);
     }
-  }
-
-  static WordPiece tokenizer() throws IOException {
-    Map<String, Integer> vocabulary = new HashMap<>();
-    JsonNode pieces = JsonMapper.shared().readTree(resource(TOKENIZER)).path("model").path("vocab");
-    pieces
-        .properties()
-        .forEach(piece -> vocabulary.put(piece.getKey(), piece.getValue().intValue()));
-    return new WordPiece(vocabulary);
   }
 
   static byte[] resource(String name) throws IOException {

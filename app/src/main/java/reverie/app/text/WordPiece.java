@@ -3,9 +3,13 @@ package reverie.app.text;
 
 import java.text.Normalizer;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import reverie.tensor.ReverieException;
+import tools.jackson.databind.JsonNode;
 
 /**
  * BERT's uncased tokenizer: clean, lower-case, strip accents, split at spaces and punctuation, then
@@ -14,7 +18,7 @@ import java.util.Map;
  * list of odd ones (see its test). Special tokens written out in a prompt, such as {@code [MASK]},
  * are taken as ordinary text.
  */
-final class WordPiece {
+public final class WordPiece {
   private static final int LONGEST_WORD = 100;
 
   private final Map<String, Integer> vocabulary;
@@ -22,22 +26,69 @@ final class WordPiece {
   private final int begin;
   private final int end;
 
-  WordPiece(Map<String, Integer> vocabulary) {
+  private WordPiece(Map<String, Integer> vocabulary, String where) {
+    for (String special : List.of("[UNK]", "[CLS]", "[SEP]", "[PAD]")) {
+      if (!vocabulary.containsKey(special)) {
+        throw new ReverieException(
+            "tokenizer: " + where + ": the token " + special + " is missing",
+            "expected the vocabulary of an uncased BERT");
+      }
+    }
     this.vocabulary = vocabulary;
     unknown = vocabulary.get("[UNK]");
     begin = vocabulary.get("[CLS]");
     end = vocabulary.get("[SEP]");
   }
 
+  /**
+   * From the content of a {@code tokenizer.json}.
+   *
+   * @param where it was, for errors
+   */
+  public static WordPiece of(JsonNode tokenizer, String where) {
+    Map<String, Integer> vocabulary = new HashMap<>();
+    tokenizer
+        .path("model")
+        .path("vocab")
+        .properties()
+        .forEach(piece -> vocabulary.put(piece.getKey(), piece.getValue().asInt(0)));
+    return new WordPiece(vocabulary, where);
+  }
+
+  /** The token that fills up. */
+  public int pad() {
+    return vocabulary.get("[PAD]");
+  }
+
+  /** The token at the beginning. */
+  public int begin() {
+    return begin;
+  }
+
+  /** The token at the end. */
+  public int end() {
+    return end;
+  }
+
+  /** The first tokens, the last of them that at the end. */
+  public static int[] cut(int[] ids, int length) {
+    if (ids.length <= length) {
+      return ids;
+    }
+    int[] cut = Arrays.copyOf(ids, length);
+    cut[length - 1] = ids[ids.length - 1];
+    return cut;
+  }
+
   /** Token numbers with {@code [CLS]} before and {@code [SEP]} behind. */
-  long[] encode(String text) {
+  public int[] encode(String text) {
     List<Integer> ids = new ArrayList<>();
     ids.add(begin);
     for (String word : words(text)) {
       addPieces(word, ids);
     }
     ids.add(end);
-    return ids.stream().mapToLong(Integer::longValue).toArray();
+    return ids.stream().mapToInt(Integer::intValue).toArray();
   }
 
   private void addPieces(String word, List<Integer> ids) {

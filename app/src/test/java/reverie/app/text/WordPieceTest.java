@@ -30,7 +30,7 @@ class WordPieceTest {
     int longest = 0;
     for (String line : lines("icon-tokens.tsv")) {
       String[] columns = line.split("\t");
-      long[] expected = numbers(columns[1]);
+      int[] expected = numbers(columns[1]);
       assertArrayEquals(expected, wordPiece.encode(columns[0]), columns[0]);
       longest = Math.max(longest, expected.length);
     }
@@ -49,8 +49,8 @@ class WordPieceTest {
     }
   }
 
-  private static long[] numbers(String text) {
-    return Arrays.stream(text.split(" ")).mapToLong(Long::parseLong).toArray();
+  private static int[] numbers(String text) {
+    return Arrays.stream(text.split(" ")).mapToInt(Integer::parseInt).toArray();
   }
 
   private static List<String> lines(String resource) throws IOException {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app.text;
+package reverie.app.onnx;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.text.MiniLm;
 
 /** In a process of its own, for a process loads the library once. */
 class OnnxLibraryTest {

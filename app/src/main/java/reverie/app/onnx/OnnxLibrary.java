@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app.text;
+package reverie.app.onnx;
 
 import ai.onnxruntime.OrtEnvironment;
 import java.io.FileNotFoundException;
@@ -52,7 +52,7 @@ public final class OnnxLibrary {
       }
     }
     throw new ReverieException(
-        "text encoder: ONNX Runtime cannot be copied to a folder: " + first.getMessage(),
+        "ONNX Runtime cannot be copied to a folder: " + first.getMessage(),
         "free some space, or name a folder that allows execution by"
             + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
         first);
