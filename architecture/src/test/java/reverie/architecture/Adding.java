@@ -11,7 +11,6 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +23,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.Diagnostic;
 import javax.tools.DiagnosticCollector;
-import javax.tools.JavaCompiler;
 import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
@@ -71,7 +69,7 @@ final class Adding {
     }
   }
 
-  /** A copy of the main sources of these modules. */
+  /** A copy of the main sources of these modules; of none to build changes alone. */
   Adding(String... modules) {
     this.modules = List.of(modules);
   }
@@ -93,10 +91,6 @@ final class Adding {
 
   /** Compiles the copy, with the other modules as they are. */
   Places compile() {
-    JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-    DiagnosticCollector<JavaFileObject> diagnostics = new DiagnosticCollector<>();
-    Path classes = temporary();
-    List<JavaFileObject> sources = new ArrayList<>();
     Set<String> paths =
         modules.stream()
             .flatMap(module -> Project.sources(module).stream())
@@ -104,16 +98,43 @@ final class Adding {
             .map(file -> Project.ROOT.relativize(file).toString())
             .collect(Collectors.toCollection(TreeSet::new));
     paths.addAll(changed.keySet());
-    for (String path : paths) {
-      sources.add(source(path, changed.getOrDefault(path, null)));
+    Path classes = temporary();
+    Map<String, Set<String>> asked =
+        compile(
+            paths,
+            Project.classPath().stream()
+                .filter(entry ->
+                    modules.stream().noneMatch(m -> entry.startsWith(Project.ROOT.resolve(m))))
+                .toList(),
+            classes);
+    delete(classes);
+    return new Places(new TreeSet<>(changed.keySet()), asked);
+  }
+
+  /**
+   * Compiles what was written or changed alone, and puts it, with changed resources, in a folder
+   * that goes before everything else on a class path.
+   */
+  void build(Path classes) throws IOException {
+    Set<String> sources =
+        changed.keySet().stream()
+            .filter(path -> path.endsWith(".java"))
+            .collect(Collectors.toCollection(TreeSet::new));
+    Map<String, Set<String>> asked = compile(sources, Project.classPath(), classes);
+    assertTrue(asked.isEmpty(), asked.toString());
+    for (var entry : changed.entrySet()) {
+      if (!sources.contains(entry.getKey())) {
+        Path file = classes.resolve(entry.getKey().replaceFirst(".*/src/main/resources/", ""));
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, entry.getValue());
+      }
     }
-    String classPath =
-        Project.classPath().stream()
-            .filter(
-                entry -> modules.stream().noneMatch(m -> entry.startsWith(Project.ROOT.resolve(m))))
-            .map(Path::toString)
-            .collect(Collectors.joining(File.pathSeparator));
-    compiler
+  }
+
+  /** What the compiler says of these files, by path. */
+  private Map<String, Set<String>> compile(Set<String> paths, List<Path> classPath, Path classes) {
+    DiagnosticCollector<JavaFileObject> diagnostics = new DiagnosticCollector<>();
+    ToolProvider.getSystemJavaCompiler()
         .getTask(
             null,
             null,
@@ -126,11 +147,13 @@ final class Adding {
                 "-XDshould-stop.ifError=FLOW",
                 "--add-modules=jdk.incubator.vector",
                 "-cp",
-                classPath,
+                classPath.stream()
+                    .map(Path::toString)
+                    .collect(Collectors.joining(File.pathSeparator)),
                 "-d",
                 classes.toString()),
             null,
-            sources)
+            paths.stream().map(path -> source(path, changed.getOrDefault(path, null))).toList())
         .call();
     Map<String, Set<String>> asked = new TreeMap<>();
     for (Diagnostic<? extends JavaFileObject> d : diagnostics.getDiagnostics()) {
@@ -139,8 +162,7 @@ final class Adding {
         asked.computeIfAbsent(path, _ -> new TreeSet<>()).add(d.getMessage(null));
       }
     }
-    delete(classes);
-    return new Places(new TreeSet<>(changed.keySet()), asked);
+    return asked;
   }
 
   private static JavaFileObject source(String path, String text) {

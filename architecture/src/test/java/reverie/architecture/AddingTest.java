@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app;
+package reverie.architecture;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -9,13 +9,12 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,36 +23,34 @@ import org.junit.jupiter.api.io.TempDir;
  * that what is there already stands in these places only.
  */
 class AddingTest {
-  private static final Path RL = Path.of("../rl/src/main/java/reverie/rl");
-  private static final Path CONFIG = Path.of("src/main/resources/reverie/app/config/finetune");
+  private static final String OBJECTIVES = "rl/src/main/java/reverie/rl/objective/";
+  private static final String CONFIG = "app/src/main/resources/reverie/app/config/finetune/";
+  private static final String REWARDS = "app/src/main/java/reverie/app/reward/BuiltInReward.java";
 
-  private static final String CLASSES =
-      System.getProperty("java.class.path")
-          + File.pathSeparator
-          + System.getProperty("jdk.module.path", "");
-
-  @TempDir Path folder;
+  @TempDir private Path folder;
 
   @Test
   void anObjectiveIsThreePlaces() throws IOException, InterruptedException {
     assertEquals(
         Set.of("Prdp.java", "Objectives.java", "objective.yaml"),
         filesThatName("\\bPrdp\\b|\\bprdp\\b", "prove/", "claims.yaml"));
-    String page = Files.readString(Path.of("../docs/adding-an-objective.md"));
+    String page = Project.read(Project.ROOT.resolve("docs/adding-an-objective.md"));
     String example = page.substring(page.indexOf("```java") + 7, page.lastIndexOf("```"));
-    write(
-        "java/Plain.java",
-        "package reverie.rl.objective;\nimport reverie.tensor.Tensor;\n" + example);
-    String list = Files.readString(RL.resolve("objective/Objectives.java"));
-    write(
-        "java/Objectives.java",
-        list.replace("new DdpoScoreFunction(),", "new DdpoScoreFunction(), new Plain(),"));
-    compile("Plain.java", "Objectives.java");
+    Adding plain =
+        new Adding()
+            .write(
+                OBJECTIVES + "Plain.java",
+                "package reverie.rl.objective;\nimport reverie.tensor.Tensor;\n" + example)
+            .replace(
+                OBJECTIVES + "Objectives.java",
+                "new DdpoScoreFunction(),",
+                "new DdpoScoreFunction(), new Plain(),");
+    plain.build(classes());
     // Two places: the third is asked for.
     assertSays("must be one of", "objective=plain");
-    write(
-        "classes/reverie/app/config/finetune/objective.yaml",
-        Files.readString(CONFIG.resolve("objective.yaml")) + "\nplain:\n  gain: 1\n");
+    plain
+        .replace(CONFIG + "objective.yaml", "\nprdp:", "\nplain:\n  gain: 1\nprdp:")
+        .build(classes());
     assertSays("absent' does not exist", "objective.plain.gain=2");
     assertSays("did you mean 'objective.plain.gain'?", "objective.plain.gian=2");
   }
@@ -63,14 +60,12 @@ class AddingTest {
     assertEquals(
         Set.of("Colourfulness.java", "BuiltInReward.java"),
         filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java"));
-    String rewards =
-        Files.readString(Path.of("src/main/java/reverie/app/reward/BuiltInReward.java"));
-    write(
-        "java/BuiltInReward.java",
-        rewards.replace(
+    new Adding()
+        .replace(
+            REWARDS,
             "  RECOGNISED(",
-            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  RECOGNISED("));
-    compile("BuiltInReward.java");
+            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  RECOGNISED(")
+        .build(classes());
     assertSays("absent' does not exist", "reward=round");
     assertSays("absent' does not exist", "watch=[round]");
     assertSays("'reward.name' must be one of", "reward.name=rond");
@@ -87,7 +82,8 @@ class AddingTest {
   private static Set<String> filesThatName(String pattern, String... users) throws IOException {
     Pattern name = Pattern.compile(pattern);
     Set<String> files = new TreeSet<>();
-    for (Path root : List.of(Path.of("../rl/src/main"), Path.of("src/main"))) {
+    for (String module : List.of("rl", "app")) {
+      Path root = Project.ROOT.resolve(module).resolve("src/main");
       try (Stream<Path> all = Files.walk(root)) {
         for (Path file : all.filter(f -> f.toString().matches(".*\\.(java|yaml)")).toList()) {
           String path = file.toString().replace('\\', '/');
@@ -106,23 +102,8 @@ class AddingTest {
     return text.replaceAll(java ? "(?s)/\\*.*?\\*/|//[^\\n]*" : "#[^\\n]*", "");
   }
 
-  private void write(String name, String text) throws IOException {
-    Path file = folder.resolve(name);
-    Files.createDirectories(file.getParent());
-    Files.writeString(file, text);
-  }
-
-  private void compile(String... files) throws IOException {
-    List<String> arguments =
-        new ArrayList<>(List.of("-proc:none", "-nowarn", "-cp", CLASSES, "-d"));
-    arguments.add(Files.createDirectories(folder.resolve("classes")).toString());
-    Stream.of(files)
-        .map(file -> folder.resolve("java").resolve(file).toString())
-        .forEach(arguments::add);
-    assertEquals(
-        0,
-        ToolProvider.getSystemJavaCompiler()
-            .run(null, null, null, arguments.toArray(String[]::new)));
+  private Path classes() throws IOException {
+    return Files.createDirectories(folder.resolve("classes"));
   }
 
   /** What a fine-tuning with this setting says, of a model that is not there. */
@@ -133,7 +114,9 @@ class AddingTest {
                 "--add-modules=jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
-                folder.resolve("classes") + File.pathSeparator + CLASSES,
+                Stream.concat(Stream.of(folder.resolve("classes")), Project.classPath().stream())
+                    .map(Path::toString)
+                    .collect(Collectors.joining(File.pathSeparator)),
                 "reverie.app.Main",
                 "finetune",
                 "--set",
