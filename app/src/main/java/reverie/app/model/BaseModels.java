@@ -5,14 +5,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.TemporaryFolder;
 import reverie.unet.ClassLabels;
 import reverie.unet.UNetConfig;
 
@@ -94,9 +93,8 @@ public final class BaseModels {
   }
 
   private static ModelFolder icons(Device device) {
-    Path folder = null;
-    try {
-      folder = Files.createTempDirectory("reverie-icons");
+    try (TemporaryFolder copy = TemporaryFolder.create("reverie-icons")) {
+      Path folder = copy.path();
       for (String file : FILES) {
         Path target = folder.resolve(file);
         Files.createDirectories(target.getParent());
@@ -116,24 +114,8 @@ public final class BaseModels {
       throw new ReverieException(
           "model icons: it cannot be copied to the temporary folder (" + e.getMessage() + ")",
           "free some space there, or name another folder by"
-              + " JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=FOLDER",
+              + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
           e);
-    } finally {
-      delete(folder);
-    }
-  }
-
-  /** Removes the copy, whose weights are in memory. */
-  private static void delete(Path folder) {
-    if (folder == null) {
-      return;
-    }
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    } catch (IOException e) {
-      // What is left in the temporary folder does no harm.
     }
   }
 }

@@ -13,10 +13,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.TemporaryFolder;
 
 /**
  * Loads the library of ONNX Runtime from a private folder that is gone afterwards. Left to itself
@@ -44,7 +44,7 @@ public final class OnnxLibrary {
       return OrtEnvironment.getEnvironment();
     }
     IOException first = null;
-    for (Path parent : parents()) {
+    for (Path parent : TemporaryFolder.parentsForLibraries()) {
       try {
         return load(parent);
       } catch (IOException e) {
@@ -81,24 +81,12 @@ public final class OnnxLibrary {
     }
   }
 
-  private static List<Path> parents() {
-    List<Path> parents = new ArrayList<>();
-    parents.add(Path.of(System.getProperty("java.io.tmpdir")));
-    for (String name : List.of("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME")) {
-      String folder = System.getenv(name);
-      if (folder != null && !folder.isBlank()) {
-        parents.add(Path.of(folder));
-      }
-    }
-    return parents;
-  }
-
   private static OrtEnvironment load(Path parent) throws IOException {
     String machine = System.getProperty("os.arch").equals("aarch64") ? "aarch64" : "x64";
-    Path folder = Files.createTempDirectory(parent, "reverie-onnx");
-    try {
+    // What is loaded stays so without its file.
+    try (TemporaryFolder folder = TemporaryFolder.in(parent, "reverie-onnx")) {
       for (String name : FILES) {
-        Path file = folder.resolve(name);
+        Path file = folder.path().resolve(name);
         String resource = "/ai/onnxruntime/native/linux-" + machine + "/" + name;
         try (InputStream in = OrtEnvironment.class.getResourceAsStream(resource)) {
           if (in == null) {
@@ -111,18 +99,12 @@ public final class OnnxLibrary {
           throw new IOException(parent + " forbids execution");
         }
       }
-      System.setProperty(PLACE, folder.toString());
+      System.setProperty(PLACE, folder.path().toString());
       try {
         return OrtEnvironment.getEnvironment();
       } finally {
         System.clearProperty(PLACE);
       }
-    } finally {
-      // What is loaded stays so without its file.
-      for (String name : FILES) {
-        Files.deleteIfExists(folder.resolve(name));
-      }
-      Files.deleteIfExists(folder);
     }
   }
 }

@@ -4,6 +4,7 @@ package reverie.app.run;
 import java.io.PrintStream;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -13,16 +14,21 @@ import java.util.function.BooleanSupplier;
  * Turns Ctrl-C (and a polite kill) into a request that the work looks at between two steps.
  *
  * <p>The first signal only asks: the current step is finished, a checkpoint written and the way to
- * resume said. The second ends the process at once with exit code 130; nothing is lost but the work
- * since the last checkpoint, for files are replaced atomically. After {@link #close} signals do
- * again what they did before.
+ * resume said. The second ends the process at once with exit code 130; so does the first kill where
+ * the step takes longer than {@value #PATIENCE} seconds, as whoever sent it will not send another
+ * that can be caught. Nothing is lost but the work since the last checkpoint, for files are
+ * replaced atomically. After {@link #close} signals do again what they did before.
  *
  * <p>The JDK offers signals only in {@code sun.misc}, which the compiler warns of without a way to
  * say otherwise, so they are reached by reflection. Where they are missing, Ctrl-C simply ends the
  * process.
  */
 public final class Interruption implements AutoCloseable, BooleanSupplier {
-  private static final List<String> SIGNALS = List.of("INT", "TERM");
+  private static final String KILL = "TERM";
+  private static final List<String> SIGNALS = List.of("INT", KILL);
+
+  /** Seconds that a step may still take after a polite kill; process managers allow ten. */
+  private static final int PATIENCE = 7;
 
   /** What a run throws when it stopped because it was asked to. */
   public static final class Stopped extends RuntimeException {
@@ -38,16 +44,21 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
     }
   }
 
+  /** The exit code, as of a program that Ctrl-C ended. */
+  private static final int INTERRUPTED = 130;
+
   private record Handler(Object signal, Object previous) {}
 
   private final AtomicBoolean requested = new AtomicBoolean();
   private final List<Handler> handlers = new ArrayList<>();
   private final PrintStream console;
-  private final Runnable secondSignal;
+  private final Runnable end;
+  private final Duration patience;
 
-  Interruption(PrintStream console, Runnable secondSignal) {
+  Interruption(PrintStream console, Duration patience, Runnable end) {
     this.console = console;
-    this.secondSignal = secondSignal;
+    this.patience = patience;
+    this.end = end;
   }
 
   /**
@@ -57,7 +68,8 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
    * @return what the work asks; close it when the work is over
    */
   public static Interruption listen(PrintStream console) {
-    Interruption interruption = new Interruption(console, () -> Runtime.getRuntime().halt(130));
+    Interruption interruption =
+        new Interruption(console, Duration.ofSeconds(PATIENCE), Interruption::exit);
     interruption.install();
     return interruption;
   }
@@ -77,14 +89,43 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
   }
 
   /** What each signal does. */
-  void signalled() {
-    if (requested.compareAndSet(false, true)) {
-      console.println();
-      console.println(
-          "Stopping after this step and a checkpoint. Press Ctrl-C again to stop at once.");
-    } else {
-      secondSignal.run();
+  void signalled(String signal) {
+    if (!requested.compareAndSet(false, true)) {
+      end.run();
+      return;
     }
+    console.println();
+    console.println(
+        "Stopping after this step and a checkpoint. Press Ctrl-C again to stop at once.");
+    if (signal.equals(KILL)) {
+      Thread.ofPlatform().daemon().name("patience").start(this::endInTime);
+    }
+  }
+
+  private void endInTime() {
+    try {
+      Thread.sleep(patience);
+      console.println("This step takes long: stopping now. --resume goes on from the checkpoint.");
+      end.run();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Ends the process with what it started, and at once where that takes long. */
+  private static void exit() {
+    Thread.ofPlatform()
+        .daemon()
+        .name("halt")
+        .start(() -> {
+          try {
+            Thread.sleep(Duration.ofSeconds(2));
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          Runtime.getRuntime().halt(INTERRUPTED);
+        });
+    System.exit(INTERRUPTED);
   }
 
   private void install() {
@@ -99,7 +140,7 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
               (proxy, method, arguments) ->
                   switch (method.getName()) {
                     case "handle" -> {
-                      signalled();
+                      signalled(arguments[0].toString().replaceFirst("^SIG", ""));
                       yield null;
                     }
                     case "hashCode" -> System.identityHashCode(proxy);

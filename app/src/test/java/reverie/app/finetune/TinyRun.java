@@ -46,6 +46,20 @@ record TinyRun(Path folder) {
     return new TinyRun(folder);
   }
 
+  /** Makes a model without prompts. */
+  static void unconditional(Path model) {
+    UNetConfig config =
+        UNetConfig.parse(
+            """
+            {"_class_name": "UNet2DModel", "sample_size": 8, "down_block_types": ["DownBlock2D"],
+             "up_block_types": ["UpBlock2D"], "block_out_channels": [4], "layers_per_block": 1,
+             "attention_head_dim": 2, "norm_num_groups": 2}
+            """);
+    try (UNet unet = UNet.random(config, Device.cpu(), Rng.of(2))) {
+      new ModelFolder(unet, SchedulerConfig.defaults(), "", ModelPrompts.UNKNOWN).write(model);
+    }
+  }
+
   /** Begins a run, or goes on with it. */
   void finetune(Path path, String... more) {
     List<String> settings =

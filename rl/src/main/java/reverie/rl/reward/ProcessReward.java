@@ -17,6 +17,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.TemporaryFolder;
 
 /**
  * A reward computed by a program of your own, in any language, that runs as long as the training
@@ -37,6 +38,7 @@ public final class ProcessReward implements Reward {
 
   private final String name;
   private final List<String> command;
+  private final Thread atTheEnd = new Thread(this::close, "end of a reward");
   private Running running;
 
   /** A program and its arguments; it is started with the first batch. */
@@ -66,7 +68,11 @@ public final class ProcessReward implements Reward {
   private record Answer(String line, String end) {}
 
   private record Running(
-      Process process, String mark, Path folder, BlockingQueue<Answer> answers, Tail errors) {}
+      Process process,
+      String mark,
+      TemporaryFolder folder,
+      BlockingQueue<Answer> answers,
+      Tail errors) {}
 
   @Override
   public String name() {
@@ -89,7 +95,7 @@ public final class ProcessReward implements Reward {
   public double[] score(RewardBatch batch) throws IOException, InterruptedException {
     Running program = started();
     requireSilence(program);
-    Path folder = Files.createTempDirectory(program.folder(), "batch");
+    Path folder = Files.createTempDirectory(program.folder().path(), "batch");
     try {
       write(batch, folder);
       Answer answer = ask(program, folder);
@@ -186,8 +192,11 @@ public final class ProcessReward implements Reward {
     Stream.concat(running.process().descendants(), marked(running.mark()))
         .forEach(ProcessHandle::destroyForcibly);
     running.process().destroyForcibly();
-    delete(running.folder());
+    running.folder().close();
     running = null;
+    if (Thread.currentThread() != atTheEnd) {
+      Runtime.getRuntime().removeShutdownHook(atTheEnd);
+    }
   }
 
   /** Processes of this program whose parents have ended, on systems that tell an environment. */
@@ -206,15 +215,15 @@ public final class ProcessReward implements Reward {
 
   private synchronized Running started() throws IOException {
     if (running == null) {
-      Path folder = Files.createTempDirectory("reverie-reward");
-      String mark = folder.getFileName().toString();
+      TemporaryFolder folder = TemporaryFolder.create("reverie-reward");
+      String mark = folder.path().getFileName().toString();
       ProcessBuilder builder = new ProcessBuilder(command);
       builder.environment().put(MARK, mark);
       Process process;
       try {
         process = builder.start();
       } catch (IOException e) {
-        delete(folder);
+        folder.close();
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
@@ -226,6 +235,7 @@ public final class ProcessReward implements Reward {
             e);
       }
       running = new Running(process, mark, folder, new LinkedBlockingQueue<>(), new Tail(process));
+      Runtime.getRuntime().addShutdownHook(atTheEnd);
       Running started = running;
       Thread.ofPlatform().daemon().name("answers of " + name).start(() -> listen(started));
     }

@@ -16,11 +16,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
-import java.util.List;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.TemporaryFolder;
 
 /**
  * The kernels in C for one set of instructions: packed as a resource, copied to a folder that only
@@ -53,7 +52,7 @@ final class NativeLibrary {
    */
   static NativeLibrary load(String set) {
     Exception first = null;
-    for (Path parent : folders()) {
+    for (Path parent : TemporaryFolder.parentsForLibraries()) {
       try {
         NativeLibrary library = load(set, parent);
         return library.isSupported() ? library : null;
@@ -68,33 +67,13 @@ final class NativeLibrary {
         first);
   }
 
-  /** Where a copy may lie; from some, as from a temporary folder without execution, none loads. */
-  private static List<Path> folders() {
-    List<Path> folders = new ArrayList<>();
-    folders.add(Path.of(System.getProperty("java.io.tmpdir")));
-    for (String name : List.of("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME")) {
-      String folder = System.getenv(name);
-      if (folder != null && !folder.isBlank()) {
-        folders.add(Path.of(folder));
-      }
-    }
-    return folders;
-  }
-
   private static NativeLibrary load(String set, Path parent)
       throws IOException, NoSuchAlgorithmException {
-    Path folder = Files.createTempDirectory(parent, "reverie-kernels");
-    try {
+    try (TemporaryFolder folder = TemporaryFolder.in(parent, "reverie-kernels")) {
       String expected =
           new String(read(resource(set) + ".sha256"), StandardCharsets.US_ASCII).strip();
-      Path file = extract(read(resource(set)), expected, folder, resource(set));
-      try {
-        return new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
-      } finally {
-        Files.delete(file);
-      }
-    } finally {
-      Files.delete(folder);
+      Path file = extract(read(resource(set)), expected, folder.path(), resource(set));
+      return new NativeLibrary(SymbolLookup.libraryLookup(file, Arena.global()));
     }
   }
 

@@ -4,25 +4,23 @@ package reverie.tensor.cuda.driver;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import reverie.tensor.io.TemporaryFolder;
 
 /** A new folder that only this user can enter, for packed libraries while they are loaded. */
 final class PrivateFolder implements AutoCloseable {
-  private final Path path;
+  private final TemporaryFolder folder = TemporaryFolder.create("reverie-cuda");
 
-  PrivateFolder() throws IOException {
-    path = Files.createTempDirectory("reverie-cuda");
-  }
+  PrivateFolder() throws IOException {}
 
   Path path() {
-    return path;
+    return folder.path();
   }
 
   /** Copies a resource here. */
   Path extract(String resource, String name) throws IOException {
-    Path file = path.resolve(name);
+    Path file = path().resolve(name);
     try (InputStream in = PrivateFolder.class.getResourceAsStream(resource)) {
       if (in == null) {
         throw new FileNotFoundException("resource " + resource + " is missing");
@@ -34,12 +32,7 @@ final class PrivateFolder implements AutoCloseable {
 
   /** Libraries that are loaded stay so without their files. */
   @Override
-  public void close() throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(path)) {
-      for (Path file : files) {
-        Files.delete(file);
-      }
-    }
-    Files.delete(path);
+  public void close() {
+    folder.close();
   }
 }
