@@ -97,23 +97,27 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
         .filter(Point::hasInterval)
         .forEach(p -> heights.addAll(List.of(p.low(), p.high())));
     Axis y = Axis.over(heights);
-    StringBuilder svg = new StringBuilder();
-    svg.append(
-        String.format(
-            Locale.ROOT,
-            "<svg class=\"plot\" viewBox=\"0 0 %s %s\" role=\"img\" aria-label=\"%s\">",
-            number(WIDTH),
-            number(HEIGHT + ROW * rowsBelow()),
-            Html.escape(title)));
-    text(svg, 0, 16, "title", title);
+    Svg svg =
+        new Svg()
+            .begin(
+                "svg",
+                "class",
+                "plot",
+                "viewBox",
+                "0 0 " + Svg.number(WIDTH) + " " + Svg.number(HEIGHT + ROW * rowsBelow()),
+                "role",
+                "img",
+                "aria-label",
+                title);
+    svg.text(0, 16, title, "class", "title");
     grid(svg, x, y);
-    text(svg, LEFT, TOP - 10, "label", yLabel);
-    text(svg, WIDTH - RIGHT, HEIGHT - 6, "label end", xLabel);
+    svg.text(LEFT, TOP - 10, yLabel, "class", "label");
+    svg.text(WIDTH - RIGHT, HEIGHT - 6, xLabel, "class", "label end");
     for (int i = 0; i < series.size(); i++) {
       draw(svg, series.get(i), i, x, y);
     }
     legend(svg);
-    return svg.append("</svg>").toString();
+    return svg.end("svg").toString();
   }
 
   private List<Double> values(ToDoubleFunction<Point> coordinate) {
@@ -122,40 +126,36 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     return values;
   }
 
-  private void grid(StringBuilder svg, Axis x, Axis y) {
+  private void grid(Svg svg, Axis x, Axis y) {
     for (double tick : y.ticks()) {
       double at = vertical(y, tick);
-      line(svg, LEFT, at, WIDTH - RIGHT, at, "grid");
-      text(svg, LEFT - 6, at + 4, "tick end", y.format(tick));
+      svg.line(LEFT, at, WIDTH - RIGHT, at, "class", "grid");
+      svg.text(LEFT - 6, at + 4, y.format(tick), "class", "tick end");
     }
     for (double tick : x.ticks()) {
       double at = horizontal(x, tick);
-      line(svg, at, TOP, at, HEIGHT - BOTTOM, "grid");
-      text(svg, at, HEIGHT - BOTTOM + 15, "tick middle", x.format(tick));
+      svg.line(at, TOP, at, HEIGHT - BOTTOM, "class", "grid");
+      svg.text(at, HEIGHT - BOTTOM + 15, x.format(tick), "class", "tick middle");
     }
   }
 
-  private void draw(StringBuilder svg, Series line, int index, Axis x, Axis y) {
-    svg.append("<g class=\"s").append(index % 8).append("\">");
+  private void draw(Svg svg, Series line, int index, Axis x, Axis y) {
+    svg.begin("g", "class", "s" + index % 8);
     List<Point> band = line.points().stream().filter(Point::hasInterval).toList();
     if (line.path()) {
       for (Point p : band) {
         double at = horizontal(x, p.x());
-        line(svg, at, vertical(y, p.low()), at, vertical(y, p.high()), "bar");
+        svg.line(at, vertical(y, p.low()), at, vertical(y, p.high()), "class", "bar");
       }
     } else if (band.size() > 1) {
       StringBuilder points = new StringBuilder();
       band.forEach(p -> points.append(at(x, p.x(), y, p.high())));
       band.reversed().forEach(p -> points.append(at(x, p.x(), y, p.low())));
-      svg.append("<polygon class=\"band\" points=\"")
-          .append(points.toString().strip())
-          .append("\"/>");
+      svg.element("polygon", "class", "band", "points", points.toString().strip());
     }
     StringBuilder points = new StringBuilder();
     line.points().forEach(p -> points.append(at(x, p.x(), y, p.y())));
-    svg.append("<polyline class=\"line\" points=\"")
-        .append(points.toString().strip())
-        .append("\"/>");
+    svg.element("polyline", "class", "line", "points", points.toString().strip());
     if (line.path()) {
       for (int i = 1; i < line.points().size(); i++) {
         arrow(svg, line.points().get(i - 1), line.points().get(i), x, y);
@@ -167,26 +167,25 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
       for (Point p : line.points()) {
         double cx = horizontal(x, p.x());
         double cy = vertical(y, p.y());
-        svg.append(
-            String.format(
-                Locale.ROOT,
-                "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"%s\"/>",
-                number(cx),
-                number(cy),
-                line.path() ? "3.5" : "2"));
+        svg.element("circle", "class", "dot", "cx", cx, "cy", cy, "r", line.path() ? 3.5 : 2.0);
         if (!p.label().isEmpty() && Math.hypot(cx - labelledX, cy - labelledY) > 16) {
           labelledX = cx;
           labelledY = cy;
           boolean atRight = cx > WIDTH - RIGHT - 30;
-          text(svg, atRight ? cx - 7 : cx + 7, cy - 6, atRight ? "point end" : "point", p.label());
+          svg.text(
+              atRight ? cx - 7 : cx + 7,
+              cy - 6,
+              p.label(),
+              "class",
+              atRight ? "point end" : "point");
         }
       }
     }
-    svg.append("</g>");
+    svg.end("g");
   }
 
   /** A small triangle half way from one point to the next. */
-  private void arrow(StringBuilder svg, Point from, Point to, Axis x, Axis y) {
+  private void arrow(Svg svg, Point from, Point to, Axis x, Axis y) {
     double x0 = horizontal(x, from.x());
     double y0 = vertical(y, from.y());
     double dx = horizontal(x, to.x()) - x0;
@@ -194,17 +193,23 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     if (Math.hypot(dx, dy) < 14) {
       return;
     }
-    svg.append(
+    svg.element(
+        "path",
+        "class",
+        "arrow",
+        "d",
+        "M5 0L-4 4.5V-4.5Z",
+        "transform",
         String.format(
             Locale.ROOT,
-            "<path class=\"arrow\" d=\"M5 0L-4 4.5V-4.5Z\" transform=\"translate(%s %s) rotate(%s)\"/>",
-            number(x0 + 0.55 * dx),
-            number(y0 + 0.55 * dy),
-            number(Math.toDegrees(Math.atan2(dy, dx)))));
+            "translate(%s %s) rotate(%s)",
+            Svg.number(x0 + 0.55 * dx),
+            Svg.number(y0 + 0.55 * dy),
+            Svg.number(Math.toDegrees(Math.atan2(dy, dx)))));
   }
 
   /** In one line over the plot if it fits there, else in lines below. */
-  private void legend(StringBuilder svg) {
+  private void legend(Svg svg) {
     if (series.size() < 2) {
       return;
     }
@@ -229,15 +234,10 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
     }
   }
 
-  private void legend(StringBuilder svg, int index, double x, double y) {
-    svg.append("<g class=\"s").append(index % 8).append("\">");
-    text(svg, x + 11, y, "label", series.get(index).label());
-    svg.append(
-        String.format(
-            Locale.ROOT,
-            "<circle class=\"dot\" cx=\"%s\" cy=\"%s\" r=\"4\"/></g>",
-            number(x),
-            number(y - 4)));
+  private void legend(Svg svg, int index, double x, double y) {
+    svg.begin("g", "class", "s" + index % 8);
+    svg.text(x + 11, y, series.get(index).label(), "class", "label");
+    svg.element("circle", "class", "dot", "cx", x, "cy", y - 4, "r", 4).end("g");
   }
 
   private static double legendWidth(Series line) {
@@ -268,15 +268,15 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
    * @return an SVG document
    */
   public String toSvgFile() {
-    String height = number(HEIGHT + ROW * rowsBelow());
+    String height = Svg.number(HEIGHT + ROW * rowsBelow());
     return toSvg()
             .replaceFirst(
                 "<svg ",
                 String.format(
                     Locale.ROOT,
                     "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%s\" height=\"%s\" ",
-                    number(1.5 * WIDTH),
-                    number(1.5 * (HEIGHT + ROW * rowsBelow()))))
+                    Svg.number(1.5 * WIDTH),
+                    Svg.number(1.5 * (HEIGHT + ROW * rowsBelow()))))
             .replaceFirst(
                 ">",
                 Matcher.quoteReplacement(
@@ -284,13 +284,13 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
                         Locale.ROOT,
                         "><style>%s</style><rect width=\"%s\" height=\"%s\" fill=\"var(--page)\"/>",
                         Html.css(),
-                        number(WIDTH),
+                        Svg.number(WIDTH),
                         height)))
         + "\n";
   }
 
   private static String at(Axis x, double px, Axis y, double py) {
-    return number(horizontal(x, px)) + "," + number(vertical(y, py)) + " ";
+    return Svg.number(horizontal(x, px)) + "," + Svg.number(vertical(y, py)) + " ";
   }
 
   private static double horizontal(Axis axis, double value) {
@@ -299,34 +299,5 @@ public record Plot(String title, String xLabel, String yLabel, List<Series> seri
 
   private static double vertical(Axis axis, double value) {
     return HEIGHT - BOTTOM - axis.fraction(value) * (HEIGHT - TOP - BOTTOM);
-  }
-
-  private static void line(
-      StringBuilder svg, double x1, double y1, double x2, double y2, String style) {
-    svg.append(
-        String.format(
-            Locale.ROOT,
-            "<line class=\"%s\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/>",
-            style,
-            number(x1),
-            number(y1),
-            number(x2),
-            number(y2)));
-  }
-
-  private static void text(StringBuilder svg, double x, double y, String style, String text) {
-    svg.append(
-        String.format(
-            Locale.ROOT,
-            "<text class=\"%s\" x=\"%s\" y=\"%s\">%s</text>",
-            style,
-            number(x),
-            number(y),
-            Html.escape(text)));
-  }
-
-  private static String number(double value) {
-    String text = String.format(Locale.ROOT, "%.1f", value);
-    return text.endsWith(".0") ? text.substring(0, text.length() - 2) : text;
   }
 }

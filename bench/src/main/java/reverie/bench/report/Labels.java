@@ -5,6 +5,7 @@ import java.awt.geom.Rectangle2D;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import reverie.app.report.Svg;
 
 /** Dots with names beside them, each where it covers no other, or else a little way off. */
 final class Labels {
@@ -37,19 +38,23 @@ final class Labels {
     taken.add(new Rectangle2D.Double(x - RADIUS, y - RADIUS, 2 * RADIUS, 2 * RADIUS));
   }
 
-  void draw(Canvas canvas, String dotColor, String ink, String leader) {
+  void draw(Svg svg, String dotColor, String ink, String leader) {
     dots.sort(Comparator.comparingDouble(Dot::y));
     for (Dot dot : dots) {
       Rectangle2D at = place(dot);
       double base = at.getMaxY() - 2;
       if (Math.abs(at.getCenterY() - dot.y) > SIZE) {
         double near = at.getX() > dot.x ? at.getX() - 1 : at.getMaxX() + 1;
-        canvas.line(dot.x, dot.y, near, at.getCenterY(), leader, 0.7);
+        svg.line(dot.x, dot.y, near, at.getCenterY(), "stroke", leader, "stroke-width", 0.7);
       }
       boolean left = at.getX() < dot.x;
-      canvas.word(left ? at.getMaxX() : at.getX(), base, SIZE, ink, left, dot.name);
+      RooflinePlot.word(svg, left ? at.getMaxX() : at.getX(), base, SIZE, ink, left, dot.name);
     }
-    dots.forEach(dot -> canvas.dot(dot.x, dot.y, RADIUS, dotColor, dot.title));
+    for (Dot dot : dots) {
+      svg.begin("circle", "cx", dot.x, "cy", dot.y, "r", RADIUS, "fill", dotColor)
+          .words("title", dot.title)
+          .end("circle");
+    }
   }
 
   /** The nearest free place on the right or on the left. */

@@ -5,24 +5,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
-import javax.imageio.ImageIO;
 import reverie.bench.measure.Roofline;
 import reverie.tensor.ReverieException;
 
 /** Writes results as a page of Markdown with the plot of the roofline. */
 public final class Report {
-  private static final String PLOT = "roofline";
-
   private Report() {}
 
-  /** Writes README.md, roofline.svg and roofline.png; what was not measured is left out. */
+  /** Writes README.md and roofline.svg; what was not measured is left out. */
   public static void write(Path folder, Results results) {
     try {
       Files.createDirectories(folder);
       if (results.operations() != null && !results.operations().isEmpty()) {
-        Canvas canvas = RooflinePlot.draw(results.operations(), results.roofline());
-        Files.writeString(folder.resolve(PLOT + ".svg"), canvas.svg());
-        ImageIO.write(canvas.pixels(), "png", folder.resolve(PLOT + ".png").toFile());
+        Files.writeString(
+            folder.resolve("roofline.svg"),
+            RooflinePlot.draw(results.operations(), results.roofline()));
       }
       Files.writeString(folder.resolve("README.md"), page(results));
     } catch (IOException e) {

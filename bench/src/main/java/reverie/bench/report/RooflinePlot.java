@@ -3,6 +3,7 @@ package reverie.bench.report;
 
 import java.util.List;
 import java.util.Locale;
+import reverie.app.report.Svg;
 import reverie.bench.measure.Roofline;
 
 /**
@@ -29,24 +30,52 @@ final class RooflinePlot {
 
   private RooflinePlot() {}
 
-  static Canvas draw(List<OperationRow> operations, Roofline roofline) {
-    Canvas canvas = new Canvas(WIDTH, HEIGHT);
-    canvas.word(LEFT, 20, 15, INK, false, "Operations under the roofline");
+  /** An SVG document. */
+  static String draw(List<OperationRow> operations, Roofline roofline) {
+    Svg svg =
+        new Svg()
+            .begin(
+                "svg",
+                "xmlns",
+                "http://www.w3.org/2000/svg",
+                "viewBox",
+                "0 0 " + WIDTH + " " + HEIGHT,
+                "font-family",
+                "sans-serif")
+            .element("rect", "width", "100%", "height", "100%", "fill", "#fff");
+    word(svg, LEFT, 20, 15, INK, false, "Operations under the roofline");
     for (double tick = 0.1; tick < MOST_INTENSITY; tick *= 10) {
-      canvas.line(x(tick), TOP, x(tick), BOTTOM, FAINT, 1);
-      canvas.word(x(tick), BOTTOM + 16, 11, INK, false, number(tick));
+      svg.line(x(tick), TOP, x(tick), BOTTOM, "stroke", FAINT, "stroke-width", 1);
+      word(svg, x(tick), BOTTOM + 16, 11, INK, false, number(tick));
     }
     for (double tick = 1; tick <= MOST_GFLOPS; tick *= 10) {
-      canvas.line(LEFT, y(tick), RIGHT, y(tick), FAINT, 1);
-      canvas.word(LEFT - 6, y(tick) + 4, 11, INK, true, number(tick));
+      svg.line(LEFT, y(tick), RIGHT, y(tick), "stroke", FAINT, "stroke-width", 1);
+      word(svg, LEFT - 6, y(tick) + 4, 11, INK, true, number(tick));
     }
-    canvas.word(LEFT, TOP - 8, 11, INK, false, "GFLOP/s");
-    canvas.word(RIGHT, HEIGHT - 10, 11, INK, true, "floating-point operations per byte");
+    word(svg, LEFT, TOP - 8, 11, INK, false, "GFLOP/s");
+    word(svg, RIGHT, HEIGHT - 10, 11, INK, true, "floating-point operations per byte");
     double ridge = roofline.gflops() / roofline.gigabytes();
     double begin = Math.max(LEAST_INTENSITY, LEAST_GFLOPS / roofline.gigabytes());
-    canvas.line(x(begin), y(begin * roofline.gigabytes()), x(ridge), y(roofline.gflops()), ROOF, 2);
-    canvas.line(x(ridge), y(roofline.gflops()), RIGHT, y(roofline.gflops()), ROOF, 2);
-    canvas.word(
+    svg.line(
+        x(begin),
+        y(begin * roofline.gigabytes()),
+        x(ridge),
+        y(roofline.gflops()),
+        "stroke",
+        ROOF,
+        "stroke-width",
+        2);
+    svg.line(
+        x(ridge),
+        y(roofline.gflops()),
+        RIGHT,
+        y(roofline.gflops()),
+        "stroke",
+        ROOF,
+        "stroke-width",
+        2);
+    word(
+        svg,
         x(ridge) - 4,
         y(roofline.gflops()) - 6,
         11,
@@ -56,7 +85,8 @@ final class RooflinePlot {
             Locale.ROOT, "%.0f GFLOP/s with %d threads", roofline.gflops(), roofline.threads()));
     // Beside the foot of the slope, below it: no operation is that slow.
     double foot = 1.4 * begin;
-    canvas.word(
+    word(
+        svg,
         x(foot) + 18,
         y(foot * roofline.gigabytes()) + 4,
         11,
@@ -73,8 +103,14 @@ final class RooflinePlot {
         labels.add(x, y, row.label().replaceFirst("[\\[(].*", ""), row.label());
       }
     }
-    labels.draw(canvas, DOT, INK, LEADER);
-    return canvas;
+    labels.draw(svg, DOT, INK, LEADER);
+    return svg.end("svg") + "\n";
+  }
+
+  /** Words that begin, or end, here. */
+  static void word(
+      Svg svg, double x, double y, int size, String color, boolean ends, String words) {
+    svg.text(x, y, words, "font-size", size, "fill", color, "text-anchor", ends ? "end" : "start");
   }
 
   private static double x(double intensity) {
