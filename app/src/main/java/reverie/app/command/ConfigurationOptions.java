@@ -15,16 +15,13 @@ import reverie.app.run.RunFolder;
 
 /** The options of every command that makes a run. */
 final class ConfigurationOptions {
-  @Option(
-      names = "--preset",
-      paramLabel = "NAME",
-      description = "Begin with the settings of a preset.")
+  /** Of the commands that have presets; null for none. */
   String preset;
 
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      description = "Settings in YAML, on top of the defaults or the preset.")
+      description = "Settings in YAML, on top of the defaults.")
   Path file;
 
   @Option(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
+import java.util.Iterator;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 
@@ -25,8 +27,23 @@ final class FinetuneCommand implements Callable<Integer> {
   private final Session session;
   @Mixin private ConfigurationOptions options;
 
+  @Option(
+      names = "--preset",
+      paramLabel = "NAME",
+      completionCandidates = Presets.class,
+      description = "Begin with other settings than the defaults: ${COMPLETION-CANDIDATES}.")
+  private String preset;
+
   FinetuneCommand(Session session) {
     this.session = session;
+  }
+
+  /** Those there are, for the help. */
+  static final class Presets implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return READER.presets().iterator();
+    }
   }
 
   @Override
@@ -36,6 +53,7 @@ final class FinetuneCommand implements Callable<Integer> {
       session.out().flush();
       return ExitCode.OK;
     }
+    options.preset = preset;
     return Recipes.finetune(session, options, READER, "finetune");
   }
 }

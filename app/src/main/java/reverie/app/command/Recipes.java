@@ -47,11 +47,11 @@ final class Recipes {
       Session session, ConfigurationOptions options, ConfigurationReader<PretrainConfig> reader) {
     Configuration<PretrainConfig> configuration = options.configuration(reader);
     Device device = options.device.open(session);
-    try (RunFolder run = options.open(session, "pretrain", configuration);
+    try (Pretraining pretraining =
+            new Pretraining(configuration.value(), session.encoder(), device);
+        RunFolder run = options.open(session, "pretrain", configuration);
         Interruption stop = Interruption.listen(System.err)) {
-      var pretraining =
-          new Pretraining(configuration.value(), run, session.encoder(), device, stop);
-      Path model = pretraining.run();
+      Path model = pretraining.run(run, stop);
       suggest(session, pretraining.example(), model);
       return ExitCode.OK;
     }

@@ -38,13 +38,15 @@ public final class Configuration<T extends Record> implements RunSettings {
     return ConfigurationReader.YAML.writeValueAsString(tree);
   }
 
-  /** A run may go on for more epochs than it was started for; nothing else may differ. */
+  /** A run may go on for longer than it was started for; nothing else may differ. */
   @Override
   public void requireResumable(Path run, String stored) {
     List<String> conflicts = differencesFrom(stored);
     JsonNode before = ConfigurationReader.YAML.readTree(stored);
-    if (tree.path("epochs").asInt(0) > before.path("epochs").asInt(0)) {
-      conflicts.removeIf(line -> line.startsWith("epochs:"));
+    for (String length : List.of("epochs", "steps")) {
+      if (tree.path(length).asInt(0) > before.path(length).asInt(0)) {
+        conflicts.removeIf(line -> line.startsWith(length + ":"));
+      }
     }
     if (!conflicts.isEmpty()) {
       throw new ConfigurationException(

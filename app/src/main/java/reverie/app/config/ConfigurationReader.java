@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 import reverie.app.reward.RewardChoice;
 import reverie.rl.learn.TrainerSettings;
 import tools.jackson.core.JacksonException;
@@ -308,13 +307,16 @@ public final class ConfigurationReader<T extends Record> {
         "reverie finetune --show-config prints a complete example");
   }
 
+  /** The presets' names. */
+  public List<String> presets() {
+    return presets;
+  }
+
   private String preset(String preset) {
     if (!presets.contains(preset)) {
       throw new ConfigurationException(
           String.format(Locale.ROOT, "--preset %s: there is no such preset", preset),
-          Nearest.to(preset, presets)
-              .map(nearest -> "did you mean '" + nearest + "'?")
-              .orElse(presets.stream().collect(Collectors.joining(", ", "the presets are ", ""))));
+          "the presets are: " + String.join(", ", presets));
     }
     return resource(preset);
   }

@@ -39,7 +39,6 @@ import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
-import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 
 /**
@@ -211,7 +210,7 @@ public final class Finetuning implements AutoCloseable {
       }
       run.log().say("going on after epoch " + work.trainer.epochs());
     } else {
-      requireNoLostCheckpoint(checkpoint);
+      run.requireNoLostCheckpoint(checkpoint, config.checkpointEvery(), "epoch");
     }
     return go();
   }
@@ -221,25 +220,6 @@ public final class Finetuning implements AutoCloseable {
     return Files.exists(run.path().resolve(RunReport.FILE))
         && Files.exists(run.path().resolve(MODEL))
         && Summary.read(run.path()).isPresent();
-  }
-
-  /** Epochs that were measured and are not in a checkpoint would be lost without a word. */
-  private void requireNoLostCheckpoint(Path checkpoint) {
-    List<Metrics.Line> lines = Metrics.read(run.path());
-    if (lines.isEmpty()) {
-      return;
-    }
-    if (lines.getLast().step() > config.checkpointEvery()) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "resume %s: %s is missing, though the run came to epoch %d",
-              run.path(),
-              checkpoint.getFileName(),
-              lines.getLast().step()),
-          "put it back, or start a new run with another --out");
-    }
-    run.log().say("there is no checkpoint yet: starting from the beginning");
   }
 
   private Path go() {

@@ -31,6 +31,8 @@ final class ModelShape {
               model.crossAttention().size()),
           "give one entry for each level");
     }
+    requireDivisible(model.blockOutChannels(), "norm_num_groups", model.normNumGroups());
+    requireDivisible(model.blockOutChannels(), "attention_head_dim", model.attentionHeadDim());
     int multiple = 1 << (levels - 1);
     if (images.height() % multiple != 0 || images.width() % multiple != 0) {
       throw new ReverieException(
@@ -65,6 +67,19 @@ final class ModelShape {
     config.put("cross_attention_dim", encoder.dimensions());
     config.put("norm_num_groups", model.normNumGroups());
     return UNetConfig.of(config);
+  }
+
+  private static void requireDivisible(List<Integer> channels, String key, int parts) {
+    if (channels.stream().anyMatch(n -> n % parts != 0)) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "model: block_out_channels %s cannot be divided into %s %d",
+              channels,
+              key,
+              parts),
+          "give channels that are multiples of it");
+    }
   }
 
   /**

@@ -22,10 +22,10 @@ import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Parameters;
-import reverie.autograd.optim.AdamW;
 import reverie.autograd.optim.BackwardPass;
 import reverie.autograd.optim.LearningRate;
 import reverie.autograd.optim.TrainingStep;
+import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
@@ -41,19 +41,20 @@ import reverie.unet.UNetConfig;
  * what is saved. All randomness is addressed by the seed and the step, so that a run that was
  * interrupted and resumed ends with the same bits as one that was not.
  */
-public final class Pretraining {
+public final class Pretraining implements AutoCloseable {
   /** The finished model's folder in the run folder. */
   public static final String MODEL = "model";
 
   private static final String CHECKPOINT = "checkpoint.safetensors";
 
   private final PretrainConfig config;
-  private final RunFolder run;
   private final PromptEncoder encoder;
   private final Device device;
-  private final BooleanSupplier stop;
   private final Rng rng;
-  private String example;
+  private final ImageSet training;
+  private final ModelFolder model;
+  private RunFolder run;
+  private BooleanSupplier stop;
 
   private record Inputs(DenoisingLoss.NoisedBatch noised, Tensor context) {}
 
@@ -64,85 +65,82 @@ public final class Pretraining {
       BackwardPass<Inputs, BackwardPass.Nothing> pass) {}
 
   /**
-   * Prepares a run.
+   * Reads the images and makes the model, so that what cannot work is said before there is a
+   * folder.
    *
    * @param config the settings
-   * @param run where everything goes
    * @param encoder for the prompts; its identity is kept with the model
    * @param device where to compute
-   * @param stop asked after every step; true ends the run after a checkpoint
    */
-  public Pretraining(
-      PretrainConfig config,
-      RunFolder run,
-      PromptEncoder encoder,
-      Device device,
-      BooleanSupplier stop) {
+  public Pretraining(PretrainConfig config, PromptEncoder encoder, Device device) {
     this.config = config;
-    this.run = run;
     this.encoder = encoder;
     this.device = device;
-    this.stop = stop;
     rng = Rng.of(config.seed());
+    training = icons() ? SilkIcons.training() : ImageFolder.read(Path.of(config.data()));
+    model = model();
+  }
+
+  private boolean icons() {
+    return config.data().equals("icons");
   }
 
   /**
    * Trains from the run's checkpoint, or from the beginning if there is none, to the end; then
    * saves and measures.
    *
+   * @param folder where everything goes
+   * @param asked whether to stop; asked after every step
    * @return the folder of the model
    * @throws Interruption.Stopped if asked to stop
    */
-  public Path run() {
+  public Path run(RunFolder folder, BooleanSupplier asked) {
+    run = folder;
+    stop = asked;
     run.computesOn(device.describe());
-    boolean icons = config.data().equals("icons");
-    ImageSet training = icons ? SilkIcons.training() : ImageFolder.read(Path.of(config.data()));
-    example = training.prompts().getFirst();
-    ImageSet heldOut = icons ? SilkIcons.heldOut() : training.where(_ -> false);
-    ImageSet real = icons ? SilkIcons.all() : training;
-    AdamW.Options options = config.optimizer().options();
-    try (ModelFolder model = model(training, icons)) {
-      Parameters parameters = model.unet().parameters();
-      run.log()
-          .say(
-              String.format(
-                  Locale.ROOT,
-                  "%,d weights, %,d images, %,d held out",
-                  parameters.count(),
-                  training.size(),
-                  heldOut.size()));
-      PretrainingResults results =
-          new PretrainingResults(
-              config, run, sampler(model, real), device, real, training, heldOut);
-      try (TrainingStep step =
-              new TrainingStep(
-                  parameters,
-                  new TrainingStep.Settings(
-                      options, config.optimizer().clipNorm(), config.emaDecay()));
-          var pass =
-              BackwardPass.of(
-                  MethodHandles.lookup(),
-                  device,
-                  step.gradients(),
-                  (Inputs in) -> loss(model.unet(), in))) {
-        UNet average =
-            step.average()
-                .map(weights -> new UNet(model.unet().config(), weights))
-                .orElse(model.unet());
-        Trained trained = new Trained(step, new TrainingCheckpoint(step), pass);
-        train(trained, model, training, average, results);
-        Path folder = run.resolve(MODEL);
-        model.with(average).write(folder);
-        results.finish(average::forward);
-        return folder;
-      }
+    ImageSet heldOut = icons() ? SilkIcons.heldOut() : training.where(_ -> false);
+    ImageSet real = icons() ? SilkIcons.all() : training;
+    Parameters parameters = model.unet().parameters();
+    run.log()
+        .say(
+            String.format(
+                Locale.ROOT,
+                "%,d weights, %,d images, %,d held out",
+                parameters.count(),
+                training.size(),
+                heldOut.size()));
+    PretrainingResults results =
+        new PretrainingResults(config, run, sampler(real), device, real, training, heldOut);
+    try (TrainingStep step =
+            new TrainingStep(
+                parameters,
+                new TrainingStep.Settings(
+                    config.optimizer().options(),
+                    config.optimizer().clipNorm(),
+                    config.emaDecay()));
+        var pass =
+            BackwardPass.of(
+                MethodHandles.lookup(),
+                device,
+                step.gradients(),
+                (Inputs in) -> loss(model.denoiser(model.unet()), in))) {
+      UNet average =
+          step.average()
+              .map(weights -> new UNet(model.unet().config(), weights))
+              .orElse(model.unet());
+      Denoiser denoiser = model.denoiser(average);
+      train(new Trained(step, new TrainingCheckpoint(step), pass), denoiser, results);
+      Path target = run.resolve(MODEL);
+      model.with(average).write(target);
+      results.finish(denoiser);
+      return target;
     }
   }
 
   /** The model to begin with, which will remember what it was trained on. */
-  private ModelFolder model(ImageSet training, boolean icons) {
+  private ModelFolder model() {
     ModelPrompts prompts =
-        icons ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts());
+        icons() ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts());
     if (!config.base().isEmpty()) {
       ModelFolder base = BaseModels.read(config.base(), encoder, device);
       if (!base.isConditional()) {
@@ -162,25 +160,12 @@ public final class Pretraining {
   }
 
   /** How samples are drawn, as large as the training's images. */
-  private ImageSampler sampler(ModelFolder model, ImageSet images) {
-    return model.pipeline() == null
-        ? new ImageSampler(
-            config.sampling().process(model.scheduler()),
-            encoder,
-            config.sampling().guidance(),
-            config.sampling().batchSize(),
-            images.height(),
-            ImageSet.CHANNELS)
-        : ImageSampler.of(
-            model, config.sampling().sized(images.height()), model.encoderOr(encoder));
+  private ImageSampler sampler(ImageSet images) {
+    return ImageSampler.of(
+        model, config.sampling().sized(images.height()), model.encoderOr(encoder));
   }
 
-  private void train(
-      Trained trained,
-      ModelFolder model,
-      ImageSet training,
-      UNet average,
-      PretrainingResults results) {
+  private void train(Trained trained, Denoiser average, PretrainingResults results) {
     DenoisingBatches batches =
         new DenoisingBatches(
             DenoisingBatches.Samples.of(training, model, device),
@@ -189,12 +174,17 @@ public final class Pretraining {
             config.promptDropout(),
             rng.fork("data"));
     Path checkpoint = run.resolve(CHECKPOINT);
-    long done = Files.exists(checkpoint) ? trained.state.read(checkpoint) : 0;
+    long done = 0;
+    if (Files.exists(checkpoint)) {
+      done = trained.state.read(checkpoint);
+    } else {
+      run.requireNoLostCheckpoint(checkpoint, config.checkpointEvery(), "step");
+    }
     try (Metrics metrics = run.metrics(done + 1);
         Progress progress = Progress.start("pretraining", "steps", config.steps(), done)) {
       double losses = 0;
       while (done < config.steps()) {
-        Step step = step(trained, batches, model.scheduler(), done++);
+        Step step = step(trained, batches, done++);
         losses += step.loss;
         if (done % config.logEvery() == 0) {
           double loss = losses / config.logEvery();
@@ -212,7 +202,7 @@ public final class Pretraining {
         }
         progress.advanceTo(done);
         if (config.sampleEvery() > 0 && done % config.sampleEvery() == 0) {
-          metrics.image(done, "samples", results.gallery(average::forward, done));
+          metrics.image(done, "samples", results.gallery(average, done));
         }
         boolean stopping = stop.getAsBoolean();
         if (stopping || done % config.checkpointEvery() == 0 || done == config.steps()) {
@@ -230,18 +220,18 @@ public final class Pretraining {
 
   /** A prompt that the model knows, once it was trained. */
   public String example() {
-    return example;
+    return training.prompts().getFirst();
   }
 
   private record Step(double loss, double norm, double rate) {}
 
-  private Tensor loss(UNet model, Inputs in) {
-    return in.noised.perSample(model::forward, in.context).sum().mul(1.0 / config.batchSize());
+  private Tensor loss(Denoiser denoiser, Inputs in) {
+    return in.noised.perSample(denoiser, in.context).sum().mul(1.0 / config.batchSize());
   }
 
   /** One optimizer step, the one that follows {@code done} others. */
-  private Step step(
-      Trained trained, DenoisingBatches batches, SchedulerConfig scheduler, long done) {
+  private Step step(Trained trained, DenoisingBatches batches, long done) {
+    SchedulerConfig scheduler = model.scheduler();
     double rate =
         LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())
             .warmedUp(config.warmup())
@@ -259,5 +249,10 @@ public final class Pretraining {
       double norm = trained.step.update(rate);
       return new Step(sum.item(), norm, rate);
     }
+  }
+
+  @Override
+  public void close() {
+    model.close();
   }
 }

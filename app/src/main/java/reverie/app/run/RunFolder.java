@@ -191,6 +191,33 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
+   * Refuses to begin again what was measured and is in no checkpoint: it would be lost without a
+   * word.
+   *
+   * @param checkpoint that is missing
+   * @param every steps (or epochs) between two of them
+   * @param unit what is counted, for the error
+   */
+  public void requireNoLostCheckpoint(Path checkpoint, long every, String unit) {
+    List<Metrics.Line> lines = Metrics.read(path);
+    if (lines.isEmpty()) {
+      return;
+    }
+    if (lines.getLast().step() > every) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "resume %s: %s is missing, though the run came to %s %d",
+              path,
+              checkpoint.getFileName(),
+              unit,
+              lines.getLast().step()),
+          "put it back, or start a new run with another --out");
+    }
+    log.say("there is no checkpoint yet: starting from the beginning");
+  }
+
+  /**
    * Writes an object as indented JSON.
    *
    * @param name the file's name

@@ -39,6 +39,16 @@ class CommandLinesTest {
   }
 
   @Test
+  void presetsAreNamedWhereTheyAreTaken() {
+    assertEquals(0, run("finetune", "--help"));
+    assertTrue(out.toString().contains("than the defaults: quickstart."), out::toString);
+    assertEquals(ExitCode.USAGE, run("finetune", "--preset", "quick"));
+    assertMessage("--preset quick: there is no such preset", "the presets are: quickstart");
+    assertEquals(ExitCode.USAGE, run("pretrain", "--preset", "quickstart"));
+    assertMessage("'--preset'", "hint: ");
+  }
+
+  @Test
   void saysItsVersion() {
     assertEquals(0, run("--version"));
     assertTrue(out.toString().startsWith("reverie 0."), out::toString);

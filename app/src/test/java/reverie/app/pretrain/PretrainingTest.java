@@ -3,6 +3,7 @@ package reverie.app.pretrain;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -144,14 +145,68 @@ class PretrainingTest {
     assertThrows(ReverieException.class, () -> pretrain(run, true, () -> false));
   }
 
+  @Test
+  void aMissingCheckpointIsSaid() throws IOException {
+    Path run = temp.resolve("run");
+    pretrain(run, false, () -> false);
+    Files.delete(run.resolve("checkpoint.safetensors"));
+    String message =
+        assertThrows(ReverieException.class, () -> pretrain(run, true, () -> false)).getMessage();
+    assertTrue(message.contains("is missing, though the run came to step 6"), message);
+  }
+
+  /** Data and shape are looked at before there is a folder. */
+  @Test
+  void whatCannotWorkLeavesNoFolder() {
+    for (String setting :
+        List.of(
+            "data=" + temp.resolve("absent"),
+            "model.norm_num_groups=3",
+            "model.block_out_channels=[8,8,8]",
+            "model.block_out_channels=[8,8,8,8,8]",
+            "base=" + temp.resolve("absent"))) {
+      Configuration<PretrainConfig> good = configuration;
+      set(setting);
+      Path run = temp.resolve("run");
+      ReverieException error =
+          assertThrows(ReverieException.class, () -> pretrain(run, false, () -> false), setting);
+      assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+      assertFalse(Files.exists(run), setting);
+      configuration = good;
+    }
+  }
+
+  @Test
+  void aRunGoesOnForMoreSteps() throws IOException {
+    Path run = temp.resolve("run");
+    pretrain(run, false, () -> false);
+    set("steps=8");
+    pretrain(run, true, () -> false);
+    List<Metrics.Line> lines = Metrics.read(run);
+    assertEquals(8, lines.getLast().step());
+    assertEquals(8, lines.size());
+    assertTrue(Files.readString(run.resolve(RunFolder.CONFIG)).contains("steps: 8"));
+    set("steps=7");
+    String message =
+        assertThrows(ReverieException.class, () -> pretrain(run, true, () -> false)).getMessage();
+    assertTrue(message.contains("steps: 8 → 7"), message);
+  }
+
+  private void set(String setting) {
+    configuration =
+        new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
+            .readStored(configuration.yaml(), "test", List.of(setting));
+  }
+
   private Path pretrain(Path folder, boolean resume, BooleanSupplier stop) {
     PrintWriter console = new PrintWriter(new StringWriter());
-    try (RunFolder run =
-        resume
-            ? RunFolder.resume(folder, configuration, console)
-            : RunFolder.create(folder, configuration, List.of("test"), console)) {
-      return new Pretraining(configuration.value(), run, new LetterEncoder(), Device.cpu(), stop)
-          .run();
+    try (Pretraining pretraining =
+            new Pretraining(configuration.value(), new LetterEncoder(), Device.cpu());
+        RunFolder run =
+            resume
+                ? RunFolder.resume(folder, configuration, console)
+                : RunFolder.create(folder, configuration, List.of("test"), console)) {
+      return pretraining.run(run, stop);
     }
   }
 }
