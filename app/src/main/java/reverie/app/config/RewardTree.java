@@ -26,8 +26,11 @@ final class RewardTree {
 
   private static final String SUM = "sum";
 
-  /** Kinds whose setting is a file. */
-  private static final Set<String> FILES = Set.of("onnx");
+  /** Settings that are paths, and the word that stands in place of one. */
+  private static final List<String> FILES =
+      List.of("onnx", "describe.encoder", "describe.idf_prompts");
+
+  private static final String SHIPPED = "minilm";
 
   private static final Set<String> SHARED = Set.of("label", "timeout_seconds");
 
@@ -71,10 +74,16 @@ final class RewardTree {
       JsonNode setting = entry.getValue();
       if (key.equals(SUM)) {
         setting = list(setting, full, item -> term(item, kinds, place, full));
-      } else if (FILES.contains(key)) {
-        setting = base.stringNode(absolute(setting, full, place));
       }
       SettingsTree.set(base, known, key, setting, place, path);
+    }
+    for (String file : FILES) {
+      int dot = file.indexOf('.');
+      JsonNode group = dot < 0 ? base : base.path(file.substring(0, dot));
+      String key = file.substring(dot + 1);
+      if (group instanceof ObjectNode settings && settings.path(key).isString()) {
+        settings.put(key, absolute(settings.get(key).stringValue(), path + "." + file, place));
+      }
     }
   }
 
@@ -147,10 +156,11 @@ final class RewardTree {
             + " with its settings");
   }
 
-  private static String absolute(JsonNode file, String key, String place) {
-    String text = file.asString("");
+  private static String absolute(String text, String key, String place) {
     try {
-      return text.isEmpty() ? "" : Path.of(text).toAbsolutePath().normalize().toString();
+      return text.isEmpty() || text.equals(SHIPPED)
+          ? text
+          : Path.of(text).toAbsolutePath().normalize().toString();
     } catch (InvalidPathException e) {
       throw new ConfigurationException(
           place + ": '" + key + "' is no path: " + e.getReason(), "check it for odd characters");

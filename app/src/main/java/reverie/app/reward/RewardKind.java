@@ -11,7 +11,12 @@ import reverie.rl.reward.Reward;
  * defaults of every kind stand in {@code finetune/reward.yaml}.
  */
 public sealed interface RewardKind
-    permits BuiltInReward, CommandReward, HttpReward.Options, OnnxReward.File, Sum {
+    permits BuiltInReward,
+        CommandReward,
+        HttpReward.Options,
+        OnnxReward.File,
+        DescribeReward.Options,
+        Sum {
   /** The longest that a batch may take where a kind has no limits of its own. */
   Duration MINUTE = Duration.ofMinutes(1);
 
@@ -22,6 +27,7 @@ public sealed interface RewardKind
     kinds.put("command", CommandReward.class);
     kinds.put("http", HttpReward.Options.class);
     kinds.put("onnx", OnnxReward.File.class);
+    kinds.put("describe", DescribeReward.Options.class);
     kinds.put("sum", Sum.class);
     return kinds;
   }

