@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.architecture;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** What the documents point to is there. */
+class DocumentsTest {
+  private static final Pattern LINK = Pattern.compile("]\\(([^)#\\s]*)(?:#([^)\\s]*))?\\)");
+  private static final Pattern CODE = Pattern.compile("(?s)```.*?```|`[^`\n]*`");
+
+  private static List<Path> documents() throws IOException {
+    List<Path> documents = new ArrayList<>();
+    try (Stream<Path> top = Files.list(Project.ROOT)) {
+      top.filter(DocumentsTest::isDocument).forEach(documents::add);
+    }
+    for (String folder : List.of("docs", "examples")) {
+      try (Stream<Path> below = Files.walk(Project.ROOT.resolve(folder))) {
+        below.filter(DocumentsTest::isDocument).forEach(documents::add);
+      }
+    }
+    return documents;
+  }
+
+  private static boolean isDocument(Path path) {
+    return path.toString().endsWith(".md");
+  }
+
+  /** The anchors of a page's headings, as GitHub makes them. */
+  private static List<String> anchors(Path page) throws IOException {
+    return Files.readString(page)
+        .lines()
+        .filter(line -> line.startsWith("#"))
+        .map(line -> line.replaceFirst("#+ *", "").toLowerCase(Locale.ROOT))
+        .map(title -> title.replaceAll("[^\\p{L}\\p{N}_ -]", "").replace(' ', '-'))
+        .toList();
+  }
+
+  @Test
+  void everyLinkLeadsSomewhere() throws IOException {
+    List<Path> documents = documents();
+    assertTrue(documents.size() > 20, documents.toString());
+    List<String> broken = new ArrayList<>();
+    for (Path page : documents) {
+      var links = LINK.matcher(CODE.matcher(Files.readString(page)).replaceAll(""));
+      while (links.find()) {
+        String target = links.group(1);
+        if (target.contains("://")) {
+          continue;
+        }
+        Path file = target.isEmpty() ? page : page.getParent().resolve(target).normalize();
+        String anchor = links.group(2);
+        if (Files.notExists(file)
+            || anchor != null && isDocument(file) && !anchors(file).contains(anchor)) {
+          broken.add(Project.ROOT.relativize(page) + " → " + links.group());
+        }
+      }
+    }
+    assertEquals(List.of(), broken);
+  }
+
+  @Test
+  void everyGuideIsInTheIndex() throws IOException {
+    String index = Files.readString(Project.ROOT.resolve("docs/README.md"));
+    try (Stream<Path> guides = Files.list(Project.ROOT.resolve("docs"))) {
+      assertEquals(
+          List.of(),
+          guides
+              .filter(DocumentsTest::isDocument)
+              .map(guide -> guide.getFileName().toString())
+              .filter(name -> !name.equals("README.md") && !index.contains("(" + name + ")"))
+              .toList());
+    }
+  }
+}
