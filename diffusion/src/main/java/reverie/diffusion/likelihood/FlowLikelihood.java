@@ -14,8 +14,6 @@ import org.apache.commons.math3.ode.sampling.StepHandler;
 import org.apache.commons.math3.ode.sampling.StepInterpolator;
 import reverie.autograd.Tape;
 import reverie.diffusion.Denoiser;
-import reverie.diffusion.NoiseSchedule;
-import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -46,9 +44,7 @@ public final class FlowLikelihood implements AutoCloseable {
   private static final int MOST_EVALUATIONS = 50_000;
   private static final double SHORTEST_STEP = 1e-7;
 
-  private final Prediction prediction;
-  private final NoiseSchedule schedule;
-  private final NoiseLevels levels;
+  private final FlowField field;
   private final Trace trace;
   private final double tolerance;
   private final MicroBatched<Inputs, Derivative> pass;
@@ -103,9 +99,7 @@ public final class FlowLikelihood implements AutoCloseable {
       throw new ReverieException(
           "likelihood: expected a tolerance between 0 and 1, got " + tolerance);
     }
-    prediction = config.prediction();
-    schedule = config.schedule();
-    levels = schedule.isFlow() ? null : NoiseLevels.of(schedule);
+    field = FlowField.of(config.schedule(), config.prediction());
     this.trace = trace;
     this.tolerance = tolerance;
     pass = new MicroBatched<>(MethodHandles.lookup(), device, in -> differentiate(denoiser, in));
@@ -128,8 +122,8 @@ public final class FlowLikelihood implements AutoCloseable {
     Arrays.fill(absolute, tolerance);
     Arrays.fill(absolute, x.length, absolute.length, tolerance * x.length);
     Arrays.fill(relative, tolerance);
-    double from = schedule.isFlow() ? 0 : levels.lowest();
-    double to = schedule.isFlow() ? 1 : levels.highest();
+    double from = field.lowest();
+    double to = field.highest();
     var integrator =
         new DormandPrince853Integrator(SHORTEST_STEP * (to - from), to - from, absolute, relative);
     integrator.setMaxEvaluations(MOST_EVALUATIONS);
@@ -184,24 +178,10 @@ public final class FlowLikelihood implements AutoCloseable {
       if (Thread.currentThread().isInterrupted()) {
         throw new CancellationException("the likelihood was interrupted");
       }
-      double signal = NoiseLevels.signal(level);
-      double noise = NoiseLevels.noise(level);
-      double ofState =
-          switch (prediction) {
-            case EPSILON -> -noise;
-            case V_PREDICTION -> 0;
-            case SAMPLE -> signal;
-            case FLOW -> 0;
-          };
-      double ofOutput =
-          switch (prediction) {
-            case EPSILON -> Math.sqrt(noise);
-            case V_PREDICTION -> Math.sqrt(signal * noise);
-            case SAMPLE -> -Math.sqrt(signal);
-            case FLOW -> 1;
-          };
+      double ofState = field.ofState(level);
+      double ofOutput = field.ofOutput(level);
       Arrays.fill(derivative, elements, derivative.length, ofState * elements);
-      double timestep = schedule.isFlow() ? level * schedule.steps() : levels.timestep(level);
+      double timestep = field.timestep(level);
       try (Scope _ = Scope.open("likelihood evaluation")) {
         Tensor x = device.tensor(Arrays.copyOf(state, elements), dims);
         Tensor timesteps = device.full(timestep, vectors.dim(0));

@@ -32,6 +32,7 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   private final GradientAccumulator gradients;
   private final DenoisingLoss denoising;
   private final BackwardPass<Inputs, Excess> pass;
+  private final Optional<LikelihoodPass> exact;
   private List<Preference> pairs;
   private Contexts contexts;
   private Diagnostics diagnostics;
@@ -57,6 +58,8 @@ final class PreferenceLearner implements Learner<List<Preference>> {
     pass =
         new BackwardPass<>(
             MethodHandles.lookup(), policy.device(), gradients, in -> loss(policy, objective, in));
+    exact =
+        objective.likelihood().map(how -> new LikelihoodPass(policy, objective, how, gradients));
   }
 
   private record Inputs(
@@ -66,7 +69,7 @@ final class PreferenceLearner implements Learner<List<Preference>> {
       Tensor factor) {}
 
   /** By how much the denoising losses of images exceed the reference's. */
-  private record Excess(Tensor chosen, Tensor rejected) {}
+  record Excess(Tensor chosen, Tensor rejected) {}
 
   /** Both images of the pairs in one batch, so that each model is called once. */
   private static BackwardPass.Loss<Excess> loss(
@@ -127,15 +130,21 @@ final class PreferenceLearner implements Learner<List<Preference>> {
   private void differentiate(int[] batch, Rng rng, double factor) {
     Tensor chosen = images(batch, Preference::chosen);
     Tensor rejected = images(batch, Preference::rejected);
+    BackwardPass.Loss<Excess> out =
+        exact.isPresent()
+            ? exact.get().add(chosen, rejected, contexts(batch), rows(batch, rng), factor)
+            : add(chosen, rejected, batch, rng, factor);
+    diagnostics.addLoss(out.sum().item());
+    record(diagnostics, out.samples().chosen.toDoubles(), out.samples().rejected.toDoubles());
+  }
+
+  private BackwardPass.Loss<Excess> add(
+      Tensor chosen, Tensor rejected, int[] batch, Rng rng, double factor) {
     DenoisingLoss.NoiseDraw noise = denoising.draw(chosen, rows(batch, rng));
     DenoisingLoss.NoisedBatch noisedChosen = denoising.noised(chosen, noise);
     DenoisingLoss.NoisedBatch noisedRejected = denoising.noised(rejected, noise);
-    BackwardPass.Loss<Excess> out =
-        pass.add(
-            new Inputs(
-                noisedChosen, noisedRejected, contexts(batch), policy.device().scalar(factor)));
-    diagnostics.addLoss(out.sum().item());
-    record(diagnostics, out.samples().chosen.toDoubles(), out.samples().rejected.toDoubles());
+    return pass.add(
+        new Inputs(noisedChosen, noisedRejected, contexts(batch), policy.device().scalar(factor)));
   }
 
   /**
@@ -189,11 +198,12 @@ final class PreferenceLearner implements Learner<List<Preference>> {
 
   @Override
   public Optional<String> captureFailure() {
-    return pass.captureFailure();
+    return exact.isPresent() ? exact.get().captureFailure() : pass.captureFailure();
   }
 
   @Override
   public void close() {
     pass.close();
+    exact.ifPresent(LikelihoodPass::close);
   }
 }

@@ -23,7 +23,8 @@ public final class Objectives {
           new AdvantageWeightedMatching(),
           new CenteredRewardDistillation(),
           new DirectGroupPreference(),
-          new DiffusionDpo());
+          new DiffusionDpo(),
+          new OdeDpo());
 
   private Objectives() {}
 

@@ -9,6 +9,7 @@ import reverie.rl.advantage.RawAdvantages;
 import reverie.rl.learn.Trainer;
 import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.DiffusionDpo;
+import reverie.rl.objective.OdeDpo;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;
@@ -22,7 +23,7 @@ public final class DenoisingProofs {
 
   /** All of them. */
   public static List<Proof> all() {
-    return List.of(new Rwr(1.5), new Choices(0.6, 20));
+    return List.of(new Rwr(1.5), new Choices(0.6, 20), new ExactChoices(0.6, 0.5));
   }
 
   private static TrainerSettings settings(int samples, int passes, double rate, double average) {
@@ -106,6 +107,44 @@ public final class DenoisingProofs {
         double distance = (double) high[0] - low[0];
         double exact = Math.log(3) / (beta * distance);
         return Result.of("diffusion_dpo", gaussian.theta().value().item(), exact, 1e-6);
+      }
+    }
+  }
+
+  /**
+   * The same by exact log-likelihoods of a flow, with θ the mean of the data: those of the two
+   * images differ by {@code θ gap / s²} more than the reference's, so that it ends where {@code β θ
+   * gap / s² = log 3}, s² = 0.25.
+   *
+   * @param gap of the images
+   * @param beta weight of the KL between the images' distributions
+   */
+  private record ExactChoices(double gap, double beta) implements Proof {
+    @Override
+    public String name() {
+      return "ends at the optimum of the images' own KL";
+    }
+
+    @Override
+    public Result run() {
+      float[] low = {0.75f};
+      float[] high = {(float) (low[0] + gap)};
+      List<Preference> pairs = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        pairs.add(new Preference(new Prompt("x"), i == 0 ? low : high, i == 0 ? high : low));
+      }
+      var objective = new OdeDpo(beta, 12, 0);
+      try (var gaussian = MovableGaussian.flow(Device.reference());
+          Trainer trainer =
+              new Trainer(
+                  gaussian.policy(),
+                  objective,
+                  PreferenceDataset.of(pairs),
+                  settings(pairs.size(), 1, 0.15, 0))) {
+        trainer.run(100);
+        double distance = (double) high[0] - low[0];
+        double exact = 0.25 * Math.log(3) / (beta * distance);
+        return Result.of(objective.name(), gaussian.theta().value().item(), exact, 1e-3);
       }
     }
   }

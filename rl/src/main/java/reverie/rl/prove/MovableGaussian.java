@@ -2,15 +2,18 @@
 package reverie.rl.prove;
 
 import java.util.Arrays;
+import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntToDoubleFunction;
 import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
+import reverie.diffusion.FlowNoise;
 import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.TimestepGrid;
 import reverie.diffusion.analytic.GaussianDenoiser;
 import reverie.rl.ContextEncoder;
 import reverie.rl.Policy;
@@ -42,21 +45,40 @@ final class MovableGaussian implements AutoCloseable {
     return new MovableGaussian(device, t -> 1 / sensitivity(schedule, t));
   }
 
+  /** The mean of the data of a flow, moved by θ. */
+  static MovableGaussian flow(Device device) {
+    SchedulerConfig config = SchedulerConfig.flow(1).withSpacing(TimestepGrid.Spacing.TRAILING, 0);
+    ReversePolicy process = ReversePolicy.flow(config, GaussianPolicy.STEPS, FlowNoise.ODE, 0);
+    return new MovableGaussian(
+        device,
+        process,
+        Prediction.FLOW,
+        t -> {
+          double sigma = t / config.trainSteps();
+          double kept = (1 - sigma) * DEVIATION;
+          return sigma / (kept * kept + sigma * sigma);
+        });
+  }
+
   private MovableGaussian(Device device, IntToDoubleFunction factor) {
+    this(
+        device,
+        ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), GaussianPolicy.STEPS, 1),
+        Prediction.EPSILON,
+        t -> factor.applyAsDouble((int) t));
+  }
+
+  private MovableGaussian(
+      Device device, ReversePolicy process, Prediction prediction, DoubleUnaryOperator factor) {
     parameters = Parameters.random(device, Rng.of(0));
     theta = parameters.create("theta", AxisOrder.SAME, Initialiser.zeros(), 1);
-    ReversePolicy process =
-        ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), GaussianPolicy.STEPS, 1);
     GaussianDenoiser base = GaussianDenoiser.of(process.schedule(), MEAN, DEVIATION);
     policy =
         new Policy(
             process,
-            Prediction.EPSILON,
+            prediction,
             (x, timesteps, context) -> {
-              double[] factors =
-                  Arrays.stream(timesteps.toDoubles())
-                      .map(t -> factor.applyAsDouble((int) t))
-                      .toArray();
+              double[] factors = Arrays.stream(timesteps.toDoubles()).map(factor).toArray();
               Tensor moved = device.tensor(factors, factors.length, 1, 1, 1).mul(theta.value());
               return base.predict(x, timesteps, context).sub(moved);
             },
