@@ -298,7 +298,7 @@ class FinetuningTest {
     }
     assertTrue(
         Files.readString(run.resolve("report.html")).contains("<h2>What was not optimised</h2>"));
-    assertMessage("is what is optimised", "watch=[jpeg_compressibility]");
+    assertMessage("is the reward that is optimised", "watch=[jpeg_compressibility]");
   }
 
   @Test

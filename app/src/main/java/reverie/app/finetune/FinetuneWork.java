@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.finetune;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Retrieval;
+import reverie.app.data.SilkIcons;
+import reverie.app.evaluate.Evaluation;
+import reverie.app.model.BaseModels;
+import reverie.app.model.ModelFolder;
+import reverie.app.text.PromptEncoder;
+import reverie.autograd.nn.Parameters;
+import reverie.diffusion.Denoiser;
+import reverie.rl.learn.Trainer;
+import reverie.rl.prompt.Prompt;
+import reverie.rl.prompt.PromptSource;
+import reverie.rl.reward.Reward;
+import reverie.tensor.Device;
+import reverie.tensor.Scope;
+
+/**
+ * What every phase of a run needs: the model, the trainer, the rewards and the prompts, made before
+ * there is a folder, so that what cannot work is said first.
+ */
+final class FinetuneWork implements AutoCloseable {
+  private final FinetuneConfig config;
+  private final Scope scope = Scope.open("fine-tuning");
+  private final List<AutoCloseable> parts = new ArrayList<>();
+  private FinetuneModel model;
+  private Trainer trainer;
+  private Watch watch;
+  private Evaluation evaluation;
+  private List<Prompt> training;
+  private List<Prompt> heldOut;
+
+  FinetuneWork(FinetuneConfig config, PromptEncoder encoder, Device device) {
+    this.config = config;
+    try {
+      open(encoder, device);
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private void open(PromptEncoder encoder, Device device) {
+    ModelFolder folder = BaseModels.read(config.model(), encoder, device);
+    model = opened(new FinetuneModel(folder, config, encoder, device));
+    boolean icons = folder.prompts().icons();
+    requireIcons(icons);
+    PromptSource prompts = prompts(folder);
+    Reward reward = opened(config.reward().make());
+    reward.start();
+    watch = opened(Watch.of(config));
+    watch.rewards().forEach(Reward::start);
+    trainer = opened(TrainerFactory.of(config, model, prompts, reward, watch));
+    trainer.identify(model.identity());
+    boolean own =
+        List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(config.prompts().source());
+    evaluation =
+        new Evaluation(
+            model.sampler(),
+            device,
+            reward,
+            config.training().rewardTimeout(),
+            icons && own ? new Retrieval(SilkIcons.all()) : null,
+            config.seed());
+    heldOut = own ? folder.prompts().heldOut().stream().map(Prompt::new).toList() : List.of();
+    training = prompts.all();
+  }
+
+  private <T extends AutoCloseable> T opened(T part) {
+    parts.add(part);
+    return part;
+  }
+
+  /** What compares with the icons means nothing for another model. */
+  private void requireIcons(boolean icons) {
+    if (icons) {
+      return;
+    }
+    Stream.concat(Stream.of(config.reward()), config.watch().stream())
+        .filter(choice -> choice.kind().needsIcons())
+        .findFirst()
+        .ifPresent(choice -> {
+          throw new ConfigurationException(
+              choice.title()
+                  + " compares with the icons that Reverie ships, but the model draws others",
+              "choose another reward, or a model of the icons");
+        });
+  }
+
+  private PromptSource prompts(ModelFolder folder) {
+    FinetuneConfig.Prompts prompts = config.prompts();
+    return switch (prompts.source()) {
+      case FinetuneConfig.MODEL -> {
+        if (!folder.isConditional()) {
+          yield PromptSource.of("");
+        }
+        if (folder.prompts().training().isEmpty()) {
+          throw new ConfigurationException(
+              "prompts.source is 'model', but this model does not say which prompts it was trained"
+                  + " with",
+              "name a text file with a prompt a line: --set prompts.source=FILE");
+        }
+        yield PromptSource.of(folder.prompts().training());
+      }
+      case FinetuneConfig.ICONS -> PromptSource.of(SilkIcons.training().prompts());
+      case "template" -> PromptSource.template(prompts.template(), prompts.slots());
+      default -> PromptSource.fromFile(Path.of(prompts.source()));
+    };
+  }
+
+  FinetuneModel model() {
+    return model;
+  }
+
+  Trainer trainer() {
+    return trainer;
+  }
+
+  Watch watch() {
+    return watch;
+  }
+
+  Evaluation evaluation() {
+    return evaluation;
+  }
+
+  /** The prompts that are trained on. */
+  List<Prompt> training() {
+    return training;
+  }
+
+  /** Prompts that the model was never trained on; may be none. */
+  List<Prompt> heldOut() {
+    return heldOut;
+  }
+
+  /** The moving average of the trained parameters, or null. */
+  Parameters average() {
+    return trainer.average().orElse(null);
+  }
+
+  /** The trained model. */
+  Denoiser denoiser() {
+    return model.denoiser(average());
+  }
+
+  @Override
+  public void close() {
+    for (AutoCloseable part : parts.reversed()) {
+      try {
+        part.close();
+      } catch (RuntimeException e) {
+        throw e;
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+    scope.close();
+  }
+}

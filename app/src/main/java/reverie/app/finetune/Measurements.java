@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.finetune;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.IntConsumer;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Estimate;
+import reverie.app.data.Images;
+import reverie.app.evaluate.Evaluation;
+import reverie.app.model.ImageSampler;
+import reverie.app.report.EvaluationPoint;
+import reverie.app.report.Gallery;
+import reverie.app.report.PngGrid;
+import reverie.app.run.Progress;
+import reverie.app.run.RunFolder;
+import reverie.diffusion.Denoiser;
+import reverie.rl.prompt.Prompt;
+import reverie.tensor.Device;
+
+/**
+ * Measures models on the same prompts and seeds, and keeps and shows the images.
+ *
+ * @param ask may throw to end drawing: before the first epoch and after the last nothing is lost
+ */
+record Measurements(
+    FinetuneConfig config, FinetuneWork work, Device device, RunFolder run, Runnable ask) {
+  private static final int SHOWN = 24;
+  private static final int SCALE = 5;
+
+  /** Both measurements of one model; of held-out prompts only where there are some. */
+  record Measured(Evaluation.Result training, Evaluation.Result heldOut) {
+    Scores scores() {
+      return new Scores(
+          training.rewards(),
+          heldOut == null ? new double[0] : heldOut.rewards(),
+          training.firstWords());
+    }
+  }
+
+  /** Draws images as soon as there can be any. */
+  void first() {
+    List<Prompt> prompts = Evaluation.choose(work.training(), 12, config.seed());
+    List<String> texts = prompts.stream().map(Prompt::text).toList();
+    ImageSampler sampler = work.evaluation().sampler();
+    float[] pixels =
+        sampler.draw(work.model().baseDenoiser(), device, texts, config.seed(), _ -> {});
+    var images = Images.fromModel(pixels, sampler.size(), sampler.size());
+    List<PngGrid.Cell> cells = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      cells.add(new PngGrid.Cell(texts.get(i), images.get(i)));
+    }
+    Path file = run.resolve("images/base-model.png");
+    PngGrid.of(cells, 6, SCALE).write(file);
+    run.log().say("first images of the base model: " + file);
+  }
+
+  /** With as many images as the result is measured by. */
+  Measured all(String what, Denoiser denoiser) {
+    int samples = config.evaluation().samples();
+    int sets = work.heldOut().isEmpty() ? 1 : 2;
+    try (Progress progress = Progress.start("drawing with " + what, "images", sets * samples)) {
+      return measure(
+          denoiser,
+          samples,
+          drawn -> {
+            progress.advanceTo(drawn);
+            ask.run();
+          });
+    }
+  }
+
+  Measured measure(Denoiser denoiser, int samples, IntConsumer progress) {
+    Evaluation.Result training = evaluate(denoiser, work.training(), samples, progress);
+    Evaluation.Result heldOut =
+        work.heldOut().isEmpty()
+            ? null
+            : evaluate(denoiser, work.heldOut(), samples, n -> progress.accept(samples + n));
+    return new Measured(training, heldOut);
+  }
+
+  /** The point of the curve: the same images at every epoch. */
+  EvaluationPoint point(Measured measured, int epoch, double klToBase) {
+    return measured.scores().point(epoch, klToBase, config.evaluation().everySamples());
+  }
+
+  private Evaluation.Result evaluate(
+      Denoiser denoiser, List<Prompt> prompts, int samples, IntConsumer progress) {
+    List<Prompt> chosen = Evaluation.choose(prompts, samples, config.seed());
+    return work.evaluation().of(denoiser, chosen, progress);
+  }
+
+  void keep(Measured measured, String time) {
+    Evaluation evaluation = work.evaluation();
+    evaluation.gallery("training" + time, measured.training, SHOWN, this::note).write(run);
+    if (measured.heldOut != null) {
+      evaluation.gallery("heldout" + time, measured.heldOut, SHOWN, this::note).write(run);
+    }
+  }
+
+  boolean hasGalleries(String time) {
+    return Gallery.isWhole(run.path(), "training" + time)
+        && (work.heldOut().isEmpty() || Gallery.isWhole(run.path(), "heldout" + time));
+  }
+
+  private String note(double reward) {
+    return config.reward().kind().unit().shown(reward);
+  }
+
+  void say(String model, Measured measured) {
+    StringBuilder line = new StringBuilder(model).append(": reward ");
+    line.append(shown(measured.training.reward()));
+    if (measured.heldOut != null) {
+      line.append(", on held-out prompts ").append(shown(measured.heldOut.reward()));
+    }
+    if (measured.training.firstWord().n() > 0) {
+      line.append(
+          String.format(
+              Locale.ROOT, ", recognised %.0f %%", 100 * measured.training.firstWord().mean()));
+    }
+    run.log().say(line.toString());
+  }
+
+  static String shown(Estimate e) {
+    return String.format(Locale.ROOT, "%.4g [%.4g, %.4g]", e.mean(), e.low(), e.high());
+  }
+
+  /** A grid of images of both models, for those who do not open the report. */
+  void beforeAndAfter() {
+    List<PngGrid.Row> rows = new ArrayList<>();
+    for (String subject : List.of("training", "heldout")) {
+      for (String time : List.of(Gallery.BEFORE, Gallery.AFTER)) {
+        Gallery.read(run.path(), subject + time)
+            .ifPresent(gallery ->
+                rows.add(
+                    new PngGrid.Row(
+                        (subject.equals("heldout") ? "held out" : subject)
+                            + (time.equals(Gallery.BEFORE) ? ", base" : ", tuned"),
+                        gallery.items().stream()
+                            .limit(8)
+                            .map(p -> new PngGrid.Cell(p.prompt(), p.note(), p.image()))
+                            .toList())));
+      }
+    }
+    Path file = run.resolve("images/before-after.png");
+    new PngGrid(rows, SCALE).write(file);
+    run.log().say("before and after: " + file);
+  }
+}
