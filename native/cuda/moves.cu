@@ -12,6 +12,15 @@ DEVICE float from_bf16_bits(unsigned long bits) {
   return bits_to_float((int)(unsigned)((bits & 0xffff) << 16));
 }
 
+/** Of binary16. */
+DEVICE float from_f16_bits(unsigned long bits) {
+  int size = (int)(bits & 0x7fff) << 13, sign = (int)(unsigned)((bits & 0x8000) << 16);
+  // The exponents' biases differ by 112, which a product adds for subnormal numbers too.
+  float wide = bits_to_float(size) * bits_to_float((112 + 127) << 23);
+  if ((bits & 0x7c00) == 0x7c00) wide = bits_to_float(size | 0x7f800000);
+  return bits_to_float(float_to_bits(wide) | sign);
+}
+
 typedef struct {
   const float *from;
   void *to;
@@ -66,23 +75,27 @@ KERNEL(narrow, Resized) {
   }
 }
 
-KERNEL(widen, Resized) {
-  FOR_EACH(i, (at.n + 3) / 4) {
-    if (at.fours && 4 * i + 4 <= at.n) {
-      unsigned long x = ((const unsigned long *)at.narrow)[i];
-      float4 y;
-      y.x = from_bf16_bits(x);
-      y.y = from_bf16_bits(x >> 16);
-      y.z = from_bf16_bits(x >> 32);
-      y.w = from_bf16_bits(x >> 48);
-      ((float4 *)at.wide)[i] = y;
-    } else {
-      for (long k = 4 * i; k < 4 * i + 4 && k < at.n; k++) {
-        at.wide[k] = from_bf16_bits(at.narrow[k]);
-      }
-    }
+#define WIDEN(name, value)                                           \
+  KERNEL(name, Resized) {                                            \
+    FOR_EACH(i, (at.n + 3) / 4) {                                    \
+      if (at.fours && 4 * i + 4 <= at.n) {                           \
+        unsigned long x = ((const unsigned long *)at.narrow)[i];     \
+        float4 y;                                                    \
+        y.x = value(x);                                              \
+        y.y = value(x >> 16);                                        \
+        y.z = value(x >> 32);                                        \
+        y.w = value(x >> 48);                                        \
+        ((float4 *)at.wide)[i] = y;                                  \
+      } else {                                                       \
+        for (long k = 4 * i; k < 4 * i + 4 && k < at.n; k++) {       \
+          at.wide[k] = value(at.narrow[k]);                          \
+        }                                                            \
+      }                                                              \
+    }                                                                \
   }
-}
+
+WIDEN(widen, from_bf16_bits)
+WIDEN(widen_f16, from_f16_bits)
 
 typedef struct {
   const float *x;

@@ -76,6 +76,7 @@ final class Pullbacks {
                   : null,
               needs[1] ? Ops.conv2d(in[0], g[0], null, c.stride(), c.padding()) : null);
       case Embedding _ -> grads(Ops.apply(new ScatterRows(in[0].dim(0)), g[0], in[1]), null);
+      case Widen _ -> grads((Tensor) null);
       case ScatterRows _ -> grads(Ops.embedding(g[0], in[1]), null);
       case Softmax _ -> grads(Ops.apply(new SoftmaxBackward(), out[0], g[0]));
       case Geglu _ -> grads(Ops.apply(new GegluBackward(), in[0], g[0]));

@@ -67,6 +67,16 @@ public final class StableDiffusion implements AutoCloseable {
    *     fit each other; no weights have been read then
    */
   public static StableDiffusion load(Path path, Device device) {
+    return load(path, device, DType.F32);
+  }
+
+  /**
+   * As {@link #load(Path, Device)}.
+   *
+   * @param weights how the U-Net's are held: {@code F32}; or {@code F16} or {@code BF16}, which
+   *     takes half of the memory and cannot be trained but by adapters
+   */
+  public static StableDiffusion load(Path path, Device device, DType weights) {
     PipelineFolder folder = PipelineFolder.open(path);
     ClipTokenizer tokenizer = ClipTokenizer.read(path.resolve("tokenizer"));
     ClipTextConfig text = ClipTextConfig.read(folder.file("text_encoder", "config.json"));
@@ -82,7 +92,7 @@ public final class StableDiffusion implements AutoCloseable {
             device);
     UNet unet = null;
     try {
-      unet = UNet.load(path.resolve("unet"), device);
+      unet = UNet.load(path.resolve("unet"), device, weights);
       Autoencoder autoencoder =
           StateDict.build(
               p -> new Autoencoder(vae, p),

@@ -17,6 +17,7 @@ import reverie.tensor.op.Linear;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Select;
 import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.Widen;
 
 /**
  * The one seam through which every operation passes, and the operations of several tensors by name.
@@ -177,6 +178,11 @@ public final class Ops {
   /** Means of {@code factor × factor} tiles of {@code [n, h, w, c]}. */
   public static Tensor averagePool(Tensor x, int factor) {
     return apply(new AveragePool(factor), x);
+  }
+
+  /** Numbers of 16 bits, two in a word of {@code I32[⌈size/2⌉]}, as floats of this shape. */
+  public static Tensor widen(Tensor words, DType from, Shape shape) {
+    return apply(new Widen(from, shape), words);
   }
 
   /** Rows of {@code table [rows, d]} at {@code indices} (I32, any shape): {@code [indices…, d]}. */

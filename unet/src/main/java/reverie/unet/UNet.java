@@ -11,6 +11,7 @@ import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.nn.TimestepEmbedding;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
@@ -83,7 +84,16 @@ public final class UNet implements AutoCloseable {
 
   /** A new model with random parameters. */
   public static UNet random(UNetConfig config, Device device, Rng rng) {
-    Parameters parameters = Parameters.random(device, rng);
+    return random(config, device, rng, DType.F32);
+  }
+
+  /**
+   * A new model with random parameters.
+   *
+   * @param weights how matrices and kernels are held: see {@link Parameters#zeros(Device, DType)}
+   */
+  public static UNet random(UNetConfig config, Device device, Rng rng, DType weights) {
+    Parameters parameters = Parameters.random(device, rng, weights);
     try {
       return new UNet(config, parameters);
     } catch (RuntimeException e) {
@@ -99,7 +109,16 @@ public final class UNet implements AutoCloseable {
    * @throws ReverieException if a file is missing or damaged, or the two do not fit each other
    */
   public static UNet load(Path folder, Device device) {
-    return UNetFolder.load(folder, device);
+    return load(folder, device, DType.F32);
+  }
+
+  /**
+   * As {@link #load(Path, Device)}.
+   *
+   * @param weights how matrices and kernels are held: see {@link Parameters#zeros(Device, DType)}
+   */
+  public static UNet load(Path folder, Device device, DType weights) {
+    return UNetFolder.load(folder, device, weights);
   }
 
   /**

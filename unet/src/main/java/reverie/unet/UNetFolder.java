@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import reverie.autograd.nn.StateDict;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.WeightFiles;
@@ -21,7 +22,7 @@ final class UNetFolder {
 
   private UNetFolder() {}
 
-  static UNet load(Path folder, Device device) {
+  static UNet load(Path folder, Device device, DType weights) {
     Path at = Files.exists(folder.resolve(CONFIG)) ? folder : folder.resolve(SUBFOLDER);
     if (!Files.isRegularFile(at.resolve(CONFIG))) {
       throw new ReverieException(
@@ -39,7 +40,8 @@ final class UNetFolder {
         p -> new UNet(config, p),
         WeightFiles.find(at, WEIGHTS),
         AttentionBlock::currentName,
-        device);
+        device,
+        weights);
   }
 
   static void save(UNet model, Path folder) {

@@ -11,6 +11,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reverie.app.config.ConfigurationException;
+import reverie.app.config.WeightType;
 import reverie.app.model.ModelFolder;
 import reverie.autograd.nn.Lora;
 import reverie.pipeline.StableDiffusion;
@@ -54,9 +55,10 @@ final class ConvertCommand implements Callable<Integer> {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
+      converter = WeightTypeConverter.class,
       description =
           "Type of the weights, one of ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}")
-  private Type type = Type.float32;
+  private WeightType type = WeightType.FLOAT32;
 
   @Option(
       names = "--lora",
@@ -77,18 +79,6 @@ final class ConvertCommand implements Callable<Integer> {
       description = "Write the adapters alone, under the names of ${COMPLETION-CANDIDATES}.")
   private LoraFile.Format format;
 
-  private enum Type {
-    float32(DType.F32),
-    float16(DType.F16),
-    bfloat16(DType.BF16);
-
-    private final DType dtype;
-
-    Type(DType dtype) {
-      this.dtype = dtype;
-    }
-  }
-
   ConvertCommand(Session session) {
     this.session = session;
   }
@@ -107,7 +97,7 @@ final class ConvertCommand implements Callable<Integer> {
     }
     requireOther();
     Device device = deviceOption.open(session);
-    try (ModelFolder read = ModelFolder.read(folder, device)) {
+    try (ModelFolder read = ModelFolder.read(folder, device, DType.F32)) {
       StableDiffusion model = read.pipeline();
       if (model == null) {
         throw new ReverieException(
@@ -115,7 +105,7 @@ final class ConvertCommand implements Callable<Integer> {
             "other models have one form only");
       }
       if (lora == null) {
-        model.save(out, type.dtype);
+        model.save(out, type.dtype());
       } else {
         withAdapters(model);
       }
@@ -128,7 +118,7 @@ final class ConvertCommand implements Callable<Integer> {
     Map<String, Lora> adapters = LoraFile.read(lora, model.parts());
     try {
       if (format != null) {
-        LoraFile.write(out, adapters, format, type.dtype);
+        LoraFile.write(out, adapters, format, type.dtype());
         return;
       }
       adapters.forEach((part, of) -> {
@@ -138,7 +128,7 @@ final class ConvertCommand implements Callable<Integer> {
     } finally {
       adapters.values().forEach(Lora::close);
     }
-    model.save(out, type.dtype);
+    model.save(out, type.dtype());
   }
 
   /** Weights that are being read must not be written. */

@@ -8,6 +8,7 @@ import java.util.Optional;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.config.WeightType;
 import reverie.app.model.LoadedModel;
 import reverie.tensor.Device;
 
@@ -61,6 +62,15 @@ final class SamplingOptions {
   int size;
 
   @Option(
+      names = "--weights",
+      paramLabel = "TYPE",
+      converter = WeightTypeConverter.class,
+      description =
+          "What weights are held in: ${COMPLETION-CANDIDATES}; half of the memory for the last two."
+              + " Default: ${DEFAULT-VALUE}")
+  private WeightType weights = WeightType.FLOAT32;
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       description = "The same seed and prompt give the same images. Default: ${DEFAULT-VALUE}")
@@ -74,7 +84,8 @@ final class SamplingOptions {
 
   /** The model with its adapters; close it. */
   LoadedModel open(Session session, Device device) {
-    LoadedModel loaded = LoadedModel.read(model, sampling(), session.encoder(), device);
+    LoadedModel loaded =
+        LoadedModel.read(model, sampling(), session.encoder(), device, weights.dtype());
     try {
       return lora == null ? loaded : loaded.adapted(lora);
     } catch (RuntimeException e) {

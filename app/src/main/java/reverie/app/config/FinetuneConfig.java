@@ -25,6 +25,7 @@ import tools.jackson.databind.node.ObjectNode;
  * finetune/defaults.yaml}.
  *
  * @param model folder of the base model, or "icons" for the one that Reverie ships
+ * @param weights what the U-Net's weights are held in
  * @param objective what is optimised
  * @param reward what is sought
  * @param watch what is measured besides, in every epoch
@@ -41,6 +42,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record FinetuneConfig(
     String model,
+    WeightType weights,
     Objective objective,
     RewardChoice reward,
     List<RewardChoice> watch,
@@ -54,6 +56,15 @@ public record FinetuneConfig(
     Evaluation evaluation,
     @Range(min = 1) int checkpointEvery,
     long seed) {
+
+  /** Checks that what is trained can be. */
+  public FinetuneConfig {
+    if (weights != WeightType.FLOAT32 && lora.rank() == 0) {
+      throw new ConfigurationException(
+          "weights is " + weights + ", but lora.rank is 0, which trains the weights themselves",
+          "train adapters: set lora.rank=4; or set weights=float32");
+    }
+  }
 
   /** How a configuration is read. */
   public static final ConfigurationReader<FinetuneConfig> READER =

@@ -28,8 +28,6 @@ import reverie.unet.UNet;
  * as the base, or adapters, without which it is the base.
  */
 final class FinetuneModel implements AutoCloseable {
-  private static final String BASE_WEIGHTS = "base_weights";
-
   private final ModelFolder folder;
   private final Map<String, String> identity;
   private final Path path;
@@ -71,7 +69,7 @@ final class FinetuneModel implements AutoCloseable {
 
   private static Map<String, String> identity(ModelFolder folder) {
     Map<String, String> identity = new LinkedHashMap<>();
-    identity.put(BASE_WEIGHTS, folder.weightsDigest());
+    identity.put("base_weights", folder.weightsDigest());
     identity.put("scheduler", folder.scheduler().toString());
     return identity;
   }
@@ -139,8 +137,7 @@ final class FinetuneModel implements AutoCloseable {
           if (folder.pipeline() == null) {
             writeWhole(target, null);
           } else {
-            new AdapterFolder(target, path.toAbsolutePath(), identity.get(BASE_WEIGHTS))
-                .write(Map.of(LoraFile.UNET, lora));
+            AdapterFolder.of(target, path).write(Map.of(LoraFile.UNET, lora));
           }
           return null;
         });

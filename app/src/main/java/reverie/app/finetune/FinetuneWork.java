@@ -48,7 +48,7 @@ final class FinetuneWork implements AutoCloseable {
   }
 
   private void open(PromptEncoder encoder, Device device) {
-    ModelFolder folder = BaseModels.read(config.model(), encoder, device);
+    ModelFolder folder = BaseModels.read(config.model(), encoder, device, config.weights().dtype());
     model = opened(new FinetuneModel(folder, config, encoder, device));
     boolean icons = folder.prompts().icons();
     requireIcons(icons);

@@ -2,11 +2,17 @@
 package reverie.app.model;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import reverie.app.run.AtomicFile;
 import reverie.app.run.JsonFile;
 import reverie.autograd.nn.Lora;
@@ -22,7 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
  *
  * @param path of the folder
  * @param base the folder of the model
- * @param weights the model's {@link ModelFolder#weightsDigest}
+ * @param weights what tells the model's files of weights from others
  */
 public record AdapterFolder(Path path, Path base, String weights) {
   private static final String FILE = "reverie.json";
@@ -53,6 +59,11 @@ public record AdapterFolder(Path path, Path base, String weights) {
     }
   }
 
+  /** Of adapters to be written for the model in {@code base}. */
+  public static AdapterFolder of(Path path, Path base) {
+    return new AdapterFolder(path, base.toAbsolutePath(), digest(base));
+  }
+
   /** The file of adapters. */
   Path adapters() {
     return path.resolve(LoraFile.NAME);
@@ -63,8 +74,8 @@ public record AdapterFolder(Path path, Path base, String weights) {
    *
    * @throws ReverieException if its weights are others
    */
-  void require(ModelFolder model) {
-    String found = model.weightsDigest();
+  void requireBase() {
+    String found = digest(base);
     if (!found.equals(weights)) {
       throw new ReverieException(
           "model: the adapters in "
@@ -77,6 +88,33 @@ public record AdapterFolder(Path path, Path base, String weights) {
               + found,
           "put that model back, or add the adapters to this one with --model and --lora");
     }
+  }
+
+  /** What tells the weights in a model's folder from others: of its U-Net, or of its adapters. */
+  private static String digest(Path base) {
+    Path unet = base.resolve("unet");
+    List<Path> files = new ArrayList<>();
+    if (isOne(base)) {
+      files.add(base.resolve(LoraFile.NAME));
+    } else if (Files.isDirectory(unet)) {
+      try (Stream<Path> all = Files.list(unet)) {
+        all.filter(file -> file.toString().endsWith(".safetensors")).sorted().forEach(files::add);
+      } catch (IOException e) {
+        throw AtomicFile.readFailure(unet, e);
+      }
+    }
+    MessageDigest digest = ModelFolder.sha256();
+    byte[] bytes = new byte[1 << 20];
+    for (Path file : files) {
+      try (InputStream in = Files.newInputStream(file)) {
+        for (int count = in.read(bytes); count >= 0; count = in.read(bytes)) {
+          digest.update(bytes, 0, count);
+        }
+      } catch (IOException e) {
+        throw AtomicFile.readFailure(file, e);
+      }
+    }
+    return "sha256 " + HexFormat.of().formatHex(digest.digest());
   }
 
   /**

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.TemporaryFolder;
@@ -33,12 +34,15 @@ public final class BaseModels {
    * @param name a path, or "icons"
    * @param encoder the text encoder that is at hand
    * @param device where the weights go
+   * @param weights how they are held: {@code F32}, {@code F16} or {@code BF16}
    * @return the model, whose weights the caller closes
    * @throws ReverieException if it is damaged, or was trained with another encoder
    */
-  public static ModelFolder read(String name, PromptEncoder encoder, Device device) {
+  public static ModelFolder read(String name, PromptEncoder encoder, Device device, DType weights) {
     ModelFolder folder =
-        name.equals(FinetuneConfig.ICONS) ? icons(device) : ModelFolder.read(Path.of(name), device);
+        name.equals(FinetuneConfig.ICONS)
+            ? icons(device, weights)
+            : ModelFolder.read(Path.of(name), device, weights);
     try {
       requireLabels(folder);
       requireChannels(folder);
@@ -92,7 +96,7 @@ public final class BaseModels {
     return size.getFirst();
   }
 
-  private static ModelFolder icons(Device device) {
+  private static ModelFolder icons(Device device, DType weights) {
     try (TemporaryFolder copy = TemporaryFolder.create("reverie-icons")) {
       Path folder = copy.path();
       for (String file : FILES) {
@@ -108,7 +112,7 @@ public final class BaseModels {
           Files.copy(in, target);
         }
       }
-      ModelFolder read = ModelFolder.read(folder, device);
+      ModelFolder read = ModelFolder.read(folder, device, weights);
       return new ModelFolder(read.unet(), read.scheduler(), read.encoder(), ModelPrompts.ofIcons());
     } catch (IOException e) {
       throw new ReverieException(

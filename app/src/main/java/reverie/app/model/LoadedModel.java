@@ -6,6 +6,7 @@ import reverie.app.config.FinetuneConfig;
 import reverie.app.text.PromptEncoder;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Tensor;
 
@@ -26,23 +27,27 @@ public final class LoadedModel implements AutoCloseable {
    * @param sampling how to draw
    * @param encoder for the prompts
    * @param device where to compute
+   * @param weights how they are held: {@code F32}, {@code F16} or {@code BF16}
    * @return the model; close it
    */
   public static LoadedModel read(
-      String name, FinetuneConfig.Sampling sampling, PromptEncoder encoder, Device device) {
-    ModelFolder folder = BaseModels.read(name, encoder, device);
+      String name,
+      FinetuneConfig.Sampling sampling,
+      PromptEncoder encoder,
+      Device device,
+      DType weights) {
+    ModelFolder folder = BaseModels.read(name, encoder, device, weights);
     ImageSampler sampler = ImageSampler.of(folder, sampling, folder.encoderOr(encoder));
     return new LoadedModel(folder, sampler);
   }
 
   /**
-   * Adds adapters to its weights.
+   * The same model with adapters added to its weights.
    *
    * @param file of adapters of the U-Net, or of a pipeline's text encoder too
    */
   public LoadedModel adapted(Path file) {
-    folder.merge(file);
-    return this;
+    return new LoadedModel(folder.adapted(file), sampler);
   }
 
   /**

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -31,6 +32,7 @@ import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 import tools.jackson.databind.JsonNode;
@@ -46,13 +48,15 @@ import tools.jackson.databind.json.JsonMapper;
  * @param prompts what it was trained with
  * @param pipeline of which the U-Net is a part: Stable Diffusion, which draws latents; null for a
  *     model that draws images itself
+ * @param adapters beside the weights
  */
 public record ModelFolder(
     UNet unet,
     SchedulerConfig scheduler,
     String encoder,
     ModelPrompts prompts,
-    StableDiffusion pipeline)
+    StableDiffusion pipeline,
+    List<Lora> adapters)
     implements AutoCloseable {
   private static final Logger LOG = Logger.getLogger(ModelFolder.class.getName());
   private static final String UNET = "unet";
@@ -66,7 +70,7 @@ public record ModelFolder(
 
   /** A model that draws images itself. */
   public ModelFolder(UNet unet, SchedulerConfig scheduler, String encoder, ModelPrompts prompts) {
-    this(unet, scheduler, encoder, prompts, null);
+    this(unet, scheduler, encoder, prompts, null, List.of());
   }
 
   /**
@@ -75,35 +79,36 @@ public record ModelFolder(
    * @param folder that {@link #write} or diffusers wrote, or an {@link AdapterFolder}, whose
    *     adapters are added to the weights of their model
    * @param device where the weights go
+   * @param weights how those of the U-Net are held: {@code F32}, {@code F16} or {@code BF16}
    * @return the model, whose parameters the caller closes
    * @throws ReverieException saying which file is missing or wrong
    */
-  public static ModelFolder read(Path folder, Device device) {
-    return read(folder, device, new HashSet<>());
+  public static ModelFolder read(Path folder, Device device, DType weights) {
+    return read(folder, device, weights, new HashSet<>());
   }
 
-  private static ModelFolder read(Path folder, Device device, Set<Path> adapted) {
+  private static ModelFolder read(Path folder, Device device, DType weights, Set<Path> adapted) {
     if (!AdapterFolder.isOne(folder)) {
-      return readWhole(folder, device);
+      return readWhole(folder, device, weights);
     }
     AdapterFolder adapters = AdapterFolder.read(folder);
-    if (!adapted.add(folder.toAbsolutePath().normalize())) {
+    adapted.add(folder.toAbsolutePath().normalize());
+    if (adapted.contains(adapters.base().toAbsolutePath().normalize())) {
       throw new ReverieException(
           "model: the adapters in " + folder + " are said to belong to themselves",
           "name the model that they belong to as 'base' in its reverie.json");
     }
-    ModelFolder model = read(adapters.base(), device, adapted);
+    adapters.requireBase();
+    ModelFolder model = read(adapters.base(), device, weights, adapted);
     try {
-      adapters.require(model);
-      model.merge(adapters.adapters());
-      return model;
+      return model.adapted(adapters.adapters());
     } catch (RuntimeException e) {
       model.close();
       throw e;
     }
   }
 
-  private static ModelFolder readWhole(Path folder, Device device) {
+  private static ModelFolder readWhole(Path folder, Device device, DType weights) {
     if (!Files.exists(folder)) {
       throw new ReverieException(
           "model: '" + folder + "' does not exist",
@@ -113,12 +118,13 @@ public record ModelFolder(
     boolean alone = !unet && Files.exists(folder.resolve("config.json"));
     if (PipelineFolder.hasMoreParts(folder)
         || !unet && !alone && Files.exists(folder.resolve(INDEX))) {
-      return of(StableDiffusion.load(folder, device));
+      return of(StableDiffusion.load(folder, device, weights));
     }
     if (alone) {
       // An unconditional model as diffusers saves it alone: everything at the top.
       Path scheduler = folder.resolve(SCHEDULER);
-      return read(folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device);
+      return read(
+          folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device, weights);
     }
     if (!unet) {
       throw new ReverieException(
@@ -126,10 +132,11 @@ public record ModelFolder(
               Locale.ROOT, "model: '%s' is no model folder, it has no folder '%s'", folder, UNET),
           "give a folder with unet/ and scheduler/, as reverie pretrain and diffusers write them");
     }
-    return read(folder, folder.resolve(UNET), folder.resolve(SCHEDULER), device);
+    return read(folder, folder.resolve(UNET), folder.resolve(SCHEDULER), device, weights);
   }
 
-  private static ModelFolder read(Path folder, Path unet, Path scheduler, Device device) {
+  private static ModelFolder read(
+      Path folder, Path unet, Path scheduler, Device device, DType weights) {
     SchedulerConfig schedule = SchedulerConfig.read(scheduler);
     JsonNode ours = ours(folder.resolve(OURS));
     ModelPrompts prompts =
@@ -137,7 +144,7 @@ public record ModelFolder(
             ? ModelPrompts.ofIcons()
             : ModelPrompts.read(folder);
     String encoder = ours.path(ENCODER).asString("");
-    UNet network = UNet.load(unet, device);
+    UNet network = UNet.load(unet, device, weights);
     if (network.config().takesClasses() && prompts.training().isEmpty()) {
       prompts = ModelPrompts.ofClasses(network.config().classInputs());
     }
@@ -151,17 +158,18 @@ public record ModelFolder(
         pipeline.scheduler(),
         "",
         ModelPrompts.read(pipeline.folder().path()),
-        pipeline);
+        pipeline,
+        List.of());
   }
 
   /** The same model with another U-Net, which is not closed with this one. */
   public ModelFolder with(UNet other) {
-    return new ModelFolder(other, scheduler, encoder, prompts, pipeline);
+    return new ModelFolder(other, scheduler, encoder, prompts, pipeline, adapters);
   }
 
   /** The same model, which remembers other prompts. */
   public ModelFolder with(ModelPrompts others) {
-    return new ModelFolder(unet, scheduler, encoder, others, pipeline);
+    return new ModelFolder(unet, scheduler, encoder, others, pipeline, adapters);
   }
 
   /** The encoder of its prompts: its own, or the one that is at hand. */
@@ -215,11 +223,20 @@ public record ModelFolder(
     return pipeline == null ? Map.of(LoraFile.UNET, unet.parameters()) : pipeline.parts();
   }
 
-  /** Adds a file's adapters to the weights. */
-  void merge(Path file) {
-    Map<String, Lora> adapters = LoraFile.read(file, parts());
-    adapters.forEach((part, lora) -> lora.addTo(parts().get(part)));
-    adapters.values().forEach(Lora::close);
+  /**
+   * The same model with a file's adapters: added to its weights, or beside them where these are
+   * held in 16 bits, which would round the sum.
+   */
+  ModelFolder adapted(Path file) {
+    Map<String, Lora> read = LoraFile.read(file, parts());
+    if (unet.parameters().all().stream().noneMatch(Parameter::isNarrow)) {
+      read.forEach((part, lora) -> lora.addTo(parts().get(part)));
+      read.values().forEach(Lora::close);
+      return this;
+    }
+    List<Lora> all = new ArrayList<>(adapters);
+    all.addAll(read.values());
+    return new ModelFolder(unet, scheduler, encoder, prompts, pipeline, List.copyOf(all));
   }
 
   /** What tells the weights of the U-Net from others. */
@@ -228,8 +245,8 @@ public record ModelFolder(
     for (Parameter p : unet.parameters().all()) {
       digest.update(p.name().getBytes(StandardCharsets.UTF_8));
       ByteBuffer bytes =
-          ByteBuffer.allocate(Math.toIntExact(Math.min(p.value().size(), 1 << 20)) * 4);
-      for (float value : p.value().toFloats()) {
+          ByteBuffer.allocate(Math.toIntExact(Math.min(p.shape().size(), 1 << 20)) * 4);
+      for (float value : floats(p)) {
         if (!bytes.hasRemaining()) {
           digest.update(bytes.flip());
           bytes.clear();
@@ -241,7 +258,13 @@ public record ModelFolder(
     return "sha256 " + HexFormat.of().formatHex(digest.digest());
   }
 
-  private static MessageDigest sha256() {
+  private static float[] floats(Parameter p) {
+    try (Scope _ = Scope.open("digest")) {
+      return p.read().toFloats();
+    }
+  }
+
+  static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
@@ -252,6 +275,7 @@ public record ModelFolder(
   /** Frees the weights. */
   @Override
   public void close() {
+    adapters.forEach(Lora::close);
     if (pipeline == null) {
       unet.close();
     } else {

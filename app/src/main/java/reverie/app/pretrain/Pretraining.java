@@ -28,6 +28,7 @@ import reverie.autograd.optim.TrainingStep;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -142,7 +143,7 @@ public final class Pretraining implements AutoCloseable {
     ModelPrompts prompts =
         icons() ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts());
     if (!config.base().isEmpty()) {
-      ModelFolder base = BaseModels.read(config.base(), encoder, device);
+      ModelFolder base = BaseModels.read(config.base(), encoder, device, DType.F32);
       if (!base.isConditional()) {
         base.close();
         throw new ConfigurationException(

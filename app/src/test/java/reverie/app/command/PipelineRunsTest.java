@@ -147,6 +147,31 @@ class PipelineRunsTest {
     assertTrue(err.toString().contains("belong to themselves"), err::toString);
   }
 
+  /** A folder of 16 bits draws and learns the same, bit for bit, however it is held. */
+  @Test
+  void weightsStayInSixteenBits() throws IOException {
+    String half = temporary.resolve("half").toString();
+    succeed("convert", FOLDER, "--out", half, "--dtype", "bf16");
+    byte[] expected = drawn("widened", "--model", half);
+    assertArrayEquals(expected, drawn("held", "--model", half, "--weights", "bf16"));
+    Path widened = finetune("floats", "model=" + half, "epochs=1");
+    Path held = finetune("bits", "model=" + half, "weights=bfloat16", "epochs=1");
+    try (Safetensors one = Safetensors.open(widened.resolve("checkpoint.safetensors"));
+        Safetensors other = Safetensors.open(held.resolve("checkpoint.safetensors"))) {
+      for (String name : one.names()) {
+        assertArrayEquals(one.doubles(name), other.doubles(name), name);
+      }
+    }
+    String tuned = held.resolve("model").toString();
+    byte[] drawn = drawn("tuned", "--model", tuned, "--weights", "bf16");
+    assertFalse(Arrays.equals(expected, drawn));
+    assertArrayEquals(drawn("merged", "--model", tuned), drawn);
+    assertEquals(
+        ExitCode.USAGE,
+        run(settings(List.of("finetune"), "model=" + FOLDER, "weights=fp16", "lora.rank=0")));
+    assertTrue(err.toString().contains("lora.rank is 0"), err::toString);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"diffusion_dpo", "rwr"})
   void learnsFromImages(String objective) throws IOException {

@@ -23,6 +23,7 @@ import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
 import reverie.app.text.LetterEncoder;
 import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -63,7 +64,8 @@ class LikelihoodsTest {
                 new FinetuneConfig.Sampling(
                     5, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 16, 0),
                 ENCODER,
-                Device.cpu());
+                Device.cpu(),
+                DType.F32);
         Likelihoods likelihoods =
             new Likelihoods(
                 model, ENCODER, Device.cpu(), new Likelihoods.Options(probes, 1e-2, 4, noise, 1))) {

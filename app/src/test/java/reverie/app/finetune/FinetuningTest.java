@@ -46,6 +46,7 @@ import reverie.rl.objective.Objective;
 import reverie.rl.objective.Objectives;
 import reverie.rl.objective.PreferenceObjective;
 import reverie.rl.prompt.Prompt;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -267,7 +268,8 @@ class FinetuningTest {
             2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, 0);
     var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make("larger");
     try (LoadedModel model =
-        LoadedModel.read(shared.resolve("model").toString(), sampling, ENCODER, Device.cpu())) {
+        LoadedModel.read(
+            shared.resolve("model").toString(), sampling, ENCODER, Device.cpu(), DType.F32)) {
       var evaluation =
           new Evaluation(model.sampler(), Device.cpu(), reward, Duration.ofMinutes(1), null, 1);
       List<Prompt> prompts = List.of(new Prompt("a"), new Prompt("b"), new Prompt("a"));
@@ -401,7 +403,7 @@ class FinetuningTest {
     var sampling =
         new FinetuneConfig.Sampling(
             2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, 0);
-    try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu())) {
+    try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu(), DType.F32)) {
       var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make("smaller");
       var evaluation =
           new Evaluation(loaded.sampler(), Device.cpu(), reward, Duration.ofMinutes(1), null, 1);

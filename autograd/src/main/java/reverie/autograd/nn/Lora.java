@@ -53,6 +53,7 @@ public final class Lora implements AutoCloseable {
 
   private final Parameters parameters;
   private final List<Adapter> adapters = new ArrayList<>();
+  private final List<UnaryOperator<Tensor>> sums = new ArrayList<>();
   private Parameters active;
   private double strength = 1;
 
@@ -108,7 +109,9 @@ public final class Lora implements AutoCloseable {
     Parameter b = at.create("lora_B.weight", AxisOrder.SAME, Initialiser.zeros(), out, size.rank);
     Adapter adapter = new Adapter(module, base, a, b, size);
     adapters.add(adapter);
-    base.adapt(weight -> active == null ? weight : weight.add(delta(adapter)));
+    UnaryOperator<Tensor> sum = weight -> active == null ? weight : weight.add(delta(adapter));
+    sums.add(sum);
+    base.adapt(sum);
   }
 
   /** The modules of a model that can be adapted, in the order of their making. */
@@ -190,8 +193,10 @@ public final class Lora implements AutoCloseable {
     try (Scope _ = Scope.open("lora merge")) {
       Tape.noGradient(() -> {
         for (Adapter adapter : adapters) {
-          Tensor weight = target.get(adapter.base.name()).value();
-          weight.assign(weight.add(delta(adapter)));
+          try (Scope _ = Scope.open("adapter")) {
+            Parameter weight = target.get(adapter.base.name());
+            weight.write(weight.read().add(delta(adapter)));
+          }
         }
         return null;
       });
@@ -201,7 +206,9 @@ public final class Lora implements AutoCloseable {
   /** Takes the adapters off the model and frees them; the model stays frozen. */
   @Override
   public void close() {
-    adapters.forEach(adapter -> adapter.base.adapt(UnaryOperator.identity()));
+    for (int i = 0; i < adapters.size(); i++) {
+      adapters.get(i).base.release(sums.get(i));
+    }
     parameters.close();
   }
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
@@ -15,14 +18,26 @@ public final class Parameter {
   private final AxisOrder axisOrder;
   private final Shape shape;
   private final Tensor value;
+  private final Narrow narrow;
   private boolean trainable = true;
-  private UnaryOperator<Tensor> adapter = UnaryOperator.identity();
+  private final List<UnaryOperator<Tensor>> adapters = new ArrayList<>();
 
   Parameter(String name, AxisOrder axisOrder, Shape shape, Tensor value) {
     this.name = name;
     this.axisOrder = axisOrder;
     this.shape = shape;
     this.value = value;
+    narrow = null;
+  }
+
+  /** One that is held in 16 bits, so that no training can change it. */
+  Parameter(String name, AxisOrder axisOrder, Narrow narrow) {
+    this.name = name;
+    this.axisOrder = axisOrder;
+    this.shape = narrow.shape();
+    this.narrow = narrow;
+    value = null;
+    trainable = false;
   }
 
   /** The full dotted name, as in files. */
@@ -45,8 +60,17 @@ public final class Parameter {
     return axisOrder.fileShape(shape);
   }
 
-  /** The stored values: what an optimizer changes and files hold; always this very tensor. */
+  /**
+   * The stored values: what an optimizer changes and files hold; always this very tensor.
+   *
+   * @throws ReverieException if they are held in 16 bits: see {@link #read}
+   */
   public Tensor value() {
+    if (narrow != null) {
+      throw new ReverieException(
+          "parameter: " + name + " is held in " + narrow.dtype() + ", which cannot be trained",
+          "train adapters, or load the weights in float32");
+    }
     if (value == null) {
       throw new ReverieException("parameter: " + name + " has a shape only, " + shape);
     }
@@ -55,7 +79,51 @@ public final class Parameter {
 
   /** What layers compute with: the stored values plus what an adapter such as LoRA adds. */
   public Tensor effective() {
-    return adapter.apply(value());
+    Tensor effective = read();
+    for (UnaryOperator<Tensor> adapter : adapters) {
+      effective = adapter.apply(effective);
+    }
+    return effective;
+  }
+
+  /**
+   * The values as floats: {@link #value}, or a copy of those held in 16 bits, in the open scope.
+   */
+  public Tensor read() {
+    return narrow == null ? value() : narrow.read();
+  }
+
+  /**
+   * Takes over values, rounded to what they are held in.
+   *
+   * @param values of the same shape
+   * @throws ReverieException if one is too large for that
+   */
+  public void write(Tensor values) {
+    if (narrow == null) {
+      value().assign(values);
+    } else {
+      narrow.write(name, values);
+    }
+  }
+
+  /** The same in other memory, which {@code scope} holds. */
+  Parameter copiedTo(Scope scope) {
+    Parameter copy;
+    if (narrow == null) {
+      Tensor own = scope.adopt(value().device().zeros(shape.dims()));
+      own.assign(value());
+      copy = new Parameter(name, axisOrder, shape, own);
+    } else {
+      copy = new Parameter(name, axisOrder, narrow.copiedTo(scope));
+    }
+    copy.trainable = trainable;
+    return copy;
+  }
+
+  /** Whether its values are held in 16 bits. */
+  public boolean isNarrow() {
+    return narrow != null;
   }
 
   /** Whether training changes it. */
@@ -63,13 +131,18 @@ public final class Parameter {
     return trainable;
   }
 
-  /** Sets whether training changes it. */
+  /** Sets whether training changes it; what is held in 16 bits stays as it is. */
   public void setTrainable(boolean trainable) {
-    this.trainable = trainable;
+    this.trainable = trainable && narrow == null;
   }
 
-  void adapt(UnaryOperator<Tensor> newAdapter) {
-    adapter = newAdapter;
+  /** Computes with what an adapter makes of the values, and of what those before it make. */
+  void adapt(UnaryOperator<Tensor> adapter) {
+    adapters.add(adapter);
+  }
+
+  void release(UnaryOperator<Tensor> adapter) {
+    adapters.remove(adapter);
   }
 
   @Override

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -34,7 +35,12 @@ public final class Parameters implements AutoCloseable {
 
   /** What all views of one collection share. */
   private record Store(
-      Device device, Rng rng, Filling filling, Scope scope, Map<String, Parameter> byName) {}
+      Device device,
+      Rng rng,
+      Filling filling,
+      DType weights,
+      Scope scope,
+      Map<String, Parameter> byName) {}
 
   private final Store store;
   private final String prefix;
@@ -44,24 +50,42 @@ public final class Parameters implements AutoCloseable {
     this.prefix = prefix;
   }
 
-  private static Parameters empty(Device device, Rng rng, Filling filling) {
+  private static Parameters empty(Device device, Rng rng, Filling filling, DType weights) {
     return new Parameters(
-        new Store(device, rng, filling, Scope.detached("parameters"), new LinkedHashMap<>()), "");
+        new Store(
+            device, rng, filling, weights, Scope.detached("parameters"), new LinkedHashMap<>()),
+        "");
   }
 
   /** Parameters that start at the values their layers ask for. */
   public static Parameters random(Device device, Rng rng) {
-    return empty(device, rng, Filling.RANDOM);
+    return random(device, rng, DType.F32);
+  }
+
+  /** The same, of which matrices and kernels are held as {@link #zeros(Device, DType)} says. */
+  public static Parameters random(Device device, Rng rng, DType weights) {
+    return empty(device, rng, Filling.RANDOM, weights);
   }
 
   /** Parameters that start at zero, to be loaded. */
   public static Parameters zeros(Device device) {
-    return empty(device, Rng.of(0), Filling.ZEROS);
+    return zeros(device, DType.F32);
+  }
+
+  /**
+   * Parameters that start at zero, to be loaded.
+   *
+   * @param weights how matrices and kernels of convolutions are held: {@code F32}, which is the
+   *     device's own type; or {@code F16} or {@code BF16}, which takes half of the memory, is
+   *     widened wherever it is used, and cannot be trained
+   */
+  public static Parameters zeros(Device device, DType weights) {
+    return empty(device, Rng.of(0), Filling.ZEROS, weights);
   }
 
   /** Names and shapes without memory: what a model would have. */
   public static Parameters shapesOnly() {
-    return empty(null, Rng.of(0), Filling.SHAPES);
+    return empty(null, Rng.of(0), Filling.SHAPES, DType.F32);
   }
 
   /** The device of the values; null if there are shapes only. */
@@ -102,8 +126,22 @@ public final class Parameters implements AutoCloseable {
     if (existing != null) {
       throw new ReverieException("parameters: " + existing + " exists already");
     }
-    Parameter parameter = new Parameter(full, axisOrder, shape, first(full, initialiser, dims));
+    Parameter parameter =
+        store.weights == DType.F32 || dims.length < 2
+            ? new Parameter(full, axisOrder, shape, first(full, initialiser, dims))
+            : narrow(full, axisOrder, initialiser, dims);
     store.byName.put(full, parameter);
+    return parameter;
+  }
+
+  private Parameter narrow(String full, AxisOrder axisOrder, Initialiser initialiser, int... dims) {
+    Narrow zeros = Narrow.zeros(store.device, store.weights, Shape.of(dims), store.scope);
+    Parameter parameter = new Parameter(full, axisOrder, zeros);
+    if (store.filling == Filling.RANDOM) {
+      try (Scope _ = Scope.open("parameter")) {
+        parameter.write(initialiser.make(store.device, store.rng.fork(full), dims));
+      }
+    }
     return parameter;
   }
 
@@ -188,20 +226,18 @@ public final class Parameters implements AutoCloseable {
         throw new ReverieException(
             "parameters: expected " + p + " to copy from, got " + (other == null ? "none" : other));
       }
-      p.value().assign(other.value());
+      try (Scope _ = Scope.open("copy")) {
+        p.write(other.read());
+      }
     }
   }
 
   /** The same names and values in memory of their own; build a second model on them. */
   public Parameters copy() {
-    Parameters copy = empty(store.device, store.rng, Filling.GIVEN);
+    Parameters copy = empty(store.device, store.rng, Filling.GIVEN, store.weights);
     try (Scope _ = Scope.open("copy of parameters")) {
       for (Parameter p : all()) {
-        Tensor value = copy.store.scope.adopt(store.device.zeros(p.shape().dims()));
-        value.assign(p.value());
-        Parameter twin = new Parameter(p.name(), p.axisOrder(), p.shape(), value);
-        twin.setTrainable(p.trainable());
-        copy.store.byName.put(p.name(), twin);
+        copy.store.byName.put(p.name(), p.copiedTo(copy.store.scope));
       }
     }
     return copy;

@@ -40,12 +40,12 @@ public final class StateDict {
       Map<String, String> inFile = matched(parameters, path, file, toParameter);
       for (Parameter p : parameters.all()) {
         String name = inFile.get(p.name());
-        if (p.axisOrder() == AxisOrder.SAME) {
+        if (p.axisOrder() == AxisOrder.SAME && !p.isNarrow()) {
           file.read(name, p.value());
           continue;
         }
         try (Scope _ = Scope.open("load")) {
-          p.value().assign(p.axisOrder().fromFile(file.tensor(name, p.value().device())));
+          p.write(p.axisOrder().fromFile(file.tensor(name, parameters.device())));
         }
       }
     }
@@ -73,11 +73,25 @@ public final class StateDict {
    */
   public static <M> M build(
       Function<Parameters, M> model, Path path, UnaryOperator<String> toParameter, Device device) {
+    return build(model, path, toParameter, device, DType.F32);
+  }
+
+  /**
+   * As {@link #build(Function, Path, UnaryOperator, Device)}.
+   *
+   * @param weights how matrices are held: see {@link Parameters#zeros(Device, DType)}
+   */
+  public static <M> M build(
+      Function<Parameters, M> model,
+      Path path,
+      UnaryOperator<String> toParameter,
+      Device device,
+      DType weights) {
     try (Parameters shapes = Parameters.shapesOnly()) {
       model.apply(shapes);
       check(shapes, path, toParameter);
     }
-    Parameters parameters = Parameters.zeros(device);
+    Parameters parameters = Parameters.zeros(device, weights);
     try {
       M built = model.apply(parameters);
       load(parameters, path, toParameter);
@@ -171,9 +185,20 @@ public final class StateDict {
   static Map<String, Safetensors.Entry> entries(Parameters parameters, String prefix, DType dtype) {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     for (Parameter p : parameters.all()) {
-      entries.put(
-          prefix + p.name(), Safetensors.Entry.of(p.axisOrder().toFile(p.value())).as(dtype));
+      entries.put(prefix + p.name(), entry(p, dtype));
     }
     return entries;
+  }
+
+  /** Read when it is written, so that one array is widened at a time. */
+  private static Safetensors.Entry entry(Parameter p, DType dtype) {
+    return new Safetensors.Entry(
+        dtype,
+        p.fileShape(),
+        piece -> {
+          try (Scope _ = Scope.open("save")) {
+            Safetensors.Entry.of(p.axisOrder().toFile(p.read())).values().forEachPiece(piece);
+          }
+        });
   }
 }

@@ -4,6 +4,7 @@ package reverie.tensor.catalog;
 import static reverie.tensor.catalog.Input.indices;
 import static reverie.tensor.catalog.Input.normal;
 
+import reverie.tensor.DType;
 import reverie.tensor.Shape;
 import reverie.tensor.catalog.Tolerance.Close;
 import reverie.tensor.catalog.Tolerance.Terms;
@@ -20,6 +21,7 @@ import reverie.tensor.op.Reduce;
 import reverie.tensor.op.Reshape;
 import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Slice;
+import reverie.tensor.op.Widen;
 
 /** Samples of operations that make, move, gather and add up elements. */
 final class MoveSamples {
@@ -157,6 +159,25 @@ final class MoveSamples {
         .rough(op, normal(101, 77), indices(101, 13, 9))
         .refuse("expected a floating-point table and I32 indices", op, normal(5, 3), normal(2))
         .refuse("expected input 0 of rank 2", op, normal(5), indices(5, 2));
+  }
+
+  static Entry widen() {
+    // Words of small numbers fill the lower half, those of large ones the upper.
+    Values edges = Values.of(0x7f800000, 0x7c00, -0x7f00000, 0x3f803f80, 0x8000, 1, 0x7f81, 0xffff);
+    Entry entry = new Entry();
+    for (DType from : new DType[] {DType.BF16, DType.F16}) {
+      entry
+          .smooth(new Widen(from, Shape.of(3, 5)), indices(1 << 15, 8))
+          .smooth(new Widen(from, Shape.of(2, 1, 2)), indices(1 << 24, 2))
+          .smooth(new Widen(from, Shape.of(0, 3)), indices(1, 0))
+          .smooth(new Widen(from, Shape.of()), indices(1 << 16, 1))
+          .rough(new Widen(from, Shape.of(15)), new Input(true, Shape.of(8), edges))
+          .rough(new Widen(from, Shape.of(257, 129)), indices(1 << 24, 16577))
+          .refuse("expected I32[8] for [3, 5]", new Widen(from, Shape.of(3, 5)), indices(9, 7))
+          .refuse("expected I32[2] for [3]", new Widen(from, Shape.of(3)), normal(2));
+    }
+    return entry.refuseMaking(
+        "widen: expected F16 or BF16, got F32", () -> new Widen(DType.F32, Shape.of()));
   }
 
   static Entry scatterRows() {

@@ -55,6 +55,7 @@ import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.Unary;
 import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.Widen;
 
 /**
  * Right and wrong uses of every operation: what conformance tests, gradient checks, benchmarks and
@@ -187,6 +188,7 @@ public final class OpCatalog {
       case SoftmaxBackward _ -> LayerSamples.softmaxBackward();
       case Unary u -> ElementSamples.unary(u.kind());
       case UpsampleNearest _ -> LayerSamples.upsampleNearest();
+      case Widen _ -> MoveSamples.widen();
     };
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
+import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Operand;
 import reverie.tensor.cpu.threads.Parallel;
+import reverie.tensor.op.Widen;
 
 /** What moves data without computing: for every library of kernels. */
 final class Movement {
@@ -70,6 +72,44 @@ final class Movement {
             Memory.copy(from + 4L * row * fromStride, to + 4L * row * toStride, count);
           }
         });
+  }
+
+  /** Numbers of 16 bits as floats, a word of two at a time. */
+  static void widen(Parallel parallel, Widen op, Tensor words, Tensor output) {
+    long from = Memory.address(words);
+    long to = Memory.address(output);
+    long pairs = output.size() / 2;
+    boolean half = op.from() == DType.F16;
+    int task = 1 << 14;
+    parallel.parallelFor(
+        Math.toIntExact((pairs + task - 1) / task),
+        c -> {
+          long first = (long) c * task;
+          long end = Math.min(pairs, first + task);
+          if (half) {
+            widenHalves(from, to, first, end);
+          } else {
+            widenBfloats(from, to, first, end);
+          }
+        });
+    if (output.size() % 2 == 1) {
+      Memory.set(to + 8 * pairs, op.value(Memory.getInt(from + 4 * pairs)));
+    }
+  }
+
+  private static void widenBfloats(long from, long to, long first, long end) {
+    for (long i = first; i < end; i++) {
+      long word = Memory.getInt(from + 4 * i);
+      Memory.setLong(to + 8 * i, word << 16 & 0xffff0000L | word >> 16 << 48);
+    }
+  }
+
+  private static void widenHalves(long from, long to, long first, long end) {
+    for (long i = first; i < end; i++) {
+      int word = Memory.getInt(from + 4 * i);
+      Memory.set(to + 8 * i, Float.float16ToFloat((short) word));
+      Memory.set(to + 8 * i + 4, Float.float16ToFloat((short) (word >> 16)));
+    }
   }
 
   /** Rows of a table; NaN for an index outside it. */

@@ -40,6 +40,7 @@ import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.Widen;
 import reverie.tensor.op.View;
 
 /** Which kernels, of a library or written once for all, carry out an operation. */
@@ -89,6 +90,7 @@ record Operations(KernelLibrary kernels) {
       case Pad pad -> Movement.pad(parallel, pad.axis(), pad.before(), inputs[0], y);
       case RandomNormal normal -> RandomNumbers.normal(parallel, normal, y);
       case ScatterRows _ -> Movement.scatter(parallel, inputs[0], inputs[1], y);
+      case Widen widen -> Movement.widen(parallel, widen, inputs[0], y);
       case UpsampleNearest up -> Movement.upsample(parallel, up.factor(), inputs[0], y);
       case Conv2d o -> kernels.convolution().forward(parallel, o, inputs, outputs);
       case Conv2dInputGradient o ->

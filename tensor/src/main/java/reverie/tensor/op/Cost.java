@@ -38,7 +38,8 @@ public record Cost(double flops, double bytes) {
           RoundTo _,
           Select _,
           Slice _,
-          UpsampleNearest _ ->
+          UpsampleNearest _,
+          Widen _ ->
           0;
       case AveragePool _, Reduce _, ScatterRows _ -> in;
       case Binary _, Power _, Unary _ -> out;

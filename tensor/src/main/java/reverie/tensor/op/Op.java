@@ -21,7 +21,8 @@ public sealed interface Op
         Pad,
         Reduce,
         ScatterRows,
-        View {
+        View,
+        Widen {
   /** The name in errors, profiles and documentation. */
   default String name() {
     return Rule.snakeCase(getClass().getSimpleName());

@@ -5,6 +5,7 @@ import reverie.tensor.Philox;
 import reverie.tensor.op.Pad;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Widen;
 
 /** Operations that make, move, gather and add up elements. */
 final class MoveKernels {
@@ -55,6 +56,12 @@ final class MoveKernels {
       long to = out.position(x.shape(), i);
       double so = out.get(to);
       out.set(to, max ? Math.max(so, x.get(i)) : so + x.get(i));
+    }
+  }
+
+  static void widen(Widen op, Array words, Array out) {
+    for (long i = 0; i < out.size(); i++) {
+      out.set(i, op.value((int) words.get(i / 2) >>> 16 * (int) (i % 2)));
     }
   }
 

@@ -29,6 +29,7 @@ import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Select;
 import reverie.tensor.op.Unary;
 import reverie.tensor.op.View;
+import reverie.tensor.op.Widen;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 
@@ -93,7 +94,8 @@ public final class ReferenceBackend implements Backend {
           RoundTo _,
           ScatterRows _,
           Select _,
-          Unary _ ->
+          Unary _,
+          Widen _ ->
           true;
     };
   }
@@ -135,6 +137,7 @@ public final class ReferenceBackend implements Backend {
       case ScatterRows _ -> MoveKernels.scatterRows(in[0], in[1], out);
       case Select _ -> ElementKernels.select(in[0], in[1], in[2], out);
       case Unary u -> ElementKernels.map(ElementKernels.function(u.kind()), in[0], out);
+      case Widen w -> MoveKernels.widen(w, in[0], out);
       case Fused _, View _ ->
           throw new AssertionError(
               op.name() + " is a view or decomposed and never reaches a backend");

@@ -3,11 +3,13 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
+import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.op.Pad;
 import reverie.tensor.op.RandomNormal;
+import reverie.tensor.op.Widen;
 
 /** Elements that go elsewhere, and random ones: {@code moves.cu}. */
 final class Moves {
@@ -44,6 +46,14 @@ final class Moves {
   /** Bfloat16 to float32. */
   void widen(long from, long to, long n) {
     resize("widen", new Arguments().write(to, 4 * n).read(from, 2 * n), to, from, n);
+  }
+
+  /** Numbers of 16 bits, two in a word, to float32. */
+  void widen(Widen op, Tensor words, Tensor y) {
+    long n = y.size();
+    String kernel = op.from() == DType.BF16 ? "widen" : "widen_f16";
+    Arguments arguments = new Arguments().write(y).read(words);
+    resize(kernel, arguments, address(y), address(words), n);
   }
 
   private void resize(String kernel, Arguments arguments, long wide, long narrow, long n) {

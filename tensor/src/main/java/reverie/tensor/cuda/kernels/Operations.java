@@ -41,6 +41,7 @@ import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.op.View;
+import reverie.tensor.op.Widen;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
 
@@ -103,7 +104,8 @@ public final class Operations {
           Softmax _,
           SoftmaxBackward _,
           UpsampleNearest _,
-          View _ ->
+          View _,
+          Widen _ ->
           true;
     };
   }
@@ -190,6 +192,7 @@ public final class Operations {
       case RandomNormal normal -> moves.randomNormal(normal, y);
       case AveragePool average -> moves.averagePool(average.factor(), inputs[0], y);
       case UpsampleNearest upsample -> moves.upsample(upsample.factor(), inputs[0], y);
+      case Widen widen -> moves.widen(widen, inputs[0], y);
       case Reduce reduce -> reductions.reduce(reduce, inputs[0], y, space);
       case Softmax _ -> reductions.softmax(inputs[0], y);
       case SoftmaxBackward _ -> reductions.softmaxBackward(inputs[0], inputs[1], y);
