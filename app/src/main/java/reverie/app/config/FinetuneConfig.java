@@ -242,8 +242,24 @@ public record FinetuneConfig(
    *
    * @param rank 0 trains all weights instead
    * @param alpha scale: the adapter's output counts alpha/rank
+   * @param targets regular expressions of modules of the U-Net
+   * @param textEncoder the same of a pipeline's text encoder; none leaves it as it is
    */
-  public record Lora(@Range(min = 0, max = 65_536) int rank, @Range(min = 0) double alpha) {}
+  public record Lora(
+      @Range(min = 0, max = 65_536) int rank,
+      @Range(min = 0) double alpha,
+      List<String> targets,
+      List<String> textEncoder) {
+    /** Copies the lists. */
+    public Lora {
+      targets = List.copyOf(targets);
+      textEncoder = List.copyOf(textEncoder);
+      if (targets.isEmpty()) {
+        throw new ConfigurationException(
+            "lora.targets is empty", "for adapters on attention: to_q, to_k, to_v, to_out\\.0");
+      }
+    }
+  }
 
   /**
    * Measuring on fixed prompts and seeds.

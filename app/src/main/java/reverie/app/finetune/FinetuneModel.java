@@ -10,7 +10,6 @@ import reverie.app.model.AdapterFolder;
 import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
-import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
@@ -19,7 +18,6 @@ import reverie.rl.Policy;
 import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
-import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 
@@ -32,7 +30,11 @@ final class FinetuneModel implements AutoCloseable {
   private final Map<String, String> identity;
   private final Path path;
   private final UNet frozen;
-  private final Lora lora;
+  private final Adapters adapters;
+
+  /** The model with what was learnt, and what it is conditioned on. */
+  private final Denoiser current;
+
   private final ImageSampler sampler;
   private final double guidance;
   private final Tensor unconditional;
@@ -43,23 +45,19 @@ final class FinetuneModel implements AutoCloseable {
     path = Path.of(config.model());
     identity = identity(folder);
     guidance = config.sampling().guidance();
-    sampler = ImageSampler.of(folder, config.sampling(), folder.encoderOr(encoder));
-    FinetuneConfig.Lora options = config.lora();
-    lora =
-        options.rank() == 0
-            ? null
-            : new Lora(
-                folder.unet().parameters(),
-                new Lora.Size(options.rank(), options.alpha()),
-                Lora::isAttentionProjection,
-                Rng.of(config.seed()).fork("lora"));
-    frozen = lora == null ? folder.unet().frozenCopy() : null;
+    adapters = config.lora().rank() == 0 ? null : Adapters.of(folder, config);
+    boolean text = adapters != null && adapters.trainText();
+    sampler =
+        ImageSampler.of(
+            folder, config.sampling(), text ? folder.embeddings() : folder.encoderOr(encoder));
+    current = text ? Adapters.withText(folder.pipeline()) : folder.denoiser(folder.unet());
+    frozen = adapters == null ? folder.unet().frozenCopy() : null;
     unconditional = guidance == 1 ? null : sampler.contexts(device, List.of(""));
   }
 
   /** What is trained. */
   Parameters parameters() {
-    return lora == null ? folder.unet().parameters() : lora.parameters();
+    return adapters == null ? folder.unet().parameters() : adapters.parameters();
   }
 
   /** What else the rest of a run depends on: weights and noise of the base model. */
@@ -79,7 +77,7 @@ final class FinetuneModel implements AutoCloseable {
     return new Policy(
         sampler.policy(),
         folder.scheduler().prediction(),
-        guided(folder.denoiser(folder.unet())),
+        guided(current),
         guided(baseDenoiser()),
         parameters(),
         prompts ->
@@ -104,22 +102,21 @@ final class FinetuneModel implements AutoCloseable {
 
   /** The model as it began, without guidance. */
   Denoiser baseDenoiser() {
-    Denoiser current = folder.denoiser(folder.unet());
-    return lora == null
+    return adapters == null
         ? folder.denoiser(frozen)
-        : (x, timesteps, context) -> lora.without(() -> current.predict(x, timesteps, context));
+        : (x, timesteps, context) ->
+            adapters.with(null, () -> current.predict(x, timesteps, context));
   }
 
   /** The model as it is now, without guidance; with the averaged weights where there are some. */
   Denoiser denoiser(Parameters average) {
-    Denoiser current = folder.denoiser(folder.unet());
     if (average == null) {
       return current;
     }
-    return lora == null
+    return adapters == null
         ? folder.denoiser(new UNet(folder.unet().config(), average))
         : (x, timesteps, context) ->
-            lora.with(average, () -> current.predict(x, timesteps, context));
+            adapters.with(average, () -> current.predict(x, timesteps, context));
   }
 
   /**
@@ -127,17 +124,17 @@ final class FinetuneModel implements AutoCloseable {
    * diffusers and of kohya's scripts; else the whole, adapters added to its weights.
    */
   void write(Path target, Parameters average) {
-    if (lora == null) {
+    if (adapters == null) {
       writeWhole(target, average);
       return;
     }
-    lora.with(
-        average == null ? lora.parameters() : average,
+    adapters.with(
+        average == null ? adapters.parameters() : average,
         () -> {
           if (folder.pipeline() == null) {
             writeWhole(target, null);
           } else {
-            AdapterFolder.of(target, path).write(Map.of(LoraFile.UNET, lora));
+            AdapterFolder.of(target, path).write(adapters.parts());
           }
           return null;
         });
@@ -145,8 +142,8 @@ final class FinetuneModel implements AutoCloseable {
 
   private void writeWhole(Path target, Parameters average) {
     try (UNet copy = folder.unet().copy()) {
-      if (lora != null) {
-        lora.addTo(copy.parameters());
+      if (adapters != null) {
+        adapters.parts().get(LoraFile.UNET).addTo(copy.parameters());
       } else if (average != null) {
         copy.parameters().copyFrom(average);
       }
@@ -162,8 +159,8 @@ final class FinetuneModel implements AutoCloseable {
 
   @Override
   public void close() {
-    if (lora != null) {
-      lora.close();
+    if (adapters != null) {
+      adapters.close();
     }
     if (frozen != null) {
       frozen.close();

@@ -8,14 +8,20 @@ import reverie.app.text.PromptEncoder;
 import reverie.autograd.Tape;
 import reverie.pipeline.StableDiffusion;
 import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 
-/** The text encoder of a pipeline, which is asked once for each prompt. */
+/**
+ * The text encoder of a pipeline, which is asked once for each prompt; or only the embeddings
+ * before its layers, where these are trained.
+ */
 final class ClipPrompts implements PromptEncoder {
   private final StableDiffusion pipeline;
+  private final boolean embeddings;
   private final Map<String, float[]> known = new ConcurrentHashMap<>();
 
-  ClipPrompts(StableDiffusion pipeline) {
+  ClipPrompts(StableDiffusion pipeline, boolean embeddings) {
     this.pipeline = pipeline;
+    this.embeddings = embeddings;
   }
 
   @Override
@@ -40,7 +46,12 @@ final class ClipPrompts implements PromptEncoder {
 
   private float[] compute(String prompt) {
     try (Scope _ = Scope.open("prompt")) {
-      return Tape.noGradient(() -> pipeline.context(List.of(prompt)).toFloats());
+      Tensor tokens = pipeline.tokens(List.of(prompt));
+      return Tape.noGradient(() ->
+          (embeddings
+                  ? pipeline.textEncoder().embeddings(tokens)
+                  : pipeline.textEncoder().forward(tokens))
+              .toFloats());
     }
   }
 }

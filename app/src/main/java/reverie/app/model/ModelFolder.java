@@ -177,7 +177,12 @@ public record ModelFolder(
     if (unet.config().takesClasses()) {
       return new ClassNumbers(unet.config().classInputs());
     }
-    return pipeline == null ? available : new ClipPrompts(pipeline);
+    return pipeline == null ? available : new ClipPrompts(pipeline, false);
+  }
+
+  /** The embeddings of a pipeline's prompts, for one whose text encoder is trained. */
+  public PromptEncoder embeddings() {
+    return new ClipPrompts(pipeline, true);
   }
 
   /**

@@ -121,6 +121,44 @@ class PipelineRunsTest {
     }
   }
 
+  /** The text encoder's adapters are written beside those of the U-Net, and drawn with. */
+  @Test
+  void theTextEncoderIsTrainedToo() throws IOException {
+    Path model =
+        finetune(
+                "run",
+                "epochs=1",
+                "sampling.guidance=2",
+                "ema.decay=0.5",
+                "lora.targets=[attn2\\.to_k, proj_in]",
+                "lora.text_encoder=[q_proj]")
+            .resolve("model");
+    Path file = model.resolve(LoraFile.NAME);
+    try (Safetensors adapters = Safetensors.open(file)) {
+      assertEquals(
+          List.of("attn2.to_k", "layers.N.self_attn.q_proj", "proj_in"),
+          adapters.names().stream()
+              .map(name -> name.replaceFirst("\\.lora_[AB]\\.weight$", ""))
+              .map(name -> name.replaceFirst(".*(attn2|proj_in)", "$1"))
+              .map(name -> name.replaceFirst(".*layers\\.\\d", "layers.N"))
+              .distinct()
+              .sorted()
+              .toList());
+      String b = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight";
+      assertTrue(Arrays.stream(adapters.doubles(b)).anyMatch(v -> v != 0));
+    }
+    byte[] tuned = drawn("tuned", "--model", model.toString());
+    assertArrayEquals(drawn("added", "--model", FOLDER, "--lora", file.toString()), tuned);
+    String kohya = model.resolve("kohya_lora_weights.safetensors").toString();
+    assertArrayEquals(drawn("kohya", "--model", FOLDER, "--lora", kohya), tuned);
+    assertEquals(
+        ExitCode.BAD_INPUT,
+        run(
+            settings(
+                List.of("finetune"), "model=" + FOLDER, "lora.rank=1", "lora.targets=[to_z]")));
+    assertTrue(err.toString().contains("'to_z' matches none of the model's"), err::toString);
+  }
+
   /** Adapters alone are a model, which knows the one that they belong to. */
   @Test
   void adaptersAreAModel() throws IOException {

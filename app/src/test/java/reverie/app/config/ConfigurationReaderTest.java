@@ -278,7 +278,7 @@ class ConfigurationReaderTest {
         "optimizer.learningRate=1 | unknown key 'optimizer.learningRate' | did you mean"
             + " 'optimizer.learning_rate'?",
         "sampling.setps=1 | unknown key 'sampling.setps' | did you mean 'sampling.steps'?",
-        "xylophone=1 | unknown key 'xylophone' | known keys: model, objective",
+        "xylophone=1 | unknown key 'xylophone' | known keys: model, weights, objective",
         "sampling=4 | 'sampling' is a group of settings (steps, | --set sampling.steps=",
         "sampling.steps=many | 'sampling.steps' must be a whole number, but is 'many' | --set"
             + " sampling.steps=4",

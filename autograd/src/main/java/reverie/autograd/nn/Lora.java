@@ -3,11 +3,15 @@ package reverie.autograd.nn;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import reverie.autograd.Tape;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -128,9 +132,42 @@ public final class Lora implements AutoCloseable {
         || p.axisOrder() == AxisOrder.CONV && shape.dim(0) == 1 && shape.dim(1) == 1;
   }
 
+  /** The four projections of an attention layer in a U-Net. */
+  public static final List<String> ATTENTION = List.of("to_q", "to_k", "to_v", "to_out\\.0");
+
+  /**
+   * The modules of a model whose name, or its end after a dot, a regular expression matches, as the
+   * names of PEFT's target_modules do.
+   *
+   * @throws ReverieException if an expression is none, or matches no module
+   */
+  public static Set<String> targets(Parameters model, List<String> expressions) {
+    List<String> all = modules(model);
+    Set<String> chosen = new LinkedHashSet<>();
+    for (String expression : expressions) {
+      Pattern pattern;
+      try {
+        pattern = Pattern.compile("(.*\\.)?(?:" + expression + ")");
+      } catch (PatternSyntaxException e) {
+        throw new ReverieException(
+            "lora: '" + expression + "' is no regular expression: " + e.getDescription(),
+            "for example to_q, or attn2\\..*",
+            e);
+      }
+      List<String> found = all.stream().filter(m -> pattern.matcher(m).matches()).toList();
+      if (found.isEmpty()) {
+        throw new ReverieException(
+            "lora: '" + expression + "' matches none of the model's " + all.size() + " modules",
+            all.isEmpty() ? "it has no linear layers" : "they are called like " + all.getLast());
+      }
+      chosen.addAll(found);
+    }
+    return chosen;
+  }
+
   /** Whether a module is one of an attention layer's four projections in a U-Net. */
   public static boolean isAttentionProjection(String module) {
-    return module.matches("(.*\\.)?(to_q|to_k|to_v|to_out\\.0)");
+    return module.matches("(.*\\.)?(" + String.join("|", ATTENTION) + ")");
   }
 
   private Tensor delta(Adapter adapter) {

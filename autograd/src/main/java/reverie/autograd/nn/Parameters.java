@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -86,6 +87,23 @@ public final class Parameters implements AutoCloseable {
   /** Names and shapes without memory: what a model would have. */
   public static Parameters shapesOnly() {
     return empty(null, Rng.of(0), Filling.SHAPES, DType.F32);
+  }
+
+  /**
+   * The parameters of several collections as one, whose memory stays theirs.
+   *
+   * @param parts on one device, without common names
+   */
+  public static Parameters union(Collection<Parameters> parts) {
+    Parameters all = empty(parts.iterator().next().device(), Rng.of(0), Filling.GIVEN, DType.F32);
+    for (Parameters part : parts) {
+      for (Parameter p : part.all()) {
+        if (all.store.byName.put(p.name(), p) != null) {
+          throw new ReverieException("parameters: two are called " + p.name());
+        }
+      }
+    }
+    return all;
   }
 
   /** The device of the values; null if there are shapes only. */

@@ -94,15 +94,35 @@ public final class ClipTextModel implements AutoCloseable {
               + "], got "
               + ids.type());
     }
+    return layers(embeddings(ids));
+  }
+
+  /**
+   * The states before the first layer: what tokens are and where they stand.
+   *
+   * @param ids I32 {@code [n, tokens]}
+   * @return {@code [n, tokens, hidden]}
+   */
+  public Tensor embeddings(Tensor ids) {
     int length = ids.dim(1);
     int[] order = new int[length];
     for (int i = 0; i < length; i++) {
       order[i] = i;
     }
+    Tensor position = positions.forward(ids.device().indices(order, length));
+    return tokens.forward(ids).add(position);
+  }
+
+  /** What {@link #forward} makes of texts with these {@link #embeddings}. */
+  public Tensor encode(Tensor embeddings) {
+    return last(layers(embeddings));
+  }
+
+  private List<Tensor> layers(Tensor embeddings) {
+    int length = embeddings.dim(1);
     Tensor causal = mask.slice(0, 0, length).slice(1, 0, length);
     List<Tensor> states = new ArrayList<>();
-    Tensor position = positions.forward(ids.device().indices(order, length));
-    states.add(tokens.forward(ids).add(position));
+    states.add(embeddings);
     for (ClipTextLayer layer : layers) {
       states.add(layer.forward(states.getLast(), causal));
     }
