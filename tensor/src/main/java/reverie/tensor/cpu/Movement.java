@@ -78,23 +78,24 @@ final class Movement {
   static void widen(Parallel parallel, Widen op, Tensor words, Tensor output) {
     long from = Memory.address(words);
     long to = Memory.address(output);
+    long count = words.size();
     long pairs = output.size() / 2;
     boolean half = op.from() == DType.F16;
     int task = 1 << 14;
     parallel.parallelFor(
-        Math.toIntExact((pairs + task - 1) / task),
+        Math.toIntExact((count + task - 1) / task),
         c -> {
           long first = (long) c * task;
-          long end = Math.min(pairs, first + task);
+          long end = Math.min(count, first + task);
           if (half) {
-            widenHalves(from, to, first, end);
+            widenHalves(from, to, first, Math.min(end, pairs));
           } else {
-            widenBfloats(from, to, first, end);
+            widenBfloats(from, to, first, Math.min(end, pairs));
+          }
+          if (end > pairs) {
+            Memory.set(to + 8 * pairs, op.value(Memory.getInt(from + 4 * pairs)));
           }
         });
-    if (output.size() % 2 == 1) {
-      Memory.set(to + 8 * pairs, op.value(Memory.getInt(from + 4 * pairs)));
-    }
   }
 
   private static void widenBfloats(long from, long to, long first, long end) {
