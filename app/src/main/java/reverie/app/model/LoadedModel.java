@@ -21,6 +21,14 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
+   * As {@link #read(String, FinetuneConfig.Sampling, PromptEncoder, Device, DType)}, in float32.
+   */
+  public static LoadedModel read(
+      String name, FinetuneConfig.Sampling sampling, PromptEncoder encoder, Device device) {
+    return read(name, sampling, encoder, device, DType.F32);
+  }
+
+  /**
    * Reads a model and sets its sampler up.
    *
    * @param name a folder, or "icons"

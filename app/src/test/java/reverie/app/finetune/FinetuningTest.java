@@ -403,7 +403,8 @@ class FinetuningTest {
     var sampling =
         new FinetuneConfig.Sampling(
             2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, 0);
-    try (LoadedModel loaded = LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu(), DType.F32)) {
+    try (LoadedModel loaded =
+        LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu(), DType.F32)) {
       var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make("smaller");
       var evaluation =
           new Evaluation(loaded.sampler(), Device.cpu(), reward, Duration.ofMinutes(1), null, 1);

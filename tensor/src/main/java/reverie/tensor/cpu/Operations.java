@@ -40,8 +40,8 @@ import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.UpsampleNearest;
-import reverie.tensor.op.Widen;
 import reverie.tensor.op.View;
+import reverie.tensor.op.Widen;
 
 /** Which kernels, of a library or written once for all, carry out an operation. */
 record Operations(KernelLibrary kernels) {
@@ -73,7 +73,8 @@ record Operations(KernelLibrary kernels) {
           Softmax _,
           SoftmaxBackward _,
           UpsampleNearest _,
-          View _ ->
+          View _,
+          Widen _ ->
           true;
     };
   }

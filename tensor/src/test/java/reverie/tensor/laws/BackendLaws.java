@@ -66,6 +66,7 @@ import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
 import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.op.View;
+import reverie.tensor.op.Widen;
 import reverie.tensor.spi.Backend;
 
 /**
@@ -162,7 +163,8 @@ public abstract class BackendLaws {
           Softmax _,
           SoftmaxBackward _,
           UpsampleNearest _,
-          View _ ->
+          View _,
+          Widen _ ->
           false;
     };
   }

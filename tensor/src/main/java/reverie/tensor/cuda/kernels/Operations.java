@@ -139,7 +139,8 @@ public final class Operations {
           Softmax _,
           SoftmaxBackward _,
           UpsampleNearest _,
-          View _ ->
+          View _,
+          Widen _ ->
           0;
     };
   }
