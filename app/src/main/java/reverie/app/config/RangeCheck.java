@@ -72,7 +72,7 @@ final class RangeCheck {
     return value >= range.min() && value <= range.max() && !(range.above() && value == range.min());
   }
 
-  private static String allowed(Range range) {
+  static String allowed(Range range) {
     if (range.above()) {
       return Double.isInfinite(range.max())
           ? "above " + shown(range.min())
