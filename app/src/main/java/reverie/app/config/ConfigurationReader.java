@@ -58,7 +58,8 @@ public final class ConfigurationReader<T extends Record> {
           .build();
 
   /** Words that stand in place of a path. */
-  private static final Set<String> NO_PATHS = Set.of("icons", "model", "template");
+  private static final Set<String> NO_PATHS =
+      Set.of("icons", "model", "template", "animals", "animal_activities");
 
   private final String name;
   private final Class<T> type;

@@ -98,9 +98,11 @@ public record FinetuneConfig(
    * Prompts.
    *
    * @param source "model" for those that the model was trained with, "icons" for the names of the
-   *     icons, "template", or a text file with a prompt a line
+   *     icons, "animals", "animal_activities", "template", or a text file with a prompt a line
    * @param template a text with slots, {@code "a {colour} {animal}"}
    * @param slots the words of each slot
+   * @param heldOut a regular expression that is found in prompts that are measured only; empty for
+   *     those that the model's own training left out
    * @param perEpoch different prompts in an epoch
    * @param imagesEach images of each prompt in an epoch
    */
@@ -108,6 +110,7 @@ public record FinetuneConfig(
       String source,
       String template,
       Map<String, List<String>> slots,
+      String heldOut,
       @Range(min = 1) int perEpoch,
       @Range(min = 1) int imagesEach) {}
 

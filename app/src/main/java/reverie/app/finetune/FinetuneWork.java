@@ -52,7 +52,8 @@ final class FinetuneWork implements AutoCloseable {
     model = opened(new FinetuneModel(folder, config, encoder, device));
     boolean icons = folder.prompts().icons();
     requireIcons(icons);
-    PromptSource prompts = prompts(folder);
+    PromptSource.Split split = split(prompts(folder), folder);
+    PromptSource prompts = split.training();
     Reward reward = opened(config.reward().make());
     reward.start();
     watch = opened(Watch.of(config));
@@ -69,7 +70,7 @@ final class FinetuneWork implements AutoCloseable {
             config.training().rewardTimeout(),
             icons && own ? new Retrieval(SilkIcons.all()) : null,
             config.seed());
-    heldOut = own ? folder.prompts().heldOut().stream().map(Prompt::new).toList() : List.of();
+    heldOut = split.heldOut() == null ? List.of() : split.heldOut().all();
     training = prompts.all();
   }
 
@@ -110,9 +111,25 @@ final class FinetuneWork implements AutoCloseable {
         yield PromptSource.of(folder.prompts().training());
       }
       case FinetuneConfig.ICONS -> PromptSource.of(SilkIcons.training().prompts());
+      case "animals" -> PromptSource.animals();
+      case "animal_activities" -> PromptSource.animalActivities();
       case "template" -> PromptSource.template(prompts.template(), prompts.slots());
       default -> PromptSource.fromFile(Path.of(prompts.source()));
     };
+  }
+
+  /** Held out is what a pattern says, or what the model's own training left out; null for none. */
+  private PromptSource.Split split(PromptSource prompts, ModelFolder folder) {
+    FinetuneConfig.Prompts asked = config.prompts();
+    if (!asked.heldOut().isEmpty()) {
+      return prompts.split(asked.heldOut());
+    }
+    boolean own = List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(asked.source());
+    return new PromptSource.Split(
+        prompts,
+        own && !folder.prompts().heldOut().isEmpty()
+            ? PromptSource.of(folder.prompts().heldOut())
+            : null);
   }
 
   FinetuneModel model() {

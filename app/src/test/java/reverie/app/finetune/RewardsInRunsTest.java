@@ -79,6 +79,17 @@ class RewardsInRunsTest {
   }
 
   @Test
+  void animalsAreHeldOutByPattern() throws IOException {
+    TinyRun run = TinyRun.in(folder);
+    Path path = folder.resolve("run");
+    run.finetune(path, "prompts.source=animal_activities", "prompts.held_out=^an ", "epochs=1");
+    String held = Files.readString(path.resolve("images/heldout-after/gallery.json"));
+    assertTrue(held.contains("an ant "), held);
+    String trained = Files.readString(path.resolve("images/training-after/gallery.json"));
+    assertTrue(!trained.contains("\"an "), trained);
+  }
+
+  @Test
   void whatWasWatchedTwiceNeedsNames() throws IOException {
     TinyRun run = TinyRun.in(folder);
     for (String watch : List.of("[recognised, recognised]", "[jpeg_compressibility]")) {

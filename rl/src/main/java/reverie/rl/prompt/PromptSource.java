@@ -4,7 +4,10 @@ package reverie.rl.prompt;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 
@@ -41,9 +44,67 @@ public interface PromptSource {
     return drawn;
   }
 
-  /** All prompts in order. */
+  /** All prompts in order: a view, which needs no memory. */
   default List<Prompt> all() {
-    return java.util.stream.IntStream.range(0, size()).mapToObj(this::get).toList();
+    return new PromptView(this);
+  }
+
+  /** What {@link #split} makes of a source. */
+  record Split(PromptSource training, PromptSource heldOut) {}
+
+  /**
+   * Holds prompts out from training.
+   *
+   * @param heldOut a regular expression that is found in them
+   * @throws ReverieException if it is none, or is found in all prompts or in none
+   */
+  default Split split(String heldOut) {
+    Pattern pattern;
+    try {
+      pattern = Pattern.compile(heldOut);
+    } catch (PatternSyntaxException e) {
+      throw new ReverieException(
+          "prompts: '" + heldOut + "' is no regular expression: " + e.getDescription(),
+          "for example (bee|ant) or ^a cat");
+    }
+    boolean[] held = new boolean[size()];
+    int count = 0;
+    for (int i = 0; i < held.length; i++) {
+      held[i] = pattern.matcher(get(i).text()).find();
+      count += held[i] ? 1 : 0;
+    }
+    if (count == 0 || count == held.length) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "prompts: '%s' is found in %s of %d prompts",
+              heldOut,
+              count == 0 ? "none" : "all",
+              held.length),
+          "it names those that are held out from training: some, but not all");
+    }
+    int[] training = new int[held.length - count];
+    int[] rest = new int[count];
+    int ofTraining = 0;
+    int ofRest = 0;
+    for (int i = 0; i < held.length; i++) {
+      if (held[i]) {
+        rest[ofRest++] = i;
+      } else {
+        training[ofTraining++] = i;
+      }
+    }
+    return new Split(new PromptSubset(this, training), new PromptSubset(this, rest));
+  }
+
+  /** DDPO's 45 animals, by their names alone. */
+  static PromptSource animals() {
+    return template("{animal}", Map.of());
+  }
+
+  /** DDPO's animals that do something: "an ant riding a bike". */
+  static PromptSource animalActivities() {
+    return template("{a:animal} {activity}", Map.of());
   }
 
   /** The given texts. */
@@ -62,7 +123,7 @@ public interface PromptSource {
 
   /**
    * A text file in UTF-8 with one prompt a line; empty lines and lines that start with {@code #}
-   * are skipped.
+   * are skipped. It stays on the disk, and may have any number of lines.
    *
    * @throws ReverieException if the file is missing, unreadable, not UTF-8 (with the line), or has
    *     no prompt
@@ -73,7 +134,8 @@ public interface PromptSource {
 
   /**
    * Every combination of a template like {@code "a painting of a {animal}"} with the words of its
-   * slots, which are also the metadata of the prompts.
+   * slots, which are also the metadata of the prompts. {@code {a:animal}} puts "a" or "an" before
+   * the word. The slots "animal" and "activity" have words if none are given.
    *
    * @param slots for every slot's name its words
    * @throws ReverieException if a slot of the template has no words, or words have no slot

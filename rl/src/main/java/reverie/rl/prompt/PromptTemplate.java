@@ -11,19 +11,19 @@ import reverie.tensor.ReverieException;
 
 /**
  * Every combination of a template with the words of its slots, counted like an odometer: the last
- * slot turns first.
+ * slot turns first. {@code {a:animal}} puts "a" or "an" before the word.
  */
 record PromptTemplate(String template, Map<String, List<String>> slots, int size)
     implements PromptSource {
-  private static final Pattern SLOT = Pattern.compile("\\{([A-Za-z0-9_-]+)}");
+  private static final Pattern SLOT = Pattern.compile("\\{(an?:)?([A-Za-z0-9_-]+)}");
 
   static PromptTemplate parse(String template, Map<String, List<String>> words) {
     Map<String, List<String>> slots = new LinkedHashMap<>();
     Matcher matcher = SLOT.matcher(template);
     long size = 1;
     while (matcher.find()) {
-      String slot = matcher.group(1);
-      List<String> choices = words.getOrDefault(slot, List.of());
+      String slot = matcher.group(2);
+      List<String> choices = words.containsKey(slot) ? words.get(slot) : Words.shipped(slot);
       if (choices.isEmpty()) {
         throw new ReverieException(
             "prompt template: \"" + template + "\" has the slot {" + slot + "} without words",
@@ -58,7 +58,11 @@ record PromptTemplate(String template, Map<String, List<String>> slots, int size
       rest /= slot.getValue().size();
     }
     String text =
-        SLOT.matcher(template).replaceAll(m -> Matcher.quoteReplacement(chosen.get(m.group(1))));
+        SLOT.matcher(template)
+            .replaceAll(m -> {
+              String word = chosen.get(m.group(2));
+              return Matcher.quoteReplacement(m.group(1) == null ? word : Words.withArticle(word));
+            });
     return new Prompt(text, chosen);
   }
 }

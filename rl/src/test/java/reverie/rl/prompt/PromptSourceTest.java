@@ -7,8 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +44,109 @@ class PromptSourceTest {
     Path cut = Files.write(folder.resolve("cut.txt"), new byte[] {'a', (byte) 0xc3});
     assertError(() -> PromptSource.fromFile(cut), "cut.txt", "not UTF-8", "line 1");
     assertError(() -> PromptSource.of(List.of()), "at least one");
+  }
+
+  /** A file that is larger than the memory, in a process of its own. */
+  @Test
+  void longFilesStayOnTheDisk() throws IOException, InterruptedException {
+    Path file = folder.resolve("long.txt");
+    String line = "a prompt that goes on and on ".repeat(20);
+    try (var out = Files.newBufferedWriter(file)) {
+      for (int i = 0; i < 150_000; i++) {
+        out.write(i + " " + line + (i % 3 == 0 ? "\r\n" : "\n"));
+      }
+    }
+    assertTrue(Files.size(file) > 80 << 20);
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx24m",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Draws.class.getName(),
+                file.toString())
+            .redirectErrorStream(true)
+            .start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), said);
+    Rng rng = Rng.of(3);
+    List<String> numbers = new ArrayList<>(List.of("150000"));
+    for (int index : Arrays.copyOf(rng.fork(7, 0).permutation(150_000), 3)) {
+      numbers.add(Integer.toString(index));
+    }
+    assertEquals(numbers, said.lines().toList());
+  }
+
+  /** What the process does: an epoch's draw, which is the same at any time. */
+  static final class Draws {
+    private Draws() {}
+
+    public static void main(String[] arguments) {
+      PromptSource source = PromptSource.fromFile(Path.of(arguments[0]));
+      System.out.println(source.size());
+      for (Prompt prompt : source.draw(Rng.of(3), 7, 3)) {
+        System.out.println(prompt.text().split(" ")[0]);
+      }
+    }
+  }
+
+  @Test
+  void aFileThatChangesIsAnError() throws IOException {
+    Path file = Files.writeString(folder.resolve("p.txt"), "one\ntwo\n");
+    PromptSource source = PromptSource.fromFile(file);
+    Files.writeString(file, "one");
+    assertEquals("one", source.get(0).text());
+    assertError(() -> source.get(1), "became shorter while it was in use");
+  }
+
+  @Test
+  void animalsDoSomething() {
+    List<String> animals = texts(PromptSource.animals());
+    assertEquals(45, new HashSet<>(animals).size());
+    assertTrue(animals.containsAll(List.of("ant", "bee", "kangaroo", "zebra")));
+    List<String> activities = texts(PromptSource.animalActivities());
+    assertEquals(45 * 3, new HashSet<>(activities).size());
+    assertTrue(activities.containsAll(List.of("an ant riding a bike", "a cat washing dishes")));
+    assertEquals(
+        Map.of("animal", "ant", "activity", "playing chess"),
+        PromptSource.animalActivities().all().stream()
+            .filter(prompt -> prompt.text().equals("an ant playing chess"))
+            .findFirst()
+            .orElseThrow()
+            .metadata());
+  }
+
+  @Test
+  void articlesAreThoseThatAreSpoken() {
+    List<String> words =
+        List.of("owl", "Unicorn", "umbrella", "hour", "European eel", "one-eyed cat", "$1", "heir");
+    assertEquals(
+        List.of(
+            "an owl",
+            "a Unicorn",
+            "an umbrella",
+            "an hour",
+            "a European eel",
+            "a one-eyed cat",
+            "a $1",
+            "an heir"),
+        texts(PromptSource.template("{a:thing}", Map.of("thing", words))));
+    assertEquals(
+        "an owl and owl",
+        PromptSource.template("{an:thing} and {thing}", Map.of("thing", words)).get(0).text());
+  }
+
+  @Test
+  void promptsAreHeldOutByPattern() {
+    PromptSource.Split split = PromptSource.animalActivities().split("^an? (ant|bee)\\b");
+    assertEquals(6, split.heldOut().size());
+    assertEquals(129, split.training().size());
+    assertTrue(texts(split.heldOut()).contains("a bee playing chess"));
+    assertTrue(texts(split.training()).contains("a beetle playing chess"));
+    assertError(() -> PromptSource.animals().split("q"), "is found in none of 45 prompts");
+    assertError(() -> PromptSource.animals().split(""), "is found in all of 45 prompts");
+    assertError(() -> PromptSource.animals().split("(a"), "is no regular expression");
   }
 
   @Test
