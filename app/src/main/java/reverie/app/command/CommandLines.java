@@ -89,6 +89,9 @@ public final class CommandLines implements Runnable {
             new BenchCommand(session))) {
       line.addSubcommand(command);
     }
+    CommandLine serve = new CommandLine(new ServeCommand(session));
+    serve.getCommandSpec().mixinStandardHelpOptions(true);
+    line.getSubcommands().get("preferences").addSubcommand(serve);
     line.addSubcommand(new AutoComplete.GenerateCompletion());
     line.getSubcommands()
         .values()

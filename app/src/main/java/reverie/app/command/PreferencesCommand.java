@@ -32,6 +32,8 @@ import reverie.tensor.Device;
           + " read:",
       "  {\"prompt\": \"a red cat\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}",
       "",
+      "People choose in a browser: ./reverie preferences serve RUN",
+      "",
       "Examples:",
       "  ./reverie preferences --pairs 512 --out my-preferences",
       "  ./reverie preferences --images my-images --out my-preferences",
@@ -103,7 +105,7 @@ final class PreferencesCommand implements Callable<Integer> {
     }
   }
 
-  private static PromptSource own(LoadedModel model) {
+  static PromptSource own(LoadedModel model) {
     if (!model.isConditional()) {
       return PromptSource.of("");
     }
