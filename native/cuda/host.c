@@ -18,7 +18,12 @@ typedef enum { NEW, READY, AT_BARRIER, AT_EXCHANGE, DONE } State;
 typedef struct {
   jmp_buf place; // where it waits; unlike contexts these do without calls of the system
   State state;
-  float value, a[4], b[2]; // what it lends to its warp
+  // What it lends to its warp, in turn: while some read what was lent, others may lend again, but not
+  // twice, since all must have come to the next exchange.
+  struct {
+    float value, a[4], b[2];
+  } lent[2];
+  unsigned exchanges;
 } Thread;
 
 typedef struct {
@@ -62,12 +67,10 @@ static void wait_as(State state) {
 void barrier(void) { wait_as(AT_BARRIER); }
 
 float exchange(float value, int bits) {
-  int own = host.running;
-  host.threads[own].value = value;
+  int own = host.running, turn = host.threads[own].exchanges++ % 2;
+  host.threads[own].lent[turn].value = value;
   wait_as(AT_EXCHANGE);
-  float other = host.threads[own ^ bits].value;
-  wait_as(AT_EXCHANGE);
-  return other;
+  return host.threads[own ^ bits].lent[turn].value;
 }
 
 /** What the tensor cores take of a number. */
@@ -75,22 +78,22 @@ static double cut(float value) { return bits_to_float(float_to_bits(value) & ~0x
 
 void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
   int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
+  int turn = host.threads[own].exchanges++ % 2;
   Thread *warp = host.threads + own / WARP * WARP;
-  memcpy(host.threads[own].a, a, sizeof host.threads[own].a);
-  memcpy(host.threads[own].b, b, sizeof host.threads[own].b);
+  memcpy(host.threads[own].lent[turn].a, a, 4 * sizeof *a);
+  memcpy(host.threads[own].lent[turn].b, b, 2 * sizeof *b);
   wait_as(AT_EXCHANGE);
   for (int c = 0; c < 2; c++) {
     double above = upper[c], below = lower[c];
     for (int k = 0; k < 8; k++) {
-      double factor = cut(warp[(column + c) * 4 + k % 4].b[k / 4]);
-      const float *factors = warp[row * 4 + k % 4].a + k / 4 * 2;
+      double factor = cut(warp[(column + c) * 4 + k % 4].lent[turn].b[k / 4]);
+      const float *factors = warp[row * 4 + k % 4].lent[turn].a + k / 4 * 2;
       above += factor * cut(factors[0]);
       below += factor * cut(factors[1]);
     }
     upper[c] = (float)above;
     lower[c] = (float)below;
   }
-  wait_as(AT_EXCHANGE);
 }
 
 /** The thread that comes after one, or -1. */
@@ -154,7 +157,10 @@ static int release(int from, int count, State waiting) {
 }
 
 static void run_block(void) {
-  for (int i = 0; i < THREADS; i++) host.threads[i].state = NEW;
+  for (int i = 0; i < THREADS; i++) {
+    host.threads[i].state = NEW;
+    host.threads[i].exchanges = 0;
+  }
   for (;;) {
     host.order++;
     for (int i = host.order % 2 ? 0 : THREADS - 1; i >= 0; i = following(i)) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cpu;
 
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.condition.EnabledIf;
 import reverie.tensor.cpu.c.NativeKernels;
 import reverie.tensor.laws.BackendLaws;
@@ -81,6 +84,11 @@ class CpuBackendLawsTest {
   class VectorApi extends BackendLaws {
     VectorApi() {
       super(backends(KernelSet.VECTOR));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> givesTheSameBitsWhenCompiled() {
+      return sameBitsWhenCompiled();
     }
   }
 }

@@ -34,13 +34,13 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
         "gemm",
         () -> {
           for (int i = 0; i < batch; i++) {
+            double[] rows = factors(a, i, m, k, precision, false);
+            double[] columns = factors(b, i, k, n, precision, true);
             for (int row = 0; row < m; row++) {
               for (int column = 0; column < n; column++) {
                 double sum = 0;
                 for (int j = 0; j < k; j++) {
-                  sum +=
-                      Rounding.of(precision, at(a, i, row, j))
-                          * Rounding.of(precision, at(b, i, j, column));
+                  sum += rows[row * k + j] * columns[column * k + j];
                 }
                 HostDriver.set(
                     c.address(), i * c.stride() + row + (long) column * c.leading(), sum);
@@ -58,12 +58,22 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
     HostDriver.checkAligned(matrix.address());
   }
 
-  private static double at(Matrix matrix, int index, int row, int column) {
-    long place =
-        matrix.transposed()
-            ? column + (long) row * matrix.leading()
-            : row + (long) column * matrix.leading();
-    return HostDriver.get(matrix.address(), index * matrix.stride() + place);
+  /** One matrix of a batch, rounded, row after row or column after column. */
+  private static double[] factors(
+      Matrix matrix, int index, int rows, int columns, Precision precision, boolean byColumn) {
+    double[] factors = new double[rows * columns];
+    for (int row = 0; row < rows; row++) {
+      for (int column = 0; column < columns; column++) {
+        long place =
+            matrix.transposed()
+                ? column + (long) row * matrix.leading()
+                : row + (long) column * matrix.leading();
+        factors[byColumn ? column * rows + row : row * columns + column] =
+            Rounding.of(
+                precision, HostDriver.get(matrix.address(), index * matrix.stride() + place));
+      }
+    }
+    return factors;
   }
 
   @Override

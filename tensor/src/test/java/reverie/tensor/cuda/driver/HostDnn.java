@@ -46,24 +46,67 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
         "convolution",
         () -> {
           HostDriver.poison(workspace, WORKSPACE);
-          new Loops(problem, direction, first, second, result).run();
+          Loops.of(problem, direction, first, second, result).run();
         });
   }
 
-  private record Loops(Problem p, Direction direction, long first, long second, long result) {
-    void run() {
-      int height = (p.height() + 2 * p.padding() - p.kernelHeight()) / p.stride() + 1;
-      int width = (p.width() + 2 * p.padding() - p.kernelWidth()) / p.stride() + 1;
+  private record Loops(
+      Problem p, Direction direction, double[] first, double[] second, double[] sums, long result) {
+    static Loops of(Problem p, Direction direction, long first, long second, long result) {
       int weights = p.outputs() * p.kernelHeight() * p.kernelWidth() * p.channels();
       int images = p.n() * p.height() * p.width() * p.channels();
+      int results = p.n() * height(p) * width(p) * p.outputs();
+      return switch (direction) {
+        case FORWARD ->
+            new Loops(
+                p,
+                direction,
+                factors(p, first, images),
+                factors(p, second, weights),
+                new double[results],
+                result);
+        case INPUT_GRADIENT ->
+            new Loops(
+                p,
+                direction,
+                factors(p, first, results),
+                factors(p, second, weights),
+                new double[images],
+                result);
+        case WEIGHT_GRADIENT ->
+            new Loops(
+                p,
+                direction,
+                factors(p, first, images),
+                factors(p, second, results),
+                new double[weights],
+                result);
+      };
+    }
+
+    static int height(Problem p) {
+      return (p.height() + 2 * p.padding() - p.kernelHeight()) / p.stride() + 1;
+    }
+
+    static int width(Problem p) {
+      return (p.width() + 2 * p.padding() - p.kernelWidth()) / p.stride() + 1;
+    }
+
+    static double[] factors(Problem p, long address, int count) {
+      double[] factors = new double[count];
+      for (int i = 0; i < count; i++) {
+        factors[i] =
+            p.precision() == Precision.BF16
+                ? HostDriver.getHalf(address, i)
+                : Rounding.of(p.precision(), HostDriver.get(address, i));
+      }
+      return factors;
+    }
+
+    void run() {
+      int height = height(p);
+      int width = width(p);
       int results = p.n() * height * width * p.outputs();
-      double[] sums =
-          new double
-              [switch (direction) {
-                case FORWARD -> results;
-                case INPUT_GRADIENT -> images;
-                case WEIGHT_GRADIENT -> weights;
-              }];
       for (int y = 0; y < results; y++) {
         int out = y % p.outputs();
         int column = y / p.outputs() % width;
@@ -76,7 +119,7 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
             if (h >= 0 && h < p.height() && w >= 0 && w < p.width()) {
               int x = ((image * p.height() + h) * p.width() + w) * p.channels();
               int weight = ((out * p.kernelHeight() + kh) * p.kernelWidth() + kw) * p.channels();
-              add(sums, x, weight, y);
+              add(x, weight, y);
             }
           }
         }
@@ -86,20 +129,14 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
       }
     }
 
-    private void add(double[] sums, int x, int weight, int y) {
+    private void add(int x, int weight, int y) {
       for (int c = 0; c < p.channels(); c++) {
         switch (direction) {
-          case FORWARD -> sums[y] += get(first, x + c) * get(second, weight + c);
-          case INPUT_GRADIENT -> sums[x + c] += get(first, y) * get(second, weight + c);
-          case WEIGHT_GRADIENT -> sums[weight + c] += get(first, x + c) * get(second, y);
+          case FORWARD -> sums[y] += first[x + c] * second[weight + c];
+          case INPUT_GRADIENT -> sums[x + c] += first[y] * second[weight + c];
+          case WEIGHT_GRADIENT -> sums[weight + c] += first[x + c] * second[y];
         }
       }
-    }
-
-    private double get(long address, int index) {
-      return p.precision() == Precision.BF16
-          ? HostDriver.getHalf(address, index)
-          : Rounding.of(p.precision(), HostDriver.get(address, index));
     }
 
     private void set(int index, double value) {
