@@ -44,7 +44,7 @@ typedef struct {
   const float *x, *gamma, *mean, *rstd, *dy;
   float *dx;
   long rows;
-  int c, lanes;
+  int c, lanes, aligned; // aligned: whether all rows are
 } LayerGradient;
 
 /** dx = rstd (g - mean(g) - x^ mean(g x^)), with g = dy gamma. */
@@ -54,16 +54,23 @@ KERNEL(layer_norm_gradient, LayerGradient) {
     const float *x = at.x + row * at.c, *dy = at.dy + row * at.c;
     int c = row < at.rows ? at.c : 0;
     float mean = c ? at.mean[row] : 0, rstd = c ? at.rstd[row] : 0, sum = 0, product = 0;
-    for (int i = lane; i < c; i += at.lanes) {
-      float g = dy[i] * at.gamma[i];
-      sum += g;
-      product += g * ((x[i] - mean) * rstd);
+    for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
+      float4 gamma = row_four(at.gamma + i, c - i, at.aligned, 0);
+      float4 g = mul_fours(row_four(dy + i, c - i, at.aligned, 0), gamma);
+      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, mean), four(mean));
+      sum += sum_of_four(g);
+      product += sum_of_four(mul_fours(g, mul_fours(d, four(rstd))));
     }
     sum = row_sum(sum, at.lanes) / at.c;
     product = row_sum(product, at.lanes) / at.c;
-    for (int i = lane; i < c; i += at.lanes) {
-      float g = dy[i] * at.gamma[i];
-      at.dx[row * at.c + i] = rstd * (g - sum - (x[i] - mean) * rstd * product);
+    for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
+      float4 gamma = row_four(at.gamma + i, c - i, at.aligned, 0);
+      float4 g = mul_fours(row_four(dy + i, c - i, at.aligned, 0), gamma);
+      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, mean), four(mean));
+      float4 normal = mul_fours(d, four(rstd));
+      float4 slope = sub_fours(sub_fours(g, four(sum)), mul_fours(normal, four(product)));
+      float4 dx = mul_fours(four(rstd), slope);
+      store_four(at.dx + row * at.c + i, dx, c - i, at.aligned && c - i >= 4);
     }
   }
 }

@@ -6,7 +6,7 @@
 #include "rows.h"
 
 typedef struct {
-  const float *x, *centre; // centre: what is subtracted before squaring
+  const float *x, *centre; // centre: what is subtracted before squaring; null for nothing
   float *y;
   long rows, count, piece;
   int pieces;
@@ -22,13 +22,12 @@ DEVICE float4 plain_four(const RowReduction *at, long i) {
 DEVICE float plain(const RowReduction *at, long i) { return at->x[i]; }
 
 DEVICE float squared(const RowReduction *at, long i) {
-  float d = at->x[i] - at->centre[i];
+  float d = at->centre ? at->x[i] - at->centre[i] : at->x[i];
   return d * d;
 }
 DEVICE float4 squared_four(const RowReduction *at, long i) {
-  float4 x = plain_four(at, i);
-  float4 m = load_four(at->centre + i, 4, takes_fours(at->centre + i));
-  float4 d = sub_fours(x, m);
+  float4 d = plain_four(at, i);
+  if (at->centre) d = sub_fours(d, load_four(at->centre + i, 4, takes_fours(at->centre + i)));
   return mul_fours(d, d);
 }
 
@@ -62,6 +61,9 @@ DEVICE float4 squared_four(const RowReduction *at, long i) {
 ROWS(sum_rows, plain, 0, sum_of_two, add_fours, row_sum)
 ROWS(max_rows, plain, -INFINITY, larger, larger_fours, row_max)
 ROWS(squared_rows, squared, 0, sum_of_two, add_fours, row_sum)
+
+DEVICE float row_root(float value, int lanes) { return sqrtf(row_sum(value, lanes)); }
+ROWS(root_rows, plain, 0, sum_of_two, add_fours, row_root)
 
 typedef struct {
   const float *x;

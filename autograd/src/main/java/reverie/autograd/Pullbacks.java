@@ -7,6 +7,7 @@ import java.util.stream.IntStream;
 import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.*;
+import reverie.tensor.op.EuclideanNorm;
 
 /**
  * The table of all gradients: for every operation, from the gradients of its outputs to those of
@@ -111,6 +112,7 @@ final class Pullbacks {
       case AveragePool p ->
           grads(Ops.upsampleNearest(g[0], p.factor()).div((double) p.factor() * p.factor()));
       case FeedForward _ -> feedForward(in, g[0], needs);
+      case EuclideanNorm _ -> grads(in[0].mul(g[0].div(out[0])));
       case AdamW f -> decomposed(f, in, g);
       case AttentionBackward f -> decomposed(f, in, g);
       case CustomOp f ->

@@ -11,6 +11,7 @@ import reverie.tensor.op.Affine;
 import reverie.tensor.op.Binary;
 import reverie.tensor.op.Clamp;
 import reverie.tensor.op.Copy;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.Expand;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Permute;
@@ -334,6 +335,11 @@ public final class Tensor {
   /** Maximum over these axes, which stay with size 1. */
   public Tensor maxKeep(int... axes) {
     return Ops.apply(new Reduce(Reduce.Kind.MAX, axes(axes)), this);
+  }
+
+  /** The Euclidean norm of all elements, a scalar. */
+  public Tensor norm() {
+    return Ops.apply(new EuclideanNorm(), this);
   }
 
   /** Softmax over the last axis. */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.optim;
 
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import reverie.autograd.nn.Parameter;
 import reverie.tensor.Ops;
@@ -19,12 +17,6 @@ import reverie.tensor.op.Fill;
  * operation.
  */
 public final class GradientAccumulator implements AutoCloseable {
-  /** Numbers that are squared at a time, at least: 4 MB. */
-  private static final int PIECE = 1 << 20;
-
-  /** Of the memory that a step may take, the share for squares. */
-  private static final int SHARE = 128;
-
   private final Scope scope = Scope.detached("gradients");
   private final Tensor all;
   private final Map<Parameter, Tensor> parts = new LinkedHashMap<>();
@@ -63,7 +55,7 @@ public final class GradientAccumulator implements AutoCloseable {
 
   /** The Euclidean norm of all gradients together, a scalar. */
   public Tensor norm() {
-    return norm(all);
+    return all.norm();
   }
 
   /**
@@ -105,23 +97,9 @@ public final class GradientAccumulator implements AutoCloseable {
     Ops.update(new Fill(0, all.shape()), new Tensor[] {all});
   }
 
-  /** In pieces, so that their squares need little of the device's memory. */
-  private static Tensor norm(Tensor t) {
-    int size = Math.toIntExact(t.size());
-    long share = t.device().backend().rematerializeAboveBytes() / SHARE / Float.BYTES;
-    int most = Math.toIntExact(Math.clamp(share, PIECE, 1L << 28));
-    Tensor flat = t.reshape(size);
-    List<Tensor> sums = new ArrayList<>();
-    for (int from = 0; from < size; from += Math.min(most, size - from)) {
-      Tensor piece = flat.slice(0, from, from + Math.min(most, size - from));
-      sums.add(piece.square().sum().reshape(1));
-    }
-    return Ops.concat(0, sums.toArray(Tensor[]::new)).sum().sqrt();
-  }
-
   private static double length(Tensor t) {
     try (Scope _ = Scope.open("norm")) {
-      return norm(t).item();
+      return t.norm().item();
     }
   }
 

@@ -11,6 +11,7 @@ import reverie.tensor.catalog.Tolerance.Terms;
 import reverie.tensor.op.Concat;
 import reverie.tensor.op.Copy;
 import reverie.tensor.op.Embedding;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.Expand;
 import reverie.tensor.op.Fill;
 import reverie.tensor.op.Op;
@@ -194,6 +195,22 @@ final class MoveSamples {
             "expected dy[…, d] and I32 indices[…]", new ScatterRows(5), normal(4, 3), indices(5, 3))
         .refuse(
             "expected dy[…, d] and I32 indices[…]", new ScatterRows(5), normal(4, 3), normal(4));
+  }
+
+  static Entry euclideanNorm() {
+    Op op = new EuclideanNorm();
+    return new Entry()
+        .within(new Tolerance.Largest(1e-6))
+        .smooth(op, normal())
+        .smooth(op, normal(1))
+        .smooth(op, normal(3, 5))
+        .smooth(op, normal(2, 3, 17))
+        .rough(op, normal(0))
+        .rough(op, normal(8, 16))
+        .rough(op, normal(40_009))
+        .rough(op, normal(3, 61, 1201))
+        .refuse("expected 1 inputs", op, normal(2), normal(2))
+        .refuse("expected inputs of one floating-point type", op, indices(3, 2));
   }
 
   static Entry reduce(Reduce.Kind kind) {

@@ -24,6 +24,7 @@ import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.Copy;
 import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.Embedding;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.Expand;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
@@ -162,6 +163,7 @@ public final class OpCatalog {
       case FeedForward _ -> ProductSamples.feedForward();
       case FeedForwardBackward _ -> ProductSamples.feedForwardBackward();
       case Fill _ -> MoveSamples.fill();
+      case EuclideanNorm _ -> MoveSamples.euclideanNorm();
       case GaussianLogProb _ -> LayerSamples.gaussianLogProb();
       case Geglu _ -> LayerSamples.geglu();
       case GegluBackward _ -> LayerSamples.gegluBackward();

@@ -19,6 +19,7 @@ import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.ElementFunction;
 import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Embedding;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
@@ -60,6 +61,7 @@ record Operations(KernelLibrary kernels) {
           Creation _,
           ElementWise _,
           Embedding _,
+          EuclideanNorm _,
           GaussianLogProb _,
           Geglu _,
           GegluBackward _,
@@ -117,6 +119,7 @@ record Operations(KernelLibrary kernels) {
       case AdamW o -> kernels.optimizers().adamW(parallel, o, inputs, outputs);
       case Lerp o -> kernels.optimizers().lerp(parallel, o, inputs, outputs);
       case AveragePool o -> kernels.reductions().averagePool(parallel, o, inputs, outputs);
+      case EuclideanNorm _ -> kernels.reductions().norm(parallel, inputs[0], y);
       case GaussianLogProb o -> kernels.reductions().gaussianLogProb(parallel, o, inputs, outputs);
       case Reduce o -> kernels.reductions().reduce(parallel, o, inputs, outputs);
       case CustomOp o -> CustomKernels.run(parallel, o, inputs, outputs);

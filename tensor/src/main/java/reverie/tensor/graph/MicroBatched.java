@@ -17,6 +17,7 @@ import reverie.tensor.Device;
 import reverie.tensor.Direct;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
@@ -98,7 +99,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
    */
   public O run(I inputs) {
     Tensor[] given = records.tensors(inputs);
-    int n = Stream.of(given).filter(Objects::nonNull).findFirst().orElseThrow().dim(0);
+    int n = samples(given);
     if (Interpreter.current() != Direct.INSTANCE || captureFailure != null || n == 0) {
       return whole(inputs);
     }
@@ -121,6 +122,15 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
     makeRoom(n, records.tensors(like));
     new Run(inputs, cut, device.backend()).all();
     return records.with(like, results);
+  }
+
+  private static int samples(Tensor... given) {
+    return Stream.of(given)
+        .filter(Objects::nonNull)
+        .findFirst()
+        .orElseThrow(() ->
+            new ReverieException("micro-batches: expected a tensor among the inputs, got none"))
+        .dim(0);
   }
 
   private O whole(I inputs) {

@@ -44,6 +44,7 @@ public record Cost(double flops, double bytes) {
       case AveragePool _, Reduce _, ScatterRows _ -> in;
       case Binary _, Power _, Unary _ -> out;
       case Affine _, Clamp _ -> 2 * out;
+      case EuclideanNorm _ -> 2 * in;
       case Lerp _ -> 3 * out;
       case AdamW _ -> 14 * out;
       case GaussianLogProb _ -> 3 * in;

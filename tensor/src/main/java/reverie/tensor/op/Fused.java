@@ -13,6 +13,7 @@ public sealed interface Fused extends Op
         AttentionBackward,
         AveragePool,
         CustomOp,
+        EuclideanNorm,
         FeedForward,
         FeedForwardBackward,
         GaussianLogProb,

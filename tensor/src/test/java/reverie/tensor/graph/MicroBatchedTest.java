@@ -68,6 +68,24 @@ class MicroBatchedTest {
   }
 
   @Test
+  void theFirstTensorMayBeMissing() {
+    try (Scope _ = Scope.open("test");
+        MicroBatched<In, Out> shifted =
+            new MicroBatched<>(
+                MethodHandles.lookup(), device, in -> new Out(in.factor.add(in.more)))) {
+      Tensor samples = Rng.of(1).normal(device, 37, 3);
+      Tensor more = Rng.of(2).normal(device, 37, 3);
+      Tensor y = shifted.run(new In(null, samples, more)).y();
+      assertArrayEquals(samples.add(more).toFloats(), y.toFloats());
+      assertTrue(shifted.captured().isPresent());
+      ReverieException none =
+          assertThrows(ReverieException.class, () -> shifted.run(new In(null, null, null)));
+      assertEquals(
+          "micro-batches: expected a tensor among the inputs, got none", none.getMessage());
+    }
+  }
+
+  @Test
   void batchesOfSeveralSizesTakeTurns() {
     try (Scope _ = Scope.open("test")) {
       Tensor total = device.scalar(0);

@@ -16,9 +16,34 @@ import reverie.tensor.catalog.Sample;
 import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
+import reverie.tensor.op.AveragePool;
+import reverie.tensor.op.Concat;
+import reverie.tensor.op.Convolution;
+import reverie.tensor.op.Creation;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.ElementWise;
+import reverie.tensor.op.Embedding;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
+import reverie.tensor.op.GaussianLogProb;
+import reverie.tensor.op.Geglu;
+import reverie.tensor.op.GegluBackward;
+import reverie.tensor.op.GroupNorm;
+import reverie.tensor.op.GroupNormBackward;
+import reverie.tensor.op.LayerNorm;
+import reverie.tensor.op.LayerNormBackward;
+import reverie.tensor.op.Linear;
+import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
+import reverie.tensor.op.Pad;
+import reverie.tensor.op.Reduce;
+import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Softmax;
+import reverie.tensor.op.SoftmaxBackward;
+import reverie.tensor.op.UpsampleNearest;
+import reverie.tensor.op.View;
+import reverie.tensor.op.Widen;
 
 /** What the reference computes and how far from it a device may be. */
 final class Agreement {
@@ -79,15 +104,39 @@ final class Agreement {
   }
 
   /**
-   * How many roundings come between the inputs of an operation and its outputs: of two factors and
-   * a result; twice that, and what is multiplied in between, for two products in a row; most where
-   * scores of attention, far from 0, become exponents.
+   * How many roundings come between the inputs of an operation and its outputs, where a precision
+   * rounds factors of products: of two factors and a result; twice that, and what is multiplied in
+   * between, for two products in a row; most where scores of attention, far from 0, become
+   * exponents. 0 if it has no products.
    */
-  private static int roundings(Op op) {
+  static int roundings(Op op) {
     return switch (op) {
       case Attention _, AttentionBackward _ -> 16;
       case FeedForward _, FeedForwardBackward _ -> 8;
-      default -> 3;
+      case Convolution _, Linear _, MatMul _ -> 3;
+      case AveragePool _,
+          Concat _,
+          Creation _,
+          CustomOp _,
+          ElementWise _,
+          Embedding _,
+          EuclideanNorm _,
+          GaussianLogProb _,
+          Geglu _,
+          GegluBackward _,
+          GroupNorm _,
+          GroupNormBackward _,
+          LayerNorm _,
+          LayerNormBackward _,
+          Pad _,
+          Reduce _,
+          ScatterRows _,
+          Softmax _,
+          SoftmaxBackward _,
+          UpsampleNearest _,
+          View _,
+          Widen _ ->
+          0;
     };
   }
 

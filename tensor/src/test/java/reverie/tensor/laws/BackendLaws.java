@@ -34,39 +34,11 @@ import reverie.tensor.catalog.Refusal;
 import reverie.tensor.catalog.Sample;
 import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.graph.CapturedGraph;
-import reverie.tensor.op.Attention;
-import reverie.tensor.op.AttentionBackward;
-import reverie.tensor.op.AveragePool;
-import reverie.tensor.op.Concat;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
-import reverie.tensor.op.Convolution;
-import reverie.tensor.op.Creation;
-import reverie.tensor.op.CustomOp;
-import reverie.tensor.op.ElementWise;
-import reverie.tensor.op.Embedding;
-import reverie.tensor.op.FeedForward;
-import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fused;
-import reverie.tensor.op.GaussianLogProb;
-import reverie.tensor.op.Geglu;
-import reverie.tensor.op.GegluBackward;
-import reverie.tensor.op.GroupNorm;
-import reverie.tensor.op.GroupNormBackward;
-import reverie.tensor.op.LayerNorm;
-import reverie.tensor.op.LayerNormBackward;
-import reverie.tensor.op.Linear;
-import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.Pad;
-import reverie.tensor.op.Reduce;
-import reverie.tensor.op.ScatterRows;
-import reverie.tensor.op.Softmax;
-import reverie.tensor.op.SoftmaxBackward;
-import reverie.tensor.op.UpsampleNearest;
-import reverie.tensor.op.View;
-import reverie.tensor.op.Widen;
 import reverie.tensor.spi.Backend;
 
 /**
@@ -87,6 +59,9 @@ import reverie.tensor.spi.Backend;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class BackendLaws {
+  /** The property with the names of operations, a regular expression, if not all are wanted. */
+  private static final String SELECTION = "reverie.laws";
+
   private static final int SMALL = 3000;
   private static final int REPETITIONS = 10;
 
@@ -118,8 +93,8 @@ public abstract class BackendLaws {
 
   /** One test for each operation, which goes through all its samples. */
   private Stream<DynamicTest> forEachSample(Consumer<Sample> law) {
-    return OpCatalog.prototypes().stream()
-        .filter(op -> rounding == 0 || hasProducts(op))
+    return operations()
+        .filter(op -> rounding == 0 || Agreement.roundings(op) > 0)
         .map(op ->
             DynamicTest.dynamicTest(
                 op.name(),
@@ -134,46 +109,16 @@ public abstract class BackendLaws {
                                 }))));
   }
 
+  private static Stream<Op> operations() {
+    String selection = System.getProperty(SELECTION, ".*");
+    return OpCatalog.prototypes().stream().filter(op -> op.name().matches(selection));
+  }
+
   /** What differs between layouts is decided by strides, of which small samples have all kinds. */
   private static List<Arrangement> arrangements(Sample sample) {
     return sample.differentiable()
         ? List.of(Arrangement.CONTIGUOUS, Arrangement.TRANSPOSED)
         : List.of(Arrangement.CONTIGUOUS);
-  }
-
-  private static boolean hasProducts(Op op) {
-    return switch (op) {
-      case Attention _,
-          AttentionBackward _,
-          Convolution _,
-          FeedForward _,
-          FeedForwardBackward _,
-          Linear _,
-          MatMul _ ->
-          true;
-      case AveragePool _,
-          Concat _,
-          Creation _,
-          CustomOp _,
-          ElementWise _,
-          Embedding _,
-          GaussianLogProb _,
-          Geglu _,
-          GegluBackward _,
-          GroupNorm _,
-          GroupNormBackward _,
-          LayerNorm _,
-          LayerNormBackward _,
-          Pad _,
-          Reduce _,
-          ScatterRows _,
-          Softmax _,
-          SoftmaxBackward _,
-          UpsampleNearest _,
-          View _,
-          Widen _ ->
-          false;
-    };
   }
 
   @TestFactory
@@ -219,7 +164,7 @@ public abstract class BackendLaws {
    * the way, which must not change a bit.
    */
   protected final Stream<DynamicTest> sameBitsWhenCompiled() {
-    return OpCatalog.prototypes().stream()
+    return operations()
         .map(op -> DynamicTest.dynamicTest(op.name(), () -> repeat(largest(OpCatalog.entry(op)))));
   }
 
@@ -332,7 +277,7 @@ public abstract class BackendLaws {
 
   @TestFactory
   Stream<DynamicTest> refusesWrongUses() {
-    return OpCatalog.prototypes().stream()
+    return operations()
         .map(op ->
             DynamicTest.dynamicTest(
                 op.name(),

@@ -5,6 +5,8 @@ import static reverie.tensor.cpu.memory.Memory.address;
 import static reverie.tensor.cpu.memory.Memory.get;
 import static reverie.tensor.cpu.memory.Memory.set;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import reverie.tensor.Tensor;
 import reverie.tensor.cpu.kernel.Reductions;
 import reverie.tensor.cpu.memory.Scratch;
@@ -22,7 +24,11 @@ final class NativeReductions extends Reductions {
   /** Numbers that are a row of a sum of all numbers. */
   private static final int LINE = 128;
 
+  /** Numbers whose squares are their distances from 0, at a time: few enough for any cache. */
+  private static final int ZEROS = 4096;
+
   private final Kernels kernels;
+  private final MemorySegment zeros = Arena.ofAuto().allocate(4L * ZEROS, 64);
 
   NativeReductions(Kernels kernels) {
     this.kernels = kernels;
@@ -31,6 +37,20 @@ final class NativeReductions extends Reductions {
   @Override
   protected double sum(long from, int count) {
     return kernels.sum.run(from, count);
+  }
+
+  @Override
+  protected double squares(long from, int count) {
+    double total = 0;
+    try (Scratch scratch = Scratch.frame()) {
+      long part = scratch.floats(1);
+      for (int start = 0; start < count; start += ZEROS) {
+        int some = Math.min(ZEROS, count - start);
+        kernels.squaredDistances.run(from + 4L * start, zeros.address(), part, 1, some);
+        total += get(part);
+      }
+    }
+    return total;
   }
 
   @Override

@@ -11,6 +11,9 @@ import reverie.tensor.op.Reduce;
 public interface ReductionKernels {
   void reduce(Parallel parallel, Reduce op, Tensor[] inputs, Tensor[] outputs);
 
+  /** y = the Euclidean norm of x. */
+  void norm(Parallel parallel, Tensor x, Tensor y);
+
   void gaussianLogProb(Parallel parallel, GaussianLogProb op, Tensor[] inputs, Tensor[] outputs);
 
   void averagePool(Parallel parallel, AveragePool op, Tensor[] inputs, Tensor[] outputs);

@@ -26,8 +26,14 @@ public abstract class Reductions implements ReductionKernels {
   /** Elements, or rows, that are summed in float32. */
   protected static final int RUN = 512;
 
+  /** Elements of a task of a long sum. */
+  private static final int TASK = 1 << 15;
+
   /** The sum of neighbouring elements. */
   protected abstract double sum(long from, int count);
+
+  /** The sum of the squares of neighbouring elements. */
+  protected abstract double squares(long from, int count);
 
   /** The largest of neighbouring elements. */
   protected abstract float max(long from, int count);
@@ -114,12 +120,9 @@ public abstract class Reductions implements ReductionKernels {
     int size = Math.toIntExact(shape.size());
     long ordered = scratch.floats(size);
     Operand operand = Operand.of(Memory.address(input), shape, strides, shape);
-    int task = 1 << 15;
     parallel.parallelFor(
-        (size + task - 1) / task,
-        c ->
-            operand.gather(
-                (long) c * task, Math.min(task, size - c * task), ordered + 4L * c * task));
+        Math.ceilDiv(size, TASK),
+        c -> operand.gather((long) c * TASK, task(size, c), ordered + 4L * c * TASK));
     reduce(parallel, max, ordered, y, outer, outer == 0 ? 0 : size / outer, 1);
   }
 
@@ -151,12 +154,23 @@ public abstract class Reductions implements ReductionKernels {
 
   /** One long sum shared out. */
   private void longRow(Parallel parallel, long x, long y, int count) {
-    int task = 1 << 15;
-    int tasks = (count + task - 1) / task;
-    double[] parts = new double[tasks];
-    parallel.parallelFor(
-        tasks, c -> parts[c] = sum(x + 4L * c * task, Math.min(task, count - c * task)));
+    double[] parts = new double[Math.ceilDiv(count, TASK)];
+    parallel.parallelFor(parts.length, c -> parts[c] = sum(x + 4L * c * TASK, task(count, c)));
     parallel.parallelFor(1, _ -> set(y, (float) Arrays.stream(parts).sum()));
+  }
+
+  private static int task(int count, int number) {
+    return Math.min(TASK, count - number * TASK);
+  }
+
+  @Override
+  public void norm(Parallel parallel, Tensor input, Tensor output) {
+    int count = Math.toIntExact(input.size());
+    long x = Memory.address(input);
+    long y = Memory.address(output);
+    double[] parts = new double[Math.ceilDiv(count, TASK)];
+    parallel.parallelFor(parts.length, c -> parts[c] = squares(x + 4L * c * TASK, task(count, c)));
+    parallel.parallelFor(1, _ -> set(y, (float) Math.sqrt(Arrays.stream(parts).sum())));
   }
 
   /** first[c] and second[c]: the sums over rows of [rows, 2, c], in float64. */

@@ -54,6 +54,30 @@ final class SimdReductions extends Reductions {
   }
 
   @Override
+  protected double squares(long from, int count) {
+    double total = 0;
+    for (int start = 0; start < count; start += RUN) {
+      total += squaresOfRun(from + 4L * start, Math.min(RUN, count - start));
+    }
+    return total;
+  }
+
+  private static float squaresOfRun(long from, int count) {
+    FloatVector sum = FloatVector.zero(SPECIES);
+    int i = 0;
+    for (; i <= count - WIDTH; i += WIDTH) {
+      FloatVector x = load(from + 4L * i);
+      sum = x.fma(x, sum);
+    }
+    float total = VectorMath.sum(sum);
+    for (; i < count; i++) {
+      float x = get(from + 4L * i);
+      total = Math.fma(x, x, total);
+    }
+    return total;
+  }
+
+  @Override
   protected float max(long from, int count) {
     FloatVector largest = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
     int i = 0;

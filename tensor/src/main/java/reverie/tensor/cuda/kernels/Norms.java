@@ -173,12 +173,18 @@ final class Norms {
     for (Tensor output : outputs) {
       arguments.write(output);
     }
-    boolean aligned = c % 4 == 0 && address(outputs[0]) % 16 == 0;
-    for (Tensor input : inputs) {
-      aligned &= address(input) % 16 == 0;
-    }
+    boolean aligned = aligned(c, inputs[0], inputs[1], inputs[2], outputs[0]);
     arguments.int64(rows).int32(c).int32(lanes).int32(aligned ? 1 : 0).float32(norm.epsilon());
     kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
+  }
+
+  /** Whether four of c elements of a row can be read and written at once. */
+  private static boolean aligned(int c, Tensor... rows) {
+    boolean aligned = c % 4 == 0;
+    for (Tensor x : rows) {
+      aligned &= address(x) % 16 == 0;
+    }
+    return aligned;
   }
 
   void layerNormBackward(Tensor[] inputs, Tensor[] outputs, Space scratch) {
@@ -188,6 +194,7 @@ final class Norms {
     int lanes = Reductions.lanes(columns.c());
     Arguments gradient = read(inputs).write(outputs[0]);
     gradient.int64(columns.rows()).int32(columns.c()).int32(lanes);
+    gradient.int32(aligned(columns.c(), x, inputs[1], dy, outputs[0]) ? 1 : 0);
     kernels.launch("layer_norm_gradient", kernels.blocks(columns.rows() * lanes), gradient);
 
     long half = 4 * columns.parts() * columns.c();

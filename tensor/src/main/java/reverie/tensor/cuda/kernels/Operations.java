@@ -19,6 +19,7 @@ import reverie.tensor.op.CustomOp;
 import reverie.tensor.op.ElementFunction;
 import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Embedding;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Fill;
@@ -89,6 +90,7 @@ public final class Operations {
           Creation _,
           ElementWise _,
           Embedding _,
+          EuclideanNorm _,
           GaussianLogProb _,
           Geglu _,
           GegluBackward _,
@@ -115,6 +117,7 @@ public final class Operations {
     return switch (op) {
       case AttentionBackward attention -> Attentions.scratchBytes(attention, inputs);
       case Convolution convolution -> convolutions.scratchBytes(convolution, inputs, outputs[0]);
+      case EuclideanNorm _ -> reductions.normScratchBytes(inputs[0]);
       case GaussianLogProb density -> reductions.scratchBytes(density, inputs);
       case GroupNorm norm -> norms.scratchBytes(norm, inputs);
       case GroupNormBackward norm -> norms.scratchBytes(norm, inputs);
@@ -197,6 +200,7 @@ public final class Operations {
       case Reduce reduce -> reductions.reduce(reduce, inputs[0], y, space);
       case Softmax _ -> reductions.softmax(inputs[0], y);
       case SoftmaxBackward _ -> reductions.softmaxBackward(inputs[0], inputs[1], y);
+      case EuclideanNorm _ -> reductions.norm(inputs[0], y, space);
       case GaussianLogProb _ -> reductions.gaussianLogProb(inputs, y, space);
       case GroupNorm norm -> norms.groupNorm(norm, inputs, outputs, space);
       case GroupNormBackward norm -> norms.groupNormBackward(norm, inputs, outputs, space);

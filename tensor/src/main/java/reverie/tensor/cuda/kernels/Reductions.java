@@ -35,6 +35,10 @@ final class Reductions {
     return Space.aligned(4 * samples(inputs[0]).results());
   }
 
+  long normScratchBytes(Tensor x) {
+    return Space.aligned(4 * row(1, x.size()).results());
+  }
+
   /** y[outer, pieces, inner] from x[outer, count, inner]; columns if inner is not 1. */
   private record Step(long outer, long count, int inner, long piece, int pieces, Columns columns) {
     long results() {
@@ -130,12 +134,16 @@ final class Reductions {
       boolean last = step == steps.getLast();
       long to = last ? address(y) : scratch.take(4 * step.results());
       if (step.columns == null) {
-        rows(kind + "_rows", step, from, 0, to);
+        rows(kind + "_rows", step, from, to);
       } else {
         step.columns.reduce(kernels, kind, from, to, to + 4L * step.pieces * step.inner);
       }
       from = to;
     }
+  }
+
+  private void rows(String kernel, Step step, long from, long to) {
+    rows(kernel, step, from, 0, to);
   }
 
   private void rows(String kernel, Step step, long from, long centre, long to) {
@@ -174,6 +182,15 @@ final class Reductions {
     aligned &= dy == null || address(dy) % 16 == 0;
     arguments.int32(count).int32(lanes).int32(aligned ? 1 : 0);
     kernels.launch(kernel, kernels.blocks(rows * lanes), arguments);
+  }
+
+  /** y = the Euclidean norm of x: the squares of its pieces, then of all. */
+  void norm(Tensor x, Tensor y, Space scratch) {
+    Step step = row(1, x.size());
+    long squares = scratch.take(4 * step.results());
+    rows("squared_rows", step, address(x), squares);
+    Step all = new Step(1, step.pieces, 1, step.pieces, 1, null);
+    rows("root_rows", all, squares, address(y));
   }
 
   /** The elements of each sample as a row. */

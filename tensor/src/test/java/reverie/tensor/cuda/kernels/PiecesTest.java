@@ -25,6 +25,7 @@ import reverie.tensor.cuda.driver.HostBlas;
 import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNorm.Activation;
@@ -151,6 +152,14 @@ class PiecesTest {
   }
 
   @Test
+  void measuresTheLengthOfAllElementsInTwoSteps() {
+    for (int count : new int[] {0, 1, 4095, 60_000, 60_007}) {
+      List<String> launched = check(1e-6, new EuclideanNorm(), normal(count));
+      assertEquals(List.of("squared_rows", "root_rows"), launched);
+    }
+  }
+
+  @Test
   void cutsSamplesIntoPieces() {
     check(1e-5, new GaussianLogProb(), normal(2, 10_001), normal(2, 10_001), positive(2));
   }
@@ -212,7 +221,7 @@ class PiecesTest {
 
   @Test
   void addsUpTheGradientsOfManyRowsInPieces() {
-    for (int c : new int[] {64, 61, 1500}) {
+    for (int c : new int[] {64, 61, 1500, 1501}) {
       int rows = c > 1000 ? 40 : 1100;
       check(
           1e-5,
