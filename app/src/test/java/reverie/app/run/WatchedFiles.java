@@ -2,16 +2,9 @@
 package reverie.app.run;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.net.URI;
-import java.nio.ByteBuffer;
-import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SeekableByteChannel;
-import java.nio.channels.WritableByteChannel;
 import java.nio.file.AccessMode;
 import java.nio.file.CopyOption;
 import java.nio.file.DirectoryStream;
@@ -20,15 +13,10 @@ import java.nio.file.FileSystem;
 import java.nio.file.LinkOption;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
-import java.nio.file.PathMatcher;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.WatchEvent;
-import java.nio.file.WatchKey;
-import java.nio.file.WatchService;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.FileAttributeView;
-import java.nio.file.attribute.UserPrincipalLookupService;
 import java.nio.file.spi.FileSystemProvider;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -65,7 +53,7 @@ public final class WatchedFiles extends FileSystemProvider {
   }
 
   private final Watcher watcher;
-  private final Files files = new Files();
+  private final FileSystem system = new WatchedSystem(this);
   private final List<FileChannel> open = new ArrayList<>();
   private Killed dead;
 
@@ -76,7 +64,7 @@ public final class WatchedFiles extends FileSystemProvider {
 
   /** The same file, watched. */
   public Path of(Path path) {
-    return new Watched(path);
+    return new WatchedPath(this, path);
   }
 
   /** What the system does at the end of a process. */
@@ -86,7 +74,15 @@ public final class WatchedFiles extends FileSystemProvider {
     }
   }
 
-  private void before(String operation, Path path) {
+  boolean isAlive() {
+    return dead == null;
+  }
+
+  FileSystem system() {
+    return system;
+  }
+
+  void before(String operation, Path path) {
     if (dead != null) {
       throw dead;
     }
@@ -98,8 +94,8 @@ public final class WatchedFiles extends FileSystemProvider {
     }
   }
 
-  private static Path real(Path path) {
-    return path instanceof Watched watched ? watched.path : path;
+  static Path real(Path path) {
+    return path instanceof WatchedPath watched ? watched.real() : path;
   }
 
   private static FileSystemProvider system(Path path) {
@@ -115,7 +111,7 @@ public final class WatchedFiles extends FileSystemProvider {
     }
     FileChannel channel = system(path).newFileChannel(real(path), options, attributes);
     open.add(channel);
-    return new Channel(path, channel);
+    return new WatchedChannel(this, path, channel);
   }
 
   @Override
@@ -191,12 +187,12 @@ public final class WatchedFiles extends FileSystemProvider {
 
   @Override
   public FileSystem newFileSystem(URI uri, Map<String, ?> environment) {
-    return files;
+    return system;
   }
 
   @Override
   public FileSystem getFileSystem(URI uri) {
-    return files;
+    return system;
   }
 
   @Override
@@ -247,314 +243,5 @@ public final class WatchedFiles extends FileSystemProvider {
       throws IOException {
     before("set", path);
     system(path).setAttribute(real(path), name, value, options);
-  }
-
-  private final class Files extends FileSystem {
-    private final FileSystem system = Path.of("").getFileSystem();
-
-    @Override
-    public FileSystemProvider provider() {
-      return WatchedFiles.this;
-    }
-
-    @Override
-    public void close() {}
-
-    @Override
-    public boolean isOpen() {
-      return true;
-    }
-
-    @Override
-    public boolean isReadOnly() {
-      return false;
-    }
-
-    @Override
-    public String getSeparator() {
-      return system.getSeparator();
-    }
-
-    @Override
-    public Iterable<Path> getRootDirectories() {
-      return system.getRootDirectories();
-    }
-
-    @Override
-    public Iterable<FileStore> getFileStores() {
-      return system.getFileStores();
-    }
-
-    @Override
-    public Set<String> supportedFileAttributeViews() {
-      return system.supportedFileAttributeViews();
-    }
-
-    @Override
-    public Path getPath(String first, String... more) {
-      return of(system.getPath(first, more));
-    }
-
-    @Override
-    public PathMatcher getPathMatcher(String pattern) {
-      return system.getPathMatcher(pattern);
-    }
-
-    @Override
-    public UserPrincipalLookupService getUserPrincipalLookupService() {
-      return system.getUserPrincipalLookupService();
-    }
-
-    @Override
-    public WatchService newWatchService() throws IOException {
-      return system.newWatchService();
-    }
-  }
-
-  private final class Watched implements Path {
-    private final Path path;
-
-    Watched(Path path) {
-      this.path = path;
-    }
-
-    private Path wrapped(Path result) {
-      return result == null ? null : new Watched(result);
-    }
-
-    @Override
-    public FileSystem getFileSystem() {
-      return files;
-    }
-
-    @Override
-    public boolean isAbsolute() {
-      return path.isAbsolute();
-    }
-
-    @Override
-    public Path getRoot() {
-      return wrapped(path.getRoot());
-    }
-
-    @Override
-    public Path getFileName() {
-      return wrapped(path.getFileName());
-    }
-
-    @Override
-    public Path getParent() {
-      return wrapped(path.getParent());
-    }
-
-    @Override
-    public int getNameCount() {
-      return path.getNameCount();
-    }
-
-    @Override
-    public Path getName(int index) {
-      return wrapped(path.getName(index));
-    }
-
-    @Override
-    public Path subpath(int from, int to) {
-      return wrapped(path.subpath(from, to));
-    }
-
-    @Override
-    public boolean startsWith(Path other) {
-      return path.startsWith(real(other));
-    }
-
-    @Override
-    public boolean endsWith(Path other) {
-      return path.endsWith(real(other));
-    }
-
-    @Override
-    public Path normalize() {
-      return wrapped(path.normalize());
-    }
-
-    @Override
-    public Path resolve(Path other) {
-      return wrapped(path.resolve(real(other)));
-    }
-
-    @Override
-    public Path relativize(Path other) {
-      return wrapped(path.relativize(real(other)));
-    }
-
-    @Override
-    public URI toUri() {
-      return path.toUri();
-    }
-
-    @Override
-    public Path toAbsolutePath() {
-      return wrapped(path.toAbsolutePath());
-    }
-
-    @Override
-    public Path toRealPath(LinkOption... options) throws IOException {
-      return wrapped(path.toRealPath(options));
-    }
-
-    @Override
-    public WatchKey register(
-        WatchService service, WatchEvent.Kind<?>[] events, WatchEvent.Modifier... modifiers)
-        throws IOException {
-      return path.register(service, events, modifiers);
-    }
-
-    @Override
-    public int compareTo(Path other) {
-      return path.compareTo(real(other));
-    }
-
-    @Override
-    public boolean equals(Object other) {
-      return other instanceof Watched watched && path.equals(watched.path);
-    }
-
-    @Override
-    public int hashCode() {
-      return path.hashCode();
-    }
-
-    @Override
-    public String toString() {
-      return path.toString();
-    }
-  }
-
-  private final class Channel extends FileChannel {
-    private final Path path;
-    private final FileChannel channel;
-
-    Channel(Path path, FileChannel channel) {
-      this.path = path;
-      this.channel = channel;
-    }
-
-    private void write(ByteBuffer bytes, boolean placed, long place) throws IOException {
-      boolean alive = dead == null;
-      try {
-        before("write", path);
-      } catch (Killed killed) {
-        if (alive) {
-          ByteBuffer half = bytes.slice(bytes.position(), bytes.remaining() / 2);
-          if (placed) {
-            channel.write(half, place);
-          } else {
-            channel.write(half);
-          }
-        }
-        throw killed;
-      }
-    }
-
-    @Override
-    public int read(ByteBuffer bytes) throws IOException {
-      return channel.read(bytes);
-    }
-
-    @Override
-    public long read(ByteBuffer[] all, int offset, int length) throws IOException {
-      return channel.read(all, offset, length);
-    }
-
-    @Override
-    public int read(ByteBuffer bytes, long place) throws IOException {
-      return channel.read(bytes, place);
-    }
-
-    @Override
-    public int write(ByteBuffer bytes) throws IOException {
-      write(bytes, false, 0);
-      return channel.write(bytes);
-    }
-
-    @Override
-    public long write(ByteBuffer[] all, int offset, int length) throws IOException {
-      long written = 0;
-      for (int i = offset; i < offset + length; i++) {
-        written += write(all[i]);
-      }
-      return written;
-    }
-
-    @Override
-    public int write(ByteBuffer bytes, long place) throws IOException {
-      write(bytes, true, place);
-      return channel.write(bytes, place);
-    }
-
-    @Override
-    public long position() throws IOException {
-      return channel.position();
-    }
-
-    @Override
-    public FileChannel position(long place) throws IOException {
-      channel.position(place);
-      return this;
-    }
-
-    @Override
-    public long size() throws IOException {
-      return channel.size();
-    }
-
-    @Override
-    public FileChannel truncate(long size) throws IOException {
-      before("truncate", path);
-      channel.truncate(size);
-      return this;
-    }
-
-    @Override
-    public void force(boolean metadata) throws IOException {
-      before("force", path);
-      channel.force(metadata);
-    }
-
-    @Override
-    public long transferTo(long place, long count, WritableByteChannel to) throws IOException {
-      return channel.transferTo(place, count, to);
-    }
-
-    @Override
-    public long transferFrom(ReadableByteChannel from, long place, long count) throws IOException {
-      before("write", path);
-      return channel.transferFrom(from, place, count);
-    }
-
-    @Override
-    public MappedByteBuffer map(MapMode mode, long place, long size) throws IOException {
-      return channel.map(mode, place, size);
-    }
-
-    @Override
-    public MemorySegment map(MapMode mode, long place, long size, Arena arena) throws IOException {
-      return channel.map(mode, place, size, arena);
-    }
-
-    @Override
-    public FileLock lock(long place, long size, boolean shared) throws IOException {
-      return channel.lock(place, size, shared);
-    }
-
-    @Override
-    public FileLock tryLock(long place, long size, boolean shared) throws IOException {
-      return channel.tryLock(place, size, shared);
-    }
-
-    @Override
-    protected void implCloseChannel() throws IOException {
-      channel.close();
-    }
   }
 }

@@ -4,13 +4,10 @@ package reverie.tensor.io;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -45,26 +42,14 @@ import reverie.tensor.Tensor;
  * the heap holds little of a model of any size.
  */
 public final class Safetensors implements AutoCloseable {
-  private static final ValueLayout.OfShort SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfInt INT =
-      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfLong LONG =
-      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfDouble DOUBLE =
-      ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** Values moved at once. */
   private static final int PIECE = 1 << 18;
 
   private final Path path;
   private final Arena arena;
-  private final Map<String, Stored> tensors = new LinkedHashMap<>();
+  private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
   private final Map<String, String> metadata = new LinkedHashMap<>();
-
-  private record Stored(DType dtype, Shape shape, MemorySegment bytes) {}
 
   private Safetensors(Path path, Arena arena) {
     this.path = path;
@@ -122,7 +107,7 @@ public final class Safetensors implements AutoCloseable {
     for (String name : chosen.apply(header)) {
       SafetensorsHeader.Entry e = header.tensors().get(name);
       MemorySegment bytes = memory.asSlice(header.dataStart() + e.begin(), e.end() - e.begin());
-      tensors.put(name, new Stored(e.dtype(), e.shape(), bytes));
+      tensors.put(name, new StoredTensor(path, name, e.dtype(), e.shape(), bytes));
     }
     header.metadata().forEach(metadata::putIfAbsent);
   }
@@ -277,16 +262,17 @@ public final class Safetensors implements AutoCloseable {
    * @param target contiguous, of the same shape
    */
   public void read(String name, Tensor target) {
-    int size = length(name);
+    StoredTensor stored = find(name);
+    int size = stored.length();
     try (Scope _ = Scope.open("read")) {
       Tensor flat = target.reshape(size);
       for (int from = 0; from < size; from += PIECE) {
         int to = (int) Math.min((long) from + PIECE, size);
         Tensor piece = flat.slice(0, from, to);
-        if (dtype(name) == DType.F64) {
-          piece.assign(doubles(name, from, to));
+        if (stored.dtype() == DType.F64) {
+          piece.assign(stored.doubles(from, to));
         } else {
-          piece.assign(floats(name, from, to));
+          piece.assign(stored.floats(from, to));
         }
       }
     }
@@ -294,14 +280,16 @@ public final class Safetensors implements AutoCloseable {
 
   /** Values of a floating-point tensor in row-major order; F64 is rounded. */
   public float[] floats(String name) {
-    return floats(name, 0, length(name));
+    StoredTensor stored = find(name);
+    return stored.floats(0, stored.length());
   }
 
   /** Whether no value of a floating-point tensor is NaN or infinite. */
   public boolean isFinite(String name) {
-    int length = length(name);
+    StoredTensor stored = find(name);
+    int length = stored.length();
     for (int from = 0; from < length; from += PIECE) {
-      for (float value : floats(name, from, Math.min(length, from + PIECE))) {
+      for (float value : stored.floats(from, Math.min(length, from + PIECE))) {
         if (!Float.isFinite(value)) {
           return false;
         }
@@ -310,63 +298,15 @@ public final class Safetensors implements AutoCloseable {
     return true;
   }
 
-  private float[] floats(String name, int from, int to) {
-    Stored stored = find(name);
-    MemorySegment bytes = stored.bytes();
-    float[] out = new float[to - from];
-    switch (stored.dtype()) {
-      case F32 -> MemorySegment.copy(bytes, FLOAT, 4L * from, out, 0, out.length);
-      case F64 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = (float) bytes.getAtIndex(DOUBLE, from + i);
-        }
-      }
-      case F16 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = Float.float16ToFloat(bytes.getAtIndex(SHORT, from + i));
-        }
-      }
-      case BF16 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = Float.intBitsToFloat(bytes.getAtIndex(SHORT, from + i) << 16);
-        }
-      }
-      case I32, I64, U8 ->
-          throw wrongType(name, "a floating-point type", "read it with longs(name)");
-    }
-    return out;
-  }
-
   /** Values of a floating-point tensor in row-major order, without rounding. */
   public double[] doubles(String name) {
-    return doubles(name, 0, length(name));
-  }
-
-  private double[] doubles(String name, int from, int to) {
-    Stored stored = find(name);
-    double[] out = new double[to - from];
-    if (stored.dtype() == DType.F64) {
-      MemorySegment.copy(stored.bytes(), DOUBLE, 8L * from, out, 0, out.length);
-    } else {
-      float[] narrow = floats(name, from, to);
-      Arrays.setAll(out, i -> narrow[i]);
-    }
-    return out;
+    StoredTensor stored = find(name);
+    return stored.doubles(0, stored.length());
   }
 
   /** Values of an integer tensor in row-major order. */
   public long[] longs(String name) {
-    Stored stored = find(name);
-    MemorySegment bytes = stored.bytes();
-    long[] out = new long[length(name)];
-    switch (stored.dtype()) {
-      case I64 -> MemorySegment.copy(bytes, LONG, 0, out, 0, out.length);
-      case I32 -> Arrays.setAll(out, i -> bytes.getAtIndex(INT, i));
-      case U8 -> Arrays.setAll(out, i -> bytes.get(ValueLayout.JAVA_BYTE, i) & 0xff);
-      case F32, F64, F16, BF16 ->
-          throw wrongType(name, "an integer type", "read it with floats(name) or doubles(name)");
-    }
-    return out;
+    return find(name).longs();
   }
 
   /** Ends the mapping. */
@@ -375,8 +315,8 @@ public final class Safetensors implements AutoCloseable {
     arena.close();
   }
 
-  private Stored find(String name) {
-    Stored stored = tensors.get(name);
+  private StoredTensor find(String name) {
+    StoredTensor stored = tensors.get(name);
     if (stored == null) {
       throw new ReverieException(
           String.format(
@@ -388,27 +328,5 @@ public final class Safetensors implements AutoCloseable {
           "names() lists what the file holds");
     }
     return stored;
-  }
-
-  private int length(String name) {
-    long size = find(name).shape().size();
-    if (size > Integer.MAX_VALUE - 8) {
-      throw wrongType(name, "at most 2147483639 elements", "split the tensor");
-    }
-    return (int) size;
-  }
-
-  private ReverieException wrongType(String name, String expected, String hint) {
-    Stored stored = find(name);
-    return new ReverieException(
-        String.format(
-            Locale.ROOT,
-            "safetensors: %s: tensor \"%s\": expected %s, got %s%s",
-            path,
-            ReverieException.shown(name),
-            expected,
-            stored.dtype(),
-            stored.shape()),
-        hint);
   }
 }
