@@ -76,6 +76,11 @@ public final class Autoencoder implements AutoCloseable {
    *     reduction
    */
   public Posterior encode(Tensor images) {
+    requireImages(images);
+    return posterior(encoder.layers().forward(images));
+  }
+
+  private void requireImages(Tensor images) {
     int reduction = config.reduction();
     if (images.shape().rank() != 4
         || images.dim(3) != config.channels()
@@ -90,7 +95,10 @@ public final class Autoencoder implements AutoCloseable {
               + images.type(),
           "resize or crop them first");
     }
-    Tensor[] moments = quantConv.forward(encoder.forward(images)).split(3, 2);
+  }
+
+  private Posterior posterior(Tensor encoded) {
+    Tensor[] moments = quantConv.forward(encoded).split(3, 2);
     return new Posterior(moments[0], moments[1].clamp(LOG_VARIANCE_MIN, LOG_VARIANCE_MAX));
   }
 
@@ -100,6 +108,11 @@ public final class Autoencoder implements AutoCloseable {
    * @param latents {@code [n, h, w, latentChannels]}
    */
   public Tensor decode(Tensor latents) {
+    requireLatents(latents);
+    return decoder.layers().forward(postQuantConv.forward(latents));
+  }
+
+  private void requireLatents(Tensor latents) {
     if (latents.shape().rank() != 4 || latents.dim(3) != config.latentChannels()) {
       throw new ReverieException(
           "autoencoder: expected latents [n, h, w, "
@@ -107,29 +120,35 @@ public final class Autoencoder implements AutoCloseable {
               + "], got "
               + latents.type());
     }
-    return decoder.forward(postQuantConv.forward(latents));
+  }
+
+  /** {@link #decode} without gradients, in the memory of one layer. */
+  private Tensor decodeFreeing(Tensor latents) {
+    return decoder.layers().forwardFreeing(postQuantConv.forward(latents));
   }
 
   /**
-   * {@link #decode} without gradients, one image after the other and large ones in overlapping
-   * tiles of the size that the model was trained with, or of 64 latents a side if that is less, so
-   * that memory is bounded.
+   * {@link #decode} without gradients, one image after the other, in the memory of one layer;
+   * images of more than one and a half times the size that the model was trained with, or of more
+   * than 96 latents a side, in overlapping tiles, so that memory is bounded. Norms and attention
+   * see one tile each, so that tiles are not what the whole would give.
    *
    * @throws ReverieException if an image is not finite
    */
   public Tensor decodeEach(Tensor latents) {
+    requireLatents(latents);
     requireFinite("latent", latents, "the denoiser diverged: lower the learning rate");
     int n = latents.dim(0);
     int side = Math.max(SMALLEST_TILE, config.sampleSize() / config.reduction());
-    TiledDecoding tiles = new TiledDecoding(this::decode, side, config.reduction());
+    TiledDecoding tiles = new TiledDecoding(this::decodeFreeing, side, config.reduction());
     Tensor[] images = new Tensor[n];
     for (int i = 0; i < n; i++) {
       try (Scope scope = Scope.open("decode")) {
         Tensor one = latents.slice(0, i, i + 1);
         images[i] =
             scope.keep(
-                Tape.noGradient(
-                    () -> (tiles.suits(one) ? tiles.decode(one) : decode(one)).contiguous()));
+                Tape.noGradient(() ->
+                    (tiles.suits(one) ? tiles.decode(one) : decodeFreeing(one)).contiguous()));
       }
     }
     Tensor all = n == 1 ? images[0] : Ops.concat(0, images);
@@ -143,12 +162,16 @@ public final class Autoencoder implements AutoCloseable {
    * @param images {@code [n, h, w, channels]} in [−1, 1]
    */
   public Tensor encodeEach(Tensor images) {
+    requireImages(images);
     int n = images.dim(0);
     Tensor[] latents = new Tensor[n];
     for (int i = 0; i < n; i++) {
       try (Scope scope = Scope.open("encode")) {
         Tensor one = images.slice(0, i, i + 1);
-        latents[i] = scope.keep(Tape.noGradient(() -> encode(one).mean().contiguous()));
+        latents[i] =
+            scope.keep(
+                Tape.noGradient(
+                    () -> posterior(encoder.layers().forwardFreeing(one)).mean().contiguous()));
       }
     }
     return n == 1 ? latents[0] : Ops.concat(0, latents);

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.pipeline.vae;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.function.UnaryOperator;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.Ops;
-import reverie.tensor.Tensor;
 import reverie.unet.ResnetBlock;
 
 /** From latents {@code [n, h, w, latentChannels]} to images. */
 final class Decoder {
-  private final List<UnaryOperator<Tensor>> layers = new ArrayList<>();
+  private final Sequence layers = new Sequence();
 
   Decoder(Parameters p, AutoencoderConfig config) {
     List<Integer> widths = config.blockOutChannels().reversed();
@@ -39,11 +36,7 @@ final class Decoder {
     layers.add(new Conv2d(p.at("conv_out"), channels, config.outChannels(), 3, 1, 1)::forward);
   }
 
-  Tensor forward(Tensor x) {
-    Tensor y = x;
-    for (UnaryOperator<Tensor> layer : layers) {
-      y = layer.apply(y);
-    }
-    return y;
+  Sequence layers() {
+    return layers;
   }
 }

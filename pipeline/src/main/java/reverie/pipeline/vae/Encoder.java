@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.pipeline.vae;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.function.UnaryOperator;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.GroupNorm;
 import reverie.autograd.nn.Parameters;
-import reverie.tensor.Tensor;
 import reverie.unet.Downsample;
 import reverie.unet.ResnetBlock;
 
 /** From images {@code [n, h, w, channels]} to means and log-variances beside each other. */
 final class Encoder {
-  private final List<UnaryOperator<Tensor>> layers = new ArrayList<>();
+  private final Sequence layers = new Sequence();
 
   Encoder(Parameters p, AutoencoderConfig config) {
     List<Integer> widths = config.blockOutChannels();
@@ -39,11 +36,7 @@ final class Encoder {
         new Conv2d(p.at("conv_out"), channels, 2 * config.latentChannels(), 3, 1, 1)::forward);
   }
 
-  Tensor forward(Tensor x) {
-    Tensor y = x;
-    for (UnaryOperator<Tensor> layer : layers) {
-      y = layer.apply(y);
-    }
-    return y;
+  Sequence layers() {
+    return layers;
   }
 }
