@@ -5,7 +5,9 @@ import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -14,6 +16,8 @@ import reverie.app.config.ConfigurationException;
 import reverie.app.data.Images;
 import reverie.app.model.LoadedModel;
 import reverie.app.report.PngGrid;
+import reverie.app.run.AtomicFile;
+import reverie.app.run.Environment;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
@@ -98,8 +102,18 @@ final class SampleCommand implements Callable<Integer> {
         cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
       }
       int pixels = scale != null ? scale : size < 128 ? 6 : 1;
-      PngGrid.of(cells, columns(prompts.size()), pixels).write(out);
+      BufferedImage grid = PngGrid.of(cells, columns(prompts.size()), pixels).toImage();
+      AtomicFile.write(out, Images.png(grid, origin(device)));
     }
+  }
+
+  /** What the same images can be drawn again by: other kernels give other bits. */
+  private Map<String, String> origin(Device device) {
+    Map<String, String> texts = new LinkedHashMap<>();
+    texts.put("Software", "reverie " + Environment.current().reverie());
+    texts.put("Command", String.join(" ", session.command()));
+    texts.put("Device", device.describe());
+    return texts;
   }
 
   /** A model without prompts is given the empty one; another needs some. */

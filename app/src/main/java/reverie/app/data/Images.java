@@ -10,7 +10,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageTypeSpecifier;
+import javax.imageio.ImageWriter;
+import javax.imageio.metadata.IIOMetadata;
+import javax.imageio.metadata.IIOMetadataNode;
+import javax.imageio.stream.ImageOutputStream;
 import reverie.app.run.AtomicFile;
 import reverie.tensor.ReverieException;
 
@@ -82,11 +89,43 @@ public final class Images {
    * @return a PNG file
    */
   public static byte[] png(BufferedImage image) {
+    return png(image, Map.of());
+  }
+
+  /**
+   * Encodes with texts that say where the image comes from.
+   *
+   * @param texts keyword to text, PNG's international text chunks
+   */
+  public static byte[] png(BufferedImage image, Map<String, String> texts) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try {
-      ImageIO.write(image, "png", out);
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("png").next();
+    try (ImageOutputStream stream = ImageIO.createImageOutputStream(out)) {
+      IIOMetadata metadata =
+          writer.getDefaultImageMetadata(
+              new ImageTypeSpecifier(image), writer.getDefaultWriteParam());
+      IIOMetadataNode chunks = new IIOMetadataNode("iTXt");
+      texts.forEach((keyword, text) -> {
+        IIOMetadataNode chunk = new IIOMetadataNode("iTXtEntry");
+        chunk.setAttribute("keyword", keyword);
+        chunk.setAttribute("compressionFlag", "FALSE");
+        chunk.setAttribute("compressionMethod", "0");
+        chunk.setAttribute("languageTag", "");
+        chunk.setAttribute("translatedKeyword", "");
+        chunk.setAttribute("text", text);
+        chunks.appendChild(chunk);
+      });
+      if (!texts.isEmpty()) {
+        IIOMetadataNode root = new IIOMetadataNode("javax_imageio_png_1.0");
+        root.appendChild(chunks);
+        metadata.mergeTree("javax_imageio_png_1.0", root);
+      }
+      writer.setOutput(stream);
+      writer.write(new IIOImage(image, null, metadata));
     } catch (IOException e) {
       throw new AssertionError("memory refuses a write", e);
+    } finally {
+      writer.dispose();
     }
     return out.toByteArray();
   }

@@ -33,6 +33,7 @@ public final class Finetuning implements AutoCloseable {
 
   private static final String CHECKPOINT = "checkpoint.safetensors";
   private static final String SECONDS = "run_seconds";
+  private static final String GRID = "evaluation/images";
   private static final String DEVIATION = "ratio_self_test_deviation";
 
   private final FinetuneConfig config;
@@ -118,6 +119,7 @@ public final class Finetuning implements AutoCloseable {
         measurements.keep(before, Gallery.BEFORE);
         before.scores().write(run);
         log(metrics, 0, measurements.point(before, 0, 0).toMetrics(), secondsBefore);
+        metrics.image(0, GRID, measurements.grid(before));
         measurements.say("base model", before);
       } else if (!measurements.hasGalleries(Gallery.BEFORE)) {
         measurements.keep(
@@ -155,6 +157,7 @@ public final class Finetuning implements AutoCloseable {
           int samples = last ? config.evaluation().samples() : config.evaluation().everySamples();
           measured = measurements.measure(work.denoiser(), samples, _ -> {});
           values.putAll(measurements.point(measured, epoch, report.klToBase()).toMetrics());
+          metrics.image(epoch, GRID, measurements.grid(measured));
         }
         log(metrics, epoch, values, secondsBefore);
         boolean stopping = stop.getAsBoolean();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
+import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -93,11 +94,33 @@ record Measurements(
   }
 
   void keep(Measured measured, String time) {
-    Evaluation evaluation = work.evaluation();
-    evaluation.gallery("training" + time, measured.training, SHOWN, this::note).write(run);
+    gallery("training" + time, measured.training).write(run);
     if (measured.heldOut != null) {
-      evaluation.gallery("heldout" + time, measured.heldOut, SHOWN, this::note).write(run);
+      gallery("heldout" + time, measured.heldOut).write(run);
     }
+  }
+
+  private Gallery gallery(String name, Evaluation.Result result) {
+    return work.evaluation().gallery(name, result, SHOWN, this::note);
+  }
+
+  /** The same prompts and seeds at every point, for TensorBoard. */
+  BufferedImage grid(Measured measured) {
+    List<PngGrid.Row> rows = new ArrayList<>();
+    rows.add(row("training", gallery("training", measured.training)));
+    if (measured.heldOut != null) {
+      rows.add(row("held out", gallery("heldout", measured.heldOut)));
+    }
+    return new PngGrid(rows, SCALE).toImage();
+  }
+
+  private static PngGrid.Row row(String label, Gallery gallery) {
+    return new PngGrid.Row(
+        label,
+        gallery.items().stream()
+            .limit(8)
+            .map(p -> new PngGrid.Cell(p.prompt(), p.note(), p.image()))
+            .toList());
   }
 
   boolean hasGalleries(String time) {
@@ -135,13 +158,10 @@ record Measurements(
         Gallery.read(run.path(), subject + time)
             .ifPresent(gallery ->
                 rows.add(
-                    new PngGrid.Row(
+                    row(
                         (subject.equals("heldout") ? "held out" : subject)
                             + (time.equals(Gallery.BEFORE) ? ", base" : ", tuned"),
-                        gallery.items().stream()
-                            .limit(8)
-                            .map(p -> new PngGrid.Cell(p.prompt(), p.note(), p.image()))
-                            .toList())));
+                        gallery)));
       }
     }
     Path file = run.resolve("images/before-after.png");

@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -95,6 +96,9 @@ class ModelFoldersTest {
     assertEquals(0, run(sample), err::toString);
     BufferedImage drawn = ImageIO.read(picture.toFile());
     assertTrue(drawn.getWidth() > 2 * 8, "two images of 8 pixels");
+    String file = Files.readString(picture, StandardCharsets.ISO_8859_1);
+    assertTrue(file.contains("Device\0\0\0\0\0" + Device.cpu().describe()), "says the kernels");
+    assertTrue(file.contains("./reverie sample --model "), "says the command");
 
     List<String> evaluate = List.of("--steps", "2", "--samples", "4", "--batch", "2");
     assertEquals(0, run("evaluate", "--model", model, evaluate), err::toString);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,10 +15,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.evaluate.Preferences;
@@ -25,6 +28,7 @@ import reverie.app.model.LoadedModel;
 import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Summary;
 import reverie.app.reward.BuiltInReward;
+import reverie.app.run.EventImages;
 import reverie.app.run.Metrics;
 import reverie.rl.objective.Objective;
 import reverie.rl.objective.Objectives;
@@ -206,6 +210,47 @@ class FinetuningTest extends IconRuns {
       List<Prompt> prompts = loaded.prompts().training().stream().map(Prompt::new).toList();
       return evaluation.of(loaded.denoiser(), Evaluation.choose(prompts, 6, 1), _ -> {}).rewards();
     }
+  }
+
+  /** The same prompts and seeds at every evaluation, so that a slider shows what training does. */
+  @Test
+  void tensorBoardShowsTheImagesOfEveryEvaluation() throws IOException {
+    Path run = folder.resolve("run");
+    finetune(run, false, () -> false, "optimizer.learning_rate=0.05", "update.warmup=0");
+    List<EventImages> grids = EventImages.of(run);
+    assertEquals(List.of(0L, 1L, 2L), grids.stream().map(EventImages::step).toList());
+    int[] before = pixels(grids.getFirst());
+    for (EventImages grid : grids) {
+      assertEquals("evaluation/images", grid.tag());
+      // Rows for training and held-out prompts, of images of 16 pixels, five times as large.
+      assertTrue(grid.image().getWidth() >= 3 * 16 * 5, () -> grid.image().toString());
+      assertTrue(grid.image().getHeight() >= 2 * 16 * 5, () -> grid.image().toString());
+    }
+    assertFalse(Arrays.equals(before, pixels(grids.get(1))));
+    BufferedImage drawn = ImageIO.read(run.resolve("images/training-before/000.png").toFile());
+    assertTrue(shows(grids.getFirst().image(), Images.enlarge(drawn, 5)));
+    assertFalse(shows(grids.getLast().image(), Images.enlarge(drawn, 5)));
+  }
+
+  private static int[] pixels(EventImages grid) {
+    BufferedImage image = grid.image();
+    return image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+  }
+
+  /** Whether one image is a part of another. */
+  private static boolean shows(BufferedImage grid, BufferedImage part) {
+    int[] wanted = part.getRGB(0, 0, part.getWidth(), part.getHeight(), null, 0, part.getWidth());
+    for (int y = 0; y <= grid.getHeight() - part.getHeight(); y++) {
+      for (int x = 0; x <= grid.getWidth() - part.getWidth(); x++) {
+        if (grid.getRGB(x, y) == wanted[0]
+            && Arrays.equals(
+                wanted,
+                grid.getRGB(x, y, part.getWidth(), part.getHeight(), null, 0, part.getWidth()))) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   @Test

@@ -14,8 +14,8 @@ import reverie.autograd.nn.Parameters;
  * What tensors of adapters are called: by PEFT ({@code unet.MODULE.lora_A.weight}), by diffusers'
  * training scripts ({@code .lora.down.weight}), by diffusers up to 0.17 ({@code
  * .processor.to_q_lora.down.weight}) and by kohya's scripts ({@code
- * lora_unet_MODULE.lora_down.weight} with underscores for dots). All are found by the module's name
- * with underscores alone.
+ * lora_unet_MODULE.lora_down.weight} with underscores for dots); with a name of the adapter before
+ * {@code .weight}, or without. All are found by the module's name with underscores alone.
  */
 final class LoraNames {
   /** What a tensor is to its adapter. */
@@ -30,9 +30,12 @@ final class LoraNames {
 
   private static final Pattern MATRIX =
       Pattern.compile(
-          "(.+?)(?:\\.lora_|[._]lora\\.|\\.lora_linear_layer\\.)(A|B|down|up)(?:\\.default)?\\.weight");
+          "(.+?)(?:\\.lora_|[._]lora\\.|\\.lora_linear_layer\\.)(A|B|down|up)(?:\\.[\\w-]+)?\\.weight");
   private static final String ALPHA = ".alpha";
-  private static final String PEFT = "base_model.model.";
+
+  /** What PEFT, data-parallel training and torch.compile put around a model, in any order. */
+  private static final Pattern WRAPPERS =
+      Pattern.compile("(?:base_model\\.model\\.|module\\.|_orig_mod\\.)+");
 
   /** For each part its modules by their names with underscores. */
   private final Map<String, Map<String, String>> modules = new LinkedHashMap<>();
@@ -67,17 +70,23 @@ final class LoraNames {
   }
 
   private Optional<Place> find(String stem, Role role) {
-    String name = stem.startsWith(PEFT) ? stem.substring(PEFT.length()) : stem;
+    String name = unwrapped(stem);
     for (String part : modules.keySet()) {
       for (String prefix : List.of(part + ".", kohyaPrefix(part))) {
         if (name.startsWith(prefix)) {
-          return module(part, name.substring(prefix.length())).map(m -> new Place(part, m, role));
+          return module(part, unwrapped(name.substring(prefix.length())))
+              .map(m -> new Place(part, m, role));
         }
       }
     }
     // A file of one part alone, without its name.
     String first = modules.keySet().iterator().next();
     return module(first, name).map(m -> new Place(first, m, role));
+  }
+
+  private static String unwrapped(String name) {
+    Matcher wrappers = WRAPPERS.matcher(name);
+    return wrappers.lookingAt() ? name.substring(wrappers.end()) : name;
   }
 
   private Optional<String> module(String part, String name) {

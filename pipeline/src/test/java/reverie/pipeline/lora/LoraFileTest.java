@@ -14,7 +14,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Lora;
@@ -182,6 +184,61 @@ class LoraFileTest {
           .forEach(
               a -> assertEquals(a.module().endsWith("to_q") ? 4 : 8, a.size().alpha(), a.module()));
     }
+  }
+
+  /** A is the name of the first matrix and B that of the second, or the only one is refused. */
+  @ParameterizedTest
+  @CsvSource({
+    "unet.block.0.attn1.to_q.lora_A.weight, unet.block.0.attn1.to_q.lora_B.weight",
+    "block.0.attn1.to_q.lora_A.weight, block.0.attn1.to_q.lora_B.weight",
+    "base_model.model.block.0.attn1.to_q.lora_A.weight, base_model.model.block.0.attn1.to_q.lora_B.weight",
+    "base_model.model.block.0.attn1.to_q.lora_A.default.weight, base_model.model.block.0.attn1.to_q.lora_B.default.weight",
+    "unet.base_model.model.block.0.attn1.to_q.lora_A.style-2.weight, unet.base_model.model.block.0.attn1.to_q.lora_B.style-2.weight",
+    "module.unet.block.0.attn1.to_q.lora_A.weight, module.unet.block.0.attn1.to_q.lora_B.weight",
+    "unet.module._orig_mod.block.0.attn1.to_q.lora_A.weight, unet.module._orig_mod.block.0.attn1.to_q.lora_B.weight",
+    "_orig_mod.base_model.model.block.0.attn1.to_q.lora_A.weight, _orig_mod.base_model.model.block.0.attn1.to_q.lora_B.weight",
+    "unet.block.0.attn1.to_q.lora.down.weight, unet.block.0.attn1.to_q.lora.up.weight",
+    "unet.block.0.attn1.to_q.lora_linear_layer.down.weight, unet.block.0.attn1.to_q.lora_linear_layer.up.weight",
+    "block.0.attn1.processor.to_q_lora.down.weight, block.0.attn1.processor.to_q_lora.up.weight",
+    "unet.block.0.attn1.processor.to_q_lora.down.weight, unet.block.0.attn1.processor.to_q_lora.up.weight",
+    "lora_unet_block_0_attn1_to_q.lora_down.weight, lora_unet_block_0_attn1_to_q.lora_up.weight",
+    "lora_unet_block_0_attn1_to_q.lora_A.weight, lora_unet_block_0_attn1_to_q.lora_B.weight",
+  })
+  void namesOfManyToolsAreRead(String a, String b) {
+    write(Map.of(), Map.of(a, new int[] {1, 6}, b, new int[] {4, 1}));
+    try (Lora lora = LoraFile.read(file, parts()).get(LoraFile.UNET)) {
+      assertEquals("block.0.attn1.to_q", lora.adapters().getFirst().module());
+      assertEquals(1, lora.adapters().size());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "lora_te1_text_model_layers_0_self_attn_q_proj.lora_down.weight",
+        "lora_unet_block_0_attn1_to_q.dora_scale",
+        "unet.block.0.attn1.to_q.lora_magnitude_vector",
+        "lora_unet_block_0_attn1_to_q.lokr_w1",
+        "diffusion_model.input_blocks.1.1.attn1.to_q.lora_A.weight",
+        "transformer.block.0.attn1.to_q.lora_A.weight",
+        "unet.block.0.attn1.to_q.base_layer.weight",
+        "unet.block.0.attn1.to_q.weight",
+        "0",
+        "",
+      })
+  void otherNamesAreRefusedByName(String name) {
+    write(Map.of(), Map.of(name, new int[] {1, 6}));
+    assertTrue(failure().contains("1 other tensors: " + name), failure());
+  }
+
+  @Test
+  void twoAdaptersOfOneModuleAreRefused() {
+    write(
+        Map.of(),
+        Map.of(
+            "unet.block.0.attn1.to_q.lora_A.one.weight", new int[] {1, 6},
+            "unet.block.0.attn1.to_q.lora_A.two.weight", new int[] {1, 6}));
+    assertTrue(failure().contains("one tensor for each matrix"), failure());
   }
 
   @Test
