@@ -29,6 +29,10 @@ public final class OnnxLibrary {
   private static final String PLACE = "onnxruntime.native.path";
   private static final List<String> FILES = List.of("libonnxruntime.so", "libonnxruntime4j_jni.so");
 
+  private static final String ANOTHER_FOLDER =
+      "free some space, or name a folder that allows execution by"
+          + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER";
+
   private OnnxLibrary() {}
 
   /**
@@ -52,10 +56,7 @@ public final class OnnxLibrary {
       }
     }
     throw new ReverieException(
-        "ONNX Runtime cannot be copied to a folder: " + first.getMessage(),
-        "free some space, or name a folder that allows execution by"
-            + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
-        first);
+        "ONNX Runtime cannot be copied to a folder: " + first.getMessage(), ANOTHER_FOLDER, first);
   }
 
   /** Only a variable of the process is heeded, and Java can set those for children only. */
@@ -102,6 +103,13 @@ public final class OnnxLibrary {
       System.setProperty(PLACE, folder.path().toString());
       try {
         return OrtEnvironment.getEnvironment();
+      } catch (ExceptionInInitializerError e) {
+        // It makes a folder of its own too, in the usual place.
+        Throwable cause = e.getCause();
+        while (cause.getCause() != null) {
+          cause = cause.getCause();
+        }
+        throw new ReverieException("ONNX Runtime cannot be loaded: " + cause, ANOTHER_FOLDER, e);
       } finally {
         System.clearProperty(PLACE);
       }

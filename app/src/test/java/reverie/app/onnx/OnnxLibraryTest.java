@@ -2,18 +2,21 @@
 package reverie.app.onnx;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.text.MiniLm;
+import reverie.tensor.Device;
 
 /** In a process of its own, for a process loads the library once. */
 class OnnxLibraryTest {
@@ -24,6 +27,7 @@ class OnnxLibraryTest {
     private Encodes() {}
 
     public static void main(String[] arguments) {
+      System.out.println(Device.cpu().describe());
       System.out.println(new MiniLm().encode("cat").length);
     }
   }
@@ -31,29 +35,71 @@ class OnnxLibraryTest {
   @Test
   void leavesNothingInTheTemporaryFolder() throws Exception {
     Path temporary = Files.createDirectories(folder.resolve("temporary"));
-    encode(temporary);
+    encode(temporary, List.of());
     assertEquals(List.of(), left(temporary));
   }
 
-  private void encode(Path temporary) throws Exception {
+  @Test
+  void aTemporaryFolderThatIsMissingIsNamed() throws Exception {
+    Process process = start(folder.resolve("absent"), List.of());
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(1, process.waitFor(), said);
+    assertTrue(said.contains("ONNX Runtime cannot be loaded: java.nio.file.NoSuchFile"), said);
+    assertTrue(said.contains("hint: free some space, or name a folder"), said);
+    assertEquals(List.of(), left(folder));
+  }
+
+  /** Kernels in C and the text encoder are loaded from elsewhere. */
+  @Test
+  void anotherFolderStandsInForOneThatForbidsExecution() throws Exception {
+    Path temporary = Files.createDirectories(folder.resolve("temporary"));
+    List<String> mount = List.of("unshare", "--map-root-user", "--mount", "/bin/sh", "-c");
+    String noexec = "mount -t tmpfs -o noexec,size=64m none '" + temporary + "'";
+    assumeTrue(succeeds(mount, noexec), "no file system can be mounted here");
+    List<String> before = new ArrayList<>(mount);
+    before.addAll(List.of(noexec + " && exec \"$@\"", "sh"));
+    encode(temporary, before);
+    assertEquals(List.of("temporary"), List.of(folder.toFile().list()));
+  }
+
+  private static boolean succeeds(List<String> shell, String command) throws Exception {
+    List<String> line = new ArrayList<>(shell);
+    line.add(command);
+    try {
+      return new ProcessBuilder(line).start().waitFor() == 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private void encode(Path temporary, List<String> before) throws Exception {
+    Process process = start(temporary, before);
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), said);
+    assertEquals(
+        List.of(Device.cpu().describe(), 12 * 384 + ""),
+        said.lines().skip(said.lines().count() - 2).toList(),
+        said);
+  }
+
+  private Process start(Path temporary, List<String> before) throws Exception {
     assumeTrue(System.getProperty("os.name").toLowerCase(Locale.ROOT).contains("linux"), "Linux");
-    ProcessBuilder builder =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-Djava.io.tmpdir=" + temporary,
-                "-XX:-UsePerfData",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Encodes.class.getName())
-            .redirectErrorStream(true);
+    List<String> line = new ArrayList<>(before);
+    line.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djava.io.tmpdir=" + temporary,
+            "-XX:-UsePerfData",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Encodes.class.getName()));
+    ProcessBuilder builder = new ProcessBuilder(line).redirectErrorStream(true);
     builder.environment().remove("XDG_RUNTIME_DIR");
     builder.environment().remove("XDG_CACHE_HOME");
     builder.environment().put("HOME", folder.toString());
-    Process process = builder.start();
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(0, process.waitFor(), said);
-    assertEquals(12 * 384 + "", said.lines().toList().getLast(), said);
+    return builder.start();
   }
 
   private static List<Path> left(Path folder) throws IOException {
