@@ -62,7 +62,7 @@ public record SchedulerConfig(
     Map<String, JsonNode> source) {
 
   /** Beyond every model: an array of this length is made of every schedule. */
-  private static final int MOST_STEPS = 100_000;
+  private static final int MAX_STEPS = 100_000;
 
   /** The file's name in a model folder. */
   public static final String FILE = "scheduler_config.json";
@@ -142,10 +142,10 @@ public record SchedulerConfig(
       throw new ReverieException(
           "scheduler config: expected at least one training timestep, got " + trainSteps);
     }
-    if (trainSteps > MOST_STEPS) {
+    if (trainSteps > MAX_STEPS) {
       throw new ReverieException(
           "scheduler config: expected at most "
-              + MOST_STEPS
+              + MAX_STEPS
               + " for num_train_timesteps, got "
               + trainSteps,
           "models have 1000");

@@ -24,7 +24,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record ConfigReader(String subject, String source, ObjectNode json) {
   /** Beyond every model, and small enough that products with a layer's width factor are exact. */
-  private static final int LARGEST = 1 << 20;
+  private static final int MAX_NUMBER = 1 << 20;
 
   private static final JsonMapper MAPPER = new JsonMapper(JsonText.FACTORY);
 
@@ -182,8 +182,8 @@ public record ConfigReader(String subject, String source, ObjectNode json) {
     if (!value.isIntegralNumber()
         || !value.canConvertToInt()
         || value.intValue() < 1
-        || value.intValue() > LARGEST) {
-      throw error(key, "a whole number from 1 to " + LARGEST, value);
+        || value.intValue() > MAX_NUMBER) {
+      throw error(key, "a whole number from 1 to " + MAX_NUMBER, value);
     }
     return value.intValue();
   }

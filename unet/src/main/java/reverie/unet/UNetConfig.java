@@ -81,8 +81,8 @@ public record UNetConfig(
           Map.entry("time_embedding_type", List.of("positional")),
           Map.entry("timestep_post_act", List.of()));
 
-  private static final int MOST_LEVELS = 16;
-  private static final int MOST_LAYERS = 100;
+  private static final int MAX_LEVELS = 16;
+  private static final int MAX_LAYERS = 100;
   private static final String SUBJECT = "unet config";
   private static final String CLASS = "_class_name";
   private static final String PLAIN = "UNet2DModel";
@@ -197,9 +197,9 @@ public record UNetConfig(
         c.isNull("time_embedding_dim") ? 4 * channels.getFirst() : c.count("time_embedding_dim", 1);
     List<String> samplers = List.of("conv", "resnet");
     List<Integer> transformers = c.counts("transformer_layers_per_block", 1, levels);
-    requireAtMost(c, "down_block_types", List.of(levels), MOST_LEVELS);
-    requireAtMost(c, "layers_per_block", layers, MOST_LAYERS);
-    requireAtMost(c, "transformer_layers_per_block", transformers, MOST_LAYERS);
+    requireAtMost(c, "down_block_types", List.of(levels), MAX_LEVELS);
+    requireAtMost(c, "layers_per_block", layers, MAX_LAYERS);
+    requireAtMost(c, "transformer_layers_per_block", transformers, MAX_LAYERS);
     ClassLabels labels = labels(c, conditioned);
     return new UNetConfig(
         c.source(),

@@ -49,7 +49,7 @@ public record ImageSampler(
     ImageDecoder decoder) {
 
   /** Rows of a picture whose numbers an array still holds. */
-  private static final int LARGEST = 8192;
+  private static final int MAX_SIDE = 8192;
 
   /**
    * Of a model that draws images.
@@ -88,14 +88,14 @@ public record ImageSampler(
     ReversePolicy process = sampling.process(model.scheduler());
     int drawn = drawn(model, sampling.size());
     int multiple = 1 << (model.unet().config().levels() - 1);
-    if (drawn % multiple != 0 || drawn > LARGEST) {
+    if (drawn % multiple != 0 || drawn > MAX_SIDE) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
               "sampling: this model draws squares whose side is a multiple of %d up to %d, but %d"
                   + " is asked for",
               multiple,
-              LARGEST,
+              MAX_SIDE,
               drawn),
           "correct sample_size in unet/config.json, or name a size: --size N, --set"
               + " sampling.size=N");

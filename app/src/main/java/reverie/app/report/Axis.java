@@ -13,7 +13,7 @@ import java.util.Locale;
  * @param step from tick to tick: 1, 2 or 5 times a power of ten
  */
 record Axis(double low, double high, double step) {
-  private static final int WANTED_TICKS = 5;
+  private static final int TARGET_TICKS = 5;
 
   /** The axis that shows all values with a little air. */
   static Axis over(List<Double> values) {
@@ -28,7 +28,7 @@ record Axis(double low, double high, double step) {
     double air = 0.04 * span;
     // A quantity that is never negative should not get an axis that is.
     double start = low >= 0 && low - air < 0 ? 0 : low - air;
-    return new Axis(start, high + air, niceStep(span / WANTED_TICKS));
+    return new Axis(start, high + air, niceStep(span / TARGET_TICKS));
   }
 
   private static double niceStep(double raw) {

@@ -19,7 +19,7 @@ import tools.jackson.databind.JsonNode;
  * are taken as ordinary text.
  */
 public final class WordPiece {
-  private static final int LONGEST_WORD = 100;
+  private static final int MAX_WORD = 100;
 
   private final Map<String, Integer> vocabulary;
   private final int unknown;
@@ -92,7 +92,7 @@ public final class WordPiece {
   }
 
   private void addPieces(String word, List<Integer> ids) {
-    if (word.codePointCount(0, word.length()) > LONGEST_WORD) {
+    if (word.codePointCount(0, word.length()) > MAX_WORD) {
       ids.add(unknown);
       return;
     }

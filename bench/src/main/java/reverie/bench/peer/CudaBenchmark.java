@@ -30,7 +30,7 @@ public final class CudaBenchmark {
   /** Long beside the time it takes to ask for a step. */
   private static final double ROUND_MILLIS = 200;
 
-  private static final int MOST_REPEATS = 100;
+  private static final int MAX_REPEATS = 100;
 
   /**
    * Rounded to bfloat16 the two sides' log-probabilities differ by more than the authors' range,
@@ -154,7 +154,7 @@ public final class CudaBenchmark {
   }
 
   private static int repeats(double millis) {
-    return (int) Math.clamp(Math.ceil(ROUND_MILLIS / millis), 1, MOST_REPEATS);
+    return (int) Math.clamp(Math.ceil(ROUND_MILLIS / millis), 1, MAX_REPEATS);
   }
 
   private static double millis(OurStep step, Device device, int repeats) {

@@ -18,10 +18,10 @@ final class RooflinePlot {
   private static final double RIGHT = WIDTH - 20;
   private static final double TOP = 44;
   private static final double BOTTOM = HEIGHT - 46;
-  private static final double LEAST_INTENSITY = 0.05;
-  private static final double MOST_INTENSITY = 1000;
-  private static final double LEAST_GFLOPS = 0.5;
-  private static final double MOST_GFLOPS = 2000;
+  private static final double MIN_INTENSITY = 0.05;
+  private static final double MAX_INTENSITY = 1000;
+  private static final double MIN_GFLOPS = 0.5;
+  private static final double MAX_GFLOPS = 2000;
   private static final String INK = "#333333";
   private static final String FAINT = "#dddddd";
   private static final String ROOF = "#b03030";
@@ -44,18 +44,18 @@ final class RooflinePlot {
                 "sans-serif")
             .element("rect", "width", "100%", "height", "100%", "fill", "#fff");
     word(svg, LEFT, 20, 15, INK, false, "Operations under the roofline");
-    for (double tick = 0.1; tick < MOST_INTENSITY; tick *= 10) {
+    for (double tick = 0.1; tick < MAX_INTENSITY; tick *= 10) {
       svg.line(x(tick), TOP, x(tick), BOTTOM, "stroke", FAINT, "stroke-width", 1);
       word(svg, x(tick), BOTTOM + 16, 11, INK, false, number(tick));
     }
-    for (double tick = 1; tick <= MOST_GFLOPS; tick *= 10) {
+    for (double tick = 1; tick <= MAX_GFLOPS; tick *= 10) {
       svg.line(LEFT, y(tick), RIGHT, y(tick), "stroke", FAINT, "stroke-width", 1);
       word(svg, LEFT - 6, y(tick) + 4, 11, INK, true, number(tick));
     }
     word(svg, LEFT, TOP - 8, 11, INK, false, "GFLOP/s");
     word(svg, RIGHT, HEIGHT - 10, 11, INK, true, "floating-point operations per byte");
     double ridge = roofline.gflops() / roofline.gigabytes();
-    double begin = Math.max(LEAST_INTENSITY, LEAST_GFLOPS / roofline.gigabytes());
+    double begin = Math.max(MIN_INTENSITY, MIN_GFLOPS / roofline.gigabytes());
     svg.line(
         x(begin),
         y(begin * roofline.gigabytes()),
@@ -98,8 +98,8 @@ final class RooflinePlot {
     labels.keepFree(x(ridge) - 160, y(roofline.gflops()) - 18, x(ridge), y(roofline.gflops()) - 2);
     for (OperationRow row : operations) {
       if (row.intensity() > 0 && row.gflops() > 0) {
-        double x = x(Math.clamp(row.intensity(), LEAST_INTENSITY, MOST_INTENSITY));
-        double y = y(Math.clamp(row.gflops(), LEAST_GFLOPS, MOST_GFLOPS));
+        double x = x(Math.clamp(row.intensity(), MIN_INTENSITY, MAX_INTENSITY));
+        double y = y(Math.clamp(row.gflops(), MIN_GFLOPS, MAX_GFLOPS));
         labels.add(x, y, row.label().replaceFirst("[\\[(].*", ""), row.label());
       }
     }
@@ -116,13 +116,13 @@ final class RooflinePlot {
   private static double x(double intensity) {
     return LEFT
         + (RIGHT - LEFT)
-            * Math.log(intensity / LEAST_INTENSITY)
-            / Math.log(MOST_INTENSITY / LEAST_INTENSITY);
+            * Math.log(intensity / MIN_INTENSITY)
+            / Math.log(MAX_INTENSITY / MIN_INTENSITY);
   }
 
   private static double y(double gflops) {
     return BOTTOM
-        - (BOTTOM - TOP) * Math.log(gflops / LEAST_GFLOPS) / Math.log(MOST_GFLOPS / LEAST_GFLOPS);
+        - (BOTTOM - TOP) * Math.log(gflops / MIN_GFLOPS) / Math.log(MAX_GFLOPS / MIN_GFLOPS);
   }
 
   private static String number(double tick) {

@@ -13,7 +13,7 @@ import reverie.tensor.debug.Profile;
 /** Results as tables in Markdown, which are also what the terminal shows. */
 public final class Tables {
   /** What takes less of a step is not shown. */
-  private static final double LEAST_SHARE = 0.005;
+  private static final double MIN_SHARE = 0.005;
 
   private Tables() {}
 
@@ -85,7 +85,7 @@ public final class Tables {
     return table(
         List.of("operation", "count", "ms", "of the step", "GFLOP/s", "GB/s", "share of the limit"),
         profiled.operations().stream()
-            .filter(r -> r.micros() > LEAST_SHARE * total)
+            .filter(r -> r.micros() > MIN_SHARE * total)
             .map(r ->
                 List.of(
                     r.label(),

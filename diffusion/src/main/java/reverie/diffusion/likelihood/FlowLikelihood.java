@@ -41,8 +41,8 @@ import reverie.tensor.graph.MicroBatched;
  * is a {@link Trace}. Confined to one thread; close it to free the memory of the captured pass.
  */
 public final class FlowLikelihood implements AutoCloseable {
-  private static final int MOST_EVALUATIONS = 50_000;
-  private static final double SHORTEST_STEP = 1e-7;
+  private static final int MAX_EVALUATIONS = 50_000;
+  private static final double MIN_STEP = 1e-7;
 
   private final FlowField field;
   private final Trace trace;
@@ -125,8 +125,8 @@ public final class FlowLikelihood implements AutoCloseable {
     double from = field.lowest();
     double to = field.highest();
     var integrator =
-        new DormandPrince853Integrator(SHORTEST_STEP * (to - from), to - from, absolute, relative);
-    integrator.setMaxEvaluations(MOST_EVALUATIONS);
+        new DormandPrince853Integrator(MIN_STEP * (to - from), to - from, absolute, relative);
+    integrator.setMaxEvaluations(MAX_EVALUATIONS);
     integrator.addStepHandler(reporting(progress, from, to));
     double[] state = Arrays.copyOf(x, absolute.length);
     try (Scope _ = Scope.open("likelihood")) {

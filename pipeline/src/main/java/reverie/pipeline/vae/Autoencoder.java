@@ -18,7 +18,7 @@ import reverie.unet.AttentionBlock;
  */
 public final class Autoencoder implements AutoCloseable {
   /** Latents of a side that are decoded whole on any machine: 512 pixels of Stable Diffusion. */
-  private static final int SMALLEST_TILE = 64;
+  private static final int MIN_TILE = 64;
 
   private static final double LOG_VARIANCE_MIN = -30;
   private static final double LOG_VARIANCE_MAX = 20;
@@ -139,7 +139,7 @@ public final class Autoencoder implements AutoCloseable {
     requireLatents(latents);
     requireFinite("latent", latents, "the denoiser diverged: lower the learning rate");
     int n = latents.dim(0);
-    int side = Math.max(SMALLEST_TILE, config.sampleSize() / config.reduction());
+    int side = Math.max(MIN_TILE, config.sampleSize() / config.reduction());
     TiledDecoding tiles = new TiledDecoding(this::decodeFreeing, side, config.reduction());
     Tensor[] images = new Tensor[n];
     for (int i = 0; i < n; i++) {

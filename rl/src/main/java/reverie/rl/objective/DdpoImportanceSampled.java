@@ -25,7 +25,7 @@ public record DdpoImportanceSampled(double clipRange, double advantageLimit)
    * Beyond this log-ratio {@code exp} says nothing any more; it keeps a diverged policy from making
    * Inf.
    */
-  private static final double LARGEST_LOG_RATIO = 20;
+  private static final double MAX_LOG_RATIO = 20;
 
   /** Checks the ranges. */
   public DdpoImportanceSampled {
@@ -51,7 +51,7 @@ public record DdpoImportanceSampled(double clipRange, double advantageLimit)
 
   /** ρ, finite whatever the policy does. */
   static Tensor ratio(Tensor logProb, Tensor oldLogProb) {
-    return logProb.sub(oldLogProb).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp();
+    return logProb.sub(oldLogProb).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp();
   }
 
   static void check(String name, double clipRange, double advantageLimit) {

@@ -29,7 +29,7 @@ public record DiffusionNft(
     double beta, boolean weighted, double advantageLimit, double baseWeight, Lag old, int draws)
     implements DenoisingObjective {
   /** No error counts more than this makes of it. */
-  static final double LEAST_ERROR = 1e-5;
+  static final double MIN_ERROR = 1e-5;
 
   /** Checks the ranges. */
   public DiffusionNft {
@@ -79,8 +79,8 @@ public record DiffusionNft(
     return d.error(answer).mul(d.scale().square()).div(atLeast(size));
   }
 
-  /** No less than {@link #LEAST_ERROR}. */
+  /** No less than {@link #MIN_ERROR}. */
   static Tensor atLeast(Tensor size) {
-    return size.clamp(LEAST_ERROR, Double.POSITIVE_INFINITY);
+    return size.clamp(MIN_ERROR, Double.POSITIVE_INFINITY);
   }
 }

@@ -31,7 +31,7 @@ final class Rematerialization {
   private static final double CHEAP = 40;
 
   /** Smaller results are not worth the trouble. */
-  private static final long LEAST_BYTES = 1 << 16;
+  private static final long MIN_BYTES = 1 << 16;
 
   private static final int ROUNDS = 8;
 
@@ -147,7 +147,7 @@ final class Rematerialization {
         storage.isMeta()
             && !kept.contains(storage)
             && storage.bytes() == output.type().bytes()
-            && storage.bytes() >= LEAST_BYTES
+            && storage.bytes() >= MIN_BYTES
             && uses.writes.get(storage).equals(List.of(index))
             && !uses.all.get(storage).contains(peak);
     return own

@@ -18,7 +18,7 @@ public final class JsonText {
   public static final JsonFactory FACTORY =
       JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
-  private static final long LARGEST = 1 << 25;
+  private static final long MAX_BYTES = 1 << 25;
   private static final String BYTE_ORDER_MARK = "\ufeff";
 
   private JsonText() {}
@@ -36,10 +36,10 @@ public final class JsonText {
         throw new ReverieException(problem + ": it is a folder", "give the path of a file");
       }
       long size = Files.size(file);
-      if (size > LARGEST) {
+      if (size > MAX_BYTES) {
         throw new ReverieException(
             String.format(
-                Locale.ROOT, "%s: expected at most %d bytes, got %d", problem, LARGEST, size),
+                Locale.ROOT, "%s: expected at most %d bytes, got %d", problem, MAX_BYTES, size),
             "is it the right file?");
       }
       return withoutByteOrderMark(Files.readString(file));

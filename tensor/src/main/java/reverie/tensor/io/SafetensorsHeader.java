@@ -33,9 +33,9 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
       "the file is damaged, incomplete or not in the safetensors format";
 
   /** Bytes of a header: a hundred times that of the largest diffusion models. */
-  private static final long LARGEST = 1 << 25;
+  private static final long MAX_BYTES = 1 << 25;
 
-  private static final int MOST_DIMENSIONS = 16;
+  private static final int MAX_DIMENSIONS = 16;
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -63,7 +63,7 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
         throw error("expected at least 8 bytes, got " + file.byteSize());
       }
       long length = file.get(LENGTH, 0);
-      long largest = Math.min(LARGEST, file.byteSize() - Long.BYTES);
+      long largest = Math.min(MAX_BYTES, file.byteSize() - Long.BYTES);
       if (length < 0 || length > largest) {
         throw error(
             "expected a header of at most "
@@ -197,8 +197,8 @@ record SafetensorsHeader(Map<String, Entry> tensors, Map<String, String> metadat
             parser.currentToken() == JsonToken.VALUE_NUMBER_INT && parser.getLongValue() >= 0,
             what + "expected whole numbers of at least 0",
             parser);
-        if (numbers.size() == MOST_DIMENSIONS) {
-          throw error(what + "expected at most " + MOST_DIMENSIONS + " numbers, got more");
+        if (numbers.size() == MAX_DIMENSIONS) {
+          throw error(what + "expected at most " + MAX_DIMENSIONS + " numbers, got more");
         }
         numbers.add(parser.getLongValue());
       }

@@ -20,7 +20,7 @@ import jdk.incubator.vector.FloatVector;
  */
 record Right(long address, long step, long panelStride) {
   /** Rows of B longer than this many bytes would use one page of the address cache each. */
-  private static final long LONGEST_ROW = 1024;
+  private static final long MAX_ROW = 1024;
 
   static int panels(int n) {
     return (n + MicroKernel.COLUMNS - 1) / MicroKernel.COLUMNS;
@@ -28,7 +28,7 @@ record Right(long address, long step, long panelStride) {
 
   /** Whether B can be read where it is. */
   static boolean inPlace(long rowBytes, long columnBytes, int n) {
-    return columnBytes == 4 && n % WIDTH == 0 && rowBytes <= LONGEST_ROW;
+    return columnBytes == 4 && n % WIDTH == 0 && rowBytes <= MAX_ROW;
   }
 
   static Right inPlace(long address, long rowBytes) {

@@ -21,7 +21,7 @@ import java.util.stream.Stream;
  */
 public final class CudaLibraries {
   /** Links to Python that are followed, as many as the system follows. */
-  private static final int MOST_LINKS = 40;
+  private static final int MAX_LINKS = 40;
 
   private CudaLibraries() {}
 
@@ -86,7 +86,7 @@ public final class CudaLibraries {
         continue;
       }
       try {
-        for (int links = 0; links < MOST_LINKS && Files.isSymbolicLink(python); links++) {
+        for (int links = 0; links < MAX_LINKS && Files.isSymbolicLink(python); links++) {
           if (Files.exists(prefix(python).resolve("pyvenv.cfg"))) {
             break;
           }

@@ -39,7 +39,7 @@ import jcuda.jcudnn.cudnnTensorDescriptor;
  */
 final class CudnnConvolution implements AutoCloseable {
   /** An algorithm that wants more working memory than this is not worth it. */
-  private static final long MOST_WORKSPACE = 1L << 30;
+  private static final long MAX_WORKSPACE = 1L << 30;
 
   private static final Pointer ONE = Pointer.to(new float[] {1});
   private static final Pointer ZERO = Pointer.to(new float[] {0});
@@ -143,7 +143,7 @@ final class CudnnConvolution implements AutoCloseable {
 
   private boolean take(int number, String how) {
     long bytes = workspaceBytes(number);
-    if (bytes > MOST_WORKSPACE) {
+    if (bytes > MAX_WORKSPACE) {
       return false;
     }
     algorithm = number;

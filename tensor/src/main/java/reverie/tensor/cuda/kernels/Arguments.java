@@ -14,9 +14,9 @@ import reverie.tensor.cuda.driver.Precision;
  */
 final class Arguments {
   /** Bytes. */
-  static final int MOST = 1024;
+  static final int MAX_BYTES = 1024;
 
-  private final MemorySegment bytes = MemorySegment.ofArray(new long[MOST / 8]);
+  private final MemorySegment bytes = MemorySegment.ofArray(new long[MAX_BYTES / 8]);
   private long size;
   private long read;
   private long written;

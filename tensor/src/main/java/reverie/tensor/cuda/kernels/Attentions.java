@@ -18,7 +18,7 @@ final class Attentions {
   private static final int[] SIZES = {8, 16, 32, 40, 64, 80, 160};
 
   /** The widest heads whose gradients the tensor cores compute. */
-  private static final int WIDEST_GRADIENT = 80;
+  private static final int MAX_GRADIENT = 80;
 
   /** Queries or keys that a block keeps in front of the tensor cores. */
   private static final int CORE_ROWS = 128;
@@ -77,7 +77,7 @@ final class Attentions {
         "attention_delta", kernels.blocks(32 * inputs[4].size()), add(deltas, form, fours));
 
     int size = form.size();
-    boolean byCores = precision != Precision.FLOAT32 && size <= WIDEST_GRADIENT;
+    boolean byCores = precision != Precision.FLOAT32 && size <= MAX_GRADIENT;
     int kept = byCores ? CORE_ROWS : size <= 40 ? 64 : size <= 80 ? 32 : 16;
     Arguments queries = gradient(inputs, delta, bytes).write(outputs[0]).pointer(0);
     queries.products(form.flops(2, 1), unit(byCores));

@@ -19,16 +19,16 @@ import reverie.tensor.cuda.driver.Driver;
 record Columns(
     long matrices, long rows, int c, int quads, int tiles, int lanes, long piece, int pieces) {
   /** Enough for whole lines of memory; more would leave fewer threads for each column. */
-  private static final int MOST_QUADS = 16;
+  private static final int MAX_QUADS = 16;
 
   /** Lines of memory are this wide. */
-  private static final int FEWEST_QUADS = 8;
+  private static final int MIN_QUADS = 8;
 
   /** Elements of a tile that stay in a multiprocessor's cache. */
-  private static final long MOST_AT_ONCE = 1 << 15;
+  private static final long MAX_AT_ONCE = 1 << 15;
 
   /** Rows that a lane has at least, if there are as many. */
-  private static final int FEWEST_ROWS = 4;
+  private static final int MIN_ROWS = 4;
 
   /** Rows that a lane has at least before a matrix is cut into pieces. */
   private static final int ROWS_OF_A_PIECE = 16;
@@ -59,23 +59,23 @@ record Columns(
     }
     // Groups begin where quads do once in lcm(width, 4) columns.
     int quads = width % 4 == 0 ? width / 4 : width % 2 == 0 ? width / 2 : width;
-    quads *= (FEWEST_QUADS + quads - 1) / quads;
+    quads *= (MIN_QUADS + quads - 1) / quads;
     quads = Math.min(quads, (c + 3) / 4);
-    return quads > Driver.THREADS || 4 * quads * rows > MOST_AT_ONCE
+    return quads > Driver.THREADS || 4 * quads * rows > MAX_AT_ONCE
         ? null
         : tiled(matrices, rows, c, quads);
   }
 
   private static Columns tiled(long matrices, long rows, int c, int quads) {
     int tiles = ((c + 3) / 4 + quads - 1) / quads;
-    long useful = Math.max(1, (rows + FEWEST_ROWS - 1) / FEWEST_ROWS);
+    long useful = Math.max(1, (rows + MIN_ROWS - 1) / MIN_ROWS);
     int lanes = (int) Math.min(Driver.THREADS / quads, useful);
     return new Columns(matrices, rows, c, quads, tiles, lanes, rows, 1);
   }
 
   private static Columns of(long matrices, long rows, int c, long blocks) {
     int all = Math.max(1, (c + 3) / 4);
-    int tiles = (all + MOST_QUADS - 1) / MOST_QUADS;
+    int tiles = (all + MAX_QUADS - 1) / MAX_QUADS;
     Columns whole = tiled(matrices, rows, c, (all + tiles - 1) / tiles);
     long most = rows / ((long) whole.lanes * ROWS_OF_A_PIECE);
     long wanted = Math.min(most, blocks / Math.max(1, whole.blocks()));

@@ -24,7 +24,7 @@ import reverie.tensor.op.Convolution;
  */
 final class Convolutions {
   /** Bytes of unfolded images at once. */
-  private static final long MOST_UNFOLDED = 1L << 28;
+  private static final long MAX_UNFOLDED = 1L << 28;
 
   private static final System.Logger LOG = System.getLogger(Convolutions.class.getName());
 
@@ -292,7 +292,7 @@ final class Convolutions {
    */
   private static int unfoldedImages(Task task) {
     long each = 4 * new Moves.Unfolded(task.problem, 0, 0, 1).columnElements();
-    long most = Math.max(4, MOST_UNFOLDED / each / 4 * 4);
+    long most = Math.max(4, MAX_UNFOLDED / each / 4 * 4);
     return (int) Math.min(task.problem.n(), most);
   }
 

@@ -21,10 +21,10 @@ import reverie.tensor.op.Unary;
 
 /** Functions of single elements: {@code elements.cu}. */
 final class Elements {
-  private static final int MOST_AXES = 8;
-  private static final int MOST_OPERANDS = 3;
+  private static final int MAX_AXES = 8;
+  private static final int MAX_OPERANDS = 3;
   private static final int WIDTH = 16;
-  private static final long MOST_AT_ONCE = 1L << 30;
+  private static final long MAX_AT_ONCE = 1L << 30;
 
   private final Kernels kernels;
 
@@ -71,13 +71,13 @@ final class Elements {
   private void contiguous(String name, long n, long to, long... from) {
     boolean aligned = to % WIDTH == 0;
     Arguments arguments = new Arguments().write(to, 4 * n);
-    for (int i = 0; i < MOST_OPERANDS; i++) {
+    for (int i = 0; i < MAX_OPERANDS; i++) {
       arguments.read(i < from.length ? from[i] : 0, 4 * n);
       aligned &= i >= from.length || from[i] % WIDTH == 0;
     }
     long fours = aligned ? n / 4 : 0;
     arguments.int64(n).int64(fours).float32(0).float32(0);
-    arguments.int32s(1 + MOST_AXES * (1 + MOST_OPERANDS));
+    arguments.int32s(1 + MAX_AXES * (1 + MAX_OPERANDS));
     kernels.launch(name, kernels.blocks(Math.max(fours, n - 4 * fours)), arguments);
   }
 
@@ -95,12 +95,12 @@ final class Elements {
     long n = output.size();
     long fours = contiguous && aligned ? n / 4 : 0;
     Arguments arguments = new Arguments().write(to, 4 * n);
-    for (int i = 0; i < MOST_OPERANDS; i++) {
+    for (int i = 0; i < MAX_OPERANDS; i++) {
       arguments.read(i < inputs.length ? inputs[i] : null);
     }
     arguments.int64(n).int64(fours).float32(p).float32(q);
     if (contiguous) {
-      arguments.int32s(1 + MOST_AXES * (1 + MOST_OPERANDS));
+      arguments.int32s(1 + MAX_AXES * (1 + MAX_OPERANDS));
     } else {
       strides(arguments, inputs, output);
     }
@@ -110,8 +110,8 @@ final class Elements {
 
   /** Axes of the output, neighbours that every operand walks alike as one, and how it does. */
   private static void strides(Arguments arguments, Tensor[] inputs, Shape output) {
-    int[] dims = new int[MOST_AXES];
-    int[][] strides = new int[MOST_OPERANDS][MOST_AXES];
+    int[] dims = new int[MAX_AXES];
+    int[][] strides = new int[MAX_OPERANDS][MAX_AXES];
     int axes = 0;
     for (int axis = 0; axis < output.rank(); axis++) {
       int dim = output.dim(axis);
@@ -124,12 +124,12 @@ final class Elements {
       }
       if (joins) {
         dims[axes - 1] *= dim;
-      } else if (axes == MOST_AXES) {
+      } else if (axes == MAX_AXES) {
         throw new ReverieException(
             String.format(
                 Locale.ROOT,
                 "cuda device: expected at most %d axes that cannot be joined, got %s",
-                MOST_AXES,
+                MAX_AXES,
                 output));
       } else {
         dims[axes++] = dim;
@@ -138,9 +138,9 @@ final class Elements {
         strides[i][axes - 1] = stride(inputs[i], output, axis);
       }
     }
-    arguments.int32(axes).int32s(MOST_AXES, dims);
+    arguments.int32(axes).int32s(MAX_AXES, dims);
     for (int[] own : strides) {
-      arguments.int32s(MOST_AXES, own);
+      arguments.int32s(MAX_AXES, own);
     }
   }
 
@@ -169,7 +169,7 @@ final class Elements {
     // Kernels count with 32 bits: so many rows, or images with a bias of their own, at once.
     long row = oneForAll ? c : y.size() / y.dim(0);
     long all = y.size() / row;
-    long atOnce = Math.max(1, MOST_AT_ONCE / row);
+    long atOnce = Math.max(1, MAX_AT_ONCE / row);
     for (long first = 0; first < all; first += atOnce) {
       long n = Math.min(atOnce, all - first) * row;
       long to = address(y) + 4 * first * row;
@@ -197,7 +197,7 @@ final class Elements {
       return;
     }
     long rows = half.size() / c;
-    long atOnce = Math.max(1, MOST_AT_ONCE / c);
+    long atOnce = Math.max(1, MAX_AT_ONCE / c);
     for (long first = 0; first < rows; first += atOnce) {
       long n = Math.min(atOnce, rows - first) * c;
       long skipped = 4 * first * c;

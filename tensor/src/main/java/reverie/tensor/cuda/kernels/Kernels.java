@@ -14,7 +14,7 @@ final class Kernels {
   private final Map<String, Long> handles = new HashMap<>();
 
   /** Where the driver reads arguments: one launch comes after the other. */
-  private final MemorySegment struct = Arena.ofAuto().allocate(Arguments.MOST, 16);
+  private final MemorySegment struct = Arena.ofAuto().allocate(Arguments.MAX_BYTES, 16);
 
   Kernels(Driver driver, Rehearsal rehearsal) {
     this.driver = driver;

@@ -15,7 +15,7 @@ import reverie.tensor.op.Widen;
 final class Moves {
   private static final int TILE = 32;
   private static final int WIDTH = 16;
-  private static final int MOST_SEQUENCES = 48;
+  private static final int MAX_SEQUENCES = 48;
 
   private final Kernels kernels;
 
@@ -191,13 +191,13 @@ final class Moves {
   void randomNormal(RandomNormal normal, Tensor y) {
     int rows = y.dim(0);
     long length = rows == 0 ? 0 : y.size() / rows;
-    for (int first = 0; first < rows; first += MOST_SEQUENCES) {
-      int count = Math.min(MOST_SEQUENCES, rows - first);
+    for (int first = 0; first < rows; first += MAX_SEQUENCES) {
+      int count = Math.min(MAX_SEQUENCES, rows - first);
       long to = address(y) + 4 * first * length;
       Arguments arguments = new Arguments().write(to, 4 * count * length);
       arguments.int64(count).int64(length);
       for (long[] numbers : new long[][] {normal.seeds(), normal.streams()}) {
-        for (int i = 0; i < MOST_SEQUENCES; i++) {
+        for (int i = 0; i < MAX_SEQUENCES; i++) {
           arguments.int64(i < count ? numbers[first + i] : 0);
         }
       }

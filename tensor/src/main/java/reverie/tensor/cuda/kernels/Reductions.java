@@ -14,10 +14,10 @@ import reverie.tensor.op.Reduce;
 /** Sums and largest elements, and what is made of rows: {@code reductions.cu}. */
 final class Reductions {
   /** Elements of a row that a warp goes through; a block if there are more. */
-  private static final int LONGEST_OF_A_WARP = 1024;
+  private static final int MAX_WARP_ROW = 1024;
 
   /** Elements that a block has at least when a row is cut into pieces. */
-  private static final int SHORTEST_PIECE = 4096;
+  private static final int MIN_PIECE = 4096;
 
   private static final int WARP = 32;
 
@@ -97,7 +97,7 @@ final class Reductions {
   }
 
   private Step row(long outer, long count) {
-    long most = Math.min(count / SHORTEST_PIECE, Columns.fullDevice(kernels) / Math.max(1, outer));
+    long most = Math.min(count / MIN_PIECE, Columns.fullDevice(kernels) / Math.max(1, outer));
     if (most <= 1) {
       return new Step(outer, count, 1, count, 1, null);
     }
@@ -158,7 +158,7 @@ final class Reductions {
 
   /** Threads that share so many elements of a row: of a warp, or all of a block. */
   static int lanes(long count) {
-    if (count > LONGEST_OF_A_WARP) {
+    if (count > MAX_WARP_ROW) {
       return Driver.THREADS;
     }
     long quads = Math.max(1, (count + 3) / 4);

@@ -21,9 +21,9 @@ import reverie.tensor.spi.Call;
 
 /** Updates of one tensor, or of many by one launch: {@code updates.cu}. */
 final class Updates {
-  private static final int MOST_POINTERS = 8;
+  private static final int MAX_POINTERS = 8;
   private static final int TILE = 4096;
-  private static final int LONGS = MOST_POINTERS + 3;
+  private static final int LONGS = MAX_POINTERS + 3;
 
   private final Driver driver;
   private final Kernels kernels;
@@ -83,9 +83,9 @@ final class Updates {
       for (int i = 0; i < next; i++) {
         aligned &= row[i] % 16 == 0;
       }
-      row[MOST_POINTERS] = size();
-      row[MOST_POINTERS + 1] = firstTile;
-      row[MOST_POINTERS + 2] = aligned ? 1 : 0;
+      row[MAX_POINTERS] = size();
+      row[MAX_POINTERS + 1] = firstTile;
+      row[MAX_POINTERS + 2] = aligned ? 1 : 0;
       return row;
     }
   }

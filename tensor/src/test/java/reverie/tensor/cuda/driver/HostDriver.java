@@ -42,7 +42,7 @@ public final class HostDriver implements Driver {
   private static final long STAGED = 256;
 
   /** Work that a device accepts before it makes the host wait. */
-  private static final int MOST_PENDING = 1000;
+  private static final int MAX_PENDING = 1000;
 
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
@@ -179,7 +179,7 @@ public final class HostDriver implements Driver {
       capture.add(work);
     } else {
       pending.add(work);
-      while (pending.size() > MOST_PENDING) {
+      while (pending.size() > MAX_PENDING) {
         next();
       }
     }
