@@ -317,7 +317,9 @@ public final class ConfigurationReader<T extends Record> {
     if (!presets.contains(preset)) {
       throw new ConfigurationException(
           String.format(Locale.ROOT, "--preset %s: there is no such preset", preset),
-          "the presets are: " + String.join(", ", presets));
+          Nearest.to(preset, presets)
+              .map(nearest -> "did you mean '" + nearest + "'?")
+              .orElse("the presets are: " + String.join(", ", presets)));
     }
     return resource(preset);
   }

@@ -9,6 +9,7 @@ import java.util.Collections;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvFileSource;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.rl.prompt.Prompt;
 
@@ -28,6 +29,35 @@ class JpegRewardTest {
   void imagesAreThoseThatWereMeasured() {
     assertEquals(0xdf269b74L, crc(flat(64, 128)));
     assertEquals(0xb87bd786L, crc(gradient(64)));
+  }
+
+  /** What jpeg_sizes.py beside its output measured, up to the size of Stable Diffusion's images. */
+  @ParameterizedTest
+  @CsvFileSource(resources = "jpeg_sizes.txt", delimiter = ' ')
+  void sizesEqualPillowForEveryKindOfImage(int side, String kind, String checksum, int bytes) {
+    Images image = image(kind, side);
+    assertEquals(Long.parseLong(checksum, 16), crc(image));
+    assertEquals(bytes, JpegReward.sizes(image)[0]);
+  }
+
+  private static Images image(String kind, int side) {
+    byte[] pixels = new byte[side * side * 3];
+    long state = 1;
+    for (int i = 0; i < pixels.length; i++) {
+      int c = i % 3;
+      int x = i / 3 % side;
+      int y = i / 3 / side;
+      state = (state * 1103515245 + 12345) & 0x7fffffff;
+      pixels[i] =
+          (byte)
+              switch (kind) {
+                case "flat" -> 40 + 60 * c;
+                case "gradient" -> (c == 0 ? x : c == 1 ? y : x + y) * 127 / side;
+                case "texture" -> (x * y + 31 * c) ^ (x * (c + 1) + y);
+                default -> (int) (state >> 16);
+              };
+    }
+    return new Images(pixels, 1, side, side, 3);
   }
 
   @Test
