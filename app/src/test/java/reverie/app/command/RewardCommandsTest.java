@@ -2,18 +2,27 @@
 package reverie.app.command;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.PreferenceFile;
 import reverie.app.reward.ScoreServer;
@@ -75,6 +84,57 @@ class RewardCommandsTest {
           err::toString);
       assertEquals(7, server.images());
       assertTrue(PreferenceFile.read(pairs.resolve("preferences.jsonl"), 16).size() > 0);
+    }
+  }
+
+  /** Draws pairs with the model of a run, serves them, and goes on the next time. */
+  @Test
+  @Timeout(120)
+  void peopleChooseBetweenTheImagesOfARun() throws Exception {
+    Path prompts = Files.writeString(folder.resolve("prompts.txt"), "a cat\na dog\n");
+    Files.createSymbolicLink(folder.resolve("model"), Path.of(MODEL).toAbsolutePath());
+    String file = prompts.toString();
+    String draw = "--prompts " + file + " --pairs 2 --steps 1 --device cpu";
+    String state = served(draw, "{\"pair\": 0, \"choice\": 1}");
+    assertTrue(state.startsWith("{\"done\":1,\"total\":2,\"pair\":1"), state);
+    byte[] first = Files.readAllBytes(folder.resolve("preferences/images/000000-0.png"));
+    byte[] second = Files.readAllBytes(folder.resolve("preferences/images/000000-1.png"));
+    assertFalse(Arrays.equals(first, second));
+    // What is drawn stays.
+    state = served("--pairs 7", "{\"pair\": 1, \"choice\": 0}");
+    assertTrue(state.startsWith("{\"done\":2,\"total\":2,\"pair\":null"), state);
+    Path choices = folder.resolve("preferences/preferences.jsonl");
+    assertEquals(2, PreferenceFile.read(choices, 16).size());
+    List<String> wrong = List.of("preferences", "serve", folder.resolve("none").toString());
+    assertNotEquals(
+        0, CommandLines.run(wrong, Map.of(), new PrintWriter(out), new PrintWriter(err)));
+    assertTrue(err.toString().contains("is no run, no model and has no pairs"), err::toString);
+  }
+
+  /** What the server says to a choice. */
+  private String served(String options, String choice) throws Exception {
+    StringWriter said = new StringWriter();
+    List<String> line =
+        new ArrayList<>(List.of("preferences", "serve", folder.toString(), "--port", "0"));
+    line.addAll(List.of(options.split(" ")));
+    Thread thread =
+        Thread.ofPlatform()
+            .start(() ->
+                CommandLines.run(line, Map.of(), new PrintWriter(said), new PrintWriter(err)));
+    try {
+      Matcher address = Pattern.compile("Open (\\S+)").matcher("");
+      while (!address.reset(said.toString()).find()) {
+        assertTrue(thread.isAlive(), err::toString);
+        Thread.sleep(20);
+      }
+      HttpRequest request =
+          HttpRequest.newBuilder(URI.create(address.group(1)).resolve("/choice"))
+              .POST(HttpRequest.BodyPublishers.ofString(choice))
+              .build();
+      return HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body();
+    } finally {
+      thread.interrupt();
+      thread.join();
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -41,6 +42,37 @@ class RewardsInRunsTest {
       assertTrue(line.values().containsKey("watched/colourfulness_mean"));
     }
     assertTrue(Files.readString(path.resolve("report.html")).contains("for red"));
+  }
+
+  /** The run ends with one error, goes on from its checkpoint, and comes to the same bits. */
+  @Test
+  void nothingIsLostWhereAServerDies() throws IOException {
+    TinyRun run = TinyRun.in(folder);
+    Path weights = Path.of("model/unet/diffusion_pytorch_model.safetensors");
+    byte[] expected;
+    int port;
+    String reward;
+    int last;
+    try (ScoreServer server = new ScoreServer()) {
+      port = server.port();
+      reward =
+          "reward={http: {url: " + server.url() + ", attempts: 2, pause_seconds: 0}, label: red}";
+      run.finetune(folder.resolve("whole"), reward);
+      expected = Files.readAllBytes(folder.resolve("whole").resolve(weights));
+      last = server.images() / 2 + 2;
+    }
+    Path cut = folder.resolve("cut");
+    try (var _ = new ScoreServer(port, last)) {
+      ReverieException error =
+          assertThrows(ReverieException.class, () -> run.finetune(cut, reward));
+      assertTrue(error.getMessage().contains("reward red: "), error::getMessage);
+      assertTrue(error.getMessage().contains("2 attempts failed"), error::getMessage);
+      assertTrue(Files.exists(cut.resolve("checkpoint.safetensors")), "after the first epoch");
+    }
+    try (var _ = new ScoreServer(port, Integer.MAX_VALUE)) {
+      run.finetune(cut, reward);
+    }
+    assertArrayEquals(expected, Files.readAllBytes(cut.resolve(weights)));
   }
 
   @Test

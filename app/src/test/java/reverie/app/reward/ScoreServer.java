@@ -23,12 +23,20 @@ public final class ScoreServer implements AutoCloseable {
   private final AtomicInteger images = new AtomicInteger();
 
   public ScoreServer() throws IOException {
-    server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    this(0, Integer.MAX_VALUE);
+  }
+
+  /** On a port, or any if it is 0; no longer answers after so many images. */
+  public ScoreServer(int port, int last) throws IOException {
+    server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
     server.setExecutor(Executors.newCachedThreadPool());
     server.createContext(
         "/score",
         exchange -> {
           try (exchange) {
+            if (images.get() >= last) {
+              return;
+            }
             List<Integer> scores = new ArrayList<>();
             JsonNode question = JsonMapper.shared().readTree(exchange.getRequestBody());
             for (JsonNode image : question.get("images")) {
@@ -47,6 +55,10 @@ public final class ScoreServer implements AutoCloseable {
 
   public String url() {
     return "http://127.0.0.1:" + server.getAddress().getPort() + "/score";
+  }
+
+  public int port() {
+    return server.getAddress().getPort();
   }
 
   /** How many images it scored. */
