@@ -21,7 +21,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;

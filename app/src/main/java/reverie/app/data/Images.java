@@ -18,7 +18,7 @@ import javax.imageio.ImageWriter;
 import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.metadata.IIOMetadataNode;
 import javax.imageio.stream.ImageOutputStream;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 import reverie.tensor.ReverieException;
 
 /** From a model's numbers to images and PNG files. */

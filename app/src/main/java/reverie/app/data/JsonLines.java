@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;

@@ -16,7 +16,7 @@ import java.util.OptionalInt;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.zip.CRC32;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;
 import reverie.rl.prompt.Prompt;

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
 import reverie.app.data.SilkIcons;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 
 /**
  * The prompts that a model was trained with, which it remembers: {@code prompts.txt} in its folder,

@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 
 /**
  * A text with tables and plots that is written twice: as a page that needs nothing else, and as

@@ -11,7 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import reverie.app.data.Images;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.app.run.RunFolder;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;

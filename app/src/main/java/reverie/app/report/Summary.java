@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.app.run.RunFolder;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;

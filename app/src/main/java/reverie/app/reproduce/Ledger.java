@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import reverie.app.config.ConfigurationException;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;

@@ -18,7 +18,7 @@ import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
-import reverie.app.run.AtomicFile;
+import reverie.app.files.AtomicFile;
 import reverie.app.run.Interruption;
 import reverie.tensor.ReverieException;
 

@@ -14,12 +14,12 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import reverie.app.data.Estimate;
+import reverie.app.files.AtomicFile;
 import reverie.app.report.Document;
 import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Plot;
 import reverie.app.reproduce.Study.Claim;
 import reverie.app.reproduce.Study.Expectation;
-import reverie.app.run.AtomicFile;
 import reverie.app.run.Environment;
 import tools.jackson.databind.json.JsonMapper;
 

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.app.text.MiniLm;
 import reverie.app.text.TokenEncoder;
 import reverie.rl.prompt.Prompt;

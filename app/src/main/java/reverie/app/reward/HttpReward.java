@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.DoubleStream;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
 import reverie.tensor.ReverieException;

@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.function.Function;
-import reverie.app.run.JsonFile;
+import reverie.app.files.JsonFile;
 import reverie.app.text.MiniLm;
 import reverie.app.text.WordPiece;
 import reverie.pipeline.text.ClipTokenizer;

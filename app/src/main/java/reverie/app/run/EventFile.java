@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.zip.CRC32C;
+import reverie.app.files.AtomicFile;
 
 /**
  * Writes what TensorBoard reads: scalars and images in a file {@code events.out.tfevents.*}.

@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import javax.imageio.ImageIO;
+import reverie.app.files.AtomicFile;
+import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;

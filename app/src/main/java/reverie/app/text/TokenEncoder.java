@@ -6,9 +6,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import reverie.app.files.JsonFile;
 import reverie.app.onnx.OnnxModel;
 import reverie.app.onnx.OnnxValue;
-import reverie.app.run.JsonFile;
 import reverie.tensor.ReverieException;
 
 /**

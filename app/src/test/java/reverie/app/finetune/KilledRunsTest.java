@@ -15,9 +15,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.files.WatchedFiles;
 import reverie.app.report.Summary;
 import reverie.app.run.Metrics;
-import reverie.app.run.WatchedFiles;
 
 /**
  * A run that dies before any of its file operations and is taken up again ends as if nothing had

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app.run;
+package reverie.app.files;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
@@ -102,7 +102,7 @@ public final class AtomicFile {
   }
 
   /** Whether a killed process may have left this file, which may then be deleted. */
-  static boolean isTemporary(Path file) {
+  public static boolean isTemporary(Path file) {
     return TEMPORARY.matcher(file.getFileName().toString()).matches();
   }
 
@@ -132,7 +132,7 @@ public final class AtomicFile {
   }
 
   /** What the system said, without the path that its message begins with. */
-  static String reason(IOException cause) {
+  public static String reason(IOException cause) {
     if (cause instanceof AccessDeniedException) {
       return "permission denied";
     }

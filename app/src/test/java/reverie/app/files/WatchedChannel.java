@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package reverie.app.run;
+package reverie.app.files;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
