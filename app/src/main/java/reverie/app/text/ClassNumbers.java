@@ -2,7 +2,7 @@
 package reverie.app.text;
 
 import java.util.Locale;
-import reverie.app.config.ConfigurationException;
+import reverie.tensor.ReverieException;
 
 /**
  * For models that draw one of some classes: the prompt is the number of a class, from 0. The empty
@@ -33,7 +33,7 @@ public record ClassNumbers(int classes) implements PromptEncoder {
     String number = prompt.strip();
     if (!number.isEmpty()) {
       if (!number.matches("[0-9]{1,9}") || Integer.parseInt(number) >= classes) {
-        throw new ConfigurationException(
+        throw new ReverieException(
             String.format(
                 Locale.ROOT,
                 "prompt '%s': expected the number of a class from 0 to %d",
