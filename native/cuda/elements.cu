@@ -187,11 +187,12 @@ typedef struct {
   long n; // elements of half of x
   unsigned c;
   int aligned;
+  const float *bias; // [2 c], of x; null for none
 } Gate;
 
 DEVICE float geglu_at(float a, float b) { return a * b * normal_below(b); }
 
-/** y = a * gelu(b) for rows of x = [a, b], each half c long (Shazeer 2020). */
+/** y = a * gelu(b) for rows of x + bias = [a, b], each half c long (Shazeer 2020). */
 KERNEL(geglu, Gate) {
   FOR_EACH_FOUR(first, at.n) {
     unsigned i = (unsigned)first;
@@ -199,12 +200,21 @@ KERNEL(geglu, Gate) {
     if (at.aligned) {
       const float *x = at.x + first + i / at.c * (long)at.c;
       float4 a = *(const float4 *)x, b = *(const float4 *)(x + at.c);
+      if (at.bias) {
+        a = add_fours(a, *(const float4 *)(at.bias + i % at.c));
+        b = add_fours(b, *(const float4 *)(at.bias + at.c + i % at.c));
+      }
       float4 y = {geglu_at(a.x, b.x), geglu_at(a.y, b.y), geglu_at(a.z, b.z), geglu_at(a.w, b.w)};
       *(float4 *)(at.y + first) = y;
     } else {
       for (int k = 0; k < some; k++, i++) {
         const float *x = at.x + i + i / at.c * (long)at.c;
-        at.y[i] = geglu_at(x[0], x[at.c]);
+        float a = x[0], b = x[at.c];
+        if (at.bias) {
+          a += at.bias[i % at.c];
+          b += at.bias[at.c + i % at.c];
+        }
+        at.y[i] = geglu_at(a, b);
       }
     }
   }

@@ -169,11 +169,12 @@ public abstract class BackendLaws {
   }
 
   private static Sample largest(Entry entry) {
-    return entry.samples().stream()
-        .max(
-            Comparator.comparingLong(
-                s -> s.inputs().stream().mapToLong(x -> x.shape().size()).sum()))
-        .orElseThrow();
+    return entry.samples().stream().max(Comparator.comparingLong(BackendLaws::size)).orElseThrow();
+  }
+
+  /** Numbers in all inputs. */
+  private static long size(Sample sample) {
+    return sample.inputs().stream().mapToLong(x -> x.shape().size()).sum();
   }
 
   private void repeat(Sample sample) {
@@ -238,11 +239,12 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> passesOnNanAndInfinityAsTheReference() {
     return forEachSample(sample -> {
+      if (size(sample) > SMALL) {
+        return;
+      }
       for (int i = 0; i < sample.inputs().size(); i++) {
-        long size = sample.inputs().get(i).shape().size();
         if (sample.inputs().get(i).index()
-            || size == 0
-            || size > SMALL
+            || sample.inputs().get(i).shape().size() == 0
             || i > 0 && isConvolution(sample)) {
           continue;
         }

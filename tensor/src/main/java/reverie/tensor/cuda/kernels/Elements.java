@@ -150,9 +150,13 @@ final class Elements {
   }
 
   void fill(double value, Tensor y) {
-    Arguments arguments = new Arguments().write(y).int64(y.size()).float32(value);
-    arguments.int32(address(y) % WIDTH == 0 ? 1 : 0);
-    kernels.launch("fill", kernels.blocks(y.size() / 4 + 1), arguments);
+    fill(value, address(y), y.size());
+  }
+
+  void fill(double value, long y, long n) {
+    Arguments arguments = new Arguments().write(y, 4 * n).int64(n).float32(value);
+    arguments.int32(y % WIDTH == 0 ? 1 : 0);
+    kernels.launch("fill", kernels.blocks(n / 4 + 1), arguments);
   }
 
   /**
@@ -184,30 +188,39 @@ final class Elements {
   }
 
   void geglu(Tensor x, Tensor y) {
-    gate("geglu", x, null, y, y);
+    geglu(address(x), 0, address(y), y.size(), y.dim(-1));
+  }
+
+  /**
+   * y[n / c, c] = geglu(x[n / c, 2c] + bias).
+   *
+   * @param bias [2c], or 0
+   */
+  void geglu(long x, long bias, long y, long n, int c) {
+    gate("geglu", x, bias, 0, y, n, c);
   }
 
   void gegluBackward(Tensor x, Tensor dy, Tensor dx) {
-    gate("geglu_backward", x, dy, dx, dy);
+    gate("geglu_backward", address(x), 0, address(dy), address(dx), dy.size(), dy.dim(-1));
   }
 
-  private void gate(String name, Tensor x, Tensor dy, Tensor y, Tensor half) {
-    int c = half.dim(-1);
-    if (half.size() == 0) {
+  private void gate(String name, long x, long bias, long dy, long y, long all, int c) {
+    if (all == 0) {
       return;
     }
-    long rows = half.size() / c;
+    long rows = all / c;
     long atOnce = Math.max(1, MAX_AT_ONCE / c);
     for (long first = 0; first < rows; first += atOnce) {
       long n = Math.min(atOnce, rows - first) * c;
       long skipped = 4 * first * c;
-      long from = address(x) + 2 * skipped;
-      long gradient = dy == null ? 0 : address(dy) + skipped;
-      long to = address(y) + (dy == null ? 1 : 2) * skipped;
+      long from = x + 2 * skipped;
+      long gradient = dy == 0 ? 0 : dy + skipped;
+      long to = y + (dy == 0 ? 1 : 2) * skipped;
       Arguments arguments = new Arguments().read(from, 8 * n).read(gradient, 4 * n);
-      arguments.write(to, (dy == null ? 4 : 8) * n).int64(n).int32(c);
-      boolean aligned = c % 4 == 0 && (from | gradient | to) % WIDTH == 0;
-      kernels.launch(name, kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
+      arguments.write(to, (dy == 0 ? 4 : 8) * n).int64(n).int32(c);
+      boolean aligned = c % 4 == 0 && (from | bias | gradient | to) % WIDTH == 0;
+      arguments.int32(aligned ? 1 : 0).read(bias, 8L * c);
+      kernels.launch(name, kernels.blocks(n / 4 + 1), arguments);
     }
   }
 }

@@ -81,7 +81,7 @@ public final class Operations {
   /** Whether {@link #run} knows an operation on these inputs. */
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case CustomOp _, FeedForward _, FeedForwardBackward _ -> false;
+      case CustomOp _, FeedForwardBackward _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       case AveragePool _,
@@ -91,6 +91,7 @@ public final class Operations {
           ElementWise _,
           Embedding _,
           EuclideanNorm _,
+          FeedForward _,
           GaussianLogProb _,
           Geglu _,
           GegluBackward _,
@@ -122,6 +123,7 @@ public final class Operations {
       case GroupNorm norm -> norms.scratchBytes(norm, inputs);
       case GroupNormBackward norm -> norms.scratchBytes(norm, inputs);
       case LayerNormBackward norm -> norms.scratchBytes(norm, inputs);
+      case FeedForward network -> Products.scratchBytes(network, inputs, outputs[0]);
       case Linear linear -> Products.scratchBytes(linear, inputs, outputs[0]);
       case MatMul product -> Products.scratchBytes(product, inputs, outputs[0]);
       case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
@@ -132,7 +134,6 @@ public final class Operations {
           CustomOp _,
           ElementWise _,
           Embedding _,
-          FeedForward _,
           FeedForwardBackward _,
           Geglu _,
           GegluBackward _,
@@ -187,6 +188,7 @@ public final class Operations {
       case Geglu _ -> elements.geglu(inputs[0], y);
       case GegluBackward _ -> elements.gegluBackward(inputs[0], inputs[1], y);
       case Convolution convolution -> convolutions.run(convolution, inputs, y, space);
+      case FeedForward _ -> products.feedForward(inputs, y, space);
       case Linear _ -> products.linear(inputs, y, space);
       case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
       case Concat concat -> moves.concat(concat.axis(), inputs, y);
@@ -208,7 +210,7 @@ public final class Operations {
       case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
       case Attention attention -> attentions.forward(attention, inputs, outputs, space);
       case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
-      case CustomOp _, FeedForward _, FeedForwardBackward _ ->
+      case CustomOp _, FeedForwardBackward _ ->
           throw new IllegalStateException(op.name() + " is decomposed");
     }
   }

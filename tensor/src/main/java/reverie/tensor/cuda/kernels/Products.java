@@ -7,6 +7,7 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Precision;
+import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 
@@ -75,23 +76,55 @@ final class Products {
 
   /** x·weightᵀ + bias + residual. */
   void linear(Tensor[] inputs, Tensor y, Space scratch) {
-    int in = inputs[1].dim(1);
-    int out = inputs[1].dim(0);
     if (y.size() == 0) {
       return;
     }
-    int rows = Math.toIntExact(y.size() / out);
-    if (in == 0) {
-      elements.fill(0, y);
-    } else {
-      Rows x = Rows.contiguous(staging.read(inputs[0], scratch), in);
-      Rows weight = Rows.contiguous(staging.read(inputs[1], scratch), in).flipped();
-      long to = staging.write(y, scratch);
-      multiply(x, weight, to, rows, out, in);
-      staging.finish(y, to);
-    }
+    long to = staging.write(y, scratch);
+    layer(staging.read(inputs[0], scratch), inputs[1], to, rows(inputs[1], y), scratch);
+    staging.finish(y, to);
     elements.epilogue(
         y, inputs.length > 2 ? inputs[2] : null, inputs.length > 3 ? inputs[3] : null);
+  }
+
+  private static int rows(Tensor weight, Tensor y) {
+    return Math.toIntExact(y.size() / weight.dim(0));
+  }
+
+  /** y[rows, out] = x[rows, in]·weight[out, in]ᵀ, of aligned x and y. */
+  private void layer(long x, Tensor weight, long y, int rows, Space scratch) {
+    int in = weight.dim(1);
+    int out = weight.dim(0);
+    if (in == 0) {
+      elements.fill(0, y, (long) rows * out);
+    } else {
+      Rows rowsOfWeight = Rows.contiguous(staging.read(weight, scratch), in);
+      multiply(Rows.contiguous(x, in), rowsOfWeight.flipped(), y, rows, out, in);
+    }
+  }
+
+  /** Two linear layers; what gates between them adds the first one's bias. */
+  void feedForward(Tensor[] inputs, Tensor y, Space scratch) {
+    if (y.size() == 0) {
+      return;
+    }
+    int wide = inputs[1].dim(0);
+    int rows = rows(inputs[3], y);
+    long to = staging.write(y, scratch);
+    long before = scratch.take(4L * rows * wide);
+    long gated = scratch.take(2L * rows * wide);
+    layer(staging.read(inputs[0], scratch), inputs[1], before, rows, scratch);
+    elements.geglu(before, address(inputs[2]), gated, (long) rows * wide / 2, wide / 2);
+    layer(gated, inputs[3], to, rows, scratch);
+    staging.finish(y, to);
+    elements.epilogue(y, inputs[4], inputs[5]);
+  }
+
+  /** Bytes for what is between the layers, and for copies. */
+  static long scratchBytes(FeedForward op, Tensor[] inputs, Tensor y) {
+    long wide = y.size() == 0 ? 0 : (long) rows(inputs[3], y) * inputs[1].dim(0);
+    return Space.aligned(4 * wide)
+        + Space.aligned(2 * wide)
+        + Staging.scratchBytes(inputs[0], inputs[1], inputs[3], y);
   }
 
   /** Bytes for copies of operands that cuBLAS cannot take as they are. */

@@ -26,6 +26,7 @@ import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.EuclideanNorm;
+import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.GroupNorm;
 import reverie.tensor.op.GroupNorm.Activation;
@@ -156,6 +157,23 @@ class PiecesTest {
     for (int count : new int[] {0, 1, 4095, 60_000, 60_007}) {
       List<String> launched = check(1e-6, new EuclideanNorm(), normal(count));
       assertEquals(List.of("squared_rows", "root_rows"), launched);
+    }
+  }
+
+  @Test
+  void addsTheFirstBiasOfAFeedForwardNetworkWhereItGates() {
+    for (int c : new int[] {8, 6, 7}) {
+      List<String> launched =
+          check(
+              1e-5,
+              new FeedForward(),
+              normal(9, 8),
+              normal(2 * c, 8),
+              normal(2 * c),
+              normal(5, c),
+              normal(5),
+              normal(9, 5));
+      assertEquals(List.of("geglu", "epilogue"), launched);
     }
   }
 
