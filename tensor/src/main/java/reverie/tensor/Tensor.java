@@ -486,6 +486,11 @@ public final class Tensor {
     upload(DType.I32, MemorySegment.ofArray(values), values.length);
   }
 
+  /** Copies values of this tensor's own type, which lie one after another in row-major order. */
+  public void assign(MemorySegment values) {
+    upload(dtype(), values, Math.toIntExact(values.byteSize() / dtype().bytes()));
+  }
+
   private void upload(DType given, MemorySegment values, int count) {
     if (given.isFloating() != dtype().isFloating() || count != size() || !isContiguous()) {
       throw new ReverieException(

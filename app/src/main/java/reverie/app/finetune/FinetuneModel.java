@@ -5,7 +5,9 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.config.WeightType;
 import reverie.app.model.AdapterFolder;
 import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
@@ -42,6 +44,14 @@ final class FinetuneModel implements AutoCloseable {
   /** Takes over the model; what it makes belongs to the open scope. */
   FinetuneModel(ModelFolder folder, FinetuneConfig config, PromptEncoder encoder, Device device) {
     this.folder = folder;
+    if (folder.pipeline() == null && config.weights() != WeightType.FLOAT32) {
+      throw new ConfigurationException(
+          "weights is "
+              + config.weights()
+              + ", but adapters are added to the weights of this model when it is written, and the sum"
+              + " would be rounded",
+          "set weights=float32; only Stable Diffusion's adapters are written alone");
+    }
     path = Path.of(config.model());
     identity = identity(folder);
     guidance = config.sampling().guidance();

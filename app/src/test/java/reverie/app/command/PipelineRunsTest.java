@@ -208,6 +208,8 @@ class PipelineRunsTest {
         ExitCode.USAGE,
         run(settings(List.of("finetune"), "model=" + FOLDER, "weights=fp16", "lora.rank=0")));
     assertTrue(err.toString().contains("lora.rank is 0"), err::toString);
+    assertEquals(ExitCode.USAGE, run(settings(List.of("finetune"), "weights=fp16", "lora.rank=1")));
+    assertTrue(err.toString().contains("the sum would be rounded"), err::toString);
   }
 
   @ParameterizedTest

@@ -264,6 +264,12 @@ public final class Safetensors implements AutoCloseable {
   public void read(String name, Tensor target) {
     StoredTensor stored = find(name);
     int size = stored.length();
+    if (stored.dtype() == target.dtype()) {
+      try (Scope _ = Scope.open("read")) {
+        target.reshape(size).assign(stored.bytes());
+      }
+      return;
+    }
     try (Scope _ = Scope.open("read")) {
       Tensor flat = target.reshape(size);
       for (int from = 0; from < size; from += PIECE) {
