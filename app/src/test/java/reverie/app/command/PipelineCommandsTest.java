@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -18,6 +19,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.Images;
 import reverie.tensor.DType;
 import reverie.tensor.io.Safetensors;
 
@@ -56,7 +58,7 @@ class PipelineCommandsTest {
 
   @Test
   void sampleDrawsByTheAutoencoder() throws IOException {
-    List<byte[]> images = new ArrayList<>();
+    List<int[]> images = new ArrayList<>();
     for (List<String> more : List.of(List.<String>of(), List.of("--lora", LORA))) {
       Path image = temporary.resolve("image" + more.size() + ".png");
       List<String> line =
@@ -79,7 +81,9 @@ class PipelineCommandsTest {
                   "1"));
       line.addAll(more);
       assertEquals(0, run(line.toArray(String[]::new)), err::toString);
-      images.add(Files.readAllBytes(image));
+      BufferedImage drawn = Images.read(image);
+      images.add(
+          drawn.getRGB(0, 0, drawn.getWidth(), drawn.getHeight(), null, 0, drawn.getWidth()));
     }
     assertFalse(Arrays.equals(images.getFirst(), images.getLast()));
   }

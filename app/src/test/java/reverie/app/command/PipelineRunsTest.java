@@ -94,14 +94,16 @@ class PipelineRunsTest {
     return folder.resolve("preferences.jsonl");
   }
 
-  private byte[] drawn(String name, String... more) throws IOException {
+  /** The pixels of an image; its file says how it was drawn as well. */
+  private int[] drawn(String name, String... more) {
     Path image = temporary.resolve(name + ".png");
     List<String> line =
         new ArrayList<>(List.of("sample", "--prompt", "a cat", "--images", "1", "--steps", "2"));
     line.addAll(List.of("--scale", "1", "--out", image.toString()));
     line.addAll(List.of(more));
     succeed(line.toArray(String[]::new));
-    return Files.readAllBytes(image);
+    BufferedImage drawn = Images.read(image);
+    return drawn.getRGB(0, 0, drawn.getWidth(), drawn.getHeight(), null, 0, drawn.getWidth());
   }
 
   /** A run that stopped after an epoch goes on as if it had not, with averaged adapters too. */
@@ -147,7 +149,7 @@ class PipelineRunsTest {
       String b = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight";
       assertTrue(Arrays.stream(adapters.doubles(b)).anyMatch(v -> v != 0));
     }
-    byte[] tuned = drawn("tuned", "--model", model.toString());
+    int[] tuned = drawn("tuned", "--model", model.toString());
     assertArrayEquals(drawn("added", "--model", FOLDER, "--lora", file.toString()), tuned);
     String kohya = model.resolve("kohya_lora_weights.safetensors").toString();
     assertArrayEquals(drawn("kohya", "--model", FOLDER, "--lora", kohya), tuned);
@@ -163,7 +165,7 @@ class PipelineRunsTest {
   @Test
   void adaptersAreAModel() throws IOException {
     Path model = finetune("run").resolve("model");
-    byte[] tuned = drawn("tuned", "--model", model.toString());
+    int[] tuned = drawn("tuned", "--model", model.toString());
     assertArrayEquals(
         drawn("added", "--model", FOLDER, "--lora", model.resolve(LoraFile.NAME).toString()),
         tuned);
@@ -190,7 +192,7 @@ class PipelineRunsTest {
   void weightsStayInSixteenBits() throws IOException {
     String half = temporary.resolve("half").toString();
     succeed("convert", FOLDER, "--out", half, "--dtype", "bf16");
-    byte[] expected = drawn("widened", "--model", half);
+    int[] expected = drawn("widened", "--model", half);
     assertArrayEquals(expected, drawn("held", "--model", half, "--weights", "bf16"));
     Path widened = finetune("floats", "model=" + half, "epochs=1");
     Path held = finetune("bits", "model=" + half, "weights=bfloat16", "epochs=1");
@@ -201,7 +203,7 @@ class PipelineRunsTest {
       }
     }
     String tuned = held.resolve("model").toString();
-    byte[] drawn = drawn("tuned", "--model", tuned, "--weights", "bf16");
+    int[] drawn = drawn("tuned", "--model", tuned, "--weights", "bf16");
     assertFalse(Arrays.equals(expected, drawn));
     assertArrayEquals(drawn("merged", "--model", tuned), drawn);
     assertEquals(
