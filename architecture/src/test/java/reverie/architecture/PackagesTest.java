@@ -46,10 +46,14 @@ class PackagesTest {
         .definedBy("reverie.pipeline..")
         .layer("app")
         .definedBy("reverie.app..")
+        .layer("spark")
+        .definedBy("reverie.spark..")
+        .whereLayer("spark")
+        .mayNotBeAccessedByAnyLayer()
         .whereLayer("app")
         .mayNotBeAccessedByAnyLayer()
         .whereLayer("rl")
-        .mayOnlyBeAccessedByLayers("app")
+        .mayOnlyBeAccessedByLayers("app", "spark")
         .whereLayer("pipeline")
         .mayOnlyBeAccessedByLayers("app")
         .whereLayer("diffusion")
@@ -57,7 +61,7 @@ class PackagesTest {
         .whereLayer("unet")
         .mayOnlyBeAccessedByLayers("pipeline", "app")
         .whereLayer("autograd")
-        .mayOnlyBeAccessedByLayers("unet", "diffusion", "rl", "pipeline", "app")
+        .mayOnlyBeAccessedByLayers("unet", "diffusion", "rl", "pipeline", "app", "spark")
         .check(CLASSES);
   }
 

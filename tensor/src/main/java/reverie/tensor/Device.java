@@ -109,6 +109,11 @@ public final class Device {
     return backend.describe();
   }
 
+  /** All of {@link #describe} on which bits depend: no number of threads. */
+  public String identity() {
+    return describe().replaceFirst(", \\d+ threads?", "");
+  }
+
   @Override
   public String toString() {
     return backend.name();

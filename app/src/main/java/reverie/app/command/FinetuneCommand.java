@@ -2,12 +2,15 @@
 package reverie.app.command;
 
 import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.finetune.Cluster;
 
 /** Fine-tunes a model by reward. */
 @Command(
@@ -26,6 +29,20 @@ final class FinetuneCommand implements Callable<Integer> {
 
   private final Session session;
   @Mixin private ConfigurationOptions options;
+
+  @Option(
+      names = "--spark",
+      paramLabel = "URL",
+      description =
+          "Draw, score and differentiate on the Spark cluster with this master, with the same bits;"
+              + " at most update.shards machines share the work. See docs/scaling.md.")
+  private String spark;
+
+  @Option(
+      names = "--spark-conf",
+      paramLabel = "KEY=VALUE",
+      description = "A setting of Spark; may be repeated.")
+  private Map<String, String> sparkSettings = new LinkedHashMap<>();
 
   @Option(
       names = "--preset",
@@ -54,6 +71,7 @@ final class FinetuneCommand implements Callable<Integer> {
       return ExitCode.OK;
     }
     options.preset = preset;
-    return Recipes.finetune(session, options, READER, "finetune");
+    Cluster cluster = new Cluster(spark, sparkSettings);
+    return Recipes.finetune(session, options, READER, "finetune", cluster);
   }
 }

@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import reverie.app.finetune.Cluster;
 
 /**
  * The main job with one command: fine-tunes the shipped model by DDPO and shows what came of it.
@@ -58,6 +59,6 @@ final class QuickstartCommand implements Callable<Integer> {
     options.out = out;
     options.resume = resume;
     options.device = deviceOption;
-    return Recipes.finetune(session, options, FinetuneCommand.READER, "quickstart");
+    return Recipes.finetune(session, options, FinetuneCommand.READER, "quickstart", Cluster.LOCAL);
   }
 }

@@ -6,6 +6,7 @@ import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.PretrainConfig;
+import reverie.app.finetune.Cluster;
 import reverie.app.finetune.Finetuning;
 import reverie.app.pretrain.Pretraining;
 import reverie.app.run.Interruption;
@@ -20,11 +21,12 @@ final class Recipes {
       Session session,
       ConfigurationOptions options,
       ConfigurationReader<FinetuneConfig> reader,
-      String name) {
+      String name,
+      Cluster cluster) {
     Configuration<FinetuneConfig> configuration = options.configuration(reader);
     Device device = options.device.open(session);
     // What cannot work is said before there is a folder.
-    try (Finetuning finetuning = new Finetuning(configuration.value(), session.encoder(), device);
+    try (Finetuning finetuning = new Finetuning(configuration, cluster, session.encoder(), device);
         RunFolder run = options.open(session, name, configuration);
         Interruption stop = Interruption.listen(System.err)) {
       suggest(session, finetuning.example(), finetuning.run(run, stop));

@@ -4,6 +4,7 @@ package reverie.app.finetune;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
@@ -15,6 +16,7 @@ import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
+import reverie.rl.learn.Fleet;
 import reverie.rl.learn.Trainer;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
@@ -28,6 +30,7 @@ import reverie.tensor.Scope;
  */
 final class FinetuneWork implements AutoCloseable {
   private final FinetuneConfig config;
+  private final BiFunction<FinetuneModel, Fleet.Job, Fleet> fleets;
   private final Scope scope = Scope.open("fine-tuning");
   private final List<AutoCloseable> parts = new ArrayList<>();
   private FinetuneModel model;
@@ -37,8 +40,13 @@ final class FinetuneWork implements AutoCloseable {
   private List<Prompt> training;
   private List<Prompt> heldOut;
 
-  FinetuneWork(FinetuneConfig config, PromptEncoder encoder, Device device) {
+  FinetuneWork(
+      FinetuneConfig config,
+      BiFunction<FinetuneModel, Fleet.Job, Fleet> fleets,
+      PromptEncoder encoder,
+      Device device) {
     this.config = config;
+    this.fleets = fleets;
     try {
       open(encoder, device);
     } catch (RuntimeException e) {
@@ -58,7 +66,10 @@ final class FinetuneWork implements AutoCloseable {
     reward.start();
     watch = opened(Watch.of(config));
     watch.rewards().forEach(Reward::start);
-    trainer = opened(TrainerFactory.of(config, model, prompts, reward, watch));
+    trainer =
+        opened(
+            TrainerFactory.of(
+                config, model, prompts, reward, watch, job -> fleets.apply(model, job)));
     trainer.identify(model.identity());
     boolean own =
         List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(config.prompts().source());

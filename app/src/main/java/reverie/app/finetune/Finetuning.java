@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import reverie.app.config.Configuration;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
 import reverie.app.report.EvaluationPoint;
@@ -20,6 +21,7 @@ import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.rl.learn.EpochReport;
+import reverie.rl.learn.LocalFleet;
 import reverie.tensor.Device;
 
 /**
@@ -58,7 +60,26 @@ public final class Finetuning implements AutoCloseable {
   public Finetuning(FinetuneConfig config, PromptEncoder encoder, Device device) {
     this.config = config;
     this.device = device;
-    work = new FinetuneWork(config, encoder, device);
+    work = new FinetuneWork(config, (_, job) -> new LocalFleet(job), encoder, device);
+  }
+
+  /**
+   * The same on the machines of a cluster, as far as these draw, score and differentiate; the rest
+   * is done here.
+   */
+  public Finetuning(
+      Configuration<FinetuneConfig> configuration,
+      Cluster cluster,
+      PromptEncoder encoder,
+      Device device) {
+    config = configuration.value();
+    this.device = device;
+    work =
+        new FinetuneWork(
+            config,
+            (model, job) -> cluster.fleet(job, configuration.yaml(), model.identity()),
+            encoder,
+            device);
   }
 
   /** A prompt that the model knows, for suggestions; empty for a model that takes none. */

@@ -2,6 +2,7 @@
 package reverie.app.finetune;
 
 import java.nio.file.Path;
+import java.util.function.Function;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.PreferenceFile;
@@ -11,6 +12,7 @@ import reverie.rl.advantage.BatchAdvantages;
 import reverie.rl.advantage.GroupAdvantages;
 import reverie.rl.advantage.PerPromptAdvantages;
 import reverie.rl.advantage.RawAdvantages;
+import reverie.rl.learn.Fleet;
 import reverie.rl.learn.Trainer;
 import reverie.rl.learn.TrainerListener;
 import reverie.rl.objective.PreferenceObjective;
@@ -27,7 +29,8 @@ final class TrainerFactory {
       FinetuneModel model,
       PromptSource prompts,
       Reward reward,
-      TrainerListener listener) {
+      TrainerListener listener,
+      Function<Fleet.Job, Fleet> fleets) {
     String file = config.preferences();
     Policy policy = model.policy();
     return switch (config.objective()) {
@@ -48,7 +51,8 @@ final class TrainerFactory {
             prompts,
             reward,
             config.training(),
-            listener);
+            listener,
+            fleets);
       }
       case PreferenceObjective objective -> {
         if (file.isEmpty()) {

@@ -76,8 +76,8 @@ final class ChainLearner implements Learner<Learner.Scored> {
             .toArray(int[][]::new);
     double[][] drawn =
         Arrays.stream(samples.logProbs()).map(this::ofDecisions).toArray(double[][]::new);
-    oldLogProbs = settings.offline() ? fleet.logProbs(Fleet.Model.CURRENT, all) : drawn;
-    referenceLogProbs = settings.offline() ? drawn : fleet.logProbs(Fleet.Model.REFERENCE, all);
+    oldLogProbs = settings.offline() ? fleet.logProbs(Fleet.Under.CURRENT, all) : drawn;
+    referenceLogProbs = settings.offline() ? drawn : fleet.logProbs(Fleet.Under.REFERENCE, all);
   }
 
   private double[] ofDecisions(double[] ofSteps) {
@@ -103,7 +103,7 @@ final class ChainLearner implements Learner<Learner.Scored> {
   public void differentiate(int[][] shards, Rng rng) {
     int[] all = Arrays.stream(shards).flatMapToInt(Arrays::stream).toArray();
     double[][] logProbs =
-        moved ? fleet.logProbs(Fleet.Model.CURRENT, shards) : rows(oldLogProbs, all);
+        moved ? fleet.logProbs(Fleet.Under.CURRENT, shards) : rows(oldLogProbs, all);
     recordOrder(all, logProbs);
     double[][] coefficients = coefficients(all, logProbs);
     double total = (double) all.length * decisions.length;

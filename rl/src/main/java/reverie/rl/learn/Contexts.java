@@ -14,13 +14,13 @@ import reverie.tensor.Tensor;
 import reverie.tensor.op.Copy;
 
 /** The contexts of an epoch's samples, every distinct prompt encoded once. */
-final class Contexts {
+public final class Contexts {
   private final Policy policy;
   private Tensor encoded;
   private final int[] rowOf;
 
   /** Encodes into the open scope. */
-  Contexts(Policy policy, List<Prompt> prompts) {
+  public Contexts(Policy policy, List<Prompt> prompts) {
     this.policy = policy;
     Map<Prompt, Integer> distinct = new HashMap<>();
     List<Prompt> once = new ArrayList<>();
@@ -38,14 +38,14 @@ final class Contexts {
   }
 
   /** Lets them live as long as this scope. */
-  void moveTo(Scope scope) {
+  public void moveTo(Scope scope) {
     if (encoded != null) {
       encoded = scope.adopt(Ops.apply(new Copy(), encoded));
     }
   }
 
   /** {@code [samples.length, tokens, dim]}, or null for a model without conditions. */
-  Tensor of(int... samples) {
+  public Tensor of(int... samples) {
     if (encoded == null) {
       return null;
     }

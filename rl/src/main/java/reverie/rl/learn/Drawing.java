@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.io.Serializable;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -20,7 +21,8 @@ import reverie.tensor.Rng;
  * @param decisions the steps of the chain that chance enters; null for all
  */
 public record Drawing(
-    List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] rewards, int[] decisions) {
+    List<Prompt> prompts, Rng[] rows, Rng[] starts, double[] rewards, int[] decisions)
+    implements Serializable {
   /**
    * Samples whose chance is addressed by their prompt and by how many came before of this prompt.
    *

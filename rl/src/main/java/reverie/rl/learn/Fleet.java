@@ -34,7 +34,7 @@ public interface Fleet extends ChainStates, AutoCloseable {
       GradientAccumulator gradients) {}
 
   /** Whose weights count. */
-  enum Model {
+  enum Under {
     /** The model as it is now. */
     CURRENT,
     /** The model that it is compared with. */
@@ -53,7 +53,7 @@ public interface Fleet extends ChainStates, AutoCloseable {
    *
    * @param shards samples of each shard
    */
-  double[][] logProbs(Model model, int[]... shards);
+  double[][] logProbs(Under model, int[]... shards);
 
   /**
    * Sets the job's gradients to those of an update.

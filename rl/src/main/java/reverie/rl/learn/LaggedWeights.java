@@ -27,7 +27,7 @@ public final class LaggedWeights implements Resumable, AutoCloseable {
    *
    * @param name in the state of a run
    */
-  LaggedWeights(String name, Parameters parameters, Lag lag) {
+  public LaggedWeights(String name, Parameters parameters, Lag lag) {
     this.name = name;
     this.lag = lag;
     scope = Scope.detached(name);
@@ -37,7 +37,7 @@ public final class LaggedWeights implements Resumable, AutoCloseable {
   }
 
   /** What this gives while these weights are the model's. */
-  <T> T during(Supplier<T> body) {
+  public <T> T during(Supplier<T> body) {
     exchange();
     try {
       return body.get();

@@ -67,7 +67,7 @@ public final class LocalFleet implements Fleet {
   }
 
   @Override
-  public double[][] logProbs(Model model, int[]... samples) {
+  public double[][] logProbs(Under model, int[]... samples) {
     List<double[]> rows = new ArrayList<>();
     for (int i = 0; i < samples.length; i++) {
       rows.addAll(Arrays.asList(worker.logProbs(shards.get(i), model, samples[i])));

@@ -137,7 +137,7 @@ public final class Rollout implements ChainStates {
   }
 
   /** Lets its tensors live as long as this scope. */
-  void moveTo(Scope scope) {
+  public void moveTo(Scope scope) {
     scope.adopt(latents);
     contexts.moveTo(scope);
   }

@@ -402,9 +402,7 @@ public final class Trainer implements AutoCloseable {
     fingerprint.putAll(experience.fingerprint());
     fingerprint.putAll(settings.described());
     fingerprint.putAll(identity);
-    // The number of threads changes no bits.
-    fingerprint.put(
-        TrainerState.KERNELS, policy.device().describe().replaceFirst(", \\d+ threads?", ""));
+    fingerprint.put(TrainerState.KERNELS, policy.device().identity());
     fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
     return fingerprint;
   }

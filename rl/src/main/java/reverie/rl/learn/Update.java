@@ -18,7 +18,8 @@ import reverie.tensor.Rng;
  * @param lagged earlier weights that the loss compares with
  */
 public record Update(
-    List<List<Batch>> shards, double factor, Rng rng, Map<Model, LaggedWeights> lagged) {
+    List<List<Batch>> shards, double factor, Rng rng, Map<Model, LaggedWeights> lagged)
+    implements Serializable {
   /** An update that looks at no weights but those that are trained. */
   Update(List<List<Batch>> shards, double factor, Rng rng) {
     this(shards, factor, rng, Map.of());

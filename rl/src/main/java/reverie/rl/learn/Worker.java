@@ -46,8 +46,8 @@ public final class Worker implements AutoCloseable {
   }
 
   /** Log-probabilities of decisions of some of its samples, as of {@link Fleet#logProbs}. */
-  public double[][] logProbs(Rollout rollout, Fleet.Model model, int... samples) {
-    return (model == Fleet.Model.CURRENT ? current : reference).of(rollout, samples);
+  public double[][] logProbs(Rollout rollout, Fleet.Under model, int... samples) {
+    return (model == Fleet.Under.CURRENT ? current : reference).of(rollout, samples);
   }
 
   /**

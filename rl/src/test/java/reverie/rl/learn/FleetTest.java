@@ -239,7 +239,7 @@ class FleetTest {
     }
 
     @Override
-    public double[][] logProbs(Model model, int[]... shards) {
+    public double[][] logProbs(Under model, int[]... shards) {
       return IntStream.range(0, shards.length)
           .mapToObj(shard -> of(shard * each).logProbs(job.policy(), model, shard, shards[shard]))
           .flatMap(Arrays::stream)
@@ -336,7 +336,7 @@ class FleetTest {
       }
     }
 
-    double[][] logProbs(Policy driver, Fleet.Model whose, int shard, int... samples) {
+    double[][] logProbs(Policy driver, Fleet.Under whose, int shard, int... samples) {
       follow(driver);
       return worker.logProbs(rollout(shard), whose, samples);
     }
