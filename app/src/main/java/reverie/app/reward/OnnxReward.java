@@ -3,6 +3,7 @@ package reverie.app.reward;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -96,12 +97,17 @@ public final class OnnxReward implements Reward {
     if (loaded == null) {
       OnnxSpec spec = OnnxSpec.read(file);
       Tokens tokens = spec.text() == null ? null : Tokens.of(spec.text(), file);
-      List<OnnxModel> models =
-          spec.models().stream()
-              .map(model -> OnnxModel.read(file.resolveSibling(model.file())))
-              .toList();
-      requireFit(spec, models);
-      loaded = new Loaded(spec, tokens, models);
+      List<OnnxModel> models = new ArrayList<>();
+      try {
+        for (OnnxSpec.Model model : spec.models()) {
+          models.add(OnnxModel.read(file.resolveSibling(model.file())));
+        }
+        requireFit(spec, models);
+      } catch (RuntimeException e) {
+        models.forEach(OnnxModel::close);
+        throw e;
+      }
+      loaded = new Loaded(spec, tokens, List.copyOf(models));
     }
     return loaded;
   }
@@ -204,6 +210,16 @@ public final class OnnxReward implements Reward {
         score.value() == null
             ? cosine(number(values, score.cosine().get(0)), number(values, score.cosine().get(1)))
             : single(number(values, score.value()), score);
+    if (!Double.isFinite(x)) {
+      throw wrong(
+          String.format(
+              Locale.ROOT,
+              "%s gave %s for the prompt \"%s\"",
+              String.join(" and ", score.names()),
+              x,
+              prompt.text()),
+          "a model in float16 may overflow: export it in float32; check mean and std");
+    }
     return score.scale() * x + score.offset();
   }
 

@@ -24,7 +24,6 @@ import reverie.app.onnx.OnnxWriter;
 import reverie.app.text.MiniLm;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.Images;
-import reverie.rl.reward.NormalizedReward;
 import reverie.rl.reward.RewardBatch;
 import reverie.tensor.ReverieException;
 
@@ -267,23 +266,29 @@ class OnnxRewardTest {
         .output("bad", FLOAT, ANY, 3, 4, 4)
         .node("Log", List.of("pixels"), "bad")
         .write(folder.resolve("log.onnx"));
-    OnnxReward reward =
-        reward(
-            """
-            image: {mean: [2, 2, 2]}
-            models: [{file: log.onnx, inputs: {pixels: image}}]
-            score: {value: bad, index: 0}
-            """);
-    try (var checked = new NormalizedReward(reward, new NormalizedReward.Spread(0, 1))) {
-      var error = assertThrows(ReverieException.class, () -> checked.score(two(4)));
-      assertTrue(
-          error.getMessage().contains("reward judge: the score of sample 0 is NaN"),
-          error::getMessage);
-    }
+    refused(
+        "bad gave NaN for the prompt \"a cat\"",
+        """
+        image: {mean: [2, 2, 2]}
+        models: [{file: log.onnx, inputs: {pixels: image}}]
+        score: {value: bad, index: 0}
+        """);
+    // A black image has no length.
+    refused(
+        "colours and colours gave NaN",
+        """
+        models: [{file: colours.onnx, inputs: {pixels: image}, unit: [colours]}]
+        score: {cosine: [colours, colours]}
+        """,
+        batch(4, new int[][] {{0, 0, 0}}, "black"));
   }
 
   private void refused(String part, String yaml) {
-    var error = assertThrows(ReverieException.class, () -> scores(yaml, two(4)));
+    refused(part, yaml, two(4));
+  }
+
+  private void refused(String part, String yaml, RewardBatch batch) {
+    var error = assertThrows(ReverieException.class, () -> scores(yaml, batch));
     assertTrue(error.getMessage().contains(part), error::getMessage);
     assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
   }
