@@ -64,7 +64,8 @@ public interface DecisionWindow {
           "decision window: expected a width below the "
               + policy.steps()
               + " steps of the chain, got "
-              + width());
+              + width(),
+          "choose a smaller width, or sample with more steps");
     }
     int from = first(epoch, policy.steps());
     return policy.deciding(i -> i >= from && i < from + width());

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,9 +31,13 @@ import reverie.app.report.Summary;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.run.EventImages;
 import reverie.app.run.Metrics;
+import reverie.diffusion.SchedulerConfig;
+import reverie.diffusion.TimestepGrid;
 import reverie.rl.objective.Objective;
 import reverie.rl.objective.Objectives;
+import reverie.rl.objective.OdeDpo;
 import reverie.rl.objective.PreferenceObjective;
+import reverie.rl.objective.StepObjective;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
@@ -55,12 +60,18 @@ class FinetuningTest extends IconRuns {
   }
 
   @Test
-  void everyObjectiveIsOneSetting() {
+  void everyObjectiveIsOneSetting() throws IOException {
     for (Objective objective : Objectives.ALL) {
       List<String> settings = new ArrayList<>();
       settings.add("objective=" + objective.name());
       if (objective instanceof PreferenceObjective) {
         settings.add("preferences=" + preferences());
+      }
+      if (objective instanceof OdeDpo) {
+        settings.add("objective.ode_dpo.steps=2");
+      }
+      if (objective instanceof StepObjective steps && steps.guards()) {
+        settings.add("model=" + flow());
       }
       Path run = folder.resolve(objective.name());
       finetune(run, false, () -> false, settings.toArray(String[]::new));
@@ -70,6 +81,58 @@ class FinetuningTest extends IconRuns {
       assertTrue(Double.isFinite(last.values().get("loss")), objective.name());
       assertTrue(last.values().get("kl_to_base") > 0, objective.name());
     }
+  }
+
+  /** Flows, their samplers and windows are settings too. */
+  @Test
+  void aFlowIsDrawnInEveryWay() throws IOException {
+    Path model = flow();
+    for (String sampling : List.of("ode", "dpm_solver", "cps", "dance_sde")) {
+      Path run = folder.resolve(sampling);
+      finetune(
+          run,
+          false,
+          () -> false,
+          "model=" + model,
+          "objective=" + (List.of("ode", "dpm_solver").contains(sampling) ? "nft" : "grpo"),
+          "sampling.scheduler=" + sampling,
+          "sampling.steps=3");
+      assertTrue(Double.isFinite(Metrics.read(run).getLast().values().get("loss")), sampling);
+    }
+    Path window = folder.resolve("window");
+    finetune(
+        window,
+        false,
+        () -> false,
+        "model=" + model,
+        "objective=grpo",
+        "sampling.steps=4",
+        "sampling.second_order=true",
+        "rollout.window={kind: progressive, width: 1, every: 1}");
+    assertTrue(Metrics.read(window).getLast().values().get("passes_saved") > 0);
+    assertMessage("the model is a flow", "model=" + model, "sampling.scheduler=ddim");
+    assertMessage(
+        "leaves nothing to chance",
+        "model=" + model,
+        "sampling.scheduler=ode",
+        "objective=ddpo_is");
+    assertMessage("expected a width below", "rollout.window={kind: random, width: 9, every: 1}");
+  }
+
+  /** The same network with the scheduler of a flow. */
+  private Path flow() throws IOException {
+    Path flow = folder.resolve("flow-model");
+    if (!Files.exists(flow)) {
+      try (Stream<Path> files = Files.walk(shared.resolve("model"))) {
+        for (Path file : files.toList()) {
+          Files.copy(file, flow.resolve(shared.resolve("model").relativize(file).toString()));
+        }
+      }
+      SchedulerConfig.flow(1)
+          .withSpacing(TimestepGrid.Spacing.TRAILING, 0)
+          .write(flow.resolve("scheduler"));
+    }
+    return flow;
   }
 
   /** That the setting counts in the loss: with equal samples, all else is the same. */

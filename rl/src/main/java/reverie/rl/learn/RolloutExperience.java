@@ -56,6 +56,8 @@ final class RolloutExperience implements Experience {
     this.listener = listener;
     rewardName = job.reward().name();
     root = Rng.of(settings.seed());
+    // A window that does not fit is an error before the first epoch.
+    settings.window().of(policy.process(), root.fork("window"), 0);
     fleet = fleets.apply(job);
     try {
       learner = Learner.of(policy, job.objective(), settings, fleet);

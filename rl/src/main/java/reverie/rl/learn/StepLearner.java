@@ -9,6 +9,8 @@ import java.util.Optional;
 import java.util.function.IntConsumer;
 import java.util.function.IntUnaryOperator;
 import reverie.rl.Policy;
+import reverie.rl.objective.DenoisingObjective.Lag;
+import reverie.rl.objective.DenoisingObjective.Model;
 import reverie.rl.objective.StepObjective;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -25,6 +27,7 @@ final class StepLearner implements Learner<Learner.Scored> {
   private final TrainerSettings settings;
   private final Fleet fleet;
   private final Optional<ValueBaseline> baseline;
+  private final Optional<LaggedWeights> old;
   private Scored epoch;
   private int[] decisions;
   private int stepsPerSample;
@@ -42,6 +45,15 @@ final class StepLearner implements Learner<Learner.Scored> {
     this.settings = settings;
     policy.process().requireDecisions(objective.name());
     this.fleet = fleet;
+    if (objective.guards() && !policy.process().schedule().isFlow()) {
+      throw new ReverieException(
+          objective.name() + ": is made for the steps of a flow, but the model is none",
+          "use grpo");
+    }
+    old =
+        objective.guards()
+            ? Optional.of(new LaggedWeights("old", policy.parameters(), Lag.NONE))
+            : Optional.empty();
     baseline = objective.baseline().map(value -> new ValueBaseline(policy, value, settings.seed()));
   }
 
@@ -69,7 +81,11 @@ final class StepLearner implements Learner<Learner.Scored> {
   public void differentiate(int[][] shards, Rng rng) {
     double total = Arrays.stream(shards).mapToInt(shard -> shard.length * stepsPerSample).sum();
     var update =
-        new Update(Arrays.stream(shards).map(s -> batches(s, rng)).toList(), 1 / total, rng);
+        new Update(
+            Arrays.stream(shards).map(s -> batches(s, rng)).toList(),
+            1 / total,
+            rng,
+            old.map(weights -> Map.of(Model.OLD, weights)).orElse(Map.of()));
     update.forEach(
         fleet.differentiate(update, trained),
         (batch, outcome) -> {
@@ -110,6 +126,7 @@ final class StepLearner implements Learner<Learner.Scored> {
 
   @Override
   public void finishEpoch(int number) {
+    old.ifPresent(weights -> weights.follow(0));
     baseline.ifPresent(value -> value.fit(fleet, epoch.advantages(), number, diagnostics));
     epoch = null;
     values = null;
@@ -127,6 +144,7 @@ final class StepLearner implements Learner<Learner.Scored> {
 
   @Override
   public void restore(TrainerState state) {
+    old.ifPresent(weights -> weights.restore(state));
     baseline.ifPresent(value -> value.restore(state));
   }
 
@@ -137,6 +155,7 @@ final class StepLearner implements Learner<Learner.Scored> {
 
   @Override
   public void close() {
+    old.ifPresent(LaggedWeights::close);
     baseline.ifPresent(ValueBaseline::close);
   }
 }

@@ -12,6 +12,7 @@ public final class Objectives {
           new DdpoScoreFunction(),
           new DdpoImportanceSampled(),
           new Grpo(),
+          new GrpoGuard(),
           new Dpok(),
           new DpokPublished(),
           new Prdp(),

@@ -36,6 +36,14 @@ public non-sealed interface StepObjective extends RolloutObjective {
     return 0;
   }
 
+  /**
+   * Whether {@code lp − lp_old} is {@code s·(lp − lp_old + ‖μ − μ_old‖²/(2s²))} for this loss, and
+   * the loss of a step divided by its length; see {@link GrpoGuard}. For flows only.
+   */
+  default boolean guards() {
+    return false;
+  }
+
   /** What the run's KL weight multiplies. */
   default Penalty penalty() {
     return Penalty.GAUSSIAN_KL;
