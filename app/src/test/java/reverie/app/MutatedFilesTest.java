@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app;
 
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -25,9 +19,7 @@ import reverie.app.report.Gallery;
 import reverie.app.report.Summary;
 import reverie.app.run.Metrics;
 import reverie.tensor.DType;
-import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
-import reverie.tensor.io.Mutations;
 import reverie.tensor.io.Safetensors;
 
 /**
@@ -35,54 +27,14 @@ import reverie.tensor.io.Safetensors;
  * works or is one error with a hint. {@code reverie.mutants} says how many are tried of each.
  */
 class MutatedFilesTest {
-  private static final int EACH = Integer.getInteger("reverie.mutants", 2_000);
-
   @TempDir Path folder;
-
-  private interface Use {
-    void of(Path file) throws IOException;
-  }
-
-  private record Format(byte[] seed, String name, Use use) {
-    Format(String seed, String name, Use use) {
-      this(seed.getBytes(StandardCharsets.UTF_8), name, use);
-    }
-  }
 
   @Test
   void aMutatedFileIsReadOrRefused() throws IOException {
-    List<String> failures = new ArrayList<>();
-    Map<String, int[]> counts = new LinkedHashMap<>();
-    for (Format format : formats()) {
-      int[] count = counts.computeIfAbsent(format.name(), _ -> new int[2]);
-      Path file = folder.resolve(format.name());
-      for (int i = 0; i < EACH; i++) {
-        Files.write(file, Mutations.of(format.seed(), i));
-        try {
-          format.use().of(file);
-          count[0]++;
-        } catch (ReverieException refused) {
-          count[1]++;
-          if (!refused.getMessage().contains("\nhint: ")) {
-            failures.add(format.name() + ", no hint: " + refused.getMessage());
-          }
-        } catch (RuntimeException | StackOverflowError e) {
-          failures.add(format.name() + ", mutant " + i + ": " + e + " at " + e.getStackTrace()[0]);
-        }
-      }
-      Files.delete(file);
-    }
-    counts.forEach((name, count) ->
-        System.out.printf(Locale.ROOT, "%s: %d read, %d refused%n", name, count[0], count[1]));
-    assertTrue(
-        failures.isEmpty(),
-        () ->
-            failures.size()
-                + " failures:\n"
-                + String.join("\n", failures.stream().limit(20).toList()));
+    FileMutants.tryAll(folder, formats());
   }
 
-  private List<Format> formats() throws IOException {
+  private List<FileMutants.Format> formats() throws IOException {
     BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_INT_ARGB);
     Images.write(folder.resolve("a.png"), image);
     Images.write(folder.resolve("b.png"), image);
@@ -97,11 +49,11 @@ class MutatedFilesTest {
         Map.of("format", "x"));
     String estimate = "{\"mean\": 1, \"ci95_low\": 0.5, \"ci95_high\": 1.5, \"n\": 8}";
     return List.of(
-        new Format(
+        new FileMutants.Format(
             "{\"step\":0,\"time\":\"x\",\"loss\":0.5}\n{\"step\":1,\"loss\":null}\n",
             "metrics.jsonl",
             _ -> Metrics.read(run)),
-        new Format(
+        new FileMutants.Format(
             "{\"reward_before\": E, \"reward_after\": E, \"heldout_before\": E, \"heldout_after\": E, "
                     .replace("E", estimate)
                 + "\"retrieval_before\": E, \"retrieval_after\": E, ".replace("E", estimate)
@@ -109,23 +61,25 @@ class MutatedFilesTest {
                 + " \"ratio_self_test_max_deviation\": 0}",
             "summary.json",
             _ -> Summary.read(run)),
-        new Format(
+        new FileMutants.Format(
             "[{\"file\": \"000.png\", \"prompt\": \"a cat\", \"note\": \"7 bytes\"}]",
             "images/g/gallery.json",
             _ -> Gallery.read(run, "g")),
-        new Format(
+        new FileMutants.Format(
             "{\"prompt\": \"x\", \"images\": [\"a.png\", \"b.png\"], \"choice\": 0}\n"
                 + "{\"caption\": \"y\", \"jpg_0\": \"a.png\", \"jpg_1\": \"b.png\", \"label_0\":"
                 + " 0.5}\n",
             "preferences.jsonl",
             file -> PreferenceFile.read(file, 2)),
-        new Format(
+        new FileMutants.Format(
             "file_name,text\na.png,\"a, \"\"cat\"\"\"\nb.png,dog\n",
             "metadata.csv",
             _ -> ImageFolder.read(folder)),
-        new Format(Images.png(image), "mutant.png", file -> ImageFile.read("test", file)),
-        new Format(jpeg.toByteArray(), "mutant.jpg", file -> ImageFile.read("test", file)),
-        new Format(
+        new FileMutants.Format(
+            Images.png(image), "mutant.png", file -> ImageFile.read("test", file)),
+        new FileMutants.Format(
+            jpeg.toByteArray(), "mutant.jpg", file -> ImageFile.read("test", file)),
+        new FileMutants.Format(
             Files.readAllBytes(tensors),
             "mutant.safetensors",
             file -> {

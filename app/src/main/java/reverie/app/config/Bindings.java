@@ -87,7 +87,7 @@ final class Bindings {
     public RewardChoice deserialize(JsonParser parser, DeserializationContext context) {
       JsonNode node = context.readTree(parser);
       if (!(node instanceof ObjectNode reward)) {
-        return RewardChoice.of(context.readTreeAsValue(node, BuiltInReward.class));
+        return RewardChoice.of(kind(context, node, BuiltInReward.class));
       }
       for (var kind : RewardKind.byKey().entrySet()) {
         JsonNode settings = reward.get(kind.getKey());
@@ -96,7 +96,7 @@ final class Bindings {
           boolean whole = settings.isObject() || kind.getValue().isEnum();
           try {
             return new RewardChoice(
-                context.readTreeAsValue(whole ? settings : reward, kind.getValue()),
+                kind(context, whole ? settings : reward, kind.getValue()),
                 reward.path("label").asString(""));
           } catch (JacksonException e) {
             throw whole ? e.prependPath(reward, kind.getKey()) : e;
@@ -104,6 +104,12 @@ final class Bindings {
         }
       }
       throw new IllegalStateException("RewardTree lets nothing else through: " + node);
+    }
+
+    private static <K extends RewardKind> K kind(
+        DeserializationContext context, JsonNode node, Class<K> type) {
+      K kind = context.readTreeAsValue(node, type);
+      return kind != null ? kind : context.reportInputMismatch(type, "a reward is missing");
     }
   }
 }

@@ -47,6 +47,19 @@ class ConfigurationReaderTest {
   @TempDir Path folder;
 
   @Test
+  void aMissingRewardIsOneError() {
+    for (String setting : List.of("reward.name=null", "reward.name=", "reward=null")) {
+      ConfigurationException error =
+          assertThrows(
+              ConfigurationException.class,
+              () -> FinetuneConfig.READER.read(null, null, List.of(setting)),
+              setting);
+      assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+      assertTrue(error.getMessage().contains("reward"), error::getMessage);
+    }
+  }
+
+  @Test
   void defaultsAreComplete() {
     assertTrue(FINETUNE.read(null, null, List.of()).value().epochs() > 0);
     assertEquals(

@@ -127,7 +127,8 @@ record TokenizerFolder(Path folder) {
                     + ": expected a whole number for \""
                     + e.getKey()
                     + "\", got "
-                    + e.getValue());
+                    + e.getValue(),
+                "the download may be damaged");
           }
           out.put(e.getKey(), e.getValue().intValue());
         });
