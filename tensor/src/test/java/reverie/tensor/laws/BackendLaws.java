@@ -37,6 +37,7 @@ import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
 import reverie.tensor.op.Conv2dWeightGradient;
+import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Fused;
 import reverie.tensor.op.Op;
 import reverie.tensor.spi.Backend;
@@ -212,6 +213,11 @@ public abstract class BackendLaws {
   @TestFactory
   Stream<DynamicTest> updatesInPlaceAsOutOfPlace() {
     return forEachSample(sample -> {
+      // Only these are carried out in place by backends; for others inputs are copied, small or
+      // large.
+      if (!(sample.op() instanceof ElementWise) && !sample.differentiable()) {
+        return;
+      }
       Tensor[] expected = sample.run(device, sample.inputs(device));
       for (int i = 0; i < sample.inputs().size(); i++) {
         Tensor[] inputs = sample.inputs(device);
