@@ -57,6 +57,7 @@ class MutatedFilesTest {
             "{\"reward_before\": E, \"reward_after\": E, \"heldout_before\": E, \"heldout_after\": E, "
                     .replace("E", estimate)
                 + "\"retrieval_before\": E, \"retrieval_after\": E, ".replace("E", estimate)
+                + "\"reward_change\": E, \"heldout_change\": E, ".replace("E", estimate)
                 + "\"reward_queries\": 8, \"seconds\": 1.5, \"peak_rss_mb\": null,"
                 + " \"ratio_self_test_max_deviation\": 0}",
             "summary.json",
