@@ -33,7 +33,7 @@ class AddingTest {
   void anObjectiveIsThreePlaces() throws IOException, InterruptedException {
     assertEquals(
         Set.of("Prdp.java", "Objectives.java", "objective.yaml"),
-        filesThatName("\\bPrdp\\b|\\bprdp\\b", "prove/", "claims.yaml"));
+        filesThatName("\\bPrdp\\b|\\bprdp\\b", "prove/", "claims"));
     String page = Project.read(Project.ROOT.resolve("docs/adding-an-objective.md"));
     String example = page.substring(page.indexOf("```java") + 7, page.lastIndexOf("```"));
     Adding plain =
@@ -59,7 +59,7 @@ class AddingTest {
   void aRewardIsTwoPlaces() throws IOException, InterruptedException {
     assertEquals(
         Set.of("Colourfulness.java", "BuiltInReward.java"),
-        filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java"));
+        filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java", "claims"));
     new Adding()
         .replace(
             REWARDS,
