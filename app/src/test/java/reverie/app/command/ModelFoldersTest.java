@@ -142,9 +142,9 @@ class ModelFoldersTest {
       pictures.add(Files.readAllBytes(picture));
     }
     assertFalse(Arrays.equals(pictures.getFirst(), pictures.getLast()));
-    assertRefused(model, ExitCode.USAGE, "from 0 to 2", "--prompt", "3");
-    assertRefused(model, ExitCode.USAGE, "from 0 to 2", "--prompt", "cat");
-    assertRefused(model, ExitCode.USAGE, "from 0 to 2", "--prompt", "-1");
+    assertRefused(model, ExitCode.BAD_INPUT, "from 0 to 2", "--prompt", "3");
+    assertRefused(model, ExitCode.BAD_INPUT, "from 0 to 2", "--prompt", "cat");
+    assertRefused(model, ExitCode.BAD_INPUT, "from 0 to 2", "--prompt", "-1");
     assertRefused(model, ExitCode.USAGE, "no prompt was given");
     assertRefused(
         model, ExitCode.USAGE, "takes no prompts in words", "--prompt", "1", "--guidance", "2");
