@@ -293,6 +293,15 @@ public record UNetConfig(
     return downBlockTypes.size();
   }
 
+  /**
+   * What the sides of a sample must be multiples of. As in diffusers, a {@code
+   * UNet2DConditionModel} whose convolutions round up on the way down crops on the way up, and
+   * takes any size.
+   */
+  public int sideMultiple() {
+    return conditioned && downsamplePadding == 1 ? 1 : 1 << (levels() - 1);
+  }
+
   /** Whether it is told by a number which class to draw, and nothing else. */
   public boolean takesClasses() {
     return classLabels == ClassLabels.CLASSES && !conditioned;

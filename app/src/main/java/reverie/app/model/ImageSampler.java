@@ -87,7 +87,7 @@ public record ImageSampler(
     }
     ReversePolicy process = sampling.process(model.scheduler());
     int drawn = drawn(model, sampling.size());
-    int multiple = 1 << (model.unet().config().levels() - 1);
+    int multiple = model.unet().config().sideMultiple();
     if (drawn % multiple != 0 || drawn > MAX_SIDE) {
       throw new ReverieException(
           String.format(

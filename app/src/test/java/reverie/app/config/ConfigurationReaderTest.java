@@ -356,7 +356,7 @@ class ConfigurationReaderTest {
         "epochs=-1 | 'epochs' must be from 0 to 1000000, but is -1 | --set epochs=0",
         "update.step_fraction=0 | must be in (0, 1], but is 0.0 | --set update.step_fraction=",
         "sampling.guidance=.nan | 'sampling.guidance' must be finite | finite number",
-        "objective=dppo_is | 'objective' must be one of ddpo_sf, ddpo_is, grpo, dpok, | did you"
+        "objective=dppo_is | 'objective' must be one of ddpo_sf, ddpo_is, grpo, | did you"
             + " mean 'ddpo_is'?",
         "objective=[1, 2] | 'objective' must be | ",
         "epochs | expected key.path=value | for example",
