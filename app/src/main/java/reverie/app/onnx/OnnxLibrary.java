@@ -33,6 +33,8 @@ public final class OnnxLibrary {
       "free some space, or name a folder that allows execution by"
           + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER";
 
+  private static OrtEnvironment environment;
+
   private OnnxLibrary() {}
 
   /**
@@ -42,6 +44,13 @@ public final class OnnxLibrary {
    * @throws ReverieException if the library cannot be copied to any folder that allows execution
    */
   public static synchronized OrtEnvironment environment() {
+    if (environment == null) {
+      environment = open();
+    }
+    return environment;
+  }
+
+  private static OrtEnvironment open() {
     forbidTelemetry();
     String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     if (!system.contains("linux") || System.getProperty(PLACE) != null) {
