@@ -91,6 +91,8 @@ if [[ -n ${REHEARSE:-} ]]; then
     cc -std=gnu17 -O2 -fPIC -shared -DVERSION="${library##*.}" -Wl,-soname,"$name" "${version[@]}" \
       -o "$work/standins/$name" "$sources/${name%%.*}.c" "${links[@]}" || exit
   done
+  # cuDNN 9 loads its parts by name.
+  echo | cc -shared -fPIC -x c -o "$work/standins/libcudnn_ops.so.9" - || exit
   export LD_LIBRARY_PATH=$work/standins
   export STANDIN_KERNELS=$home/tests/tensor/reverie/tensor/cuda/driver/libreverie-cuda-host.so
 fi
