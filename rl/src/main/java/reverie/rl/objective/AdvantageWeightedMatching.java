@@ -2,7 +2,6 @@
 package reverie.rl.objective;
 
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 import reverie.tensor.Tensor;
 
@@ -69,11 +68,6 @@ public record AdvantageWeightedMatching(
   @Override
   public String name() {
     return "awm";
-  }
-
-  @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return advantages;
   }
 
   @Override

@@ -2,7 +2,6 @@
 package reverie.rl.objective;
 
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 import reverie.tensor.Tensor;
 
@@ -42,11 +41,6 @@ public record CenteredRewardDistillation(
   @Override
   public String name() {
     return "crd";
-  }
-
-  @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return advantages;
   }
 
   @Override

@@ -23,13 +23,16 @@ public non-sealed interface DenoisingObjective extends RolloutObjective {
   }
 
   /**
-   * What each sample counts, {@link Denoised#weight} of the loss.
+   * What each sample counts, {@link Denoised#weight} of the loss; its advantage unless this is
+   * overridden.
    *
    * @param prompts the prompt of each sample of the epoch
    * @param rewards its reward
    * @param advantages what the run's advantages made of it
    */
-  double[] weights(List<String> prompts, double[] rewards, double[] advantages);
+  default double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
+    return advantages;
+  }
 
   /** How many (timestep, noise) pairs each sample is trained with per update. */
   int draws();

@@ -2,7 +2,6 @@
 package reverie.rl.objective;
 
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 import reverie.tensor.Tensor;
 
@@ -47,11 +46,6 @@ public record DiffusionNft(
   @Override
   public String name() {
     return "nft";
-  }
-
-  @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return advantages;
   }
 
   @Override

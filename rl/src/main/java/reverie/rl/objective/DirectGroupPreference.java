@@ -2,7 +2,6 @@
 package reverie.rl.objective;
 
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 import reverie.tensor.Tensor;
 
@@ -36,11 +35,6 @@ public record DirectGroupPreference(double beta, double advantageLimit, int draw
   @Override
   public String name() {
     return "dgpo";
-  }
-
-  @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return advantages;
   }
 
   @Override

@@ -74,6 +74,15 @@ public final class DenoisingProofs {
     }
   }
 
+  /** Four choices between two images, of which three prefer the second. */
+  private static List<Preference> threeOfFour(float[] low, float[] high) {
+    List<Preference> pairs = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      pairs.add(new Preference(new Prompt("x"), i == 0 ? low : high, i == 0 ? high : low));
+    }
+    return pairs;
+  }
+
   /**
    * Of two images that lie {@code gap} apart the higher one is chosen three times out of four. At
    * the same t and noise the two excess losses differ by {@code -2 θ gap}, so that the loss is the
@@ -92,10 +101,7 @@ public final class DenoisingProofs {
     public Result run() {
       float[] low = {0.75f};
       float[] high = {(float) (low[0] + gap)};
-      List<Preference> pairs = new ArrayList<>();
-      for (int i = 0; i < 4; i++) {
-        pairs.add(new Preference(new Prompt("x"), i == 0 ? low : high, i == 0 ? high : low));
-      }
+      List<Preference> pairs = threeOfFour(low, high);
       try (var gaussian = MovableGaussian.evenly(Device.reference());
           Trainer trainer =
               new Trainer(
@@ -129,10 +135,7 @@ public final class DenoisingProofs {
     public Result run() {
       float[] low = {0.75f};
       float[] high = {(float) (low[0] + gap)};
-      List<Preference> pairs = new ArrayList<>();
-      for (int i = 0; i < 4; i++) {
-        pairs.add(new Preference(new Prompt("x"), i == 0 ? low : high, i == 0 ? high : low));
-      }
+      List<Preference> pairs = threeOfFour(low, high);
       var objective = new OdeDpo(beta, 12, 0);
       try (var gaussian = MovableGaussian.flow(Device.reference());
           Trainer trainer =
