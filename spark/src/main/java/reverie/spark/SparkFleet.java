@@ -190,11 +190,11 @@ public final class SparkFleet implements Fleet {
         spark.broadcast(new Update(update.shards(), update.factor(), update.rng(), Map.of()));
     int total =
         update.shards().stream().flatMap(List::stream).mapToInt(b -> b.samples().length).sum();
-    int[] told = {0};
+    int[] reported = {0};
     IntConsumer more =
         now -> {
-          trained.accept(now - told[0]);
-          told[0] = now;
+          trained.accept(now - reported[0]);
+          reported[0] = now;
         };
     var task = new Tasks.Differentiate(plan, weights(), new EnumMap<>(lagged), sent, done);
     List<Part> parts;

@@ -62,7 +62,7 @@ final class Bindings {
     return component;
   }
 
-  /** How long a batch may take for a reward of this kind; errors in it are told elsewhere. */
+  /** How long a batch may take for a reward of this kind; its errors are reported elsewhere. */
   static Duration usualTimeout(ObjectNode reward) {
     try {
       return ConfigurationReader.YAML.treeToValue(reward, RewardChoice.class).kind().usualTimeout();

@@ -61,7 +61,7 @@ record Adapters(Map<String, Lora> parts, Parameters parameters) implements AutoC
   }
 
   /**
-   * A pipeline's U-Net, told the embeddings of prompts, which go through the text encoder first.
+   * A pipeline's U-Net, given the embeddings of prompts, which go through the text encoder first.
    */
   static Denoiser withText(StableDiffusion pipeline) {
     return (x, timesteps, embeddings) ->

@@ -48,7 +48,7 @@ public record ImageSampler(
     int channels,
     ImageDecoder decoder) {
 
-  /** Rows of a picture whose numbers an array still holds. */
+  /** Largest side whose pixels an array still holds. */
   private static final int MAX_SIDE = 8192;
 
   /**

@@ -24,7 +24,7 @@ public enum Metric {
    */
   DEVIATION("deviation within a prompt");
 
-  /** What share of the pictures a safe gain leaves recognised. */
+  /** What share of the images a safe gain leaves recognised. */
   static final double SAFE_SHARE = 0.7;
 
   private final String label;

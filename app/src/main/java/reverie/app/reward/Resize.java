@@ -4,9 +4,9 @@ package reverie.app.reward;
 import java.util.Locale;
 
 /**
- * Resizes pictures of bytes as Pillow does ({@code Image.resize}), to the bit: along rows, then
- * along columns, by a filter that widens when the picture shrinks, with weights of 22 bits after
- * the point and bytes in between.
+ * Resizes images of bytes as Pillow does ({@code Image.resize}), to the bit: along rows, then along
+ * columns, by a filter that widens when the image shrinks, with weights of 22 bits after the point
+ * and bytes in between.
  */
 enum Resize {
   /** Triangle. */
