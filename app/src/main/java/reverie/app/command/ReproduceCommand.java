@@ -21,6 +21,7 @@ import reverie.app.finetune.Finetuning;
 import reverie.app.reproduce.Reproduction;
 import reverie.app.reproduce.ReproductionReport;
 import reverie.app.reproduce.Study;
+import reverie.app.reproduce.StudyFile;
 import reverie.app.run.Interruption;
 import reverie.app.run.RunFolder;
 import reverie.tensor.Device;
@@ -133,7 +134,7 @@ final class ReproduceCommand implements Callable<Integer> {
   }
 
   private Study study() {
-    Study study = Study.shipped(file).orElseGet(() -> Study.read(Path.of(file)));
+    Study study = StudyFile.shipped(file).orElseGet(() -> StudyFile.read(Path.of(file)));
     if (seeds == null) {
       return study;
     }

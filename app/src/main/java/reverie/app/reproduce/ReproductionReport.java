@@ -10,13 +10,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.function.Function;
-import java.util.function.ToDoubleFunction;
-import reverie.app.data.Estimate;
 import reverie.app.files.AtomicFile;
 import reverie.app.report.Document;
-import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Plot;
 import reverie.app.reproduce.Study.Claim;
 import reverie.app.reproduce.Study.Expectation;
@@ -30,15 +26,20 @@ import tools.jackson.databind.json.JsonMapper;
 public final class ReproductionReport {
   private final Reproduction reproduction;
   private final Study study;
-  private final Map<String, List<Optional<Outcome>>> outcomes = new LinkedHashMap<>();
+  private final Map<String, ArmResults> arms = new LinkedHashMap<>();
   private final Document document = new Document("Claims of papers, tried on the icon model");
 
   private ReproductionReport(Reproduction reproduction) {
     this.reproduction = reproduction;
     study = reproduction.study();
     for (String arm : reproduction.arms()) {
-      outcomes.put(
-          arm, study.seeds().stream().map(seed -> reproduction.outcome(arm, seed)).toList());
+      arms.put(
+          arm,
+          new ArmResults(
+              study.arms().get(arm).label(),
+              study.seeds().stream()
+                  .flatMap(seed -> reproduction.outcome(arm, seed).stream())
+                  .toList()));
     }
   }
 
@@ -75,11 +76,7 @@ public final class ReproductionReport {
     List<List<String>> rows = new ArrayList<>();
     for (String name : reproduction.claims()) {
       Claim claim = study.claims().get(name);
-      long finished =
-          claim.arms().stream()
-              .flatMap(arm -> outcomes.get(arm).stream())
-              .filter(Optional::isPresent)
-              .count();
+      int finished = claim.arms().stream().mapToInt(arm -> arms.get(arm).outcomes().size()).sum();
       rows.add(
           List.of(
               name.toUpperCase(Locale.ROOT),
@@ -133,17 +130,7 @@ public final class ReproductionReport {
         List.of("expected", "difference", "p", "seeds", "verdict"),
         judgements.stream().map(this::row).toList());
     document.table(
-        List.of(
-            "arm",
-            "reward gained",
-            "safe gain",
-            "held out",
-            "recognised",
-            "KL to the base",
-            "deviation within a prompt",
-            "reward queries",
-            "minutes a run"),
-        claim.arms().stream().map(this::row).toList());
+        ArmResults.COLUMNS, claim.arms().stream().map(arm -> arms.get(arm).row()).toList());
     plots(name, claim);
     document.paragraph(claim.note());
     document.code(
@@ -157,8 +144,8 @@ public final class ReproductionReport {
   private List<String> row(Judgement judgement) {
     return List.of(
         words(judgement.expectation()),
-        interval(judgement.difference()),
-        probability(judgement.p()),
+        Figures.interval(judgement.difference()),
+        Figures.probability(judgement.p()),
         Integer.toString(judgement.difference().n()),
         judgement.verdict().label());
   }
@@ -179,41 +166,9 @@ public final class ReproductionReport {
     return e.metric().label() + ": " + arm + relation + than + others;
   }
 
-  private List<String> row(String arm) {
-    List<String> row = new ArrayList<>();
-    row.add(study.arms().get(arm).label());
-    for (Metric metric :
-        List.of(
-            Metric.REWARD_GAIN,
-            Metric.SAFE_GAIN,
-            Metric.HELDOUT_GAIN,
-            Metric.RECOGNISED,
-            Metric.KL_TO_BASE,
-            Metric.DEVIATION)) {
-      row.add(interval(over(arm, outcome -> outcome.value(metric))));
-    }
-    double queries = over(arm, outcome -> outcome.summary().rewardQueries()).mean();
-    row.add(Double.isNaN(queries) ? "–" : String.format(Locale.ROOT, "%,.0f", queries));
-    row.add(figure(over(arm, outcome -> outcome.summary().seconds() / 60).mean(), 2));
-    return row;
-  }
-
-  private Estimate over(String arm, ToDoubleFunction<Outcome> value) {
-    return estimate(
-        outcomes.get(arm).stream().flatMap(Optional::stream).mapToDouble(value).toArray());
-  }
-
-  private static Estimate estimate(double... values) {
-    return switch (values.length) {
-      case 0 -> new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
-      case 1 -> new Estimate(values[0], Double.NaN, Double.NaN, 1);
-      default -> Estimate.mean(values);
-    };
-  }
-
   /** Curves and frontier; arms with different rewards are drawn apart. */
   private void plots(String name, Claim claim) {
-    Map<String, List<String>> byReward = new LinkedHashMap<>();
+    Map<String, List<ArmResults>> byReward = new LinkedHashMap<>();
     for (String arm : claim.arms()) {
       String reward =
           study.arms().get(arm).settings().stream()
@@ -221,52 +176,24 @@ public final class ReproductionReport {
               .map(setting -> setting.substring("reward.name=".length()))
               .findFirst()
               .orElse("jpeg_compressibility");
-      byReward.computeIfAbsent(reward, _ -> new ArrayList<>()).add(arm);
+      byReward.computeIfAbsent(reward, _ -> new ArrayList<>()).add(arms.get(arm));
     }
     List<Plot> plots = new ArrayList<>();
-    byReward.forEach((reward, arms) -> {
+    byReward.forEach((reward, compared) -> {
       plots.add(
           new Plot(
-              reward, "reward queries", "reward gained, 95 % over seeds", series(arms, false)));
+              reward,
+              "reward queries",
+              "reward gained, 95 % over seeds",
+              compared.stream().map(ArmResults::curve).toList()));
       plots.add(
           new Plot(
-              reward + ": what it costs", "share recognised", "reward gained", series(arms, true)));
+              reward + ": what it costs",
+              "share recognised",
+              "reward gained",
+              compared.stream().map(ArmResults::frontier).toList()));
     });
     document.plots(name, plots);
-  }
-
-  private List<Plot.Series> series(List<String> arms, boolean frontier) {
-    return arms.stream()
-        .map(arm -> new Plot.Series(study.arms().get(arm).label(), points(arm, frontier), frontier))
-        .toList();
-  }
-
-  /** The means over the seeds at every epoch that was evaluated. */
-  private List<Plot.Point> points(String arm, boolean frontier) {
-    List<Outcome> finished = outcomes.get(arm).stream().flatMap(Optional::stream).toList();
-    Map<Integer, List<double[]>> byEpoch = new TreeMap<>();
-    for (Outcome outcome : finished) {
-      double base = outcome.points().getFirst().reward().mean();
-      for (EvaluationPoint point : outcome.points()) {
-        byEpoch
-            .computeIfAbsent(point.epoch(), _ -> new ArrayList<>())
-            .add(
-                new double[] {
-                  frontier ? point.retrieval().mean() : point.epoch() * outcome.queriesPerEpoch(),
-                  point.reward().mean() - base
-                });
-      }
-    }
-    List<Plot.Point> points = new ArrayList<>();
-    byEpoch.forEach((epoch, values) -> {
-      double x = values.stream().mapToDouble(v -> v[0]).average().orElseThrow();
-      Estimate gain = estimate(values.stream().mapToDouble(v -> v[1]).toArray());
-      points.add(
-          frontier
-              ? new Plot.Point(x, gain.mean(), Double.NaN, Double.NaN, "" + epoch)
-              : new Plot.Point(x, gain.mean(), gain.low(), gain.high(), ""));
-    });
-    return points;
   }
 
   private void search() {
@@ -280,7 +207,7 @@ public final class ReproductionReport {
         boolean edge = tried.equals(grid.getFirst()) || tried.equals(grid.getLast());
         Function<Metric, String> value =
             metric ->
-                figure(
+                Figures.of(
                     reproduction.searchJobs(arm, tried).stream()
                         .map(reproduction::outcome)
                         .flatMap(Optional::stream)
@@ -347,17 +274,9 @@ public final class ReproductionReport {
       Map<String, Object> claim = new LinkedHashMap<>();
       claim.put("verdict", Judgement.Verdict.all(judgements).label());
       claim.put("expectations", judgements.stream().map(this::toMap).toList());
-      Map<String, Object> arms = new LinkedHashMap<>();
-      for (String arm : study.claims().get(name).arms()) {
-        Map<String, Object> numbers = new LinkedHashMap<>();
-        for (Metric metric : Metric.values()) {
-          numbers.put(
-              metric.name().toLowerCase(Locale.ROOT),
-              over(arm, outcome -> outcome.value(metric)).toMap());
-        }
-        arms.put(arm, numbers);
-      }
-      claim.put("arms", arms);
+      Map<String, Object> numbers = new LinkedHashMap<>();
+      study.claims().get(name).arms().forEach(arm -> numbers.put(arm, arms.get(arm).toMap()));
+      claim.put("arms", numbers);
       results.put(name, claim);
     }
     return results;
@@ -370,36 +289,5 @@ public final class ReproductionReport {
     map.put("p", Double.isNaN(judgement.p()) ? null : judgement.p());
     map.put("verdict", judgement.verdict().label());
     return map;
-  }
-
-  private static String interval(Estimate e) {
-    if (Double.isNaN(e.mean())) {
-      return "–";
-    }
-    return Double.isNaN(e.low())
-        ? figure(e.mean(), 3)
-        : String.format(
-            Locale.ROOT,
-            "%s [%s, %s]",
-            figure(e.mean(), 3),
-            figure(e.low(), 3),
-            figure(e.high(), 3));
-  }
-
-  private static String probability(double p) {
-    return Double.isNaN(p) ? "–" : p < 1e-3 ? "< 0.001" : String.format(Locale.ROOT, "%.3f", p);
-  }
-
-  /** So many figures, without an exponent where one can do without. */
-  private static String figure(double value, int figures) {
-    if (!Double.isFinite(value)) {
-      return "–";
-    }
-    double size = Math.abs(value);
-    if (size != 0 && (size < 1e-3 || size >= 1e6)) {
-      return String.format(Locale.ROOT, "%." + (figures - 1) + "e", value);
-    }
-    int whole = size < 1 ? 0 : (int) Math.floor(Math.log10(size)) + 1;
-    return String.format(Locale.ROOT, "%." + Math.max(0, figures - whole) + "f", value);
   }
 }

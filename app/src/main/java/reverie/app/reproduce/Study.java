@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reproduce;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
-import reverie.app.files.AtomicFile;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.MapperFeature;
-import tools.jackson.databind.PropertyNamingStrategies;
-import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /**
- * What is tried: arms (ways to fine-tune) and claims about them, as {@code claims.yaml} declares
+ * What is tried: arms (ways to fine-tune) and claims about them, as a {@link StudyFile} declares
  * them. Every arm is run with every seed at equal reward queries.
  *
  * @param common settings of all runs, {@code key=value} each
@@ -165,45 +152,6 @@ public record Study(
               seeds),
           "for example seeds 1, 2 and 3");
     }
-  }
-
-  /** The study that Reverie ships. */
-  public static Study shipped() {
-    return shipped("claims").orElseThrow();
-  }
-
-  /** A study that Reverie ships, by its name. */
-  public static Optional<Study> shipped(String name) {
-    try (InputStream in = Study.class.getResourceAsStream(name + ".yaml")) {
-      return in == null
-          ? Optional.empty()
-          : Optional.of(parse(new String(in.readAllBytes(), StandardCharsets.UTF_8)));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Reads a file of a study. */
-  public static Study read(Path file) {
-    try {
-      return parse(Files.readString(file));
-    } catch (IOException e) {
-      throw AtomicFile.readFailure(file, e);
-    } catch (JacksonException e) {
-      throw new ConfigurationException(
-          String.format(Locale.ROOT, "study %s: %s", file, e.getOriginalMessage()),
-          "it should look like claims.yaml in the sources of reverie.app.reproduce");
-    }
-  }
-
-  /** Reads a study in YAML; its keys are the names here in snake case. */
-  public static Study parse(String yaml) {
-    return YAMLMapper.builder()
-        .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-        .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-        .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
-        .build()
-        .readValue(yaml, Study.class);
   }
 
   /** The same with other seeds. */

@@ -37,7 +37,7 @@ class ReproductionTest {
   private static final ConfigurationReader<FinetuneConfig> READER = FinetuneConfig.READER;
 
   private static final Study STUDY =
-      Study.parse(
+      StudyFile.parse(
           """
           common: [epochs=2]
           seeds: [1, 2, 3]
@@ -248,7 +248,7 @@ class ReproductionTest {
             .contains("one of better, level, worse"));
     Path file = folder.resolve("study.yaml");
     assertThrows(
-        ConfigurationException.class, () -> Study.read(Files.writeString(file, "commn: []")));
+        ConfigurationException.class, () -> StudyFile.read(Files.writeString(file, "commn: []")));
     assertThrows(ConfigurationException.class, () -> STUDY.withSeeds(List.of(1L)));
     assertThrows(ConfigurationException.class, () -> STUDY.withSeeds(List.of(1L, 100L)));
   }
@@ -256,7 +256,7 @@ class ReproductionTest {
   @ParameterizedTest
   @ValueSource(strings = {"claims", "claims-2"})
   void allRunsOfTheShippedStudiesCanBeConfigured(String name) {
-    Study study = Study.shipped(name).orElseThrow();
+    Study study = StudyFile.shipped(name).orElseThrow();
     Reproduction reproduction = all(study);
     assertFalse(reproduction.all().isEmpty());
     Map<String, Integer> queries = new LinkedHashMap<>();
@@ -288,7 +288,7 @@ class ReproductionTest {
   @Test
   void aGridGrowsUntilTheBestIsInside() {
     Study study =
-        Study.parse(
+        StudyFile.parse(
             """
             common: [epochs=2]
             seeds: [1, 2]
