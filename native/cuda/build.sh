@@ -13,4 +13,4 @@ case $target in
   kernels) command -v nvcc >/dev/null || missing "$target" "nvcc" ;;
   *) command -v "$CC" >/dev/null || missing "$target" "gcc or clang" ;;
 esac
-exec make -s CC="$CC" "$@"
+exec make -s -j2 CC="$CC" "$@"
