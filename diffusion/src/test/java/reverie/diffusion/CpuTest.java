@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.URISyntaxException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -60,11 +61,14 @@ class CpuTest {
   }
 
   @Test
-  void everyFiniteRowOfTheReferenceFileAgrees() throws URISyntaxException {
-    List<DdimVectorCheck.Row> rows = DdimVectorCheck.run(DdimVectorCheckTest.file(), DEVICE);
-    DdimVectorCheck.Row worst =
-        rows.stream().max(Comparator.comparingDouble(DdimVectorCheck.Row::error)).get();
-    assertTrue(worst.error() < 1e-4, worst::toString);
+  void everyFiniteRowOfTheReferenceFilesAgrees() throws URISyntaxException {
+    for (Path file : List.of(ChainVectorCheckTest.file(), ChainVectorCheckTest.flows())) {
+      ChainVectorCheck.Row worst =
+          ChainVectorCheck.run(file, DEVICE).stream()
+              .max(Comparator.comparingDouble(ChainVectorCheck.Row::error))
+              .get();
+      assertTrue(worst.error() < 1e-4, worst::toString);
+    }
   }
 
   @ParameterizedTest

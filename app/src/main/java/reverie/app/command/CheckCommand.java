@@ -15,14 +15,13 @@ import reverie.tensor.ReverieException;
 /** Compares this engine with files of reference vectors that other implementations wrote. */
 @Command(
     name = "check",
-    description =
-        "Compare with reference vectors that Python's diffusers or ddpo-pytorch computed.",
+    description = "Compare with reference vectors that Python's public code computed.",
     footer = {
       "",
       "A file is safetensors, known by its metadata: \"config\" (a U-Net's config.json with",
-      "weights, inputs, output, loss and every gradient), \"cases\" (log-probabilities of DDIM steps) or",
-      "\"pipe\" (tokens, text states, autoencoder, U-Net, adapters and whole chains of the Stable",
-      "Diffusion folder that --pipeline names).",
+      "weights, inputs, output, loss and every gradient), \"cases\" (steps of DDIM and chains of flows",
+      "with their log-probabilities) or \"pipe\" (tokens, text states, autoencoder, U-Net, adapters and",
+      "whole chains of the Stable Diffusion folder that --pipeline names).",
       "",
       "Example:",
       "  ./reverie check unet2d_micro.safetensors ddim_log_prob.safetensors",

@@ -6,7 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import reverie.diffusion.DdimVectorCheck;
+import reverie.diffusion.ChainVectorCheck;
 import reverie.pipeline.PipelineCheck;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -48,13 +48,13 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
               .toList();
       return List.of(new VectorFile("U-Net", rows.size() + " tensors", rows));
     }
-    if (metadata.contains(DdimVectorCheck.KEY)) {
-      List<DdimVectorCheck.Row> rows = DdimVectorCheck.run(file, device);
-      int compared = rows.stream().mapToInt(DdimVectorCheck.Row::rows).sum();
-      int excluded = rows.stream().mapToInt(DdimVectorCheck.Row::excluded).sum();
+    if (metadata.contains(ChainVectorCheck.KEY)) {
+      List<ChainVectorCheck.Row> rows = ChainVectorCheck.run(file, device);
+      int compared = rows.stream().mapToInt(ChainVectorCheck.Row::rows).sum();
+      int excluded = rows.stream().mapToInt(ChainVectorCheck.Row::excluded).sum();
       return List.of(
           new VectorFile(
-              "DDIM log-probabilities",
+              "reverse chains",
               String.format(
                   Locale.ROOT,
                   "%d rows, and %d without a decision (sigma is 0)",
@@ -73,7 +73,7 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
             "check %s: its metadata has none of \"%s\", \"%s\" and \"%s\", but %s",
             file,
             UNET,
-            DdimVectorCheck.KEY,
+            ChainVectorCheck.KEY,
             PipelineCheck.KEY,
             metadata.isEmpty() ? "nothing" : metadata),
         "reverie check --help says what a file of reference vectors holds");

@@ -25,17 +25,26 @@ import reverie.tensor.Shape;
 import reverie.tensor.io.Safetensors;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The reference file of log-probabilities and gradients, on the float64 device. */
-class DdimVectorCheckTest {
+/** The reference files of reverse chains, on the float64 device. */
+class ChainVectorCheckTest {
   static Path file() throws URISyntaxException {
-    return Path.of(DdimVectorCheckTest.class.getResource("ddim_log_prob.safetensors").toURI());
+    return file("ddim_log_prob.safetensors");
+  }
+
+  /** Chains of flows, from the formulas of the public code: flow_chains.py made them. */
+  static Path flows() throws URISyntaxException {
+    return file("flow_chains.safetensors");
+  }
+
+  private static Path file(String name) throws URISyntaxException {
+    return Path.of(ChainVectorCheckTest.class.getResource(name).toURI());
   }
 
   @Test
   void everyFiniteRowAgrees() throws URISyntaxException {
-    List<DdimVectorCheck.Row> rows = DdimVectorCheck.run(file(), Device.reference());
-    DdimVectorCheck.Row worst =
-        rows.stream().max(Comparator.comparingDouble(DdimVectorCheck.Row::error)).get();
+    List<ChainVectorCheck.Row> rows = ChainVectorCheck.run(file(), Device.reference());
+    ChainVectorCheck.Row worst =
+        rows.stream().max(Comparator.comparingDouble(ChainVectorCheck.Row::error)).get();
     assertEquals(72 * 3, rows.size());
     assertTrue(worst.error() < 1e-4, worst::toString);
     // 24 cases have three decisions; the other 48 end in a step without noise, where the source has
@@ -54,6 +63,50 @@ class DdimVectorCheckTest {
             .sum());
   }
 
+  @Test
+  void chainsOfFlowsAgree() throws URISyntaxException {
+    List<ChainVectorCheck.Row> rows = ChainVectorCheck.run(flows(), Device.reference());
+    ChainVectorCheck.Row worst =
+        rows.stream().max(Comparator.comparingDouble(ChainVectorCheck.Row::error)).get();
+    assertEquals(12 * 4, rows.size());
+    assertTrue(worst.error() < 1e-12, worst::toString);
+    // Two samples; three kinds of noise on 4, 10 and 6 steps, of which the last is no decision.
+    assertEquals(
+        2 * 3 * (3 + 9 + 5),
+        rows.stream()
+            .filter(r -> r.tensor().equals("log_prob_mean"))
+            .mapToInt(r -> r.rows())
+            .sum());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"timesteps", "x", "log_prob_mean", "grad_model_output"})
+  void aWrongValueOfAFlowIsSeen(String tensor, @TempDir Path folder) throws Exception {
+    byte[] bytes = Files.readAllBytes(flows());
+    int last = tensor.equals("x") ? 24 * Double.BYTES : 0;
+    bytes[offset(bytes, "case4." + tensor) + last + Double.BYTES - 2] ^= 0x08;
+    Path wrong = Files.write(folder.resolve("wrong.safetensors"), bytes);
+    assertTrue(error(wrong, "case4", tensor) > 1e-3);
+    assertTrue(error(wrong, "case5", tensor) < 1e-12);
+  }
+
+  @Test
+  void aNoiseThatIsNotKnownIsNamed(@TempDir Path folder) {
+    Path other = folder.resolve("other.safetensors");
+    Safetensors.write(
+        other,
+        Map.of("a", new Safetensors.Entry(DType.F32, Shape.of(1), 1)),
+        Map.of(
+            "cases",
+            """
+            [{"id": 0, "scheduler": {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "steps": 4,
+              "noise": "brown", "level": 0.5}]\
+            """));
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> ChainVectorCheck.run(other, Device.reference()));
+    assertTrue(e.getMessage().contains("brown"), e::getMessage);
+  }
+
   /** Where a tensor's values begin in the file. */
   private static int offset(byte[] bytes, String tensor) {
     int header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt();
@@ -64,7 +117,7 @@ class DdimVectorCheckTest {
   }
 
   private static double error(Path file, String settings, String tensor) {
-    return DdimVectorCheck.run(file, Device.reference()).stream()
+    return ChainVectorCheck.run(file, Device.reference()).stream()
         .filter(r -> r.settings().startsWith(settings + " ") && r.tensor().equals(tensor))
         .findFirst()
         .orElseThrow()
@@ -97,13 +150,13 @@ class DdimVectorCheckTest {
     Safetensors.write(
         other, Map.of("a", new Safetensors.Entry(DType.F32, Shape.of(1), 1)), Map.of());
     ReverieException e =
-        assertThrows(ReverieException.class, () -> DdimVectorCheck.run(other, Device.reference()));
+        assertThrows(ReverieException.class, () -> ChainVectorCheck.run(other, Device.reference()));
     assertTrue(e.getMessage().contains("has no list of cases"), e::getMessage);
     Safetensors.write(
         other,
         Map.of("a", new Safetensors.Entry(DType.F32, Shape.of(1), 1)),
         Map.of("cases", "[{\"id\": 0, \"steps\": 10}]"));
-    e = assertThrows(ReverieException.class, () -> DdimVectorCheck.run(other, Device.reference()));
+    e = assertThrows(ReverieException.class, () -> ChainVectorCheck.run(other, Device.reference()));
     assertTrue(e.getMessage().contains("lacks \"eta\""), e::getMessage);
   }
 }
