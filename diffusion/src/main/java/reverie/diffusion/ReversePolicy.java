@@ -2,10 +2,8 @@
 package reverie.diffusion;
 
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import reverie.diffusion.ChainPosition.Factor;
 import reverie.tensor.DType;
 import reverie.tensor.Ops;
@@ -40,50 +38,9 @@ import reverie.tensor.Tensor;
  * <p>Immutable; thread-safe.
  */
 public final class ReversePolicy {
-  /** Below so many, diffusers' solver makes the last step to first order. */
-  private static final int FEW_STEPS = 15;
-
-  private final String name;
-  private final NoiseSchedule schedule;
-  private final TimestepGrid grid;
-  private final Steps steps;
-  private final StepCoefficients[] coefficients;
-  private final double eta;
-  private final double clipRange;
+  private final ReverseChain chain;
   private final Reduction reduction;
   private final DType storage;
-
-  /**
-   * The ways in which each step can be made.
-   *
-   * @param chance with the policy's noise
-   * @param first by the differential equation, to first order
-   * @param second the same to second order, where the step before was made by it too
-   * @param secondOrder whether that is wanted
-   */
-  private record Steps(
-      StepCoefficients[] chance,
-      StepCoefficients[] first,
-      StepCoefficients[] second,
-      boolean secondOrder) {
-    /** All ways of all steps. */
-    Stream<StepCoefficients> all() {
-      Stream<StepCoefficients> euler = Stream.concat(Arrays.stream(chance), Arrays.stream(first));
-      return secondOrder ? Stream.concat(euler, Arrays.stream(second)) : euler;
-    }
-
-    /** One way for each step. */
-    StepCoefficients[] where(IntPredicate decides) {
-      return IntStream.range(0, chance.length)
-          .mapToObj(i -> {
-            if (decides.test(i)) {
-              return chance[i];
-            }
-            return secondOrder && i > 0 && !decides.test(i - 1) ? second[i] : first[i];
-          })
-          .toArray(StepCoefficients[]::new);
-    }
-  }
 
   /** How the log-densities of a sample's elements become one number. */
   public enum Reduction {
@@ -105,23 +62,12 @@ public final class ReversePolicy {
    */
   public record Step(Tensor mean, Tensor sigma, int[] steps) {}
 
-  private ReversePolicy(
-      String name,
-      NoiseSchedule schedule,
-      TimestepGrid grid,
-      Steps steps,
-      StepCoefficients[] coefficients,
-      double eta,
-      double clipRange,
-      Reduction reduction,
-      DType storage) {
-    this.name = name;
-    this.schedule = schedule;
-    this.grid = grid;
-    this.steps = steps;
-    this.coefficients = coefficients;
-    this.eta = eta;
-    this.clipRange = clipRange;
+  private ReversePolicy(ReverseChain chain) {
+    this(chain, Reduction.MEAN, DType.F64);
+  }
+
+  private ReversePolicy(ReverseChain chain, Reduction reduction, DType storage) {
+    this.chain = chain;
     this.reduction = reduction;
     this.storage = storage;
   }
@@ -139,7 +85,7 @@ public final class ReversePolicy {
 
   /** DDIM on a schedule and grid of one's own, that of {@code config} left aside. */
   static ReversePolicy ddim(SchedulerConfig config, NoiseSchedule schedule, int steps, double eta) {
-    return diffusion(config, schedule, StepCoefficients.Rule.DDIM, config.endsClean(), steps, eta);
+    return new ReversePolicy(ReverseChain.ddim(config, schedule, steps, eta));
   }
 
   /**
@@ -148,52 +94,7 @@ public final class ReversePolicy {
    * posterior, or with the file's {@code variance_type: fixed_large} that of the forward step.
    */
   public static ReversePolicy ddpm(SchedulerConfig config, int steps) {
-    NoiseSchedule schedule = config.schedule();
-    ReversePolicy small = diffusion(config, schedule, StepCoefficients.Rule.DDPM, true, steps, 1);
-    if (!config.hasLargeVariance()) {
-      return small;
-    }
-    StepCoefficients[] large = small.steps.chance.clone();
-    for (int i = 0; i < large.length; i++) {
-      int t = (int) small.grid.timestep(i);
-      double kept = i + 1 < large.length ? schedule.alphaBar((int) small.grid.next(i)) : 1;
-      // Nothing is added at timestep 0.
-      large[i] = large[i].withSigma(t == 0 ? 0 : Math.sqrt(1 - schedule.alphaBar(t) / kept));
-    }
-    return small.with(new Steps(large, small.steps.first, small.steps.second, false), _ -> true);
-  }
-
-  private static ReversePolicy diffusion(
-      SchedulerConfig config,
-      NoiseSchedule schedule,
-      StepCoefficients.Rule rule,
-      boolean endsClean,
-      int steps,
-      double eta) {
-    requireLevel("eta", eta);
-    if (schedule.isFlow()) {
-      throw new ReverieException(
-          "reverse policy: the model is a flow, which DDIM and DDPM do not sample",
-          "use ReversePolicy.flow");
-    }
-    TimestepGrid grid = config.grid(steps);
-    StepCoefficients[] chance = new StepCoefficients[steps];
-    StepCoefficients[] first = new StepCoefficients[steps];
-    for (int i = 0; i < steps; i++) {
-      int t = (int) grid.timestep(i);
-      int next = (int) grid.next(i);
-      Prediction prediction = config.prediction();
-      chance[i] = StepCoefficients.of(schedule, prediction, rule, t, next, endsClean, eta);
-      first[i] = StepCoefficients.of(schedule, prediction, rule, t, next, endsClean, 0);
-    }
-    return made(
-        rule.name().toLowerCase(Locale.ROOT),
-        config,
-        schedule,
-        grid,
-        new Steps(chance, first, solver(config, schedule, grid), false),
-        eta,
-        _ -> true);
+    return new ReversePolicy(ReverseChain.ddpm(config, steps));
   }
 
   /**
@@ -205,34 +106,7 @@ public final class ReversePolicy {
    */
   public static ReversePolicy flow(
       SchedulerConfig config, int steps, FlowNoise noise, double level) {
-    requireLevel("level", level);
-    if (noise == FlowNoise.CPS && level > 1) {
-      throw new ReverieException(
-          "reverse policy: expected a level from 0 to 1 for CPS, got " + level);
-    }
-    NoiseSchedule schedule = config.schedule();
-    if (!schedule.isFlow()) {
-      throw new ReverieException(
-          "reverse policy: expected a flow, got a model that predicts " + config.prediction().key(),
-          "use ReversePolicy.ddim");
-    }
-    TimestepGrid grid = config.grid(steps);
-    StepCoefficients[] chance = new StepCoefficients[steps];
-    StepCoefficients[] first = new StepCoefficients[steps];
-    for (int i = 0; i < steps; i++) {
-      double sigma = schedule.noise(grid.timestep(i));
-      double next = i + 1 < steps ? schedule.noise(grid.timestep(i + 1)) : 0;
-      chance[i] = StepCoefficients.flow(noise, level, sigma, next, sigma == 1 ? next : sigma);
-      first[i] = StepCoefficients.flow(FlowNoise.ODE, 0, sigma, next, sigma);
-    }
-    return made(
-        noise.name().toLowerCase(Locale.ROOT),
-        config,
-        schedule,
-        grid,
-        new Steps(chance, first, solver(config, schedule, grid), false),
-        noise == FlowNoise.ODE ? 0 : level,
-        i -> i + 1 < steps);
+    return new ReversePolicy(ReverseChain.flow(config, steps, noise, level));
   }
 
   /**
@@ -240,63 +114,11 @@ public final class ReversePolicy {
    * diffusers' DPMSolverMultistepScheduler: for sampling and evaluation. It has no decisions.
    */
   public static ReversePolicy dpmSolver(SchedulerConfig config, int steps) {
-    NoiseSchedule schedule = config.schedule();
-    TimestepGrid grid = config.solverGrid(steps);
-    StepCoefficients[] second = solver(config, schedule, grid);
-    StepCoefficients[] first =
-        Arrays.stream(second).map(StepCoefficients::firstOrder).toArray(StepCoefficients[]::new);
-    return made(
-        "dpm_solver", config, schedule, grid, new Steps(first, first, second, true), 0, _ -> false);
+    return new ReversePolicy(ReverseChain.dpmSolver(config, steps));
   }
 
-  private static StepCoefficients[] solver(
-      SchedulerConfig config, NoiseSchedule schedule, TimestepGrid grid) {
-    int steps = grid.steps();
-    return IntStream.range(0, steps)
-        .mapToObj(i ->
-            StepCoefficients.solver(
-                schedule,
-                config.prediction(),
-                i == 0 ? -1 : grid.timestep(i - 1),
-                grid.timestep(i),
-                grid.next(i),
-                config.endsClean(),
-                steps < FEW_STEPS))
-        .toArray(StepCoefficients[]::new);
-  }
-
-  private static ReversePolicy made(
-      String name,
-      SchedulerConfig config,
-      NoiseSchedule schedule,
-      TimestepGrid grid,
-      Steps steps,
-      double eta,
-      IntPredicate decides) {
-    double clipRange = config.clipSample() ? config.clipSampleRange() : Double.POSITIVE_INFINITY;
-    return new ReversePolicy(
-        name,
-        schedule,
-        grid,
-        steps,
-        steps.where(decides),
-        eta,
-        clipRange,
-        Reduction.MEAN,
-        DType.F64);
-  }
-
-  private static void requireLevel(String name, double level) {
-    if (!(level >= 0 && Double.isFinite(level))) {
-      throw new ReverieException(
-          "reverse policy: expected " + name + " of 0 or more, got " + level,
-          "usual values are 0 to 1");
-    }
-  }
-
-  private ReversePolicy with(Steps other, IntPredicate decides) {
-    return new ReversePolicy(
-        name, schedule, grid, other, other.where(decides), eta, clipRange, reduction, storage);
+  private ReversePolicy with(ReverseChain other) {
+    return new ReversePolicy(other, reduction, storage);
   }
 
   /**
@@ -306,7 +128,7 @@ public final class ReversePolicy {
    * @param decides whether a step has the policy's noise; it is a decision if that is more than 0
    */
   public ReversePolicy deciding(IntPredicate decides) {
-    return with(steps, decides);
+    return with(chain.deciding(decides));
   }
 
   /**
@@ -314,18 +136,17 @@ public final class ReversePolicy {
    * begins anew after every step with chance.
    */
   public ReversePolicy secondOrder() {
-    return with(new Steps(steps.chance, steps.first, steps.second, true), this::isDecision);
+    return with(chain.secondOrder());
   }
 
   /** Whether a step looks at the x̂0 of the step before. */
   public boolean isSecondOrder() {
-    return Arrays.stream(coefficients).anyMatch(step -> step.correction() != 0);
+    return Arrays.stream(chain.steps()).anyMatch(step -> step.correction() != 0);
   }
 
   /** The same policy with log-probabilities reduced like this; the mean by default. */
   public ReversePolicy reducedBy(Reduction other) {
-    return new ReversePolicy(
-        name, schedule, grid, steps, coefficients, eta, clipRange, other, storage);
+    return new ReversePolicy(chain, other, storage);
   }
 
   /**
@@ -333,8 +154,7 @@ public final class ReversePolicy {
    * scored.
    */
   public ReversePolicy storedAs(DType other) {
-    return new ReversePolicy(
-        name, schedule, grid, steps, coefficients, eta, clipRange, reduction, other);
+    return new ReversePolicy(chain, reduction, other);
   }
 
   // The chain.
@@ -344,42 +164,42 @@ public final class ReversePolicy {
    * {@code ddim, eta 1.0}.
    */
   public String rule() {
-    return name + ", eta " + eta + (steps.secondOrder ? ", second order" : "");
+    return chain.name() + ", eta " + eta() + (chain.ways().secondOrder() ? ", second order" : "");
   }
 
   /** Number of steps of the chain. */
   public int steps() {
-    return coefficients.length;
+    return chain.steps().length;
   }
 
   /** The timesteps of the chain. */
   public TimestepGrid grid() {
-    return grid;
+    return chain.grid();
   }
 
   /** The timestep at which a step begins, as the model gets it. */
   public double timestep(int step) {
-    return grid.timestep(step);
+    return grid().timestep(step);
   }
 
   /** The address of a step's noise among the random numbers of a sample. */
   int noiseAddress(int step) {
-    return schedule.isFlow() ? step : (int) grid.timestep(step);
+    return schedule().isFlow() ? step : (int) timestep(step);
   }
 
   /** The forward process that the chain reverses. */
   public NoiseSchedule schedule() {
-    return schedule;
+    return chain.schedule();
   }
 
   /** The noise level: η, or that of a flow's noise. */
   public double eta() {
-    return eta;
+    return chain.eta();
   }
 
   /** Whether x̂0 is clipped, so that the mean is not linear in the model's output. */
   public boolean clips() {
-    return !Double.isInfinite(clipRange);
+    return !Double.isInfinite(chain.clipRange());
   }
 
   /** How log-probabilities are reduced. */
@@ -389,7 +209,7 @@ public final class ReversePolicy {
 
   /** Standard deviation of the action at a step. */
   public double sigma(int step) {
-    return coefficients[step].sigma();
+    return chain.steps()[step].sigma();
   }
 
   /** Whether chance has a say in this step: σ &gt; 0. */
@@ -414,7 +234,7 @@ public final class ReversePolicy {
       throw new ReverieException(
           who
               + ": eta "
-              + eta
+              + eta()
               + " on "
               + steps()
               + " steps leaves nothing to chance (every sigma is 0), so actions have"
@@ -426,12 +246,12 @@ public final class ReversePolicy {
 
   /** The factor of x_t in the mean of a step; exact where x̂0 is not clipped. */
   public double stateFactor(int step) {
-    return coefficients[step].x();
+    return chain.steps()[step].x();
   }
 
   /** The factor of the model's output in the mean of a step; exact where x̂0 is not clipped. */
   public double outputFactor(int step) {
-    return coefficients[step].output();
+    return chain.steps()[step].output();
   }
 
   // One step.
@@ -452,7 +272,7 @@ public final class ReversePolicy {
    */
   public ChainPosition position(Tensor x, int... steps) {
     return ChainPosition.of(
-        x.device(), grid, coefficients, Rows.perSample("reverse policy", x, steps));
+        x.device(), grid(), chain.steps(), Rows.perSample("reverse policy", x, steps));
   }
 
   /**
@@ -495,7 +315,7 @@ public final class ReversePolicy {
 
   /** Whether a factor is other than 0 anywhere, wherever chance may be left in. */
   private boolean uses(Factor factor) {
-    return steps.all().anyMatch(step -> factor.of(step) != 0);
+    return chain.ways().all().anyMatch(step -> factor.of(step) != 0);
   }
 
   /**
@@ -509,7 +329,7 @@ public final class ReversePolicy {
 
   Tensor originalSample(Tensor x, Tensor output, ChainPosition at) {
     Tensor original = at.times(x, Factor.ORIGINAL).add(at.times(output, Factor.ORIGINAL_OUTPUT));
-    return clips() ? original.clamp(-clipRange, clipRange) : original;
+    return clips() ? original.clamp(-chain.clipRange(), chain.clipRange()) : original;
   }
 
   /**
@@ -583,9 +403,9 @@ public final class ReversePolicy {
                 + ": step "
                 + s
                 + " (timestep "
-                + TimestepGrid.text(grid.timestep(s))
+                + TimestepGrid.text(timestep(s))
                 + ") has sigma 0 at eta "
-                + eta
+                + eta()
                 + " and is no decision",
             "ask for decisions() only");
       }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,12 +11,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Consumer;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.JsonText;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What a model folder's {@code scheduler_config.json} says: how the model was trained and how it
@@ -45,6 +43,7 @@ import tools.jackson.databind.node.ObjectNode;
  *     offset, the end and the clipping plays no part
  * @param source the file's other keys, as they were
  */
+@RecordBuilder
 public record SchedulerConfig(
     int trainSteps,
     BetaSchedule betaSchedule,
@@ -59,16 +58,14 @@ public record SchedulerConfig(
     double clipSampleRange,
     boolean zeroTerminalSnr,
     Optional<Flow> flow,
-    Map<String, JsonNode> source) {
+    Map<String, JsonNode> source)
+    implements SchedulerConfigBuilder.With {
 
   /** Beyond every model: an array of this length is made of every schedule. */
   private static final int MAX_STEPS = 100_000;
 
   /** The file's name in a model folder. */
   public static final String FILE = "scheduler_config.json";
-
-  static final String CLASS = "_class_name";
-  static final String ZERO_SNR = "rescale_betas_zero_snr";
 
   /** The shape of β over the timesteps. */
   public enum BetaSchedule {
@@ -198,12 +195,11 @@ public record SchedulerConfig(
    */
   public static SchedulerConfig flow(double shift) {
     return defaults()
-        .but(it -> {
-          it.flow = Optional.of(new Flow(shift, Optional.empty()));
-          it.prediction = Prediction.FLOW;
-          it.spacing = TimestepGrid.Spacing.LINSPACE;
-        })
-        .withoutClipping();
+        .with(it ->
+            it.flow(Optional.of(new Flow(shift, Optional.empty())))
+                .prediction(Prediction.FLOW)
+                .spacing(TimestepGrid.Spacing.LINSPACE)
+                .clipSample(false));
   }
 
   /**
@@ -220,119 +216,35 @@ public record SchedulerConfig(
 
   /** The same with other betas. */
   public SchedulerConfig withBetas(BetaSchedule shape, double start, double end) {
-    return but(it -> {
-      it.betaSchedule = shape;
-      it.betaStart = start;
-      it.betaEnd = end;
-      it.trainedBetas = List.of();
-    });
+    return with(it -> it.betaSchedule(shape).betaStart(start).betaEnd(end).trainedBetas(List.of()));
   }
 
   /** The same with another number of training timesteps. */
+  @Override
   public SchedulerConfig withTrainSteps(int steps) {
-    return but(it -> {
-      it.trainSteps = steps;
-      it.trainedBetas = List.of();
-    });
-  }
-
-  /** The same for a model that predicts something else. */
-  public SchedulerConfig withPrediction(Prediction other) {
-    return but(it -> it.prediction = other);
+    return with(it -> it.trainSteps(steps).trainedBetas(List.of()));
   }
 
   /** The same with other sampling timesteps. */
   public SchedulerConfig withSpacing(TimestepGrid.Spacing other, int offset) {
-    return but(it -> {
-      it.spacing = other;
-      it.stepsOffset = offset;
-    });
-  }
-
-  /** The same, ending at ᾱ = 1 or at ᾱ_0. */
-  public SchedulerConfig withEndsClean(boolean other) {
-    return but(it -> it.endsClean = other);
+    return with(it -> it.spacing(other).stepsOffset(offset));
   }
 
   /** The same with x̂0 clipped to plus and minus this. */
   public SchedulerConfig withClipping(double range) {
-    return but(it -> {
-      it.clipSample = true;
-      it.clipSampleRange = range;
-    });
+    return with(it -> it.clipSample(true).clipSampleRange(range));
   }
 
   /** The same with x̂0 as the model says. */
   public SchedulerConfig withoutClipping() {
-    return but(it -> it.clipSample = false);
-  }
-
-  /** The same with nothing left of the sample at the last timestep, or with what β leaves. */
-  public SchedulerConfig withZeroTerminalSnr(boolean other) {
-    return but(it -> it.zeroTerminalSnr = other);
+    return withClipSample(false);
   }
 
   /** The same flow, with the shift of images of this many tokens if it depends on them. */
   public SchedulerConfig forTokens(int tokens) {
     return flow.flatMap(Flow::dynamic)
-        .map(dynamic ->
-            but(it -> it.flow = Optional.of(new Flow(dynamic.shift(tokens), Optional.empty()))))
+        .map(dynamic -> withFlow(Optional.of(new Flow(dynamic.shift(tokens), Optional.empty()))))
         .orElse(this);
-  }
-
-  SchedulerConfig but(Consumer<Draft> change) {
-    Draft draft = new Draft(this);
-    change.accept(draft);
-    return new SchedulerConfig(
-        draft.trainSteps,
-        draft.betaSchedule,
-        draft.betaStart,
-        draft.betaEnd,
-        draft.trainedBetas,
-        draft.prediction,
-        draft.spacing,
-        draft.stepsOffset,
-        draft.endsClean,
-        draft.clipSample,
-        draft.clipSampleRange,
-        draft.zeroTerminalSnr,
-        draft.flow,
-        draft.source);
-  }
-
-  /** The components while they are being changed. */
-  static final class Draft {
-    int trainSteps;
-    BetaSchedule betaSchedule;
-    double betaStart;
-    double betaEnd;
-    List<Double> trainedBetas;
-    Prediction prediction;
-    TimestepGrid.Spacing spacing;
-    int stepsOffset;
-    boolean endsClean;
-    boolean clipSample;
-    double clipSampleRange;
-    boolean zeroTerminalSnr;
-    Optional<Flow> flow;
-    Map<String, JsonNode> source;
-
-    Draft(SchedulerConfig from) {
-      trainSteps = from.trainSteps;
-      betaSchedule = from.betaSchedule;
-      betaStart = from.betaStart;
-      betaEnd = from.betaEnd;
-      trainedBetas = from.trainedBetas;
-      prediction = from.prediction;
-      spacing = from.spacing;
-      stepsOffset = from.stepsOffset;
-      endsClean = from.endsClean;
-      clipSample = from.clipSample;
-      clipSampleRange = from.clipSampleRange;
-      zeroTerminalSnr = from.zeroTerminalSnr;
-      flow = from.flow;
-      source = from.source;
-    }
   }
 
   /** Whether the file says {@code variance_type: fixed_large}, which DDPM's sampling follows. */
@@ -420,56 +332,11 @@ public record SchedulerConfig(
 
   /** The class of diffusers that reads {@link #toJson}. */
   public String className() {
-    return flow.isPresent() ? SchedulerConfigReader.FLOW_CLASS : "DDIMScheduler";
+    return flow.isPresent() ? SchedulerConfigReader.FLOW_CLASS : SchedulerConfigReader.CLASS;
   }
 
   /** The text of the configuration, as diffusers reads it. */
   public String toJson() {
-    ObjectNode out = JsonMapper.shared().createObjectNode();
-    out.put(CLASS, className());
-    source.forEach(out::set);
-    out.put("num_train_timesteps", trainSteps);
-    if (flow.isPresent()) {
-      write(out, flow.get());
-      return text(out);
-    }
-    out.put("beta_schedule", betaSchedule.key());
-    out.put("beta_start", betaStart);
-    out.put("beta_end", betaEnd);
-    if (trainedBetas.isEmpty()) {
-      out.putNull("trained_betas");
-    } else {
-      trainedBetas.forEach(out.putArray("trained_betas")::add);
-    }
-    out.put("prediction_type", prediction.key());
-    out.put("timestep_spacing", spacing.key());
-    out.put("steps_offset", stepsOffset);
-    out.put("set_alpha_to_one", endsClean);
-    out.put("clip_sample", clipSample);
-    out.put("clip_sample_range", clipSampleRange);
-    if (zeroTerminalSnr || source.containsKey(ZERO_SNR)) {
-      out.put(ZERO_SNR, zeroTerminalSnr);
-    }
-    return text(out);
-  }
-
-  private void write(ObjectNode out, Flow flow) {
-    out.put("shift", flow.shift());
-    out.put("use_dynamic_shifting", flow.dynamic().isPresent());
-    if (spacing != flow.spacing()) {
-      out.put("timestep_spacing", spacing.key());
-    }
-    flow.dynamic()
-        .ifPresent(dynamic -> {
-          out.put("base_shift", dynamic.baseShift());
-          out.put("max_shift", dynamic.maxShift());
-          out.put("base_image_seq_len", dynamic.baseTokens());
-          out.put("max_image_seq_len", dynamic.maxTokens());
-          out.put("time_shift_type", dynamic.exponential() ? "exponential" : "linear");
-        });
-  }
-
-  private static String text(ObjectNode out) {
-    return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(out) + "\n";
+    return SchedulerConfigWriter.write(this);
   }
 }

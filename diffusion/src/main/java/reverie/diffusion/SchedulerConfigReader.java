@@ -21,12 +21,15 @@ import tools.jackson.databind.node.ObjectNode;
  * Takes the keys of a {@link SchedulerConfig} out of its file, with errors that name file and key.
  */
 final class SchedulerConfigReader {
+  static final String CLASS_NAME = "_class_name";
+  static final String ZERO_SNR = "rescale_betas_zero_snr";
+  static final String CLASS = "DDIMScheduler";
   static final String FLOW_CLASS = "FlowMatchEulerDiscreteScheduler";
 
   /** Whose configurations {@code DDIMScheduler.from_config} takes. */
   private static final Set<String> CLASSES =
       Set.of(
-          "DDIMScheduler",
+          CLASS,
           "DDPMScheduler",
           "DEISMultistepScheduler",
           "DPMSolverMultistepScheduler",
@@ -98,7 +101,7 @@ final class SchedulerConfigReader {
   }
 
   SchedulerConfig read() {
-    String name = object.path(SchedulerConfig.CLASS).asString("DDIMScheduler");
+    String name = object.path(CLASS_NAME).asString(CLASS);
     if (!CLASSES.contains(name)) {
       throw new ReverieException(
           "scheduler config: " + where + " is for " + ReverieException.shown(name),
@@ -128,7 +131,7 @@ final class SchedulerConfigReader {
             flag("set_alpha_to_one", ours.endsClean()),
             flag("clip_sample", ours.clipSample()),
             number("clip_sample_range", ours.clipSampleRange()),
-            flag(SchedulerConfig.ZERO_SNR, false),
+            flag(ZERO_SNR, false),
             Optional.empty(),
             rest(OF_OTHER_SAMPLERS));
     config.schedule();
@@ -168,10 +171,7 @@ final class SchedulerConfigReader {
     return SchedulerConfig.flow(1)
         .withTrainSteps(trainSteps)
         .withSpacing(spacing, 0)
-        .but(it -> {
-          it.flow = Optional.of(flow);
-          it.source = rest;
-        });
+        .with(it -> it.flow(Optional.of(flow)).source(rest));
   }
 
   /**
