@@ -13,7 +13,6 @@ import java.util.stream.IntStream;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.LearningRate;
-import reverie.autograd.optim.TrainingState;
 import reverie.autograd.optim.TrainingStep;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
@@ -26,7 +25,6 @@ import reverie.rl.reward.Reward;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
-import reverie.tensor.Tensor;
 
 /**
  * Fine-tunes a diffusion model by reward: draw samples, have them scored, turn rewards into
@@ -47,17 +45,13 @@ import reverie.tensor.Tensor;
  * <p>Confined to one thread. Close it to free the optimizer's memory; the model stays.
  */
 public final class Trainer implements AutoCloseable {
-  private final Policy policy;
-  private final Objective objective;
   private final TrainerSettings settings;
   private final TrainerListener listener;
   private final TrainingStep step;
   private final Rng root;
   private final Experience experience;
-  private final Resumable parts;
-  private final Map<String, String> identity = new LinkedHashMap<>();
-  private int epoch;
-  private long updates;
+  private final Position position = new Position();
+  private final Checkpoint checkpoint;
   private boolean unfinished;
 
   /** A run that nobody listens to. */
@@ -151,8 +145,6 @@ public final class Trainer implements AutoCloseable {
       TrainerSettings settings,
       TrainerListener listener,
       Function<GradientAccumulator, Experience> from) {
-    this.policy = policy;
-    this.objective = objective;
     this.settings = settings;
     this.listener = listener;
     step =
@@ -162,7 +154,7 @@ public final class Trainer implements AutoCloseable {
                 settings.optimizer(), settings.gradientClip(), settings.emaDecay()));
     experience = from.apply(step.gradients());
     root = Rng.of(settings.seed());
-    parts = Resumable.all(new Position(), new Training(), experience);
+    checkpoint = new Checkpoint(policy, objective, settings, position, step, experience);
   }
 
   /**
@@ -170,12 +162,12 @@ public final class Trainer implements AutoCloseable {
    * with the run, and {@link #resume} refuses a state that was saved with another.
    */
   public void identify(Map<String, String> more) {
-    identity.putAll(more);
+    checkpoint.identify(more);
   }
 
   /** Epochs finished so far. */
   public int epochs() {
-    return epoch;
+    return position.epoch;
   }
 
   /** Samples scored so far. */
@@ -203,6 +195,7 @@ public final class Trainer implements AutoCloseable {
    */
   public EpochReport epoch() {
     requireFinished("go on");
+    int epoch = position.epoch;
     try (Scope _ = Scope.open("epoch " + epoch)) {
       Diagnostics diagnostics = new Diagnostics();
       experience.collect(epoch, diagnostics);
@@ -212,11 +205,31 @@ public final class Trainer implements AutoCloseable {
       progress.total = learner.samples() * learner.itemsPerSample() * settings.passes();
       train(learner, diagnostics);
       experience.finishEpoch(epoch, diagnostics);
-      EpochReport report = diagnostics.report(epoch, updates, experience.rewardQueries());
-      epoch++;
+      EpochReport report = diagnostics.report(epoch, position.updates, experience.rewardQueries());
+      position.epoch++;
       unfinished = false;
       listener.finished(report);
       return report;
+    }
+  }
+
+  /** How far the run has come. */
+  static final class Position implements Resumable {
+    private int epoch;
+    private long updates;
+
+    @Override
+    public Map<String, Long> counters() {
+      Map<String, Long> counters = new LinkedHashMap<>();
+      counters.put("epoch", (long) epoch);
+      counters.put("updates", updates);
+      return counters;
+    }
+
+    @Override
+    public void restore(TrainerState state) {
+      epoch = Math.toIntExact(state.counters().get("epoch"));
+      updates = state.counters().get("updates");
     }
   }
 
@@ -228,14 +241,14 @@ public final class Trainer implements AutoCloseable {
     @Override
     public void accept(int items) {
       done += items;
-      listener.trained(epoch, done, total);
+      listener.trained(position.epoch, done, total);
     }
   }
 
   private void train(Learner<?> learner, Diagnostics diagnostics) {
     int share = learner.samples() / settings.updatesPerEpoch();
     for (int pass = 0; pass < settings.passes(); pass++) {
-      Rng rng = root.fork("training").fork(epoch, pass);
+      Rng rng = root.fork("training").fork(position.epoch, pass);
       int[][] orders = orders(learner.samples(), learner.groupSize(), rng);
       for (int number = 0; number < settings.updatesPerEpoch(); number++) {
         int each = share / orders.length;
@@ -267,9 +280,11 @@ public final class Trainer implements AutoCloseable {
 
   private void update(Diagnostics diagnostics) {
     double rate =
-        LearningRate.constant(settings.learningRate()).warmedUp(settings.warmup()).at(updates);
+        LearningRate.constant(settings.learningRate())
+            .warmedUp(settings.warmup())
+            .at(position.updates);
     diagnostics.addUpdate(step.update(rate));
-    updates++;
+    position.updates++;
   }
 
   /**
@@ -288,7 +303,7 @@ public final class Trainer implements AutoCloseable {
               Locale.ROOT,
               "trainer: before the first update of epoch %d the ratio of new to old likelihood"
                   + " should be 1, but is off by up to %s (allowed %s)",
-              epoch,
+              position.epoch,
               deviation,
               settings.ratioTolerance()),
           "the model answers differently in training than in sampling: look for dropout, a changed"
@@ -316,8 +331,7 @@ public final class Trainer implements AutoCloseable {
    */
   public void save(Path file, Map<String, Double> notes) {
     requireFinished("be saved");
-    new TrainerState(fingerprint(), parts.counters(), parts.numbers(), notes, parts.tensors())
-        .write(file);
+    checkpoint.save(file, notes);
   }
 
   /**
@@ -328,89 +342,16 @@ public final class Trainer implements AutoCloseable {
    *     are named; nothing is changed then
    */
   public Map<String, Double> resume(Path file) {
-    try (Scope _ = Scope.open("resume")) {
-      TrainerState state =
-          TrainerState.read(
-              file, policy.device(), fingerprint(), parts.counters().keySet(), parts.tensors());
-      requireCounted(file, state.counters());
-      parts.restore(state);
-      unfinished = false;
-      return state.notes();
-    }
-  }
-
-  /** An epoch makes a known number of updates, so that wrong counters show. */
-  private void requireCounted(Path file, Map<String, Long> counters) {
-    long made = counters.get("updates");
-    long epochs = counters.get("epoch");
-    long average = counters.get(TrainingStep.AVERAGE_UPDATES);
-    long each = (long) settings.passes() * settings.updatesPerEpoch();
-    if (epochs > Integer.MAX_VALUE
-        || made != epochs * each
-        || counters.get(TrainingStep.STEPS) != made
-        || average != (settings.emaDecay() > 0 ? made : 0)) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "resume: %s: its counters contradict each other: %s, with %d updates an epoch",
-              file,
-              counters,
-              each),
-          "the file was changed by hand or damaged");
-    }
-  }
-
-  /** How far the run has come. */
-  private final class Position implements Resumable {
-    @Override
-    public Map<String, Long> counters() {
-      Map<String, Long> counters = new LinkedHashMap<>();
-      counters.put("epoch", (long) epoch);
-      counters.put("updates", updates);
-      return counters;
-    }
-
-    @Override
-    public void restore(TrainerState state) {
-      epoch = Math.toIntExact(state.counters().get("epoch"));
-      updates = state.counters().get("updates");
-    }
-  }
-
-  /** Weights, moments and the average. */
-  private final class Training implements Resumable {
-    @Override
-    public Map<String, Tensor> tensors() {
-      return step.state().tensors();
-    }
-
-    @Override
-    public Map<String, Long> counters() {
-      return step.state().counters();
-    }
-
-    @Override
-    public void restore(TrainerState state) {
-      step.restore(new TrainingState(state.tensors(), state.counters()));
-    }
-  }
-
-  /** Everything besides the weights on which the rest of the run depends. */
-  private Map<String, String> fingerprint() {
-    Map<String, String> fingerprint = new LinkedHashMap<>();
-    fingerprint.put("objective", objective.toString());
-    fingerprint.putAll(experience.fingerprint());
-    fingerprint.putAll(settings.described());
-    fingerprint.putAll(identity);
-    fingerprint.put(TrainerState.KERNELS, policy.device().identity());
-    fingerprint.put("trained", Integer.toString(policy.parameters().trainable().size()));
-    return fingerprint;
+    Map<String, Double> notes = checkpoint.resume(file);
+    unfinished = false;
+    return notes;
   }
 
   private void requireFinished(String what) {
     if (unfinished) {
       throw new ReverieException(
-          String.format(Locale.ROOT, "trainer: epoch %d was cut off and cannot %s", epoch, what),
+          String.format(
+              Locale.ROOT, "trainer: epoch %d was cut off and cannot %s", position.epoch, what),
           "resume from the last saved state");
     }
   }
