@@ -2,7 +2,8 @@
 //
 // Runs kernels on the processor, as a device would: block after block, all threads of a block
 // between two barriers. A thread that waits for others keeps its stack, a fibre; the order of the
-// threads changes all the time, so that a missing barrier shows as different bits.
+// threads changes all the time and that of the blocks with every launch, so that what depends on it
+// shows as different bits.
 #include "kernel.h"
 
 #include <setjmp.h>
@@ -39,9 +40,9 @@ static __thread struct {
   jmp_buf scheduler;
   void (*body)(const void *);
   const void *at;
-  long block, blocks;
+  long block, blocks, arrived; // arrived: blocks that were told whether they are the last
   int running;
-  unsigned order;
+  unsigned order, launches;
 } host;
 
 int thread(void) { return host.running; }
@@ -71,6 +72,13 @@ float exchange(float value, int bits) {
   host.threads[own].lent[turn].value = value;
   wait_as(AT_EXCHANGE);
   return host.threads[own ^ bits].lent[turn].value;
+}
+
+int is_last_block(void) {
+  barrier();
+  if (host.running == 0) host.arrived++;
+  barrier();
+  return host.arrived == host.blocks;
 }
 
 /** What the tensor cores take of a number. */
@@ -192,8 +200,11 @@ void run_blocks(void (*body)(const void *), const void *at, int blocks) {
   host.body = body;
   host.at = at;
   host.blocks = blocks;
+  host.arrived = 0;
+  host.launches++;
   for (long i = 0; i < blocks; i++) {
-    host.block = i;
+    host.block = host.launches % 2 ? i : blocks - 1 - i;
     run_block();
   }
+  if (host.arrived % blocks) fail("some blocks have not arrived");
 }

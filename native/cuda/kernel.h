@@ -31,6 +31,22 @@ DEVICE void barrier(void) { __syncthreads(); }
 DEVICE float exchange(float value, int bits) { return __shfl_xor_sync(~0u, value, bits); }
 DEVICE float bits_to_float(int bits) { return __int_as_float(bits); }
 DEVICE int float_to_bits(float value) { return __float_as_int(value); }
+/** Blocks of the running launch that have arrived; 0 between launches, of which one runs at a time. */
+static __device__ unsigned arrived;
+/**
+ * Whether this is the last block of the launch to come here, which sees what all blocks wrote
+ * before they came. All threads of all blocks come here, once.
+ */
+DEVICE int is_last_block(void) {
+  SHARED int last;
+  __threadfence();
+  barrier();
+  // Begins again at 0 after the last block.
+  if (thread() == 0) last = atomicInc(&arrived, gridDim.x - 1) == gridDim.x - 1;
+  barrier();
+  __threadfence();
+  return last;
+}
 /**
  * c += a · b by the tensor cores, for a warp's tiles c[16][8], a[16][8] and b[8][8] of numbers with
  * 11 bits; others are cut. The thread 4 g + t of the warp has the elements (PTX, mma.m16n8k8)
@@ -73,6 +89,7 @@ long block(void);
 long blocks(void);
 void barrier(void);
 float exchange(float value, int bits);
+int is_last_block(void);
 void multiply_tiles(float *upper, float *lower, const float *a, const float *b);
 #define UNROLL
 

@@ -33,37 +33,53 @@ DEVICE float4 squared_four(const RowReduction *at, long i) {
 
 /** y[rows, pieces] = each piece of each row of x[rows, count] brought down to one number. */
 #define ROWS(name, read, nothing, of_two, of_fours, of_row)                         \
-  KERNEL(name, RowReduction) {                                                      \
-    long all = at.rows * at.pieces;                                                 \
-    int lane = thread() % at.lanes;                                                 \
-    FOR_EACH_ROW(unit, all, at.lanes) {                                             \
+  DEVICE void name(const RowReduction *at) {                                        \
+    long all = at->rows * at->pieces;                                               \
+    int lane = thread() % at->lanes;                                                \
+    FOR_EACH_ROW(unit, all, at->lanes) {                                            \
       float4 values = four(nothing);                                                \
       float rest = nothing;                                                         \
       if (unit < all) {                                                             \
         /* Few rows are cut, and none has pieces beyond an int. */                  \
-        long row = at.pieces == 1 ? unit : (unsigned)unit / at.pieces;              \
-        long start = (unit - row * at.pieces) * at.piece;                           \
-        int n = at.count - start < at.piece ? at.count - start : at.piece;          \
-        start += row * at.count;                                                    \
-        for (int i = lane; i < n / 4; i += at.lanes) {                              \
-          values = of_fours(values, read##_four(&at, start + 4L * i));              \
+        long row = at->pieces == 1 ? unit : (unsigned)unit / at->pieces;            \
+        long start = (unit - row * at->pieces) * at->piece;                         \
+        int n = at->count - start < at->piece ? at->count - start : at->piece;      \
+        start += row * at->count;                                                   \
+        for (int i = lane; i < n / 4; i += at->lanes) {                             \
+          values = of_fours(values, read##_four(at, start + 4L * i));               \
         }                                                                           \
-        for (int i = n / 4 * 4 + lane; i < n; i += at.lanes) {                      \
-          rest = of_two(rest, read(&at, start + i));                                \
+        for (int i = n / 4 * 4 + lane; i < n; i += at->lanes) {                     \
+          rest = of_two(rest, read(at, start + i));                                 \
         }                                                                           \
       }                                                                             \
       float value = of_two(of_two(values.x, values.y), of_two(values.z, values.w)); \
-      value = of_row(of_two(value, rest), at.lanes);                                \
-      if (lane == 0 && unit < all) at.y[unit] = value;                              \
+      value = of_row(of_two(value, rest), at->lanes);                               \
+      if (lane == 0 && unit < all) at->y[unit] = value;                             \
     }                                                                               \
   }
 
-ROWS(sum_rows, plain, 0, sum_of_two, add_fours, row_sum)
-ROWS(max_rows, plain, -INFINITY, larger, larger_fours, row_max)
-ROWS(squared_rows, squared, 0, sum_of_two, add_fours, row_sum)
+ROWS(sums_of_rows, plain, 0, sum_of_two, add_fours, row_sum)
+ROWS(largest_of_rows, plain, -INFINITY, larger, larger_fours, row_max)
+ROWS(squares_of_rows, squared, 0, sum_of_two, add_fours, row_sum)
 
-DEVICE float row_root(float value, int lanes) { return sqrtf(row_sum(value, lanes)); }
-ROWS(root_rows, plain, 0, sum_of_two, add_fours, row_root)
+KERNEL(sum_rows, RowReduction) { sums_of_rows(&at); }
+KERNEL(max_rows, RowReduction) { largest_of_rows(&at); }
+KERNEL(squared_rows, RowReduction) { squares_of_rows(&at); }
+
+typedef struct {
+  RowReduction squares; // of one row
+  float *y;
+} Norm;
+
+/** y = the Euclidean norm of x: the last block adds up what all pieces gave, in their order. */
+KERNEL(euclidean_norm, Norm) {
+  squares_of_rows(&at.squares);
+  if (!is_last_block()) return;
+  float sum = 0;
+  FOR_EACH_IN_BLOCK(i, at.squares.pieces) sum += at.squares.y[i];
+  sum = block_sum(sum);
+  if (thread() == 0) *at.y = sqrtf(sum);
+}
 
 typedef struct {
   const float *x;

@@ -147,13 +147,18 @@ final class Reductions {
   }
 
   private void rows(String kernel, Step step, long from, long centre, long to) {
-    int lanes = lanes(step.piece);
-    Arguments arguments = new Arguments();
+    launch(kernel, step, add(new Arguments(), step, from, centre, to));
+  }
+
+  private static Arguments add(Arguments arguments, Step step, long from, long centre, long to) {
     long bytes = 4 * step.outer * step.count;
     arguments.read(from, bytes).read(centre, bytes).write(to, 4 * step.results());
     arguments.int64(step.outer).int64(step.count).int64(step.piece);
-    arguments.int32(step.pieces).int32(lanes);
-    kernels.launch(kernel, kernels.blocks(step.results() * lanes), arguments);
+    return arguments.int32(step.pieces).int32(lanes(step.piece));
+  }
+
+  private void launch(String kernel, Step step, Arguments arguments) {
+    kernels.launch(kernel, kernels.blocks(step.results() * lanes(step.piece)), arguments);
   }
 
   /** Threads that share so many elements of a row: of a warp, or all of a block. */
@@ -184,13 +189,12 @@ final class Reductions {
     kernels.launch(kernel, kernels.blocks(rows * lanes), arguments);
   }
 
-  /** y = the Euclidean norm of x: the squares of its pieces, then of all. */
+  /** y = the Euclidean norm of x. */
   void norm(Tensor x, Tensor y, Space scratch) {
     Step step = row(1, x.size());
-    long squares = scratch.take(4 * step.results());
-    rows("squared_rows", step, address(x), squares);
-    Step all = new Step(1, step.pieces, 1, step.pieces, 1, null);
-    rows("root_rows", all, squares, address(y));
+    long bytes = 4 * step.results();
+    Arguments arguments = add(new Arguments(), step, address(x), 0, scratch.take(bytes));
+    launch("euclidean_norm", step, arguments.moves(bytes, 0).write(y));
   }
 
   /** The elements of each sample as a row. */
