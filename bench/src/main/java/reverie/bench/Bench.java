@@ -38,7 +38,6 @@ public final class Bench implements Benchmarks {
 
   @Override
   public void run(Request request, PrintWriter out) {
-    requireFolder(request.json());
     if (request.cuda() != null) {
       if (request.cuda().count()) {
         count(request, out);
@@ -184,15 +183,6 @@ public final class Bench implements Benchmarks {
     out.println();
     out.println(Tables.scaling(rows));
     return rows;
-  }
-
-  /** Better now than after some minutes. */
-  private static void requireFolder(Path file) {
-    if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
-      throw new ReverieException(
-          "bench: " + file + " cannot be written: its folder does not exist",
-          "make the folder, or name another file");
-    }
   }
 
   private static void write(Path file, Object results) {

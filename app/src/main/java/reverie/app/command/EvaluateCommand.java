@@ -101,6 +101,7 @@ final class EvaluateCommand implements Callable<Integer> {
     } else if (file != null) {
       sets.put("prompts", PromptSource.fromFile(file).all());
     }
+    AtomicFile.prepare(json);
     Device device = deviceOption.open(session);
     Map<String, Object> numbers = new LinkedHashMap<>();
     numbers.put("reward", reward.choice().title());

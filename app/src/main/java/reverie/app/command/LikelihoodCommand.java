@@ -129,6 +129,7 @@ final class LikelihoodCommand implements Callable<Integer> {
           "for example --tolerance 1e-3");
     }
     ImageSet set = ImageFolder.readAll(images);
+    AtomicFile.prepare(json);
     Device device = deviceOption.open(session);
     List<Measured> all = new ArrayList<>();
     try (LoadedModel model = options.open(session, device);

@@ -78,6 +78,7 @@ final class SampleCommand implements Callable<Integer> {
     if (file != null) {
       PromptSource.fromFile(file).all().stream().map(Prompt::text).forEach(prompts::add);
     }
+    AtomicFile.prepare(out);
     Device device = deviceOption.open(session);
     try (LoadedModel model = options.open(session, device)) {
       draw(model, prompts, device);

@@ -101,6 +101,30 @@ public final class AtomicFile {
     }
   }
 
+  /**
+   * Makes the folder of a file that is written after long work, or fails before that work.
+   *
+   * @param target the file, or null for none
+   * @throws ReverieException naming the file, when it could not be written
+   */
+  public static void prepare(Path target) {
+    if (target == null) {
+      return;
+    }
+    try {
+      if (Files.isDirectory(target)) {
+        throw new FileSystemException(target.toString(), null, "this is a folder");
+      }
+      Path folder = target.toAbsolutePath().getParent();
+      Files.createDirectories(folder);
+      if (!Files.isWritable(folder)) {
+        throw new AccessDeniedException(folder.toString());
+      }
+    } catch (IOException e) {
+      throw failure(target, e);
+    }
+  }
+
   /** Whether a killed process may have left this file, which may then be deleted. */
   public static boolean isTemporary(Path file) {
     return TEMPORARY.matcher(file.getFileName().toString()).matches();
@@ -153,7 +177,7 @@ public final class AtomicFile {
     if (reason.contains("No space left") || reason.contains("quota")) {
       return "free some space on that disk, then go on with --resume; what was written before is intact";
     }
-    return "check that the folder exists and that you may write there, or choose another with --out";
+    return "check that the folder exists and that you may write there, or choose another";
   }
 
   /** The rename itself must survive a power cut, which on Linux takes a force of the folder. */

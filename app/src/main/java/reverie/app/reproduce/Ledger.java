@@ -80,6 +80,11 @@ final class Ledger {
     return Optional.of(line.outcome);
   }
 
+  /** Fails if the file could not be written, before anything is run for it. */
+  void prepare() {
+    AtomicFile.prepare(file);
+  }
+
   /** Adds the outcome of a run and writes the file. */
   void add(Reproduction.Job job, Outcome outcome) {
     lines.put(job.place(), new Line(job.place(), job.settings(), outcome));

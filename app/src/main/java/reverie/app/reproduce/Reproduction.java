@@ -316,6 +316,7 @@ public final class Reproduction {
    * @throws ConfigurationException if a run is configured wrongly
    */
   public void run(Runner runner, BooleanSupplier stop) {
+    ledger.prepare();
     // Later runs need what the search has chosen, so that the list is made anew every time.
     for (List<Job> left = left(); !left.isEmpty(); left = left()) {
       if (stop.getAsBoolean()) {

@@ -61,6 +61,19 @@ class AtomicFileTest {
 
   /** A power cut must find the content on the disk before its name, and then the name. */
   @Test
+  void aFileIsPreparedBeforeLongWork() {
+    Path file = folder.resolve("not/yet/a.txt");
+    AtomicFile.prepare(file);
+    AtomicFile.writeText(file, "x");
+    AtomicFile.prepare(file);
+    for (Path wrong : List.of(folder, file.resolve("b.txt"))) {
+      ReverieException error =
+          assertThrows(ReverieException.class, () -> AtomicFile.prepare(wrong));
+      assertTrue(error.getMessage().startsWith("write " + wrong + ": "), error::getMessage);
+    }
+  }
+
+  @Test
   void forcesBeforeItRenames() {
     List<String> operations = new ArrayList<>();
     var files = new WatchedFiles((operation, name) -> operations.add(operation));

@@ -207,6 +207,19 @@ class ReproductionTest {
   }
 
   @Test
+  void anOutcomesFileThatCannotBeWrittenStopsBeforeTheFirstRun() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "");
+    for (Path outcomes : List.of(folder, file.resolve("outcomes.jsonl"))) {
+      assertThrows(
+          ReverieException.class,
+          () ->
+              new Reproduction(STUDY, List.of("worse"), folder, outcomes, List.of())
+                  .run(this::pretend, () -> false));
+    }
+    assertEquals(List.of(), done);
+  }
+
+  @Test
   void aRunThatFailsIsToldAndNotRepeated() throws IOException {
     Reproduction reproduction = of("worse");
     reproduction.run(
