@@ -44,7 +44,10 @@ final class SparkSettings {
             + " -Djava.awt.headless=true -Dreverie.kernels="
             + KernelSet.chosen().label()
             + " -Dreverie.threads="
-            + cores;
+            + cores
+            + " '-Dreverie.data="
+            + Path.of(System.getProperty("reverie.data", "data")).toAbsolutePath()
+            + "'";
     conf.set(OPTIONS, (options + " " + conf.get(OPTIONS, "")).strip());
     if (url.startsWith("local-cluster")) {
       // Without a distribution of Spark there is no file that tells.

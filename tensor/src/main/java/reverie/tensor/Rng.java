@@ -3,6 +3,7 @@ package reverie.tensor;
 
 import java.io.Serializable;
 import java.util.Arrays;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.tensor.op.RandomNormal;
 
@@ -16,6 +17,9 @@ import reverie.tensor.op.RandomNormal;
  * }</pre>
  */
 public record Rng(long seed, long stream) implements Serializable {
+  private static final int LARGEST_PERMUTATION = 1 << 16;
+  private static final int FEISTEL_ROUNDS = 6;
+
   /** The root sequence of a seed. */
   public static Rng of(long seed) {
     return new Rng(seed, 0);
@@ -66,6 +70,40 @@ public record Rng(long seed, long stream) implements Serializable {
       throw new ReverieException("rng: expected a bound of at least 1, got " + bound);
     }
     return (int) (uniform(position) * bound);
+  }
+
+  /**
+   * A uniform order of 0 to {@code n − 1}: what comes at each place. Up to 65,536 numbers are
+   * {@link #permutation}; more are ordered without memory, by a Feistel network over the next power
+   * of four, walked until it stays below n (Black and Rogaway 2002).
+   */
+  public IntUnaryOperator order(int n) {
+    if (n <= LARGEST_PERMUTATION) {
+      int[] order = permutation(n);
+      return place -> order[place];
+    }
+    int half = (Integer.SIZE - Integer.numberOfLeadingZeros(n - 1) + 1) / 2;
+    return place -> {
+      long at = place;
+      do {
+        at = feistel(at, half);
+      } while (at >= n);
+      return (int) at;
+    };
+  }
+
+  private long feistel(long value, int half) {
+    long mask = (1L << half) - 1;
+    long left = value >>> half;
+    long right = value & mask;
+    int[] words = new int[4];
+    for (long round = 0; round < FEISTEL_ROUNDS; round++) {
+      Philox.block(seed, stream, round << Integer.SIZE | right, words);
+      long mixed = (left ^ words[0]) & mask;
+      left = right;
+      right = mixed;
+    }
+    return left << half | right;
   }
 
   /** A uniform permutation of 0 to {@code n − 1}. */

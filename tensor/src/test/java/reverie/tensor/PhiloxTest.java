@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -121,5 +123,27 @@ class PhiloxTest {
     for (int count : counts) {
       assertEquals(1000, count, 130);
     }
+  }
+
+  @Test
+  void ordersAreThoseOfPermutationsAndOfManyNumbersNeedNoMemory() {
+    Rng rng = Rng.of(4);
+    assertArrayEquals(
+        rng.permutation(50), IntStream.range(0, 50).map(rng.order(50)::applyAsInt).toArray());
+    int many = 70_001;
+    IntUnaryOperator order = rng.order(many);
+    BitSet seen = new BitSet(many);
+    long inPlaceOfSmall = 0;
+    for (int i = 0; i < many; i++) {
+      int value = order.applyAsInt(i);
+      assertTrue(value >= 0 && value < many);
+      seen.set(value);
+      inPlaceOfSmall += value < 100 ? i : 0;
+    }
+    assertEquals(many, seen.cardinality());
+    // The mean place of a hundred numbers, within five standard deviations.
+    assertEquals(many / 2.0, inPlaceOfSmall / 100.0, 5 * many / Math.sqrt(1200));
+    int vast = rng.order(Integer.MAX_VALUE).applyAsInt(Integer.MAX_VALUE - 1);
+    assertTrue(vast >= 0 && vast < Integer.MAX_VALUE);
   }
 }

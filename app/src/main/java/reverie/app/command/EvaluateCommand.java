@@ -17,8 +17,6 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.data.Estimate;
-import reverie.app.data.Retrieval;
-import reverie.app.data.SilkIcons;
 import reverie.app.data.VarianceComponents;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.files.AtomicFile;
@@ -111,14 +109,14 @@ final class EvaluateCommand implements Callable<Integer> {
       if (own) {
         ownPrompts(model, sets);
       }
-      reward.requireFit(model.prompts().icons());
+      model.prompts().requireFit(reward.choice().kind());
       Evaluation evaluation =
           new Evaluation(
               model.sampler(),
               device,
               scored,
               reward.timeout(),
-              own && model.prompts().icons() ? new Retrieval(SilkIcons.all()) : null,
+              own ? model.prompts().recognition() : null,
               options.seed);
       sets.forEach((name, prompts) -> measure(name, prompts, evaluation, model, numbers));
     }
@@ -175,10 +173,7 @@ final class EvaluateCommand implements Callable<Integer> {
             ? Estimate.mean(rewards.stream().mapToDouble(StatUtils::mean).toArray())
             : result.reward(),
         numbers);
-    if (result.firstWord().n() > 0) {
-      tell(name, "first_word", result.firstWord(), numbers);
-      tell(name, "last_word", result.lastWord(), numbers);
-    }
+    result.shares().forEach((part, share) -> tell(name, part, share, numbers));
     if (each > 1) {
       VarianceComponents variance = VarianceComponents.of(rewards, options.seed);
       tell(name, "var_within", variance.within(), numbers);

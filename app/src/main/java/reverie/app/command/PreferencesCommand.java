@@ -123,7 +123,7 @@ final class PreferencesCommand implements Callable<Integer> {
         Reward scored = reward.open();
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
       PromptSource prompts = file == null ? own(model) : PromptSource.fromFile(file);
-      reward.requireFit(model.prompts().icons());
+      model.prompts().requireFit(reward.choice().kind());
       Evaluation evaluation =
           new Evaluation(model.sampler(), device, scored, reward.timeout(), null, options.seed);
       return Preferences.draw(

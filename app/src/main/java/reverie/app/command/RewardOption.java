@@ -6,7 +6,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
-import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.reward.CommandReward;
@@ -56,17 +55,6 @@ final class RewardOption {
   /** How long a batch may take. */
   Duration timeout() {
     return choice().kind().usualTimeout();
-  }
-
-  /** Refuses a reward that compares with the icons where the model draws others. */
-  void requireFit(boolean icons) {
-    if (choice().kind().needsIcons() && !icons) {
-      throw new ConfigurationException(
-          "--reward "
-              + choice().title()
-              + " compares with the icons that Reverie ships, but the model draws others",
-          "choose another reward, or a model of the icons");
-    }
   }
 
   RewardChoice choice() {

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import reverie.app.data.DataSet;
 import reverie.app.reward.RewardChoice;
 import reverie.rl.learn.TrainerSettings;
 import tools.jackson.core.JacksonException;
@@ -59,7 +60,7 @@ public final class ConfigurationReader<T extends Record> {
 
   /** Words that stand in place of a path. */
   private static final Set<String> NO_PATHS =
-      Set.of("icons", "model", "template", "animals", "animal_activities");
+      Set.of("model", "template", "animals", "animal_activities");
 
   private final String name;
   private final Class<T> type;
@@ -185,7 +186,7 @@ public final class ConfigurationReader<T extends Record> {
       ObjectNode group = dot < 0 ? tree : (ObjectNode) tree.get(key.substring(0, dot));
       String name = key.substring(dot + 1);
       String value = group.path(name).asString("");
-      if (!value.isEmpty() && !NO_PATHS.contains(value)) {
+      if (!value.isEmpty() && !NO_PATHS.contains(value) && DataSet.named(value).isEmpty()) {
         try {
           group.put(name, Path.of(value).toAbsolutePath().normalize().toString());
         } catch (InvalidPathException e) {

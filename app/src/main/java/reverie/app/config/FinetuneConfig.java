@@ -76,7 +76,7 @@ public record FinetuneConfig(
           Map.of("objective", "objective", "reward", "reward", "watch", "reward"),
           FinetuneConfig::settle);
 
-  /** Names the model that Reverie ships, and the names of its icons as prompts. */
+  /** Names the model that Reverie ships. */
   public static final String ICONS = "icons";
 
   /** Names the prompts that the model was trained with. */
@@ -97,8 +97,9 @@ public record FinetuneConfig(
   /**
    * Prompts.
    *
-   * @param source "model" for those that the model was trained with, "icons" for the names of the
-   *     icons, "animals", "animal_activities", "template", or a text file with a prompt a line
+   * @param source "model" for those that the model was trained with, the name of a {@link
+   *     reverie.app.data.DataSet}, "animals", "animal_activities", "template", or a text file with
+   *     a prompt a line
    * @param template a text with slots, {@code "a {colour} {animal}"}
    * @param slots the words of each slot
    * @param heldOut a regular expression that is found in prompts that are measured only; empty for

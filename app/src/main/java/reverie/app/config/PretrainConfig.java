@@ -9,7 +9,8 @@ import reverie.autograd.optim.AdamW;
  * All settings of {@code reverie pretrain}. What each means stands in {@code
  * pretrain/defaults.yaml}.
  *
- * @param data "icons", or a folder of PNG files with metadata.jsonl
+ * @param data the name of a {@link reverie.app.data.DataSet}, or a folder of PNG files with
+ *     metadata.jsonl
  * @param base folder of a model that is trained further; empty for a new one
  * @param model the U-Net
  * @param schedule the noise

@@ -74,7 +74,7 @@ public final class ImageFolder {
       }
       items.add(new ImageSet.Item(entry.getKey(), entry.getValue(), PngPixels.overWhite(image)));
     }
-    return new ImageSet(first.getHeight(), first.getWidth(), items);
+    return ImageSet.of(first.getHeight(), first.getWidth(), items);
   }
 
   private static Map<String, String> captions(Path metadata) {
@@ -135,11 +135,11 @@ public final class ImageFolder {
         ImageSet.Item item =
             new ImageSet.Item(
                 path.toString(), prompt(path.getFileName().toString()), PngPixels.overWhite(image));
-        sets.add(new ImageSet(image.getHeight(), image.getWidth(), List.of(item)));
+        sets.add(ImageSet.of(image.getHeight(), image.getWidth(), List.of(item)));
       }
     }
     ImageSet first = sets.getFirst();
-    return new ImageSet(
+    return ImageSet.of(
         first.height(), first.width(), sets.stream().flatMap(s -> s.items().stream()).toList());
   }
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.data;
 
+import java.util.AbstractList;
 import java.util.List;
 import java.util.Locale;
+import java.util.RandomAccess;
 import java.util.function.Predicate;
 import reverie.tensor.ReverieException;
 
 /**
  * Images of one size with the prompts that describe them: what a model is trained on and what its
- * samples are compared with, wherever they come from ({@link SilkIcons}, {@link ImageFolder}).
+ * samples are compared with, wherever they come from ({@link DataSet}, {@link ImageFolder}).
  *
  * @param height rows of every image
  * @param width columns of every image
- * @param items the images, in an order that never changes for the same source
+ * @param items the images, in an order that never changes for the same source; may be made as they
+ *     are asked for
  */
 public record ImageSet(int height, int width, List<Item> items) {
   /** Red, green and blue. */
@@ -28,12 +31,11 @@ public record ImageSet(int height, int width, List<Item> items) {
   public record Item(String name, String prompt, float[] pixels) {}
 
   /**
-   * Checks that every image has the size of the set.
+   * Images that are there.
    *
-   * @throws ReverieException naming the first that has not
+   * @throws ReverieException naming the first that has not the size of the set
    */
-  public ImageSet {
-    items = List.copyOf(items);
+  public static ImageSet of(int height, int width, List<Item> items) {
     for (Item item : items) {
       if (item.pixels.length != height * width * CHANNELS) {
         throw new ReverieException(
@@ -47,6 +49,7 @@ public record ImageSet(int height, int width, List<Item> items) {
             "resize the images to one size before training on them");
       }
     }
+    return new ImageSet(height, width, List.copyOf(items));
   }
 
   /**
@@ -61,10 +64,28 @@ public record ImageSet(int height, int width, List<Item> items) {
   /**
    * Returns the prompts in the order of the images.
    *
-   * @return one prompt an image
+   * @return one prompt an image: a view
    */
   public List<String> prompts() {
-    return items.stream().map(Item::prompt).toList();
+    return new Prompts(items);
+  }
+
+  private static final class Prompts extends AbstractList<String> implements RandomAccess {
+    private final List<Item> items;
+
+    Prompts(List<Item> items) {
+      this.items = items;
+    }
+
+    @Override
+    public int size() {
+      return items.size();
+    }
+
+    @Override
+    public String get(int index) {
+      return items.get(index).prompt();
+    }
   }
 
   /**
@@ -74,7 +95,7 @@ public record ImageSet(int height, int width, List<Item> items) {
    * @return a set sharing the pixels of this one
    */
   public ImageSet where(Predicate<Item> accept) {
-    return new ImageSet(height, width, items.stream().filter(accept).toList());
+    return of(height, width, items.stream().filter(accept).toList());
   }
 
   /**

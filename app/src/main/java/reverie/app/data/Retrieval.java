@@ -12,7 +12,9 @@ import java.util.stream.IntStream;
  * (the badge). Where several real images are equally near (two Silk icons are the same image under
  * two names) one with the right word is enough.
  */
-public final class Retrieval {
+public final class Retrieval implements Recognition {
+  private static final List<String> PARTS = List.of("first_word", "last_word");
+
   private final ImageSet real;
 
   /**
@@ -24,52 +26,26 @@ public final class Retrieval {
     this.real = real;
   }
 
-  /**
-   * Shares of images whose nearest real one has the right word.
-   *
-   * @param firstWord the object
-   * @param lastWord the badge; the object again for a prompt of one word
-   */
-  public record Result(Estimate firstWord, Estimate lastWord) {}
-
-  /**
-   * Judges drawn images.
-   *
-   * @param images {@code [n, height, width, 3]} in [−1, 1]
-   * @param prompts the n prompts they were drawn for
-   * @return the shares over all n
-   */
-  public Result evaluate(float[] images, List<String> prompts) {
-    requireSize(images, prompts);
-    int each = images.length / prompts.size();
-    int first = (int) Arrays.stream(firstWords(images, prompts)).sum();
-    int last = 0;
-    for (int i = 0; i < prompts.size(); i++) {
-      String prompt = prompts.get(i);
-      List<String> nearest = nearest(images, i * each);
-      last += nearest.stream().anyMatch(real -> lastWord(real).equals(lastWord(prompt))) ? 1 : 0;
-    }
-    return new Result(
-        Estimate.proportion(first, prompts.size()), Estimate.proportion(last, prompts.size()));
+  @Override
+  public List<String> parts() {
+    return PARTS;
   }
 
-  /**
-   * Whether the nearest real image has the prompt's first word.
-   *
-   * @param images {@code [n, height, width, 3]} in [−1, 1]
-   * @param prompts the n prompts they were drawn for
-   * @return 1 or 0 for each
-   */
-  public double[] firstWords(float[] images, List<String> prompts) {
+  @Override
+  public double[][] of(float[] images, List<String> prompts) {
     requireSize(images, prompts);
     int each = images.length / Math.max(1, prompts.size());
-    return IntStream.range(0, prompts.size())
-        .mapToDouble(i ->
-            nearest(images, i * each).stream()
-                    .anyMatch(name -> firstWord(name).equals(firstWord(prompts.get(i))))
-                ? 1
-                : 0)
-        .toArray();
+    double[][] found = new double[prompts.size()][];
+    for (int i = 0; i < found.length; i++) {
+      String prompt = prompts.get(i);
+      List<String> nearest = nearest(images, i * each);
+      found[i] =
+          new double[] {
+            nearest.stream().anyMatch(real -> firstWord(real).equals(firstWord(prompt))) ? 1 : 0,
+            nearest.stream().anyMatch(real -> lastWord(real).equals(lastWord(prompt))) ? 1 : 0
+          };
+    }
+    return found;
   }
 
   private void requireSize(float[] images, List<String> prompts) {

@@ -122,7 +122,7 @@ public final class SilkIcons {
                 name(file), name(file).replace('_', ' '), PngPixels.overWhite(ImageIO.read(in))));
       }
     }
-    return new ImageSet(16, 16, items);
+    return ImageSet.of(16, 16, items);
   }
 
   private static String name(Path file) {

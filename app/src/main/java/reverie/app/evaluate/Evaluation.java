@@ -5,12 +5,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.DoubleFunction;
 import java.util.function.IntConsumer;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.data.Estimate;
 import reverie.app.data.Images;
-import reverie.app.data.Retrieval;
+import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.Gallery;
 import reverie.diffusion.Denoiser;
@@ -29,7 +31,7 @@ import reverie.tensor.Rng;
  * @param device where
  * @param reward scores
  * @param timeout of the reward for one batch
- * @param retrieval recognises; null where there are no real images to compare with
+ * @param recognition tells what is seen; null where there are no real images to compare with
  * @param seed of all noise
  */
 public record Evaluation(
@@ -37,7 +39,7 @@ public record Evaluation(
     Device device,
     Reward reward,
     Duration timeout,
-    Retrieval retrieval,
+    Recognition recognition,
     long seed) {
 
   /**
@@ -47,19 +49,17 @@ public record Evaluation(
    * @param pixels what came, in [−1, 1]
    * @param rewards of each image
    * @param reward their mean
-   * @param firstWords 1 for each image with the right first word; none where nothing can tell
-   * @param firstWord share of images whose nearest real one has the prompt's first word; NaN where
-   *     nothing can tell
-   * @param lastWord the same for the last word
+   * @param recognised 1 for each image with the right first part, else 0; none where nothing can
+   *     tell
+   * @param shares of images with each right part, by its name; none where nothing can tell
    */
   public record Result(
       List<Prompt> prompts,
       float[] pixels,
       double[] rewards,
-      double[] firstWords,
       Estimate reward,
-      Estimate firstWord,
-      Estimate lastWord) {}
+      double[] recognised,
+      Map<String, Estimate> shares) {}
 
   /** What is measured where there is nothing to measure. */
   public static final Estimate NOTHING = new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
@@ -76,18 +76,14 @@ public record Evaluation(
     List<String> texts = prompts.stream().map(Prompt::text).toList();
     float[] pixels = sampler.draw(denoiser, device, texts, seed, progress);
     double[] rewards = score(reward, timeout, prompts, pixels, sampler.size(), sampler.batchSize());
-    Retrieval.Result found =
-        retrieval == null
-            ? new Retrieval.Result(NOTHING, NOTHING)
-            : retrieval.evaluate(pixels, texts);
+    double[][] found = recognition == null ? new double[0][] : recognition.of(pixels, texts);
     return new Result(
         prompts,
         pixels,
         rewards,
-        retrieval == null ? new double[0] : retrieval.firstWords(pixels, texts),
         Estimate.mean(rewards),
-        found.firstWord(),
-        found.lastWord());
+        Arrays.stream(found).mapToDouble(parts -> parts[0]).toArray(),
+        recognition == null ? Map.of() : recognition.shares(found));
   }
 
   /**
@@ -156,7 +152,9 @@ public record Evaluation(
    * @return n prompts
    */
   public static List<Prompt> choose(List<Prompt> prompts, int n, long seed) {
-    int[] order = Rng.of(seed).fork("evaluation").permutation(prompts.size());
-    return IntStream.range(0, n).mapToObj(i -> prompts.get(order[i % order.length])).toList();
+    IntUnaryOperator order = Rng.of(seed).fork("evaluation").order(prompts.size());
+    return IntStream.range(0, n)
+        .mapToObj(i -> prompts.get(order.applyAsInt(i % prompts.size())))
+        .toList();
   }
 }

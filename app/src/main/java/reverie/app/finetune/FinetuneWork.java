@@ -8,8 +8,7 @@ import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.data.Retrieval;
-import reverie.app.data.SilkIcons;
+import reverie.app.data.DataSet;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.model.BaseModels;
 import reverie.app.model.ModelFolder;
@@ -58,8 +57,8 @@ final class FinetuneWork implements AutoCloseable {
   private void open(PromptEncoder encoder, Device device) {
     ModelFolder folder = BaseModels.read(config.model(), encoder, device, config.weights().dtype());
     model = opened(new FinetuneModel(folder, config, encoder, device));
-    boolean icons = folder.prompts().icons();
-    requireIcons(icons);
+    Stream.concat(Stream.of(config.reward()), config.watch().stream())
+        .forEach(choice -> folder.prompts().requireFit(choice.kind()));
     PromptSource.Split split = split(prompts(folder), folder);
     PromptSource prompts = split.training();
     Reward reward = opened(config.reward().make());
@@ -71,15 +70,13 @@ final class FinetuneWork implements AutoCloseable {
             TrainerFactory.of(
                 config, model, prompts, reward, watch, job -> fleets.apply(model, job)));
     trainer.identify(model.identity());
-    boolean own =
-        List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(config.prompts().source());
     evaluation =
         new Evaluation(
             model.sampler(),
             device,
             reward,
             config.training().rewardTimeout(),
-            icons && own ? new Retrieval(SilkIcons.all()) : null,
+            asksForItsOwn(folder) ? folder.prompts().recognition() : null,
             config.seed());
     heldOut = split.heldOut() == null ? List.of() : split.heldOut().all();
     training = prompts.all();
@@ -90,22 +87,6 @@ final class FinetuneWork implements AutoCloseable {
     return part;
   }
 
-  /** What compares with the icons means nothing for another model. */
-  private void requireIcons(boolean icons) {
-    if (icons) {
-      return;
-    }
-    Stream.concat(Stream.of(config.reward()), config.watch().stream())
-        .filter(choice -> choice.kind().needsIcons())
-        .findFirst()
-        .ifPresent(choice -> {
-          throw new ConfigurationException(
-              choice.title()
-                  + " compares with the icons that Reverie ships, but the model draws others",
-              "choose another reward, or a model of the icons");
-        });
-  }
-
   private PromptSource prompts(ModelFolder folder) {
     FinetuneConfig.Prompts prompts = config.prompts();
     return switch (prompts.source()) {
@@ -113,20 +94,30 @@ final class FinetuneWork implements AutoCloseable {
         if (!folder.isConditional()) {
           yield PromptSource.of("");
         }
-        if (folder.prompts().training().isEmpty()) {
+        List<String> known = folder.prompts().training();
+        if (known.isEmpty()) {
           throw new ConfigurationException(
               "prompts.source is 'model', but this model does not say which prompts it was trained"
                   + " with",
               "name a text file with a prompt a line: --set prompts.source=FILE");
         }
-        yield PromptSource.of(folder.prompts().training());
+        yield PromptSource.of(known);
       }
-      case FinetuneConfig.ICONS -> PromptSource.of(SilkIcons.training().prompts());
       case "animals" -> PromptSource.animals();
       case "animal_activities" -> PromptSource.animalActivities();
       case "template" -> PromptSource.template(prompts.template(), prompts.slots());
-      default -> PromptSource.fromFile(Path.of(prompts.source()));
+      default ->
+          DataSet.named(prompts.source())
+              .map(set -> PromptSource.of(set.training().prompts()))
+              .orElseGet(() -> PromptSource.fromFile(Path.of(prompts.source())));
     };
+  }
+
+  /** Whether prompts are those of the images that the model knows. */
+  private boolean asksForItsOwn(ModelFolder folder) {
+    String source = config.prompts().source();
+    return source.equals(FinetuneConfig.MODEL)
+        || DataSet.named(source).filter(set -> set == folder.prompts().data()).isPresent();
   }
 
   /** Held out is what a pattern says, or what the model's own training left out; null for none. */
@@ -135,12 +126,8 @@ final class FinetuneWork implements AutoCloseable {
     if (!asked.heldOut().isEmpty()) {
       return prompts.split(asked.heldOut());
     }
-    boolean own = List.of(FinetuneConfig.MODEL, FinetuneConfig.ICONS).contains(asked.source());
-    return new PromptSource.Split(
-        prompts,
-        own && !folder.prompts().heldOut().isEmpty()
-            ? PromptSource.of(folder.prompts().heldOut())
-            : null);
+    List<String> unseen = asksForItsOwn(folder) ? folder.prompts().heldOut() : List.of();
+    return new PromptSource.Split(prompts, unseen.isEmpty() ? null : PromptSource.of(unseen));
   }
 
   FinetuneModel model() {

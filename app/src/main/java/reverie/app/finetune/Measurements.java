@@ -37,7 +37,7 @@ record Measurements(
       return new Scores(
           training.rewards(),
           heldOut == null ? new double[0] : heldOut.rewards(),
-          training.firstWords());
+          training.recognised());
     }
   }
 
@@ -138,11 +138,10 @@ record Measurements(
     if (measured.heldOut != null) {
       line.append(", on held-out prompts ").append(shown(measured.heldOut.reward()));
     }
-    if (measured.training.firstWord().n() > 0) {
-      line.append(
-          String.format(
-              Locale.ROOT, ", recognised %.0f %%", 100 * measured.training.firstWord().mean()));
-    }
+    measured.training.shares().values().stream()
+        .findFirst()
+        .ifPresent(share ->
+            line.append(String.format(Locale.ROOT, ", recognised %.0f %%", 100 * share.mean())));
     run.log().say(line.toString());
   }
 

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.DataSet;
 import reverie.app.text.PromptEncoder;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
@@ -46,7 +47,7 @@ public final class BaseModels {
     try {
       requireLabels(folder);
       requireChannels(folder);
-      folder.requireEncoder(encoder);
+      folder.requireEncoder(folder.encoderOr(encoder));
       return folder;
     } catch (RuntimeException e) {
       folder.close();
@@ -113,7 +114,8 @@ public final class BaseModels {
         }
       }
       ModelFolder read = ModelFolder.read(folder, device, weights);
-      return new ModelFolder(read.unet(), read.scheduler(), read.encoder(), ModelPrompts.ofIcons());
+      return new ModelFolder(
+          read.unet(), read.scheduler(), read.encoder(), ModelPrompts.of(DataSet.ICONS));
     } catch (IOException e) {
       throw new ReverieException(
           "model icons: it cannot be copied to the temporary folder (" + e.getMessage() + ")",

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.DataSet;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
 import reverie.autograd.Tape;
@@ -122,9 +123,10 @@ public record ImageSampler(
     if (size == 0) {
       return BaseModels.size(model);
     }
-    if (model.prompts().icons() && size != BaseModels.size(model)) {
+    DataSet data = model.prompts().data();
+    if (data != null && size != BaseModels.size(model)) {
       throw new ConfigurationException(
-          "sampling: the size is " + size + ", but icons have " + BaseModels.size(model),
+          "sampling: the size is " + size + ", but " + data + " have " + BaseModels.size(model),
           "leave it at 0");
     }
     if (size % model.reduction() != 0) {

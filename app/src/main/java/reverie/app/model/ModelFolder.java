@@ -17,9 +17,11 @@ import java.util.Map;
 import java.util.Set;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import reverie.app.data.DataSet;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.app.text.ClassNumbers;
+import reverie.app.text.PhraseEncoder;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameter;
@@ -65,7 +67,6 @@ public record ModelFolder(
   private static final String OURS = "reverie.json";
   private static final String ENCODER = "text_encoder";
   private static final String DATA = "data";
-  private static final String ICONS = "icons";
   private static final JsonMapper JSON = JsonMapper.shared();
 
   /** A model that draws images itself. */
@@ -140,12 +141,12 @@ public record ModelFolder(
     SchedulerConfig schedule = SchedulerConfig.read(scheduler);
     JsonNode ours = ours(folder.resolve(OURS));
     ModelPrompts prompts =
-        ours.path(DATA).asString("").equals(ICONS)
-            ? ModelPrompts.ofIcons()
-            : ModelPrompts.read(folder);
+        DataSet.named(ours.path(DATA).asString(""))
+            .map(ModelPrompts::of)
+            .orElseGet(() -> ModelPrompts.read(folder));
     String encoder = ours.path(ENCODER).asString("");
     UNet network = UNet.load(unet, device, weights);
-    if (network.config().takesClasses() && prompts.training().isEmpty()) {
+    if (network.config().takesClasses() && prompts.equals(ModelPrompts.UNKNOWN)) {
       prompts = ModelPrompts.ofClasses(network.config().classInputs());
     }
     return new ModelFolder(network, schedule, encoder, prompts);
@@ -176,6 +177,9 @@ public record ModelFolder(
   public PromptEncoder encoderOr(PromptEncoder available) {
     if (unet.config().takesClasses()) {
       return new ClassNumbers(unet.config().classInputs());
+    }
+    if (encoder.equals(PhraseEncoder.IDENTITY)) {
+      return new PhraseEncoder();
     }
     return pipeline == null ? available : new ClipPrompts(pipeline, false);
   }
@@ -319,8 +323,8 @@ public record ModelFolder(
     writeJson(folder.resolve(INDEX), index);
     Map<String, Object> ours = new LinkedHashMap<>();
     ours.put(ENCODER, encoder);
-    if (prompts.icons()) {
-      ours.put(DATA, ICONS);
+    if (prompts.data() != null) {
+      ours.put(DATA, prompts.data().toString());
     }
     writeJson(folder.resolve(OURS), ours);
     prompts.write(folder);

@@ -3,11 +3,14 @@ package reverie.app.pretrain;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntFunction;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.data.ImageSet;
 import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
+import reverie.app.text.RecentStates;
 import reverie.diffusion.DenoisingLoss;
 import reverie.diffusion.NoiseSchedule;
 import reverie.tensor.Device;
@@ -23,8 +26,7 @@ import reverie.tensor.Tensor;
  */
 final class DenoisingBatches {
   private final Samples samples;
-  private final float[][] states;
-  private final float[] unconditional;
+  private final RecentStates states;
   private final PromptEncoder encoder;
   private final int size;
   private final double promptDropout;
@@ -36,14 +38,15 @@ final class DenoisingBatches {
    * @param values of each sample {@code [height, width, channels]}
    * @param prompts one for each
    */
-  record Samples(int height, int width, int channels, List<float[]> values, List<String> prompts) {
+  record Samples(
+      int height, int width, int channels, IntFunction<float[]> values, List<String> prompts) {
     /** Images themselves. */
     static Samples of(ImageSet images) {
       return new Samples(
           images.height(),
           images.width(),
           ImageSet.CHANNELS,
-          images.items().stream().map(ImageSet.Item::pixels).toList(),
+          i -> images.items().get(i).pixels(),
           images.prompts());
     }
 
@@ -67,7 +70,7 @@ final class DenoisingBatches {
           images.height() / model.reduction(),
           images.width() / model.reduction(),
           model.unet().config().inChannels(),
-          values,
+          values::get,
           images.prompts());
     }
 
@@ -75,13 +78,12 @@ final class DenoisingBatches {
       int each = height * width * channels;
       float[] batch = new float[rows.length * each];
       for (int i = 0; i < rows.length; i++) {
-        System.arraycopy(values.get(rows[i]), 0, batch, i * each, each);
+        System.arraycopy(values.apply(rows[i]), 0, batch, i * each, each);
       }
       return device.tensor(batch, rows.length, height, width, channels);
     }
   }
 
-  /** Encodes every prompt. */
   DenoisingBatches(
       Samples samples, PromptEncoder encoder, int size, double promptDropout, Rng rng) {
     this.samples = samples;
@@ -89,8 +91,7 @@ final class DenoisingBatches {
     this.size = size;
     this.promptDropout = promptDropout;
     this.rng = rng;
-    states = samples.prompts.stream().map(encoder::encode).toArray(float[][]::new);
-    unconditional = encoder.encode("");
+    states = new RecentStates(encoder::encode);
   }
 
   /**
@@ -110,7 +111,8 @@ final class DenoisingBatches {
     Rng dropout = own.fork("dropout");
     List<float[]> chosen =
         IntStream.range(0, size)
-            .mapToObj(i -> dropout.uniform(i) < promptDropout ? unconditional : states[rows[i]])
+            .mapToObj(i -> dropout.uniform(i) < promptDropout ? "" : samples.prompts.get(rows[i]))
+            .map(states::of)
             .toList();
     Rng time = own.fork("timestep");
     double[] timesteps =
@@ -129,15 +131,16 @@ final class DenoisingBatches {
     Rng order = rng.fork("order");
     int[] rows = new int[size];
     long shuffledEpoch = -1;
-    int[] shuffled = {};
+    IntUnaryOperator shuffled = null;
+    int images = samples.prompts.size();
     for (int i = 0; i < size; i++) {
       long place = step * size + i;
-      long epoch = place / samples.values.size();
+      long epoch = place / images;
       if (epoch != shuffledEpoch) {
-        shuffled = order.fork(epoch).permutation(samples.values.size());
+        shuffled = order.fork(epoch).order(images);
         shuffledEpoch = epoch;
       }
-      rows[i] = shuffled[(int) (place % samples.values.size())];
+      rows[i] = shuffled.applyAsInt((int) (place % images));
     }
     return rows;
   }

@@ -4,14 +4,17 @@ package reverie.app.pretrain;
 import java.lang.invoke.MethodHandles;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.PretrainConfig;
+import reverie.app.data.DataSet;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
-import reverie.app.data.SilkIcons;
+import reverie.app.data.Recognition;
+import reverie.app.data.Retrieval;
 import reverie.app.model.BaseModels;
 import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
@@ -52,6 +55,7 @@ public final class Pretraining implements AutoCloseable {
   private final PromptEncoder encoder;
   private final Device device;
   private final Rng rng;
+  private final DataSet data;
   private final ImageSet training;
   private final ModelFolder model;
   private RunFolder run;
@@ -75,15 +79,12 @@ public final class Pretraining implements AutoCloseable {
    */
   public Pretraining(PretrainConfig config, PromptEncoder encoder, Device device) {
     this.config = config;
-    this.encoder = encoder;
     this.device = device;
     rng = Rng.of(config.seed());
-    training = icons() ? SilkIcons.training() : ImageFolder.read(Path.of(config.data()));
+    data = DataSet.named(config.data()).orElse(null);
+    this.encoder = data == null ? encoder : data.encoder(encoder);
+    training = data == null ? ImageFolder.read(Path.of(config.data())) : data.training();
     model = model();
-  }
-
-  private boolean icons() {
-    return config.data().equals("icons");
   }
 
   /**
@@ -99,8 +100,9 @@ public final class Pretraining implements AutoCloseable {
     run = folder;
     stop = asked;
     run.computesOn(device.describe());
-    ImageSet heldOut = icons() ? SilkIcons.heldOut() : training.where(_ -> false);
-    ImageSet real = icons() ? SilkIcons.all() : training;
+    ImageSet heldOut =
+        data == null ? ImageSet.of(training.height(), training.width(), List.of()) : data.heldOut();
+    Recognition recognition = data == null ? new Retrieval(training) : data.recognition();
     Parameters parameters = model.unet().parameters();
     run.log()
         .say(
@@ -111,7 +113,7 @@ public final class Pretraining implements AutoCloseable {
                 training.size(),
                 heldOut.size()));
     PretrainingResults results =
-        new PretrainingResults(config, run, sampler(real), device, real, training, heldOut);
+        new PretrainingResults(config, run, sampler(), device, recognition, training, heldOut);
     try (TrainingStep step =
             new TrainingStep(
                 parameters,
@@ -141,7 +143,7 @@ public final class Pretraining implements AutoCloseable {
   /** The model to begin with, which will remember what it was trained on. */
   private ModelFolder model() {
     ModelPrompts prompts =
-        icons() ? ModelPrompts.ofIcons() : new ModelPrompts(false, training.prompts());
+        data == null ? new ModelPrompts(training.prompts()) : ModelPrompts.of(data);
     if (!config.base().isEmpty()) {
       ModelFolder base = BaseModels.read(config.base(), encoder, device, DType.F32);
       if (!base.isConditional()) {
@@ -161,9 +163,9 @@ public final class Pretraining implements AutoCloseable {
   }
 
   /** How samples are drawn, as large as the training's images. */
-  private ImageSampler sampler(ImageSet images) {
+  private ImageSampler sampler() {
     return ImageSampler.of(
-        model, config.sampling().sized(images.height()), model.encoderOr(encoder));
+        model, config.sampling().sized(training.height()), model.encoderOr(encoder));
   }
 
   private void train(Trained trained, Denoiser average, PretrainingResults results) {

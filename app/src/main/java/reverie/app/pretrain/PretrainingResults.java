@@ -7,11 +7,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
 import reverie.app.data.Images;
-import reverie.app.data.Retrieval;
+import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.PngGrid;
 import reverie.app.run.Progress;
@@ -32,7 +33,7 @@ final class PretrainingResults {
   private final RunFolder run;
   private final ImageSampler sampler;
   private final Device device;
-  private final ImageSet real;
+  private final Recognition recognition;
   private final ImageSet training;
   private final ImageSet heldOut;
 
@@ -41,14 +42,14 @@ final class PretrainingResults {
       RunFolder run,
       ImageSampler sampler,
       Device device,
-      ImageSet real,
+      Recognition recognition,
       ImageSet training,
       ImageSet heldOut) {
     this.config = config;
     this.run = run;
     this.sampler = sampler;
     this.device = device;
-    this.real = real;
+    this.recognition = recognition;
     this.training = training;
     this.heldOut = heldOut;
   }
@@ -83,19 +84,14 @@ final class PretrainingResults {
     try (Progress progress = Progress.start("drawing " + name, "images", prompts.size())) {
       images = sampler.draw(model, device, prompts, config.seed(), progress::advanceTo);
     }
-    Retrieval.Result result = new Retrieval(real).evaluate(images, prompts);
-    summary.put("retrieval_first_word_" + name, result.firstWord().toMap());
-    summary.put("retrieval_last_word_" + name, result.lastWord().toMap());
-    run.log()
-        .say(
-            String.format(
-                Locale.ROOT,
-                "%s: nearest real image has the right first word for %.3f, last word for %.3f of"
-                    + " %d",
-                name,
-                result.firstWord().mean(),
-                result.lastWord().mean(),
-                prompts.size()));
+    StringBuilder line = new StringBuilder(name + ": recognised in " + prompts.size() + " images:");
+    recognition
+        .shares(recognition.of(images, prompts))
+        .forEach((part, share) -> {
+          summary.put("retrieval_" + part + "_" + name, share.toMap());
+          line.append(String.format(Locale.ROOT, " %s %.3f", part, share.mean()));
+        });
+    run.log().say(line.toString());
   }
 
   private List<PngGrid.Row> rows(String label, ImageSet set, Denoiser model) {
@@ -120,7 +116,9 @@ final class PretrainingResults {
 
   /** The same n of a set every time, each once before any comes twice. */
   private List<ImageSet.Item> choose(ImageSet set, int n) {
-    int[] order = Rng.of(config.seed()).fork("choice").permutation(set.size());
-    return IntStream.range(0, n).mapToObj(i -> set.items().get(order[i % order.length])).toList();
+    IntUnaryOperator order = Rng.of(config.seed()).fork("choice").order(set.size());
+    return IntStream.range(0, n)
+        .mapToObj(i -> set.items().get(order.applyAsInt(i % set.size())))
+        .toList();
   }
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reward;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Supplier;
-import reverie.app.data.Retrieval;
-import reverie.app.data.SilkIcons;
+import reverie.app.data.DataSet;
+import reverie.app.data.Recognition;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.Colourfulness;
 import reverie.rl.reward.JpegReward;
@@ -19,7 +22,14 @@ public enum BuiltInReward implements RewardKind {
   /** Strong and varied colours. */
   COLOURFULNESS(Unit.AMOUNT, Colourfulness::new),
   /** 1 for images whose nearest icon has the prompt's first word, else 0. */
-  RECOGNISED(Unit.SHARE, BuiltInReward::recognised);
+  RECOGNISED(Unit.SHARE, DataSet.ICONS) {
+    @Override
+    double score(double... parts) {
+      return parts[0];
+    }
+  },
+  /** Share of the five traits of a Noun that its image shows. */
+  TRAITS(Unit.SHARE, DataSet.NOUNS);
 
   /** What a reward counts. */
   public enum Unit {
@@ -57,10 +67,18 @@ public enum BuiltInReward implements RewardKind {
 
   private final Unit unit;
   private final Supplier<Reward> factory;
+  private final DataSet data;
 
   BuiltInReward(Unit unit, Supplier<Reward> factory) {
     this.unit = unit;
     this.factory = factory;
+    data = null;
+  }
+
+  BuiltInReward(Unit unit, DataSet data) {
+    this.unit = unit;
+    this.factory = this::recognised;
+    this.data = data;
   }
 
   @Override
@@ -69,8 +87,13 @@ public enum BuiltInReward implements RewardKind {
   }
 
   @Override
-  public boolean needsIcons() {
-    return this == RECOGNISED;
+  public Optional<DataSet> comparesWith() {
+    return Optional.ofNullable(data);
+  }
+
+  /** What an image earns by its parts that are recognised. */
+  double score(double... parts) {
+    return Arrays.stream(parts).average().orElseThrow();
   }
 
   @Override
@@ -90,16 +113,17 @@ public enum BuiltInReward implements RewardKind {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  private static Reward recognised() {
-    Retrieval retrieval = new Retrieval(SilkIcons.all());
+  private Reward recognised() {
+    Recognition recognition = data.recognition();
     return Reward.named(
-        "recognised",
+        title(),
         batch -> {
           float[] pixels = batch.values().clone();
           for (int i = 0; i < pixels.length; i++) {
             pixels[i] = 2 * pixels[i] - 1;
           }
-          return retrieval.firstWords(pixels, batch.prompts().stream().map(Prompt::text).toList());
+          List<String> prompts = batch.prompts().stream().map(Prompt::text).toList();
+          return Arrays.stream(recognition.of(pixels, prompts)).mapToDouble(this::score).toArray();
         });
   }
 }

@@ -4,6 +4,8 @@ package reverie.app.reward;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
+import reverie.app.data.DataSet;
 import reverie.rl.reward.Reward;
 
 /**
@@ -47,9 +49,9 @@ public sealed interface RewardKind
     return BuiltInReward.Unit.NUMBER;
   }
 
-  /** Whether it compares with the icons that Reverie ships, and so means nothing elsewhere. */
-  default boolean needsIcons() {
-    return false;
+  /** The images that it compares with, so that it means nothing for a model of others. */
+  default Optional<DataSet> comparesWith() {
+    return Optional.empty();
   }
 
   /** How long a batch may take if nobody says otherwise. */

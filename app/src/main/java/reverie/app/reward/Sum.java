@@ -6,8 +6,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.Collectors;
+import reverie.app.data.DataSet;
 import reverie.rl.reward.NormalizedReward;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.WeightedReward;
@@ -104,8 +106,8 @@ public record Sum(List<Term> sum) implements RewardKind {
   }
 
   @Override
-  public boolean needsIcons() {
-    return sum.stream().anyMatch(term -> term.reward.kind().needsIcons());
+  public Optional<DataSet> comparesWith() {
+    return sum.stream().flatMap(term -> term.reward.kind().comparesWith().stream()).findFirst();
   }
 
   @Override

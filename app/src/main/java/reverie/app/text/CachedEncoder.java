@@ -9,25 +9,23 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Locale;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.zip.CRC32C;
 
 /**
- * Remembers what an encoder said, in memory and in a folder, so that a later start need not load
- * the encoder at all. One file a prompt, named by a hash of the encoder's identity and the prompt,
- * written beside and moved into place, so that several processes may share a folder and a kill
- * leaves nothing half-written. A damaged file is computed again with a warning; a folder that
- * cannot be written costs only time. Safe for several threads.
+ * Remembers what an encoder said, the last in memory and all in a folder, so that a later start
+ * need not load the encoder at all. One file a prompt, named by a hash of the encoder's identity
+ * and the prompt, written beside and moved into place, so that several processes may share a folder
+ * and a kill leaves nothing half-written. A damaged file is computed again with a warning; a folder
+ * that cannot be written costs only time. Safe for several threads.
  */
 public final class CachedEncoder implements PromptEncoder {
   private static final Logger LOG = Logger.getLogger(CachedEncoder.class.getName());
 
   private final PromptEncoder encoder;
   private final Path folder;
-  private final Map<String, float[]> memory = new ConcurrentHashMap<>();
+  private final RecentStates memory = new RecentStates(this::readOrCompute);
   private volatile boolean writable = true;
 
   /**
@@ -73,7 +71,7 @@ public final class CachedEncoder implements PromptEncoder {
 
   @Override
   public float[] encode(String prompt) {
-    return memory.computeIfAbsent(prompt, this::readOrCompute).clone();
+    return memory.of(prompt).clone();
   }
 
   private float[] readOrCompute(String prompt) {

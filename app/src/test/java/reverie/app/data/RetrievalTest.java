@@ -5,12 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class RetrievalTest {
   private static final ImageSet REAL =
-      new ImageSet(
+      ImageSet.of(
           1,
           1,
           List.of(
@@ -19,26 +20,31 @@ class RetrievalTest {
               new ImageSet.Item("c", "cup delete", new float[] {1, -1, -1}),
               new ImageSet.Item("d", "moon", new float[] {1, -1, -1})));
 
+  private static Map<String, Estimate> shares(ImageSet real, float[] images, List<String> prompts) {
+    Retrieval retrieval = new Retrieval(real);
+    return retrieval.shares(retrieval.of(images, prompts));
+  }
+
   @Test
   void countsFirstAndLastWordsOfTheNearest() {
     float[] images = {.9f, .8f, 1, -.7f, -.9f, -1, .4f, -1, -1};
-    Retrieval.Result result =
-        new Retrieval(REAL).evaluate(images, List.of("car delete", "car delete", "car delete"));
-    assertEquals(2 / 3.0, result.firstWord().mean());
-    assertEquals(2 / 3.0, result.lastWord().mean());
-    assertEquals(3, result.firstWord().n());
-    Retrieval.Result other =
-        new Retrieval(REAL).evaluate(images, List.of("car delete", "car delete", "cup add"));
-    assertEquals(1, other.firstWord().mean());
-    assertEquals(1 / 3.0, other.lastWord().mean());
+    Map<String, Estimate> result =
+        shares(REAL, images, List.of("car delete", "car delete", "car delete"));
+    assertEquals(2 / 3.0, result.get("first_word").mean());
+    assertEquals(2 / 3.0, result.get("last_word").mean());
+    assertEquals(3, result.get("first_word").n());
+    Map<String, Estimate> other =
+        shares(REAL, images, List.of("car delete", "car delete", "cup add"));
+    assertEquals(1, other.get("first_word").mean());
+    assertEquals(1 / 3.0, other.get("last_word").mean());
   }
 
   @Test
   void anyOfEquallyNearImagesWillDo() {
     float[] images = {1, -1, -1, 1, -1, -1};
-    Retrieval.Result result = new Retrieval(REAL).evaluate(images, List.of("moon", "cup delete"));
-    assertEquals(1, result.firstWord().mean());
-    assertEquals(1, result.lastWord().mean());
+    Map<String, Estimate> result = shares(REAL, images, List.of("moon", "cup delete"));
+    assertEquals(1, result.get("first_word").mean());
+    assertEquals(1, result.get("last_word").mean());
   }
 
   @Test
@@ -47,16 +53,16 @@ class RetrievalTest {
         SilkIcons.all()
             .where(icon -> icon.name().startsWith("layout") || icon.name().equals("overlays"));
     float[] all = icons.batch(IntStream.range(0, icons.size()).toArray());
-    Retrieval.Result result = new Retrieval(icons).evaluate(all, icons.prompts());
-    assertEquals(1, result.firstWord().mean());
-    assertEquals(1, result.lastWord().mean());
+    Map<String, Estimate> result = shares(icons, all, icons.prompts());
+    assertEquals(1, result.get("first_word").mean());
+    assertEquals(1, result.get("last_word").mean());
   }
 
   @Test
   void refusesAWrongNumberOfValues() {
     assertThrows(
         IllegalArgumentException.class,
-        () -> new Retrieval(REAL).evaluate(new float[4], List.of("car add")));
+        () -> new Retrieval(REAL).of(new float[4], List.of("car add")));
   }
 
   @Test

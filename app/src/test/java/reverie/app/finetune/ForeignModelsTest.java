@@ -30,7 +30,7 @@ class ForeignModelsTest extends IconRuns {
               unet,
               SchedulerConfig.defaults(),
               ENCODER.identity(),
-              new ModelPrompts(false, List.of("a red cat", "a dog")))
+              new ModelPrompts(List.of("a red cat", "a dog")))
           .write(model);
     }
     Path run = folder.resolve("run");

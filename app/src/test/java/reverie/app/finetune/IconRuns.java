@@ -16,6 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.config.Configuration;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.DataSet;
 import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
 import reverie.app.run.Metrics;
@@ -75,7 +76,8 @@ abstract class IconRuns {
              "attention_head_dim": 2, "cross_attention_dim": 8, "norm_num_groups": 2}
             """);
     try (UNet unet = UNet.random(config, Device.cpu(), Rng.of(2))) {
-      new ModelFolder(unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.ofIcons())
+      new ModelFolder(
+              unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.of(DataSet.ICONS))
           .write(shared.resolve("model"));
     }
   }

@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import reverie.app.data.DataSet;
 import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
 import reverie.app.report.Summary;
@@ -144,7 +145,8 @@ class ResumedRunsTest extends IconRuns {
   void anotherBaseModelIsNotResumedWith() throws IOException {
     Path model = folder.resolve("model");
     try (UNet unet = UNet.load(shared.resolve("model/unet"), Device.cpu())) {
-      new ModelFolder(unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.ofIcons())
+      new ModelFolder(
+              unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.of(DataSet.ICONS))
           .write(model);
       Path run = folder.resolve("run");
       finetune(run, false, () -> false, "model=" + model, "epochs=1");
@@ -152,7 +154,8 @@ class ResumedRunsTest extends IconRuns {
         Tensor weight = unet.parameters().all().getFirst().value();
         weight.assign(weight.add(1e-3));
       }
-      new ModelFolder(unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.ofIcons())
+      new ModelFolder(
+              unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.of(DataSet.ICONS))
           .write(model);
       ReverieException error =
           assertThrows(

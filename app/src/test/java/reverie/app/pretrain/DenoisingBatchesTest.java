@@ -22,7 +22,7 @@ class DenoisingBatchesTest {
   private static final NoiseSchedule SCHEDULE = SchedulerConfig.defaults().schedule();
   private static final int IMAGES = 10;
   private static final ImageSet SET =
-      new ImageSet(1, 1, IntStream.range(0, IMAGES).mapToObj(DenoisingBatchesTest::item).toList());
+      ImageSet.of(1, 1, IntStream.range(0, IMAGES).mapToObj(DenoisingBatchesTest::item).toList());
 
   /** Image i is of the colour i and has i + 1 letters of prompt. */
   private static ImageSet.Item item(int i) {

@@ -3,19 +3,15 @@ package reverie.rl.prompt;
 
 import java.util.List;
 
-/** Prompts that were written down. */
-record PromptList(List<Prompt> prompts) implements PromptSource {
-  PromptList {
-    prompts = List.copyOf(prompts);
-  }
-
+/** Prompts that are listed somewhere. */
+record PromptList(List<String> texts) implements PromptSource {
   @Override
   public int size() {
-    return prompts.size();
+    return texts.size();
   }
 
   @Override
   public Prompt get(int index) {
-    return prompts.get(index);
+    return new Prompt(texts.get(index));
   }
 }

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.IntUnaryOperator;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import reverie.tensor.ReverieException;
@@ -34,11 +35,9 @@ public interface PromptSource {
   default List<Prompt> draw(Rng rng, long epoch, int count) {
     List<Prompt> drawn = new ArrayList<>(count);
     for (long round = 0; drawn.size() < count; round++) {
-      for (int index : rng.fork(epoch, round).permutation(size())) {
-        if (drawn.size() == count) {
-          break;
-        }
-        drawn.add(get(index));
+      IntUnaryOperator order = rng.fork(epoch, round).order(size());
+      for (int i = 0; i < size() && drawn.size() < count; i++) {
+        drawn.add(get(order.applyAsInt(i)));
       }
     }
     return drawn;
@@ -107,13 +106,13 @@ public interface PromptSource {
     return template("{a:animal} {activity}", Map.of());
   }
 
-  /** The given texts. */
+  /** The given texts, asked for as they are needed; the list must not change. */
   static PromptSource of(List<String> texts) {
     if (texts.isEmpty()) {
       throw new ReverieException(
           "prompts: expected at least one, got none", "give one prompt or more");
     }
-    return new PromptList(texts.stream().map(Prompt::new).toList());
+    return new PromptList(texts);
   }
 
   /** The given texts. */
