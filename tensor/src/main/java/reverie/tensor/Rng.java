@@ -17,7 +17,7 @@ import reverie.tensor.op.RandomNormal;
  * }</pre>
  */
 public record Rng(long seed, long stream) implements Serializable {
-  private static final int LARGEST_PERMUTATION = 1 << 16;
+  private static final int LARGEST_PERMUTATION = 1 << 20;
   private static final int FEISTEL_ROUNDS = 6;
 
   /** The root sequence of a seed. */
@@ -73,7 +73,7 @@ public record Rng(long seed, long stream) implements Serializable {
   }
 
   /**
-   * A uniform order of 0 to {@code n − 1}: what comes at each place. Up to 65,536 numbers are
+   * A uniform order of 0 to {@code n − 1}: what comes at each place. Up to 1,048,576 numbers are
    * {@link #permutation}; more are ordered without memory, by a Feistel network over the next power
    * of four, walked until it stays below n (Black and Rogaway 2002).
    */

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.function.IntUnaryOperator;
@@ -130,19 +129,14 @@ class PhiloxTest {
     Rng rng = Rng.of(4);
     assertArrayEquals(
         rng.permutation(50), IntStream.range(0, 50).map(rng.order(50)::applyAsInt).toArray());
-    int many = 70_001;
+    int many = 1_500_000;
     IntUnaryOperator order = rng.order(many);
-    BitSet seen = new BitSet(many);
-    long inPlaceOfSmall = 0;
-    for (int i = 0; i < many; i++) {
-      int value = order.applyAsInt(i);
-      assertTrue(value >= 0 && value < many);
-      seen.set(value);
-      inPlaceOfSmall += value < 100 ? i : 0;
-    }
-    assertEquals(many, seen.cardinality());
-    // The mean place of a hundred numbers, within five standard deviations.
-    assertEquals(many / 2.0, inPlaceOfSmall / 100.0, 5 * many / Math.sqrt(1200));
+    int[] some = IntStream.range(0, 20_000).map(order).toArray();
+    assertEquals(some.length, IntStream.of(some).distinct().count());
+    assertTrue(IntStream.of(some).allMatch(value -> value >= 0 && value < many));
+    // Their mean within five standard deviations.
+    double deviation = many / Math.sqrt(12.0 * some.length);
+    assertEquals(many / 2.0, IntStream.of(some).average().orElseThrow(), 5 * deviation);
     int vast = rng.order(Integer.MAX_VALUE).applyAsInt(Integer.MAX_VALUE - 1);
     assertTrue(vast >= 0 && vast < Integer.MAX_VALUE);
   }

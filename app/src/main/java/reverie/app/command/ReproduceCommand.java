@@ -89,7 +89,8 @@ final class ReproduceCommand implements Callable<Integer> {
       names = "--study",
       paramLabel = "FILE",
       description =
-          "Arms and claims in YAML, or claims (default) or claims-2, the studies that Reverie ships.")
+          "Arms and claims in YAML, or claims (default), claims-2 or claims-3, the studies that Reverie"
+              + " ships.")
   private String file = "claims";
 
   @Option(names = "--list", description = "Say what there is to do, and do nothing.")

@@ -104,6 +104,7 @@ public record FinetuneConfig(
    * @param slots the words of each slot
    * @param heldOut a regular expression that is found in prompts that are measured only; empty for
    *     those that the model's own training left out
+   * @param limit prompts that are trained on at most; 0 for all
    * @param perEpoch different prompts in an epoch
    * @param imagesEach images of each prompt in an epoch
    */
@@ -112,6 +113,7 @@ public record FinetuneConfig(
       String template,
       Map<String, List<String>> slots,
       String heldOut,
+      @Range(min = 0) int limit,
       @Range(min = 1) int perEpoch,
       @Range(min = 1) int imagesEach) {}
 

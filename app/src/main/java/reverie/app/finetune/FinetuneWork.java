@@ -21,6 +21,7 @@ import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
 import reverie.tensor.Device;
+import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 
 /**
@@ -60,7 +61,11 @@ final class FinetuneWork implements AutoCloseable {
     Stream.concat(Stream.of(config.reward()), config.watch().stream())
         .forEach(choice -> folder.prompts().requireFit(choice.kind()));
     PromptSource.Split split = split(prompts(folder), folder);
-    PromptSource prompts = split.training();
+    int limit = config.prompts().limit();
+    PromptSource prompts =
+        limit == 0
+            ? split.training()
+            : split.training().limited(limit, Rng.of(config.seed()).fork("prompts"));
     Reward reward = opened(config.reward().make());
     reward.start();
     watch = opened(Watch.of(config));

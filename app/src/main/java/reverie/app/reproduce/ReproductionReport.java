@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import reverie.app.config.FinetuneConfig;
 import reverie.app.files.AtomicFile;
 import reverie.app.report.Document;
 import reverie.app.report.Plot;
@@ -108,7 +109,7 @@ public final class ReproductionReport {
                 study.validationSeeds())
             + String.format(
                 Locale.ROOT,
-                " the largest %s among the values that keep %.0f %% of the icons recognised. Safe gain is the"
+                " the largest %s among the values that keep %.0f %% of the images recognised. Safe gain is the"
                     + " largest gain along a run of an evaluation that still recognises %.0f %%.",
                 study.searchBy().label(),
                 100 * study.searchFloor(),
@@ -170,12 +171,8 @@ public final class ReproductionReport {
   private void plots(String name, Claim claim) {
     Map<String, List<ArmResults>> byReward = new LinkedHashMap<>();
     for (String arm : claim.arms()) {
-      String reward =
-          study.arms().get(arm).settings().stream()
-              .filter(setting -> setting.startsWith("reward.name="))
-              .map(setting -> setting.substring("reward.name=".length()))
-              .findFirst()
-              .orElse("jpeg_compressibility");
+      List<String> settings = reproduction.job(arm, study.seeds().getFirst()).settings();
+      String reward = FinetuneConfig.READER.read(null, null, settings).value().reward().title();
       byReward.computeIfAbsent(reward, _ -> new ArrayList<>()).add(arms.get(arm));
     }
     List<Plot> plots = new ArrayList<>();

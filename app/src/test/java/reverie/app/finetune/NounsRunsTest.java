@@ -51,6 +51,7 @@ class NounsRunsTest {
             run,
             "model=" + model,
             "prompts.source=model",
+            "prompts.limit=3",
             "reward=traits",
             "watch=[jpeg_compressibility]",
             "epochs=1");

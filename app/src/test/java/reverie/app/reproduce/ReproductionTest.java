@@ -267,7 +267,7 @@ class ReproductionTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"claims", "claims-2"})
+  @ValueSource(strings = {"claims", "claims-2", "claims-3"})
   void allRunsOfTheShippedStudiesCanBeConfigured(String name) {
     Study study = StudyFile.shipped(name).orElseThrow();
     Reproduction reproduction = all(study);

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.function.IntUnaryOperator;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import java.util.stream.IntStream;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 
@@ -94,6 +95,18 @@ public interface PromptSource {
       }
     }
     return new Split(new PromptSubset(this, training), new PromptSubset(this, rest));
+  }
+
+  /**
+   * Some of these prompts.
+   *
+   * @param count how many; all if there are no more
+   * @param rng chooses
+   */
+  default PromptSource limited(int count, Rng rng) {
+    return count >= size()
+        ? this
+        : new PromptSubset(this, IntStream.range(0, count).map(rng.order(size())).toArray());
   }
 
   /** DDPO's 45 animals, by their names alone. */

@@ -207,4 +207,15 @@ class PromptSourceTest {
   private static List<String> texts(PromptSource source) {
     return source.all().stream().map(Prompt::text).toList();
   }
+
+  @Test
+  void aLimitChoosesSome() {
+    PromptSource all = PromptSource.animalActivities();
+    List<Prompt> some = all.limited(10, Rng.of(1)).all();
+    assertEquals(10, some.stream().distinct().count());
+    assertTrue(all.all().containsAll(some));
+    assertEquals(some, all.limited(10, Rng.of(1)).all());
+    assertNotEquals(some, all.limited(10, Rng.of(2)).all());
+    assertEquals(all.all(), all.limited(1000, Rng.of(1)).all());
+  }
 }
