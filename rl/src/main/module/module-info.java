@@ -9,6 +9,7 @@ module reverie.rl {
 
   exports reverie.rl;
   exports reverie.rl.advantage;
+  exports reverie.rl.choice;
   exports reverie.rl.learn;
   exports reverie.rl.objective;
   exports reverie.rl.preference;

@@ -85,6 +85,7 @@ public final class CommandLines implements Runnable {
             new CheckCommand(session),
             new GradcheckCommand(session),
             new ProveCommand(session),
+            new QuestionsCommand(session),
             new DoctorCommand(session),
             new BenchCommand(session))) {
       line.addSubcommand(command);

@@ -213,6 +213,27 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
+  /**
+   * The gradient of the whole loss of an epoch by everything that is trained, at the weights as
+   * they are: to see how much chance there is in it. Draws and scores as an epoch does, and moves
+   * nothing.
+   *
+   * @param number of the epoch: the address of its chance
+   */
+  public double[] gradient(int number) {
+    requireFinished("go on");
+    try (Scope _ = Scope.open("gradient")) {
+      Diagnostics diagnostics = new Diagnostics();
+      experience.collect(number, diagnostics);
+      Learner<?> learner = experience.begin(number, diagnostics, _ -> {});
+      Rng rng = root.fork("training").fork(number, 0);
+      learner.differentiate(orders(learner.samples(), learner.groupSize(), rng), rng);
+      double[] gradient = step.gradients().all().toDoubles();
+      experience.finishEpoch(number, diagnostics);
+      return gradient;
+    }
+  }
+
   /** How far the run has come. */
   static final class Position implements Resumable {
     private int epoch;

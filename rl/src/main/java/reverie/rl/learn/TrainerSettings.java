@@ -37,9 +37,9 @@ import reverie.tensor.ReverieException;
  *     itself, on any machine, gives an equal share to every update, and the sums of all are added
  *     in a fixed order; so many machines can share the work, and none changes the result
  * @param stepFraction share of a chain's decisions that is trained, drawn anew per sample and pass
- * @param klWeight weight of the exact Gaussian KL to the reference model, averaged over decisions,
- *     in the units of the policy's log-probability: with means over the D elements of an image and
- *     T decisions the weight of the true KL of the chain is {@code klWeight / (D T)}
+ * @param klWeight weight of the exact Gaussian KL to the reference model. Surrogate and KL are
+ *     averaged alike over decisions and elements, so that it is that of the true KL of the chain
+ *     against the expected advantage
  * @param learningRate of AdamW
  * @param warmup updates over which the learning rate rises; AdamW's first steps are as long as its
  *     later ones but know much less of the gradient

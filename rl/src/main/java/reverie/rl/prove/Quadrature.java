@@ -14,9 +14,9 @@ import org.apache.commons.math3.analysis.integration.gauss.GaussIntegratorFactor
  * @param second variable at each point
  * @param weights of the points, which add up to 1
  */
-record Quadrature(double[] first, double[] second, double[] weights) {
+public record Quadrature(double[] first, double[] second, double[] weights) {
   /** So many points along each variable. */
-  static Quadrature of(int points) {
+  public static Quadrature of(int points) {
     GaussIntegrator rule = new GaussIntegratorFactory().hermite(points);
     int n = points * points;
     double[] first = new double[n];
@@ -30,11 +30,11 @@ record Quadrature(double[] first, double[] second, double[] weights) {
     return new Quadrature(first, second, weights);
   }
 
-  int size() {
+  public int size() {
     return weights.length;
   }
 
-  double mean(IntToDoubleFunction value) {
+  public double mean(IntToDoubleFunction value) {
     return IntStream.range(0, size()).mapToDouble(i -> weights[i] * value.applyAsDouble(i)).sum();
   }
 }

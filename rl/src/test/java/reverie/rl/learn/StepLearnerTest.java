@@ -27,6 +27,7 @@ import reverie.rl.objective.StepObjective;
 import reverie.rl.objective.ValueFunction;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /**
@@ -96,6 +97,39 @@ class StepLearnerTest {
       assertEquals(0, diagnostics.clipFraction());
       assertEquals(0, diagnostics.kl());
     });
+  }
+
+  /**
+   * Where the policy sums over the 6 elements, reward and KL are 6 times as long: nothing shifts.
+   */
+  @Test
+  void meansAndSumsWeighTheKlAlike() {
+    TrainerSettings settings = TrainerSettings.defaults().withKlWeight(0.7);
+    List<List<double[]>> both = new ArrayList<>();
+    Policy means = policy;
+    try (Scope _ = Scope.open("test")) {
+      model.move(0.02);
+    }
+    for (ReversePolicy process :
+        List.of(means.process(), means.process().reducedBy(ReversePolicy.Reduction.SUM))) {
+      policy =
+          new Policy(
+              process,
+              means.prediction(),
+              means.denoiser(),
+              means.reference(),
+              means.parameters(),
+              means.encoder(),
+              means.height(),
+              means.width(),
+              means.channels());
+      withRollout(rollout ->
+          both.add(stepByStep(rollout, new DdpoScoreFunction(), settings, new Diagnostics())));
+    }
+    for (int i = 0; i < both.getFirst().size(); i++) {
+      double[] sixfold = Arrays.stream(both.getFirst().get(i)).map(g -> 6 * g).toArray();
+      assertArrayEquals(sixfold, both.getLast().get(i), 1e-12);
+    }
   }
 
   /** Some samples, out of order, with the first three steps of each one's own order. */
