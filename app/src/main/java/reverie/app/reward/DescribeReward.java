@@ -2,7 +2,6 @@
 package reverie.app.reward;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -64,7 +63,7 @@ public final class DescribeReward implements Reward {
       int attempts,
       double pauseSeconds,
       String keyVariable)
-      implements RewardKind {
+      implements ServerReward {
     /** Checks the address and the numbers. */
     public Options {
       var _ =
@@ -92,21 +91,9 @@ public final class DescribeReward implements Reward {
       return new DescribeReward(name, this);
     }
 
-    /** Requests have a limit each. */
-    @Override
-    public Duration usualTimeout() {
-      return Duration.ofDays(1);
-    }
-
     private Endpoint.Settings endpoint() {
       String base = url.endsWith("/") ? url.substring(0, url.length() - 1) : url;
-      return new Endpoint.Settings(
-          base.endsWith(PATH) ? base : base + PATH,
-          timeoutSeconds,
-          parallel,
-          attempts,
-          pauseSeconds,
-          keyVariable);
+      return endpoint(base.endsWith(PATH) ? base : base + PATH);
     }
   }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reward;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,7 +44,7 @@ public final class HttpReward implements Reward {
       int attempts,
       double pauseSeconds,
       String keyVariable)
-      implements RewardKind {
+      implements ServerReward {
     /** Checks the address and the numbers. */
     public Options {
       var _ =
@@ -73,12 +72,6 @@ public final class HttpReward implements Reward {
     public Reward make(String name) {
       return new HttpReward(name, this);
     }
-
-    /** Requests have a limit each. */
-    @Override
-    public Duration usualTimeout() {
-      return Duration.ofDays(1);
-    }
   }
 
   /**
@@ -90,16 +83,7 @@ public final class HttpReward implements Reward {
   public HttpReward(String name, Options options) {
     this.name = name;
     imagesEach = options.imagesEach;
-    endpoint =
-        new Endpoint(
-            name,
-            new Endpoint.Settings(
-                options.url,
-                options.timeoutSeconds,
-                options.parallel,
-                options.attempts,
-                options.pauseSeconds,
-                options.keyVariable));
+    endpoint = new Endpoint(name, options.endpoint(options.url));
   }
 
   @Override

@@ -13,12 +13,7 @@ import reverie.rl.reward.Reward;
  * defaults of every kind stand in {@code finetune/reward.yaml}.
  */
 public sealed interface RewardKind
-    permits BuiltInReward,
-        CommandReward,
-        HttpReward.Options,
-        OnnxReward.File,
-        DescribeReward.Options,
-        Sum {
+    permits BuiltInReward, CommandReward, OnnxReward.File, ServerReward, Sum {
   /** The longest that a batch may take where a kind has no limits of its own. */
   Duration MINUTE = Duration.ofMinutes(1);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
-import java.util.EnumSet;
 import java.util.Set;
 import reverie.tensor.Tensor;
 
@@ -34,7 +33,7 @@ public record AdvantageWeightedMatching(
     double anchorWeight,
     Lag anchor,
     int draws)
-    implements DenoisingObjective {
+    implements ProximalObjective {
   private static final double EPSILON = 1e-10;
 
   /** How an error becomes a log-probability. */
@@ -72,10 +71,7 @@ public record AdvantageWeightedMatching(
 
   @Override
   public Set<Model> compared() {
-    EnumSet<Model> compared = EnumSet.of(Model.OLD);
-    if (baseWeight > 0) {
-      compared.add(Model.BASE);
-    }
+    Set<Model> compared = ProximalObjective.super.compared();
     if (anchorWeight > 0) {
       compared.add(Model.ANCHOR);
     }
@@ -84,16 +80,13 @@ public record AdvantageWeightedMatching(
 
   @Override
   public Tensor loss(Denoised d) {
-    Tensor loss =
+    Tensor surrogate =
         new DdpoImportanceSampled(clipRange, advantageLimit)
             .loss(logProb(d, d.output()), logProb(d, d.old()), d.weight());
-    if (baseWeight > 0) {
-      loss = loss.add(Denoised.distance(d.output(), d.base()).mul(baseWeight));
-    }
-    if (anchorWeight > 0) {
-      loss = loss.add(Denoised.distance(d.output(), d.anchor()).mul(anchorWeight));
-    }
-    return loss;
+    Tensor loss = nearBase(d, surrogate);
+    return anchorWeight > 0
+        ? loss.add(Denoised.distance(d.output(), d.anchor()).mul(anchorWeight))
+        : loss;
   }
 
   /** lp of an answer: {@code [n]}. */

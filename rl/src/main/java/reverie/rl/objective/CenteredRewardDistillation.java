@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
-import java.util.EnumSet;
-import java.util.Set;
 import reverie.tensor.Tensor;
 
 /**
@@ -24,13 +22,10 @@ import reverie.tensor.Tensor;
  */
 public record CenteredRewardDistillation(
     double beta, boolean weighted, double advantageLimit, double baseWeight, Lag old, int draws)
-    implements DenoisingObjective {
+    implements ProximalObjective {
   /** Checks the ranges. */
   public CenteredRewardDistillation {
-    Checks.positive("crd", "beta", beta);
-    Checks.positive("crd", "advantage_limit", advantageLimit);
-    Checks.notNegative("crd", "base_weight", baseWeight);
-    Checks.draws("crd", draws);
+    ProximalObjective.check("crd", beta, advantageLimit, baseWeight, draws);
   }
 
   /** A β of 1, weighted, λ of 1e-4 as in {@link DiffusionNft}, 4 draws. */
@@ -41,11 +36,6 @@ public record CenteredRewardDistillation(
   @Override
   public String name() {
     return "crd";
-  }
-
-  @Override
-  public Set<Model> compared() {
-    return baseWeight > 0 ? EnumSet.of(Model.OLD, Model.BASE) : EnumSet.of(Model.OLD);
   }
 
   @Override
@@ -62,10 +52,7 @@ public record CenteredRewardDistillation(
 
   @Override
   public Tensor loss(Denoised d) {
-    Tensor loss = coupling(d).sub(d.group()).square().mul(advantageLimit / beta);
-    return baseWeight == 0
-        ? loss
-        : loss.add(Denoised.distance(d.output(), d.base()).mul(baseWeight));
+    return nearBase(d, coupling(d).sub(d.group()).square().mul(advantageLimit / beta));
   }
 
   private Tensor error(Denoised d, Tensor answer) {

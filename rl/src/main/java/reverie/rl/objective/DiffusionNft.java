@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
-import java.util.EnumSet;
-import java.util.Set;
 import reverie.tensor.Tensor;
 
 /**
@@ -26,16 +24,13 @@ import reverie.tensor.Tensor;
  */
 public record DiffusionNft(
     double beta, boolean weighted, double advantageLimit, double baseWeight, Lag old, int draws)
-    implements DenoisingObjective {
+    implements ProximalObjective {
   /** No error counts more than this makes of it. */
   static final double MIN_ERROR = 1e-5;
 
   /** Checks the ranges. */
   public DiffusionNft {
-    Checks.positive("nft", "beta", beta);
-    Checks.positive("nft", "advantage_limit", advantageLimit);
-    Checks.notNegative("nft", "base_weight", baseWeight);
-    Checks.draws("nft", draws);
+    ProximalObjective.check("nft", beta, advantageLimit, baseWeight, draws);
   }
 
   /** The authors' values, 4 draws. */
@@ -49,11 +44,6 @@ public record DiffusionNft(
   }
 
   @Override
-  public Set<Model> compared() {
-    return baseWeight > 0 ? EnumSet.of(Model.OLD, Model.BASE) : EnumSet.of(Model.OLD);
-  }
-
-  @Override
   public Tensor loss(Denoised d) {
     Tensor r = d.weight().mul(0.5 / advantageLimit).add(0.5).clamp(0, 1);
     Tensor positive = d.old().mul(1 - beta).add(d.output().mul(beta));
@@ -62,7 +52,7 @@ public record DiffusionNft(
         r.mul(error(d, positive))
             .add(r.neg().add(1).mul(error(d, negative)))
             .mul(advantageLimit / beta);
-    return baseWeight == 0 ? sum : sum.add(Denoised.distance(d.output(), d.base()).mul(baseWeight));
+    return nearBase(d, sum);
   }
 
   private Tensor error(Denoised d, Tensor answer) {

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.objective;
 
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.function.UnaryOperator;
 import reverie.rl.Statistics;
 import reverie.tensor.ReverieException;
-import reverie.tensor.Tensor;
 
 /**
  * RWR (Lee et al. 2023; Black et al. 2023, §4.1 and App. D): the denoising loss of the finished
@@ -22,7 +16,7 @@ import reverie.tensor.Tensor;
  * @param draws (timestep, noise) pairs per sample and update
  */
 public record RewardWeightedRegression(double beta, boolean perPrompt, int draws)
-    implements DenoisingObjective {
+    implements WeightedRegression {
   /** Checks the ranges. */
   public RewardWeightedRegression {
     if (!(beta > 0 && Double.isFinite(beta))) {
@@ -42,30 +36,7 @@ public record RewardWeightedRegression(double beta, boolean perPrompt, int draws
   }
 
   @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return perContext(prompts, rewards, perPrompt, this::softmax);
-  }
-
-  @Override
-  public Tensor loss(Denoised denoised) {
-    return weightedError(denoised);
-  }
-
-  @Override
-  public boolean usesSamplerSteps() {
-    return false;
-  }
-
-  @Override
-  public boolean skipsWeightZero() {
-    return true;
-  }
-
-  static Tensor weightedError(Denoised denoised) {
-    return denoised.error(denoised.output()).mul(denoised.weight());
-  }
-
-  private double[] softmax(double... rewards) {
+  public double[] weights(double... rewards) {
     double[] weights = new double[rewards.length];
     double max = Statistics.of(rewards).max();
     double sum = 0;
@@ -75,23 +46,6 @@ public record RewardWeightedRegression(double beta, boolean perPrompt, int draws
     }
     for (int i = 0; i < rewards.length; i++) {
       weights[i] *= rewards.length / sum;
-    }
-    return weights;
-  }
-
-  /** Weights the rewards of each prompt, or all of them, on their own. */
-  static double[] perContext(
-      List<String> prompts, double[] rewards, boolean perPrompt, UnaryOperator<double[]> weigh) {
-    Map<String, List<Integer>> contexts = new HashMap<>();
-    for (int i = 0; i < rewards.length; i++) {
-      contexts.computeIfAbsent(perPrompt ? prompts.get(i) : "", _ -> new ArrayList<>()).add(i);
-    }
-    double[] weights = new double[rewards.length];
-    for (List<Integer> context : contexts.values()) {
-      double[] own = weigh.apply(context.stream().mapToDouble(i -> rewards[i]).toArray());
-      for (int i = 0; i < own.length; i++) {
-        weights[context.get(i)] = own[i];
-      }
     }
     return weights;
   }

@@ -2,10 +2,8 @@
 package reverie.rl.objective;
 
 import java.util.Arrays;
-import java.util.List;
 import reverie.rl.Statistics;
 import reverie.tensor.ReverieException;
-import reverie.tensor.Tensor;
 
 /**
  * Sparse RWR (Black et al. 2023, App. D): {@link RewardWeightedRegression} with weight 1 for the
@@ -17,7 +15,7 @@ import reverie.tensor.Tensor;
  * @param draws (timestep, noise) pairs per sample and update
  */
 public record SparseRegression(double quantile, boolean perPrompt, int draws)
-    implements DenoisingObjective {
+    implements WeightedRegression {
   /** Checks the ranges. */
   public SparseRegression {
     if (!(quantile >= 0 && quantile <= 1)) {
@@ -37,29 +35,8 @@ public record SparseRegression(double quantile, boolean perPrompt, int draws)
   }
 
   @Override
-  public double[] weights(List<String> prompts, double[] rewards, double[] advantages) {
-    return RewardWeightedRegression.perContext(
-        prompts,
-        rewards,
-        perPrompt,
-        own -> {
-          double threshold = Statistics.quantile(own, quantile);
-          return Arrays.stream(own).map(reward -> reward >= threshold ? 1 : 0).toArray();
-        });
-  }
-
-  @Override
-  public Tensor loss(Denoised denoised) {
-    return RewardWeightedRegression.weightedError(denoised);
-  }
-
-  @Override
-  public boolean usesSamplerSteps() {
-    return false;
-  }
-
-  @Override
-  public boolean skipsWeightZero() {
-    return true;
+  public double[] weights(double... rewards) {
+    double threshold = Statistics.quantile(rewards, quantile);
+    return Arrays.stream(rewards).map(reward -> reward >= threshold ? 1 : 0).toArray();
   }
 }

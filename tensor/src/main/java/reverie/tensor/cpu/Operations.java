@@ -16,6 +16,7 @@ import reverie.tensor.op.Convolution;
 import reverie.tensor.op.Copy;
 import reverie.tensor.op.Creation;
 import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.DataMovement;
 import reverie.tensor.op.ElementFunction;
 import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Embedding;
@@ -37,6 +38,7 @@ import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Reduction;
 import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
@@ -55,28 +57,20 @@ record Operations(KernelLibrary kernels) {
       case CustomOp custom -> CustomKernels.supports(custom, inputs);
       case Attention _,
           AttentionBackward _,
-          AveragePool _,
-          Concat _,
           Convolution _,
           Creation _,
+          DataMovement _,
           ElementWise _,
-          Embedding _,
-          EuclideanNorm _,
-          GaussianLogProb _,
           Geglu _,
           GegluBackward _,
           LayerNorm _,
           LayerNormBackward _,
           Linear _,
           MatMul _,
-          Pad _,
-          Reduce _,
-          ScatterRows _,
+          Reduction _,
           Softmax _,
           SoftmaxBackward _,
-          UpsampleNearest _,
-          View _,
-          Widen _ ->
+          View _ ->
           true;
     };
   }

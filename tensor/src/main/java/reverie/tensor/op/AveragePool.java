@@ -8,7 +8,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /** Means of {@code factor × factor} tiles of {@code [n, h, w, c]}; both sides must divide. */
-public record AveragePool(int factor) implements Fused {
+public record AveragePool(int factor) implements Fused, Reduction {
   /** Checks the attribute. */
   public AveragePool {
     if (factor < 1) {

@@ -5,7 +5,7 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /** Inputs joined along an axis. */
-public record Concat(int axis) implements Op {
+public record Concat(int axis) implements DataMovement {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, Integer.MAX_VALUE);

@@ -11,7 +11,7 @@ import reverie.tensor.TensorType;
  * Rows of {@code table[rows, d]} at {@code indices[…]} (I32): {@code […, d]}. An index outside the
  * table gives NaN.
  */
-public record Embedding() implements Op {
+public record Embedding() implements DataMovement {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

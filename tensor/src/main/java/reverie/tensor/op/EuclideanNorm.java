@@ -10,7 +10,7 @@ import reverie.tensor.TensorType;
  * The root of the sum of the squares of all elements, {@code x[…] → []}: of gradients, without
  * memory for their squares.
  */
-public record EuclideanNorm() implements Fused {
+public record EuclideanNorm() implements Fused, Reduction {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);

@@ -11,7 +11,7 @@ import reverie.tensor.TensorType;
  *
  * <pre>{@code −(x−mean)²/(2σ²) − log σ − ½·log 2π }</pre>
  */
-public record GaussianLogProb() implements Fused {
+public record GaussianLogProb() implements Fused, Reduction {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 3, 3);

@@ -11,18 +11,7 @@ import reverie.tensor.TensorType;
  * that the compiler finds incomplete when an operation is added.
  */
 public sealed interface Op
-    permits Concat,
-        Convolution,
-        Creation,
-        ElementWise,
-        Embedding,
-        Fused,
-        MatMul,
-        Pad,
-        Reduce,
-        ScatterRows,
-        View,
-        Widen {
+    permits Convolution, Creation, DataMovement, ElementWise, Fused, MatMul, Reduction, View {
   /** The name in errors, profiles and documentation. */
   default String name() {
     return Rule.snakeCase(getClass().getSimpleName());

@@ -5,7 +5,7 @@ import java.util.List;
 import reverie.tensor.TensorType;
 
 /** Zeros put before and after along an axis. */
-public record Pad(int axis, int before, int after) implements Op {
+public record Pad(int axis, int before, int after) implements DataMovement {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 1, 1);

@@ -7,7 +7,7 @@ import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
 /** A reduction over some axes (ascending), which stay with size 1. */
-public record Reduce(Kind kind, int... axes) implements Op {
+public record Reduce(Kind kind, int... axes) implements Reduction {
   /** Which reduction. */
   public enum Kind {
     /** The largest; NaN if any is; −∞ of nothing. */

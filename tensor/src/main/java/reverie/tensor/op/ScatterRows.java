@@ -9,7 +9,7 @@ import reverie.tensor.TensorType;
  * The gradient of {@link Embedding}: rows of {@code dy[…, d]} added up at {@code indices[…]} (I32)
  * in a table of {@code rows} rows, in the order of the indices.
  */
-public record ScatterRows(int rows) implements Op {
+public record ScatterRows(int rows) implements DataMovement {
   @Override
   public List<TensorType> infer(List<TensorType> inputs) {
     Rule.count(this, inputs, 2, 2);

@@ -8,7 +8,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 
 /** Each pixel of {@code [n, h, w, c]} repeated {@code factor} times in both directions. */
-public record UpsampleNearest(int factor) implements Fused {
+public record UpsampleNearest(int factor) implements DataMovement, Fused {
   /** Checks the attribute. */
   public UpsampleNearest {
     if (factor < 1) {

@@ -14,7 +14,7 @@ import reverie.tensor.TensorType;
  * @param from {@code F16} or {@code BF16}
  * @param shape of the result
  */
-public record Widen(DType from, Shape shape) implements Op {
+public record Widen(DType from, Shape shape) implements DataMovement {
   /** Checks the type. */
   public Widen {
     if (from != DType.F16 && from != DType.BF16) {

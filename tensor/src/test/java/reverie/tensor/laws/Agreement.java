@@ -16,17 +16,13 @@ import reverie.tensor.catalog.Sample;
 import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
-import reverie.tensor.op.AveragePool;
-import reverie.tensor.op.Concat;
 import reverie.tensor.op.Convolution;
 import reverie.tensor.op.Creation;
 import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.DataMovement;
 import reverie.tensor.op.ElementWise;
-import reverie.tensor.op.Embedding;
-import reverie.tensor.op.EuclideanNorm;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
-import reverie.tensor.op.GaussianLogProb;
 import reverie.tensor.op.Geglu;
 import reverie.tensor.op.GegluBackward;
 import reverie.tensor.op.GroupNorm;
@@ -36,14 +32,10 @@ import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
-import reverie.tensor.op.Pad;
-import reverie.tensor.op.Reduce;
-import reverie.tensor.op.ScatterRows;
+import reverie.tensor.op.Reduction;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
-import reverie.tensor.op.UpsampleNearest;
 import reverie.tensor.op.View;
-import reverie.tensor.op.Widen;
 
 /** What the reference computes and how far from it a device may be. */
 final class Agreement {
@@ -114,28 +106,20 @@ final class Agreement {
       case Attention _, AttentionBackward _ -> 16;
       case FeedForward _, FeedForwardBackward _ -> 8;
       case Convolution _, Linear _, MatMul _ -> 3;
-      case AveragePool _,
-          Concat _,
-          Creation _,
+      case Creation _,
           CustomOp _,
+          DataMovement _,
           ElementWise _,
-          Embedding _,
-          EuclideanNorm _,
-          GaussianLogProb _,
           Geglu _,
           GegluBackward _,
           GroupNorm _,
           GroupNormBackward _,
           LayerNorm _,
           LayerNormBackward _,
-          Pad _,
-          Reduce _,
-          ScatterRows _,
+          Reduction _,
           Softmax _,
           SoftmaxBackward _,
-          UpsampleNearest _,
-          View _,
-          Widen _ ->
+          View _ ->
           0;
     };
   }

@@ -16,6 +16,7 @@ import reverie.tensor.op.Convolution;
 import reverie.tensor.op.Copy;
 import reverie.tensor.op.Creation;
 import reverie.tensor.op.CustomOp;
+import reverie.tensor.op.DataMovement;
 import reverie.tensor.op.ElementFunction;
 import reverie.tensor.op.ElementWise;
 import reverie.tensor.op.Embedding;
@@ -37,6 +38,7 @@ import reverie.tensor.op.Pad;
 import reverie.tensor.op.ParameterUpdate;
 import reverie.tensor.op.RandomNormal;
 import reverie.tensor.op.Reduce;
+import reverie.tensor.op.Reduction;
 import reverie.tensor.op.ScatterRows;
 import reverie.tensor.op.Softmax;
 import reverie.tensor.op.SoftmaxBackward;
@@ -84,15 +86,11 @@ public final class Operations {
       case CustomOp _, FeedForwardBackward _ -> false;
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
-      case AveragePool _,
-          Concat _,
-          Convolution _,
+      case Convolution _,
           Creation _,
+          DataMovement _,
           ElementWise _,
-          Embedding _,
-          EuclideanNorm _,
           FeedForward _,
-          GaussianLogProb _,
           Geglu _,
           GegluBackward _,
           GroupNorm _,
@@ -101,14 +99,10 @@ public final class Operations {
           LayerNormBackward _,
           Linear _,
           MatMul _,
-          Pad _,
-          Reduce _,
-          ScatterRows _,
+          Reduction _,
           Softmax _,
           SoftmaxBackward _,
-          UpsampleNearest _,
-          View _,
-          Widen _ ->
+          View _ ->
           true;
     };
   }
@@ -129,22 +123,17 @@ public final class Operations {
       case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
       case Attention _,
           AveragePool _,
-          Concat _,
           Creation _,
           CustomOp _,
+          DataMovement _,
           ElementWise _,
-          Embedding _,
           FeedForwardBackward _,
           Geglu _,
           GegluBackward _,
           LayerNorm _,
-          Pad _,
-          ScatterRows _,
           Softmax _,
           SoftmaxBackward _,
-          UpsampleNearest _,
-          View _,
-          Widen _ ->
+          View _ ->
           0;
     };
   }
