@@ -88,8 +88,8 @@ EXPORT void reverie_implicit_gemm(const struct windows *f, const float *images, 
                             long out_pixel, const float *bias, long bias_image,
                             const float *residual, long first, long end, float *scratch) {
   float *patches = scratch + GEMM_SPARE;
-  const long most = PATCHES / pitch(f) / MICRO_ROWS;
-  const long block = least(6, most < 1 ? 1 : most) * MICRO_ROWS;
+  const long fitting = PATCHES / pitch(f) / MICRO_ROWS;
+  const long block = least(6, fitting < 1 ? 1 : fitting) * MICRO_ROWS;
   const int rows_follow = out_row == f->cols * out_pixel;
   const int images_follow = rows_follow && out_image == f->rows * out_row && bias_image == 0;
   for (long i = first; i < end;) {
@@ -125,8 +125,8 @@ EXPORT void reverie_implicit_gemm(const struct windows *f, const float *images, 
 EXPORT void reverie_implicit_gemm_weight(const struct windows *f, const float *images, const float *dy,
                                    long n, float *out, long first, long end, float *scratch) {
   float *panels = scratch + GEMM_SPARE, *patches = panels + 256 * gemm_padded(n);
-  const long most = PATCHES / pitch(f);
-  const long block = least(256, most < 16 ? 16 : most);
+  const long fitting = PATCHES / pitch(f);
+  const long block = least(256, fitting < 16 ? 16 : fitting);
   for (long i = first; i == first || i < end; i += block) {
     const long count = least(block, end - i);
     const float *right = dy + i * n;

@@ -4,7 +4,7 @@
 #include "attention.h"
 
 /** Arrays in registers, for all tilings: numbers of scores, of sums, and of rows of a thread. */
-enum { MOST_SCORES = 8, MOST_SUMS = 6, MOST_DOWN = 2 };
+enum { MAX_SCORES = 8, MAX_SUMS = 6, MAX_DOWN = 2 };
 
 #define LANES(rows) (THREADS / (rows) > 8 ? THREADS / (rows) : 8)
 
@@ -52,7 +52,7 @@ DEVICE void load_rows(float4 *lines, Heads x, int first, int rows, Tiling t) {
 /** s += rows · columns, for the scores of a thread. */
 DEVICE void add_scores(float *s, const float4 *rows, const float4 *columns, Tiling t) {
   for (int k = 0; k < t.fours; k++) {
-    float4 row[MOST_DOWN];
+    float4 row[MAX_DOWN];
     for (int r = 0; r < t.down; r++) row[r] = rows[own_row(t, r) * t.line + k];
     for (int j = 0; j < t.across; j++) {
       float4 column = columns[(own_lane(t) + t.lanes * j) * t.line + k];
@@ -75,9 +75,9 @@ DEVICE void store_weights(float4 *weights, const float *s, Tiling t) {
  * first: sums of thousands keep their precision.
  */
 DEVICE void add_weighted(float4 *sums, const float4 *weights, const float4 *lines, Tiling t) {
-  float4 of_tile[MOST_SUMS] = {{0, 0, 0, 0}};
+  float4 of_tile[MAX_SUMS] = {{0, 0, 0, 0}};
   for (int k = 0; k < t.columns / 4; k++) {
-    float4 weight[MOST_DOWN];
+    float4 weight[MAX_DOWN];
     for (int r = 0; r < t.down; r++) weight[r] = weights[own_row(t, r) * LINE(t.columns) + k];
     for (int i = 0; i < 4; i++) {
       for (int c = 0; c < t.sums / 4; c++) {
@@ -107,16 +107,16 @@ DEVICE void attend(const Attended *at, Tiling t, float4 *queries, float4 *tile, 
   int first = first_row(t, at->tq);
   long head = own_head(t, at->tq);
   Heads k = heads_of(at, at->k, head, at->tk, at->d), v = heads_of(at, at->v, head, at->tk, at->dv);
-  float most[MOST_DOWN] = {LOWEST, LOWEST}, total[MOST_DOWN] = {0}, kept[MOST_DOWN];
-  float4 sums[MOST_SUMS] = {{0, 0, 0, 0}};
+  float maximum[MAX_DOWN] = {LOWEST, LOWEST}, total[MAX_DOWN] = {0}, kept[MAX_DOWN];
+  float4 sums[MAX_SUMS] = {{0, 0, 0, 0}};
   load_rows(queries, heads_of(at, at->q, head, at->tq, at->d), first, t.rows, t);
   for (int from = 0; from < at->tk; from += t.columns) {
     barrier();
     load_rows(tile, k, from, t.columns, t);
     barrier();
-    float s[MOST_SCORES] = {0};
+    float s[MAX_SCORES] = {0};
     add_scores(s, queries, tile, t);
-    soften(at, t, from, s, most, total, kept);
+    soften(at, t, from, s, maximum, total, kept);
     multiply_rows((float *)sums, kept, t);
     store_weights(weights, s, t);
     barrier();
@@ -124,7 +124,7 @@ DEVICE void attend(const Attended *at, Tiling t, float4 *queries, float4 *tile, 
     barrier();
     add_weighted(sums, weights, tile, t);
   }
-  normalise(at, t, (float *)sums, most, total);
+  normalise(at, t, (float *)sums, maximum, total);
   put_sums(heads_of(at, at->to[0], head, at->tq, at->dv), first, sums, t);
 }
 
@@ -134,7 +134,7 @@ DEVICE void differentiate(const Attended *at, Tiling t, int of_keys, float4 *kep
   Sides sides = sides_of(at, t, of_keys);
   int own = sides.kept.count, first = first_row(t, own);
   long head = own_head(t, own);
-  float4 sums[MOST_SUMS] = {{0, 0, 0, 0}}, sums_y[MOST_SUMS] = {{0, 0, 0, 0}};
+  float4 sums[MAX_SUMS] = {{0, 0, 0, 0}}, sums_y[MAX_SUMS] = {{0, 0, 0, 0}};
   load_rows(kept, sides.kept, first, t.rows, t);
   load_rows(kept_y, sides.kept_y, first, t.rows, t);
   for (int from = 0; from < sides.other.count; from += t.columns) {
@@ -142,7 +142,7 @@ DEVICE void differentiate(const Attended *at, Tiling t, int of_keys, float4 *kep
     load_rows(tile, sides.other, from, t.columns, t);
     load_rows(tile_y, sides.other_y, from, t.columns, t);
     barrier();
-    float p[MOST_SCORES] = {0}, ds[MOST_SCORES] = {0};
+    float p[MAX_SCORES] = {0}, ds[MAX_SCORES] = {0};
     add_scores(p, kept, tile, t);
     add_scores(ds, kept_y, tile_y, t);
     score_gradients(at, t, of_keys, from, p, ds);

@@ -107,23 +107,23 @@ DEVICE void multiply_rows(float *sums, const float *factors, Tiling t) {
 }
 
 /**
- * Scores to weights exp(score − most), where `most` becomes the largest score of a row so far; what
- * was added up before is to be multiplied by `kept`. `total` is that of the thread's own columns.
+ * Scores to weights exp(score − maximum), where `maximum` becomes the largest score of a row so far;
+ * what was added up before is to be multiplied by `kept`. `total` is that of the thread's own columns.
  */
-DEVICE void soften(const Attended *at, Tiling t, int from, float *s, float *most, float *total,
+DEVICE void soften(const Attended *at, Tiling t, int from, float *s, float *maximum, float *total,
                    float *kept) {
   float in_bits = at->scale * LOG2_E;
   UNROLL
   for (int r = 0; r < t.down; r++) {
-    float *own = s + r * t.across, high = most[r], of_tile = 0;
+    float *own = s + r * t.across, high = maximum[r], of_tile = 0;
     UNROLL
     for (int j = 0; j < t.across; j++) {
       own[j] = from + own_column(t, j) < at->tk ? own[j] * in_bits : -INFINITY;
       high = larger(high, own[j]);
     }
     for (int bits = t.lanes / 2; bits; bits /= 2) high = larger(high, exchange(high, bits));
-    kept[r] = exp2f(most[r] - high);
-    most[r] = high;
+    kept[r] = exp2f(maximum[r] - high);
+    maximum[r] = high;
     UNROLL
     for (int j = 0; j < t.across; j++) of_tile += own[j] = exp2f(own[j] - high);
     total[r] = total[r] * kept[r] + of_tile;
@@ -131,13 +131,14 @@ DEVICE void soften(const Attended *at, Tiling t, int from, float *s, float *most
 }
 
 /** Writes log Σ exp, and divides the sums by the total of the weights. */
-DEVICE void normalise(const Attended *at, Tiling t, float *sums, const float *most, float *total) {
+DEVICE void normalise(const Attended *at, Tiling t, float *sums, const float *maximum,
+                      float *total) {
   UNROLL
   for (int r = 0; r < t.down; r++) {
     for (int bits = t.lanes / 2; bits; bits /= 2) total[r] += exchange(total[r], bits);
     int row = first_row(t, at->tq) + own_row(t, r);
     if (own_lane(t) == 0 && row < at->tq) {
-      at->to[1][own_head(t, at->tq) * at->tq + row] = (most[r] + log2f(total[r])) * LN_2;
+      at->to[1][own_head(t, at->tq) * at->tq + row] = (maximum[r] + log2f(total[r])) * LN_2;
     }
     total[r] = 1 / total[r];
   }

@@ -7,7 +7,7 @@
 #include "attention.h"
 
 /** Arrays in registers, for all tilings: kept factors, sums, and scores of a thread. */
-enum { MOST_KEPT = 80, MOST_CORE_SUMS = 80, MOST_CORE_SCORES = 32 };
+enum { MAX_KEPT = 80, MAX_CORE_SUMS = 80, MAX_CORE_SCORES = 32 };
 
 DEVICE Tiling core_tiling(int head, int columns) {
   Tiling t = {head / 4, LINE(head), THREADS / WARP * 16, columns, 4, 2, columns / 4, head / 4, 1};
@@ -88,21 +88,21 @@ DEVICE void attend_by_cores(const Attended *at, Tiling t, float4 *keys, float4 *
   int first = first_row(t, at->tq);
   long head = own_head(t, at->tq);
   Heads k = heads_of(at, at->k, head, at->tk, at->d), v = heads_of(at, at->v, head, at->tk, at->dv);
-  float most[2] = {LOWEST, LOWEST}, total[2] = {0}, kept[2];
-  float queries[MOST_KEPT], sums[MOST_CORE_SUMS] = {0};
+  float maximum[2] = {LOWEST, LOWEST}, total[2] = {0}, kept[2];
+  float queries[MAX_KEPT], sums[MAX_CORE_SUMS] = {0};
   keep_factors(at, queries, heads_of(at, at->q, head, at->tq, at->d), first, t);
   for (int from = 0; from < at->tk; from += t.columns) {
     barrier();
     load_factors(at, keys, k, from, t);
     load_factors(at, values, v, from, t);
     barrier();
-    float s[MOST_CORE_SCORES] = {0};
+    float s[MAX_CORE_SCORES] = {0};
     add_core_scores(s, queries, keys, t);
-    soften(at, t, from, s, most, total, kept);
+    soften(at, t, from, s, maximum, total, kept);
     multiply_rows(sums, kept, t);
     add_core_weighted(at, sums, s, values, t);
   }
-  normalise(at, t, sums, most, total);
+  normalise(at, t, sums, maximum, total);
   put_core_sums(heads_of(at, at->to[0], head, at->tq, at->dv), first, sums, t);
 }
 
@@ -111,8 +111,8 @@ DEVICE void differentiate_by_cores(const Attended *at, Tiling t, int of_keys, fl
   Sides sides = sides_of(at, t, of_keys);
   int own = sides.kept.count, first = first_row(t, own);
   long head = own_head(t, own);
-  float kept[MOST_KEPT], kept_y[MOST_KEPT];
-  float sums[MOST_CORE_SUMS] = {0}, sums_y[MOST_CORE_SUMS] = {0};
+  float kept[MAX_KEPT], kept_y[MAX_KEPT];
+  float sums[MAX_CORE_SUMS] = {0}, sums_y[MAX_CORE_SUMS] = {0};
   keep_factors(at, kept, sides.kept, first, t);
   keep_factors(at, kept_y, sides.kept_y, first, t);
   for (int from = 0; from < sides.other.count; from += t.columns) {
@@ -120,7 +120,7 @@ DEVICE void differentiate_by_cores(const Attended *at, Tiling t, int of_keys, fl
     load_factors(at, tile, sides.other, from, t);
     load_factors(at, tile_y, sides.other_y, from, t);
     barrier();
-    float p[MOST_CORE_SCORES] = {0}, ds[MOST_CORE_SCORES] = {0};
+    float p[MAX_CORE_SCORES] = {0}, ds[MAX_CORE_SCORES] = {0};
     add_core_scores(p, kept, tile, t);
     add_core_scores(ds, kept_y, tile_y, t);
     score_gradients(at, t, of_keys, from, p, ds);

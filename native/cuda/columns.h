@@ -93,8 +93,8 @@ DEVICE float4 mul_fours(float4 a, float4 b) {
 }
 
 DEVICE float4 larger_fours(float4 a, float4 b) {
-  float4 most = {larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)};
-  return most;
+  float4 y = {larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)};
+  return y;
 }
 
 /** What all lanes get of a value of each; all threads of a block must take part. */

@@ -4,14 +4,14 @@
 // the result, four elements at a time, and NAME_strided for any strides and broadcasting.
 #include "columns.h"
 
-enum { MOST_AXES = 8, MOST_OPERANDS = 3 };
+enum { MAX_AXES = 8, MAX_OPERANDS = 3 };
 
 typedef struct {
   float *y;
-  const float *from[MOST_OPERANDS];
+  const float *from[MAX_OPERANDS];
   long n, fours; // fours: how many times four elements can be taken at once, 0 if not aligned
   float p, q;
-  int axes, dims[MOST_AXES], strides[MOST_OPERANDS][MOST_AXES];
+  int axes, dims[MAX_AXES], strides[MAX_OPERANDS][MAX_AXES];
 } Elements;
 
 /** Where the element at a place of the result lies in an operand. */

@@ -279,12 +279,12 @@ DEVICE void sincospif(float x, float *sine, float *cosine) {
 /** A word as a number between 0 and 1, exactly. */
 DEVICE float uniform_of(unsigned word) { return (float)(word >> 9) * 0x1p-23f + 0x1p-24f; }
 
-enum { MOST_SEQUENCES = 48 };
+enum { MAX_SEQUENCES = 48 };
 
 typedef struct {
   float *y;
   long rows, length;
-  long seeds[MOST_SEQUENCES], streams[MOST_SEQUENCES]; // of each row
+  long seeds[MAX_SEQUENCES], streams[MAX_SEQUENCES]; // of each row
   int fours;                                           // whether all rows are aligned
 } Random;
 

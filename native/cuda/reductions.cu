@@ -152,14 +152,15 @@ KERNEL(softmax, RowSoftmax) {
   FOR_EACH_ROW(row, at.rows, at.lanes) {
     const float *x = at.x + row * at.count;
     int count = row < at.rows ? at.count : 0;
-    float most = -INFINITY, sum = 0;
+    float maximum = -INFINITY, sum = 0;
     for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
-      most = larger(most, largest_of_four(row_four(x + i, count - i, at.aligned, -INFINITY)));
+      maximum = larger(maximum, largest_of_four(row_four(x + i, count - i, at.aligned, -INFINITY)));
     }
-    most = row_max(most, at.lanes);
+    maximum = row_max(maximum, at.lanes);
     for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
       // What is behind the end of the row adds nothing, even if all of it is infinite.
-      float4 e = exp_fours(sub_fours(row_four(x + i, count - i, at.aligned, most), four(most)));
+      float4 e = exp_fours(
+          sub_fours(row_four(x + i, count - i, at.aligned, maximum), four(maximum)));
       if (count - i < 4) {
         e.w = 0;
         if (count - i < 3) e.z = 0;
@@ -169,7 +170,8 @@ KERNEL(softmax, RowSoftmax) {
     }
     sum = row_sum(sum, at.lanes);
     for (int i = 4 * lane; i < count; i += 4 * at.lanes) {
-      float4 e = exp_fours(sub_fours(row_four(x + i, count - i, at.aligned, most), four(most)));
+      float4 e = exp_fours(
+          sub_fours(row_four(x + i, count - i, at.aligned, maximum), four(maximum)));
       float4 y = {e.x / sum, e.y / sum, e.z / sum, e.w / sum};
       store_four(at.y + row * at.count + i, y, count - i, at.aligned && count - i >= 4);
     }

@@ -4,11 +4,11 @@
 // optimizer. The tensors are a table in the device's memory, their elements cut into tiles.
 #include "columns.h"
 
-enum { MOST_UPDATED = 8, TILE_ELEMENTS = 4096 };
+enum { MAX_UPDATED = 8, TILE_ELEMENTS = 4096 };
 
 /** Pointers as the update's function names them; those that are not needed are null. */
 typedef struct {
-  float *at[MOST_UPDATED];
+  float *at[MAX_UPDATED];
   long n, first_tile; // first_tile: tiles of all tensors before this one
   long aligned;       // whether four elements can be read and written at once
 } Updated;

@@ -116,14 +116,14 @@ public final class CapturedGraph implements AutoCloseable {
     return of(device, device.backend().rematerializeAboveBytes(), step);
   }
 
-  static CapturedGraph of(Device device, long plenty, Supplier<Tensor[]> step) {
+  static CapturedGraph of(Device device, long aboveBytes, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {
       Tracer tracer = new Tracer(device);
       Tensor[] results = tracer.of(step).clone();
       Arrays.stream(results).forEach(Tensor::checkLive);
       List<Tracer.Step> steps = DeadCode.of(tracer.steps(), results);
       return new CapturedGraph(
-          device.backend(), Rematerialization.of(steps, plenty, results), results);
+          device.backend(), Rematerialization.of(steps, aboveBytes, results), results);
     }
   }
 

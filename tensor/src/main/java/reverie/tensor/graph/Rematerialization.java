@@ -49,13 +49,13 @@ final class Rematerialization {
   /**
    * The same steps with some of them repeated, in less memory.
    *
-   * @param plenty where this many bytes suffice nothing is computed twice
+   * @param aboveBytes what a step may take before anything is computed twice
    */
-  static List<Tracer.Step> of(List<Tracer.Step> steps, long plenty, Tensor... results) {
+  static List<Tracer.Step> of(List<Tracer.Step> steps, long aboveBytes, Tensor... results) {
     Rematerialization rematerialization = new Rematerialization(steps, results);
     Peak peak = peak(new Liveness(steps, results));
     long least = peak.bytes;
-    if (least <= plenty) {
+    if (least <= aboveBytes) {
       return steps;
     }
     List<Tracer.Step> best = steps;

@@ -41,11 +41,11 @@ final class Shim {
     if (!Symbols.has(connect)) {
       load(resource);
     }
-    String obstacle = call(connect, file);
-    if (obstacle != null) {
+    String failure = call(connect, file);
+    if (failure != null) {
       throw new ReverieException(
           String.format(
-              Locale.ROOT, "cuda device: %s cannot stand in for %s: %s", file, wanted, obstacle),
+              Locale.ROOT, "cuda device: %s cannot stand in for %s: %s", file, wanted, failure),
           "install " + wanted);
     }
   }
