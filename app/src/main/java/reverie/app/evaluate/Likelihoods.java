@@ -88,8 +88,8 @@ public final class Likelihoods implements AutoCloseable {
               Locale.ROOT,
               "likelihood: '%s' is %d×%d, but the model's images are %d×%d",
               item.name(),
-              images.height(),
               images.width(),
+              images.height(),
               size,
               size),
           "resize the image, or name the model that draws such images with --model");

@@ -57,8 +57,8 @@ public final class Preferences {
           String.format(
               Locale.ROOT,
               "preferences: expected square images, got %d×%d",
-              images.height(),
-              images.width()),
+              images.width(),
+              images.height()),
           "crop them");
     }
     Map<String, List<Integer>> byPrompt = new LinkedHashMap<>();

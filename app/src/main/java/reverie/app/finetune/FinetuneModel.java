@@ -44,25 +44,30 @@ final class FinetuneModel implements AutoCloseable {
   /** Takes over the model; what it makes belongs to the open scope. */
   FinetuneModel(ModelFolder folder, FinetuneConfig config, PromptEncoder encoder, Device device) {
     this.folder = folder;
-    if (folder.pipeline() == null && config.weights() != WeightType.FLOAT32) {
-      throw new ConfigurationException(
-          "weights is "
-              + config.weights()
-              + ", but adapters are added to the weights of this model when it is written, and the sum"
-              + " would be rounded",
-          "set weights=float32; only Stable Diffusion's adapters are written alone");
+    try {
+      if (folder.pipeline() == null && config.weights() != WeightType.FLOAT32) {
+        throw new ConfigurationException(
+            "weights is "
+                + config.weights()
+                + ", but adapters are added to the weights of this model when it is written, and the sum"
+                + " would be rounded",
+            "set weights=float32; only Stable Diffusion's adapters are written alone");
+      }
+      path = Path.of(config.model());
+      identity = identity(folder);
+      guidance = config.sampling().guidance();
+      adapters = config.lora().rank() == 0 ? null : Adapters.of(folder, config);
+      boolean text = adapters != null && adapters.trainText();
+      sampler =
+          ImageSampler.of(
+              folder, config.sampling(), text ? folder.embeddings() : folder.encoderOr(encoder));
+      current = text ? Adapters.withText(folder.pipeline()) : folder.denoiser(folder.unet());
+      frozen = adapters == null ? folder.unet().frozenCopy() : null;
+      unconditional = guidance == 1 ? null : sampler.contexts(device, List.of(""));
+    } catch (RuntimeException e) {
+      close();
+      throw e;
     }
-    path = Path.of(config.model());
-    identity = identity(folder);
-    guidance = config.sampling().guidance();
-    adapters = config.lora().rank() == 0 ? null : Adapters.of(folder, config);
-    boolean text = adapters != null && adapters.trainText();
-    sampler =
-        ImageSampler.of(
-            folder, config.sampling(), text ? folder.embeddings() : folder.encoderOr(encoder));
-    current = text ? Adapters.withText(folder.pipeline()) : folder.denoiser(folder.unet());
-    frozen = adapters == null ? folder.unet().frozenCopy() : null;
-    unconditional = guidance == 1 ? null : sampler.contexts(device, List.of(""));
   }
 
   /** What is trained. */

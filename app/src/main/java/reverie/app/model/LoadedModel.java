@@ -45,8 +45,12 @@ public final class LoadedModel implements AutoCloseable {
       Device device,
       DType weights) {
     ModelFolder folder = BaseModels.read(name, encoder, device, weights);
-    ImageSampler sampler = ImageSampler.of(folder, sampling, folder.encoderOr(encoder));
-    return new LoadedModel(folder, sampler);
+    try {
+      return new LoadedModel(folder, ImageSampler.of(folder, sampling, folder.encoderOr(encoder)));
+    } catch (RuntimeException e) {
+      folder.close();
+      throw e;
+    }
   }
 
   /**

@@ -52,7 +52,7 @@ final class DenoisingBatches {
 
     /** What a model would have drawn for images, one after the other. */
     static Samples of(ImageSet images, ModelFolder model, Device device) {
-      if (model.pipeline() == null) {
+      if (model.drawsColours()) {
         return of(images);
       }
       List<float[]> values = new ArrayList<>();

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import reverie.app.config.ConfigurationException;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
 import reverie.app.text.PromptEncoder;
@@ -34,13 +35,13 @@ final class ModelShape {
     requireDivisible(model.blockOutChannels(), "norm_num_groups", model.normNumGroups());
     requireDivisible(model.blockOutChannels(), "attention_head_dim", model.attentionHeadDim());
     int multiple = 1 << (levels - 1);
-    if (images.height() % multiple != 0 || images.width() % multiple != 0) {
+    if (images.height() % multiple != 0) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
               "model: images of %d×%d cannot be halved %d times",
-              images.height(),
               images.width(),
+              images.height(),
               levels - 1),
           "give fewer block_out_channels, or images whose sides are multiples of " + multiple);
     }
@@ -54,8 +55,7 @@ final class ModelShape {
             .toList();
     Map<String, Object> config = new LinkedHashMap<>();
     config.put("_class_name", "UNet2DConditionModel");
-    boolean square = images.height() == images.width();
-    config.put("sample_size", square ? images.height() : List.of(images.height(), images.width()));
+    config.put("sample_size", images.height());
     config.put("in_channels", ImageSet.CHANNELS);
     config.put("out_channels", ImageSet.CHANNELS);
     config.put("down_block_types", down);
@@ -116,9 +116,18 @@ final class ModelShape {
 
   /** The noise of training: that of the scheduler, of a flow with the density that is wanted. */
   static NoiseSchedule noise(PretrainConfig.Schedule schedule, SchedulerConfig scheduler) {
-    return schedule.density() == PretrainConfig.Density.UNIFORM
-        ? scheduler.schedule()
-        : NoiseSchedule.logitNormalFlow(
-            scheduler.trainSteps(), scheduler.flow().orElseThrow().shift(), 0, 1);
+    if (schedule.density() == PretrainConfig.Density.UNIFORM) {
+      return scheduler.schedule();
+    }
+    double shift =
+        scheduler
+            .flow()
+            .orElseThrow(() ->
+                new ConfigurationException(
+                    "schedule.density is for flows, but base is a model that predicts "
+                        + scheduler.prediction().key(),
+                    "leave it out"))
+            .shift();
+    return NoiseSchedule.logitNormalFlow(scheduler.trainSteps(), shift, 0, 1);
   }
 }

@@ -30,9 +30,9 @@ import reverie.autograd.optim.LearningRate;
 import reverie.autograd.optim.TrainingStep;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
-import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -52,12 +52,14 @@ public final class Pretraining implements AutoCloseable {
   private static final String CHECKPOINT = "checkpoint.safetensors";
 
   private final PretrainConfig config;
-  private final PromptEncoder encoder;
   private final Device device;
   private final Rng rng;
   private final DataSet data;
   private final ImageSet training;
   private final ModelFolder model;
+  private final PromptEncoder encoder;
+  private final ImageSampler sampler;
+  private final DenoisingLoss loss;
   private RunFolder run;
   private BooleanSupplier stop;
 
@@ -82,9 +84,39 @@ public final class Pretraining implements AutoCloseable {
     this.device = device;
     rng = Rng.of(config.seed());
     data = DataSet.named(config.data()).orElse(null);
-    this.encoder = data == null ? encoder : data.encoder(encoder);
+    PromptEncoder available = data == null ? encoder : data.encoder(encoder);
     training = data == null ? ImageFolder.read(Path.of(config.data())) : data.training();
-    model = model();
+    requireSquare(training);
+    model = model(available);
+    try {
+      this.encoder = model.encoderOr(available);
+      // As large as the training's images.
+      sampler = ImageSampler.of(model, config.sampling().sized(training.height()), this.encoder);
+      loss =
+          new DenoisingLoss(
+              ModelShape.noise(config.schedule(), model.scheduler()),
+              model.scheduler().prediction(),
+              Double.POSITIVE_INFINITY);
+      if (model.unet().config().takesClasses()) {
+        training.prompts().forEach(this.encoder::encode);
+      }
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  /** A model draws squares. */
+  private static void requireSquare(ImageSet images) {
+    if (images.height() != images.width()) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "pretrain: expected square images, got %d×%d",
+              images.width(),
+              images.height()),
+          "crop them");
+    }
   }
 
   /**
@@ -113,7 +145,7 @@ public final class Pretraining implements AutoCloseable {
                 training.size(),
                 heldOut.size()));
     PretrainingResults results =
-        new PretrainingResults(config, run, sampler(), device, recognition, training, heldOut);
+        new PretrainingResults(config, run, sampler, device, recognition, training, heldOut);
     try (TrainingStep step =
             new TrainingStep(
                 parameters,
@@ -126,7 +158,7 @@ public final class Pretraining implements AutoCloseable {
                 MethodHandles.lookup(),
                 device,
                 step.gradients(),
-                (Inputs in) -> loss(model.denoiser(model.unet()), in))) {
+                (Inputs in) -> meanLoss(model.denoiser(model.unet()), in))) {
       UNet average =
           step.average()
               .map(weights -> new UNet(model.unet().config(), weights))
@@ -141,11 +173,11 @@ public final class Pretraining implements AutoCloseable {
   }
 
   /** The model to begin with, which will remember what it was trained on. */
-  private ModelFolder model() {
+  private ModelFolder model(PromptEncoder available) {
     ModelPrompts prompts =
         data == null ? new ModelPrompts(training.prompts()) : ModelPrompts.of(data);
     if (!config.base().isEmpty()) {
-      ModelFolder base = BaseModels.read(config.base(), encoder, device, DType.F32);
+      ModelFolder base = BaseModels.read(config.base(), available, device, DType.F32);
       if (!base.isConditional()) {
         base.close();
         throw new ConfigurationException(
@@ -154,25 +186,19 @@ public final class Pretraining implements AutoCloseable {
       }
       return base.with(prompts);
     }
-    UNetConfig shape = ModelShape.unet(config.model(), training, encoder);
+    UNetConfig shape = ModelShape.unet(config.model(), training, available);
     return new ModelFolder(
         UNet.random(shape, device, rng.fork("weights")),
         ModelShape.scheduler(config.schedule()),
-        encoder.identity(),
+        available.identity(),
         prompts);
-  }
-
-  /** How samples are drawn, as large as the training's images. */
-  private ImageSampler sampler() {
-    return ImageSampler.of(
-        model, config.sampling().sized(training.height()), model.encoderOr(encoder));
   }
 
   private void train(Trained trained, Denoiser average, PretrainingResults results) {
     DenoisingBatches batches =
         new DenoisingBatches(
             DenoisingBatches.Samples.of(training, model, device),
-            model.encoderOr(encoder),
+            encoder,
             config.batchSize(),
             config.promptDropout(),
             rng.fork("data"));
@@ -186,22 +212,24 @@ public final class Pretraining implements AutoCloseable {
     try (Metrics metrics = run.metrics(done + 1);
         Progress progress = Progress.start("pretraining", "steps", config.steps(), done)) {
       double losses = 0;
+      long first = done;
       while (done < config.steps()) {
         Step step = step(trained, batches, done++);
         losses += step.loss;
         if (done % config.logEvery() == 0) {
-          double loss = losses / config.logEvery();
+          double mean = losses / (done - first);
           losses = 0;
+          first = done;
           metrics.log(
               done,
               Map.of(
                   "train/loss",
-                  loss,
+                  mean,
                   "train/gradient_norm",
                   step.norm,
                   "train/learning_rate",
                   step.rate));
-          progress.note(String.format(Locale.ROOT, "loss %.4f", loss));
+          progress.note(String.format(Locale.ROOT, "loss %.4f", mean));
         }
         progress.advanceTo(done);
         if (config.sampleEvery() > 0 && done % config.sampleEvery() == 0) {
@@ -228,23 +256,17 @@ public final class Pretraining implements AutoCloseable {
 
   private record Step(double loss, double norm, double rate) {}
 
-  private Tensor loss(Denoiser denoiser, Inputs in) {
+  private Tensor meanLoss(Denoiser denoiser, Inputs in) {
     return in.noised.perSample(denoiser, in.context).sum().mul(1.0 / config.batchSize());
   }
 
   /** One optimizer step, the one that follows {@code done} others. */
   private Step step(Trained trained, DenoisingBatches batches, long done) {
-    SchedulerConfig scheduler = model.scheduler();
     double rate =
         LearningRate.cosine(config.optimizer().learningRate(), 0, config.steps())
             .warmedUp(config.warmup())
             .at(done);
     try (Scope _ = Scope.open("training step")) {
-      DenoisingLoss loss =
-          new DenoisingLoss(
-              ModelShape.noise(config.schedule(), scheduler),
-              scheduler.prediction(),
-              Double.POSITIVE_INFINITY);
       DenoisingBatches.Batch batch = batches.at(done, loss.schedule(), device);
       DenoisingLoss.NoisedBatch q = loss.noised(batch.clean(), batch.draw());
       trained.step.begin();

@@ -14,15 +14,20 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
+import reverie.app.model.ModelFolder;
+import reverie.app.model.ModelPrompts;
 import reverie.app.run.Interruption;
 import reverie.app.run.Metrics;
 import reverie.app.run.RunFolder;
@@ -31,6 +36,9 @@ import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
 
 class PretrainingTest {
   @TempDir Path temp;
@@ -155,18 +163,105 @@ class PretrainingTest {
     assertTrue(message.contains("is missing, though the run came to step 6"), message);
   }
 
+  /** A base is trained on what it draws: colours or grey, by words or by the numbers of classes. */
+  @ParameterizedTest
+  @CsvSource({"3, 0", "1, 0", "3, 5", "1, 5"})
+  void aBaseIsTrainedFurther(int channels, int classes) throws IOException {
+    Path base = base(channels, classes);
+    if (classes > 0) {
+      nameByNumbers();
+    }
+    set("base=" + base);
+    Path model = pretrain(temp.resolve("run"), false, () -> false);
+    String weights = "unet/diffusion_pytorch_model.safetensors";
+    assertTrue(Files.mismatch(base.resolve(weights), model.resolve(weights)) >= 0);
+    assertEquals(channels, UNetConfig.read(model.resolve("unet/config.json")).inChannels());
+    assertEquals(
+        classes > 0 ? List.of("0", "1", "2", "3", "4") : List.of("line x", "line xx"),
+        Files.readAllLines(model.resolve("prompts.txt")).subList(0, classes > 0 ? 5 : 2));
+    assertTrue(Files.exists(temp.resolve("run/samples/step-000003.png")));
+  }
+
+  private Path base(int channels, int classes) {
+    String kind = classes > 0 ? "" : "CrossAttn";
+    String config =
+        String.format(
+            Locale.ROOT,
+            """
+            {"_class_name": "%s", "sample_size": 8, "in_channels": %d, "out_channels": %d,
+             "down_block_types": ["%sDownBlock2D"], "up_block_types": ["%sUpBlock2D"],
+             "block_out_channels": [4], "layers_per_block": 1, "norm_num_groups": 2,
+             "attention_head_dim": 2, %s}
+            """,
+            classes > 0 ? "UNet2DModel" : "UNet2DConditionModel",
+            channels,
+            channels,
+            kind,
+            kind,
+            classes > 0
+                ? "\"num_class_embeds\": " + classes
+                : "\"cross_attention_dim\": " + new LetterEncoder().dimensions());
+    Path base = temp.resolve("base-" + channels + "-" + classes);
+    try (UNet unet = UNet.random(UNetConfig.parse(config), Device.cpu(), Rng.of(3))) {
+      new ModelFolder(
+              unet,
+              SchedulerConfig.defaults(),
+              classes > 0 ? "" : new LetterEncoder().identity(),
+              ModelPrompts.UNKNOWN)
+          .write(base);
+    }
+    return base;
+  }
+
+  private void nameByNumbers() throws IOException {
+    StringBuilder lines = new StringBuilder();
+    for (int i = 0; i < 5; i++) {
+      lines.append(
+          String.format(
+              Locale.ROOT,
+              "{\"file_name\": \"line_%s.png\", \"text\": \"%d\"}%n",
+              "x".repeat(i + 1),
+              i));
+    }
+    Files.writeString(temp.resolve("data/metadata.jsonl"), lines);
+  }
+
+  @Test
+  void metricsTellMeansAfterAResumeToo() throws IOException {
+    set("log_every=3");
+    pretrain(temp.resolve("whole"), false, () -> false);
+    Path broken = temp.resolve("broken");
+    AtomicInteger steps = new AtomicInteger();
+    assertThrows(
+        Interruption.Stopped.class,
+        () -> pretrain(broken, false, () -> steps.incrementAndGet() == 2));
+    pretrain(broken, true, () -> false);
+    double whole = Metrics.read(temp.resolve("whole")).getFirst().values().get("train/loss");
+    double resumed = Metrics.read(broken).getFirst().values().get("train/loss");
+    // Of step 3 alone, not a third of it.
+    assertEquals(whole, resumed, 0.6 * whole);
+  }
+
   /** Data and shape are looked at before there is a folder. */
   @Test
-  void whatCannotWorkLeavesNoFolder() {
+  void whatCannotWorkLeavesNoFolder() throws IOException {
+    Path wide = Files.createDirectory(temp.resolve("wide"));
+    ImageIO.write(
+        new BufferedImage(16, 8, BufferedImage.TYPE_INT_RGB),
+        "png",
+        wide.resolve("a.png").toFile());
     for (String setting :
         List.of(
             "data=" + temp.resolve("absent"),
+            "data=" + wide,
+            "base=" + base(3, 5),
+            "base=" + base(3, 0) + ";schedule.prediction=flow;schedule.density=logit_normal",
             "model.norm_num_groups=3",
             "model.block_out_channels=[8,8,8]",
             "model.block_out_channels=[8,8,8,8,8]",
             "base=" + temp.resolve("absent"))) {
       Configuration<PretrainConfig> good = configuration;
-      set(setting);
+      set(setting.split(";"));
       Path run = temp.resolve("run");
       ReverieException error =
           assertThrows(ReverieException.class, () -> pretrain(run, false, () -> false), setting);
@@ -192,10 +287,10 @@ class PretrainingTest {
     assertTrue(message.contains("steps: 8 → 7"), message);
   }
 
-  private void set(String setting) {
+  private void set(String... settings) {
     configuration =
         new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-            .readStored(configuration.yaml(), "test", List.of(setting));
+            .readStored(configuration.yaml(), "test", List.of(settings));
   }
 
   private Path pretrain(Path folder, boolean resume, BooleanSupplier stop) {
