@@ -15,6 +15,8 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 import reverie.app.run.Environment;
+import reverie.app.run.PlainText;
+import reverie.tensor.ReverieException;
 
 /** The command {@code reverie} with all its subcommands. */
 @Command(
@@ -108,9 +110,12 @@ public final class CommandLines implements Runnable {
 
   private static int usage(Session session, ParameterException error) {
     CommandLine command = error.getCommandLine();
-    String message = error.getMessage();
+    String message =
+        error.getCause() instanceof ReverieException known
+            ? known.getMessage()
+            : error.getMessage();
     PrintWriter err = session.err();
-    err.println("reverie: " + message);
+    err.println(PlainText.of("reverie: " + message));
     if (!message.contains("\nhint: ")) {
       List<String> suggestions =
           error instanceof UnmatchedArgumentException unmatched

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
-import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;
@@ -111,7 +110,9 @@ final class SamplingOptions {
               Locale.ROOT,
               "%s %s: expected from %d to %d",
               option,
-              BigDecimal.valueOf(value).stripTrailingZeros().toPlainString(),
+              value == Math.rint(value) && Math.abs(value) < 1e15
+                  ? Long.toString((long) value)
+                  : Double.toString(value),
               from,
               to),
           String.format(Locale.ROOT, "for example %s %d", option, Math.max(from, 1)));

@@ -56,7 +56,12 @@ final class BindingErrors {
     String came = value.isString() ? "'" + value.asString() + "'" : value.toString();
     String message =
         String.format(
-            Locale.ROOT, "%s: '%s' must be %s, but is %s", place, named, kind(type), came);
+            Locale.ROOT,
+            "%s: '%s' must be %s, but is %s",
+            place,
+            named,
+            value.isBigInteger() ? "a whole number of at most 64 bits" : kind(type),
+            came);
     return new ConfigurationException(message, hint(type, named, value));
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.config;
 
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -256,10 +258,10 @@ public record FinetuneConfig(
       @Range(min = 0) double alpha,
       List<String> targets,
       List<String> textEncoder) {
-    /** Copies the lists. */
+    /** Copies the lists, but for empty entries, which are refused by their place. */
     public Lora {
-      targets = List.copyOf(targets);
-      textEncoder = List.copyOf(textEncoder);
+      targets = Collections.unmodifiableList(new ArrayList<>(targets));
+      textEncoder = Collections.unmodifiableList(new ArrayList<>(textEncoder));
       if (targets.isEmpty()) {
         throw new ConfigurationException(
             "lora.targets is empty", "for adapters on attention: to_q, to_k, to_v, to_out\\.0");

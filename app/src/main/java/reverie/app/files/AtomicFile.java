@@ -9,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -25,7 +26,7 @@ import reverie.tensor.ReverieException;
  * <p>The content goes to a temporary neighbour, is forced to the disk and then renamed over the
  * target. A reader sees the old file or the new one, never a part, whatever moment the process or
  * the machine dies at. A failure (full disk, no permission) names the file, and the old file stays
- * as it was.
+ * as it was. A device, such as {@code /dev/null}, is written to directly.
  */
 public final class AtomicFile {
 
@@ -73,6 +74,14 @@ public final class AtomicFile {
    * @throws ReverieException naming the file, when it cannot be written
    */
   public static void write(Path target, Content content) {
+    if (isDevice(target)) {
+      try (OutputStream out = Files.newOutputStream(target)) {
+        content.writeTo(out);
+        return;
+      } catch (IOException e) {
+        throw failure(target, e);
+      }
+    }
     Path absolute = target.toAbsolutePath();
     Path temporary =
         absolute.resolveSibling(
@@ -108,7 +117,7 @@ public final class AtomicFile {
    * @throws ReverieException naming the file, when it could not be written
    */
   public static void prepare(Path target) {
-    if (target == null) {
+    if (target == null || isDevice(target)) {
       return;
     }
     try {
@@ -123,6 +132,11 @@ public final class AtomicFile {
     } catch (IOException e) {
       throw failure(target, e);
     }
+  }
+
+  /** Whether it is a device or a pipe, in whose place a rename would put a file. */
+  private static boolean isDevice(Path target) {
+    return Files.exists(target) && !Files.isRegularFile(target) && !Files.isDirectory(target);
   }
 
   /** Whether a killed process may have left this file, which may then be deleted. */
@@ -165,6 +179,9 @@ public final class AtomicFile {
     }
     if (cause instanceof NoSuchFileException) {
       return "no such file or folder";
+    }
+    if (cause instanceof FileAlreadyExistsException) {
+      return "there is something else of this name, or a link that leads nowhere";
     }
     if (cause instanceof FileSystemException system && system.getReason() != null) {
       return system.getReason();

@@ -68,6 +68,16 @@ class CommandLinesTest {
     assertMessage("'doctr'", "did you mean doctor?");
     assertEquals(ExitCode.USAGE, run("doctor", "--quite-unlike"));
     assertMessage("Unknown option: '--quite-unlike'", "./reverie doctor --help");
+    assertEquals(ExitCode.USAGE, run("doctor", "--quite\u001b[31munlike"));
+    assertMessage("'--quite\\u001b[31munlike'", "./reverie doctor --help");
+    for (String[] number : new String[][] {{"NaN", "NaN"}, {"1e400", "Infinity"}, {"-1", "-1"}}) {
+      assertEquals(ExitCode.USAGE, run("sample", "--prompt", "cat", "--guidance", number[0]));
+      assertTrue(
+          err.toString().contains("--guidance " + number[1] + ": expected from 0 to 100\nhint: "),
+          err::toString);
+    }
+    assertEquals(ExitCode.USAGE, run("sample", "--prompt", "cat", "--weights", "int4"));
+    assertMessage("reverie: weights: expected one of", "fp32, fp16 and bf16");
   }
 
   @Test

@@ -322,6 +322,8 @@ class ConfigurationReaderTest {
             + " samples | ",
         "lora.rank=2147483647 | 'lora.rank' must be from 0 to 65536 | ",
         "reward.command=[null] | 'command' has an empty entry | ",
+        "lora.targets=[null] | 'lora.targets' has an empty entry | ",
+        "seed=9999999999999999999 | must be a whole number of at most 64 bits | --set seed=",
         "reward=beauty | 'reward.name' must be one of jpeg_compressibility, | ",
         "reward=[1] | 'reward' is no reward: [1] | name, command, http",
         "reward.name=3 | 'reward.name' must be one of | ",

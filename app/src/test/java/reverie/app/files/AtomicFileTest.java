@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -57,6 +59,19 @@ class AtomicFileTest {
     assertTrue(
         error.getMessage().startsWith("write " + file + ": no such file or folder"),
         error::getMessage);
+  }
+
+  /** A rename would put a file in the place of the device. */
+  @Test
+  void aPipeIsWrittenTo() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0, "no mkfifo");
+    Process reader = new ProcessBuilder("cat", pipe.toString()).start();
+    AtomicFile.writeText(pipe, "text");
+    assertEquals(
+        "text", new String(reader.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+    assertFalse(Files.isRegularFile(pipe));
+    assertEquals(List.of(pipe), files());
   }
 
   /** A power cut must find the content on the disk before its name, and then the name. */

@@ -48,6 +48,11 @@ final class SafetensorsWriter {
                         (Map.Entry<String, Safetensors.Entry> e) -> -e.getValue().dtype().bytes())
                     .thenComparing(Map.Entry::getKey))
             .toList();
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new ReverieException(
+          "safetensors: " + path + ": expected a file to replace, got a folder or a device",
+          "name a file");
+    }
     Path part = path.resolveSibling(path.getFileName() + ".part");
     try {
       // Whatever a killed writer, or somebody else, left under this name is not written through.
