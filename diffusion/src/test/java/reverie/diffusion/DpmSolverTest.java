@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.diffusion.analytic.GaussianChain;
 import reverie.diffusion.analytic.GaussianDenoiser;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -74,6 +75,29 @@ class DpmSolverTest {
     assertEquals(second, path[1], 1e-11);
     assertEquals(lastButOne, path[steps - 2], 1e-11);
     assertEquals(last, path[steps - 1], 1e-11);
+  }
+
+  /** As {@code lower_order_final} of diffusers has it. */
+  @ParameterizedTest
+  @CsvSource({"14, false", "15, true"})
+  void fewStepsEndByTheFirstOrder(int steps, boolean second) {
+    ReversePolicy policy =
+        ReversePolicy.dpmSolver(SchedulerConfig.stableDiffusion().withEndsClean(false), steps);
+    Tensor one = DEVICE.full(1, 1, 1);
+    Tensor zero = DEVICE.zeros(1, 1);
+    double correction = policy.corrected(zero, one, zero, policy.position(zero, steps - 1)).item();
+    assertEquals(second, correction != 0);
+  }
+
+  @Test
+  void correctedLatentsAreStoredAsAllOthers() {
+    ReversePolicy policy =
+        ReversePolicy.dpmSolver(SchedulerConfig.stableDiffusion(), 4).storedAs(DType.BF16);
+    Trajectory t =
+        new Sampler(policy, DEVICE).rollout(MODEL, null, new Rng[] {Sampler.row(1, 2, 3)}, 5);
+    for (int i = 0; i < 4; i++) {
+      assertArrayEquals(t.after(i).roundTo(DType.BF16).toDoubles(), t.after(i).toDoubles());
+    }
   }
 
   private static double error(ReversePolicy policy, SchedulerConfig config) {

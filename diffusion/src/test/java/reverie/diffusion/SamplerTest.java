@@ -91,22 +91,29 @@ class SamplerTest {
 
   @Test
   void everyStepHasNoiseOfItsOwn() {
-    // A model that says nothing leaves x' = factor·x + sigma·z.
-    Trajectory t =
-        new Sampler(POLICY, DEVICE).rollout((x, _, _) -> x.mul(0), null, rows(0, 1), 200);
-    double[][] noise = new double[POLICY.steps() + 1][];
-    noise[POLICY.steps()] = t.before(0).toDoubles();
-    for (int i = 0; i < POLICY.steps(); i++) {
-      noise[i] =
-          t.after(i).sub(t.before(i).mul(POLICY.stateFactor(i))).div(POLICY.sigma(i)).toDoubles();
-    }
-    for (int i = 0; i < noise.length; i++) {
-      for (int j = 0; j < i; j++) {
-        double dot = 0;
-        for (int k = 0; k < 200; k++) {
-          dot += noise[i][k] * noise[j][k];
+    SchedulerConfig flow = SchedulerConfig.flow(1).withSpacing(TimestepGrid.Spacing.TRAILING, 0);
+    for (ReversePolicy policy :
+        List.of(POLICY, ReversePolicy.flow(flow, 5, FlowNoise.FLOW_SDE, 0.7))) {
+      // A model that says nothing leaves x' = factor·x + sigma·z.
+      Trajectory t =
+          new Sampler(policy, DEVICE).rollout((x, _, _) -> x.mul(0), null, rows(0, 1), 200);
+      List<double[]> noise = new ArrayList<>();
+      noise.add(t.before(0).toDoubles());
+      for (int i : policy.decisions()) {
+        noise.add(
+            t.after(i)
+                .sub(t.before(i).mul(policy.stateFactor(i)))
+                .div(policy.sigma(i))
+                .toDoubles());
+      }
+      for (int i = 0; i < noise.size(); i++) {
+        for (int j = 0; j < i; j++) {
+          double dot = 0;
+          for (int k = 0; k < 200; k++) {
+            dot += noise.get(i)[k] * noise.get(j)[k];
+          }
+          assertEquals(0, dot / 200, 5 / Math.sqrt(200));
         }
-        assertEquals(0, dot / 200, 5 / Math.sqrt(200));
       }
     }
   }

@@ -235,6 +235,9 @@ class SchedulerConfigTest {
     ReversePolicy policy = ReversePolicy.ddpm(config, 50);
     assertEquals(0.45480791470255544, policy.sigma(0), 1e-12);
     assertEquals(0.04127919768537908, policy.sigma(49), 1e-12);
+    // Nothing is added at timestep 0, where the grid of another offset ends.
+    assertEquals(
+        0, ReversePolicy.ddpm(config.withSpacing(TimestepGrid.Spacing.LEADING, 0), 50).sigma(49));
     ReversePolicy small = ReversePolicy.ddpm(SchedulerConfig.stableDiffusion(), 50);
     assertEquals(small.stateFactor(0), policy.stateFactor(0));
     assertEquals(

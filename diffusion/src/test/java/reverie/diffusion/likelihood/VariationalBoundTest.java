@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
@@ -132,6 +135,49 @@ class VariationalBoundTest {
     assertTrue(fine.mean + 5 * fine.error < exact, () -> fine + " against " + exact);
     assertTrue(coarse.mean + 5 * coarse.error < fine.mean, () -> coarse + " against " + fine);
     assertTrue(closedForm(500, 1) < exact && closedForm(500, 1) > exact - 2);
+  }
+
+  /** With half of the image left at the start, its own term of the divergence shows. */
+  @Test
+  void theStartIsMeasuredWhole() {
+    SchedulerConfig config =
+        CONFIG.withBetas(SchedulerConfig.BetaSchedule.LINEAR, 0.3, 0.5).withTrainSteps(2);
+    ReversePolicy policy = ReversePolicy.ddim(config, 1, 1);
+    double signal = config.schedule().alphaBar((int) policy.timestep(0));
+    Tensor point = DEVICE.tensor(POINT, 3, 2, 1);
+    // It knows the image, and so the noise.
+    VariationalBound bound =
+        new VariationalBound(
+            policy,
+            Prediction.EPSILON,
+            (x, _, _) -> x.sub(point.mul(Math.sqrt(signal))).mul(1 / Math.sqrt(1 - signal)));
+    double deviation = bound.decoderDeviation();
+    double expected = 0;
+    for (double x : POINT) {
+      expected -= 0.5 * (signal * x * x - signal - Math.log(1 - signal));
+      expected -= 0.5 * Math.log(2 * Math.PI * deviation * deviation);
+    }
+    assertEquals(expected, bound.of(point, null, 1, Rng.of(3))[0], 1e-9);
+  }
+
+  @Test
+  void everyStepAndDrawHasNoiseOfItsOwn() {
+    Set<Double> seen = new HashSet<>();
+    ReversePolicy policy = ReversePolicy.ddim(CONFIG, 3, 1);
+    NoiseSchedule schedule = policy.schedule();
+    // Of an image of zeros only noise is left.
+    new VariationalBound(
+            policy,
+            Prediction.EPSILON,
+            (x, timesteps, _) -> {
+              double scale = schedule.noise(timesteps.toDoubles()[0]);
+              for (double value : x.toDoubles()) {
+                seen.add((double) Math.round(value / scale * 1e9));
+              }
+              return x.mul(1 / scale);
+            })
+        .of(DEVICE.zeros(3, 2, 1), null, 4, Rng.of(3));
+    assertEquals(3 * 4 * 6, seen.size());
   }
 
   @Test
