@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import reverie.diffusion.ChainPosition.Factor;
-import reverie.tensor.DType;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -30,8 +29,7 @@ import reverie.tensor.Tensor;
  *   <li>A step with σ = 0 is no decision: {@link #isDecision} is false, it has no log-probability,
  *       and asking for one is an error. A chain without any decision (η = 0) cannot be trained by
  *       likelihood; {@link #requireDecisions} says so.
- *   <li>The next latent is rounded to the type in which it is stored before anyone scores it, so
- *       that re-scoring it with the same weights gives the same number.
+ *   <li>Re-scoring a latent with the same weights gives the same number.
  *   <li>No result is NaN or infinite unless the model's output is.
  * </ul>
  *
@@ -40,7 +38,6 @@ import reverie.tensor.Tensor;
 public final class ReversePolicy {
   private final ReverseChain chain;
   private final Reduction reduction;
-  private final DType storage;
 
   /** How the log-densities of a sample's elements become one number. */
   public enum Reduction {
@@ -63,13 +60,12 @@ public final class ReversePolicy {
   public record Step(Tensor mean, Tensor sigma, int[] steps) {}
 
   private ReversePolicy(ReverseChain chain) {
-    this(chain, Reduction.MEAN, DType.F64);
+    this(chain, Reduction.MEAN);
   }
 
-  private ReversePolicy(ReverseChain chain, Reduction reduction, DType storage) {
+  private ReversePolicy(ReverseChain chain, Reduction reduction) {
     this.chain = chain;
     this.reduction = reduction;
-    this.storage = storage;
   }
 
   /**
@@ -118,7 +114,7 @@ public final class ReversePolicy {
   }
 
   private ReversePolicy with(ReverseChain other) {
-    return new ReversePolicy(other, reduction, storage);
+    return new ReversePolicy(other, reduction);
   }
 
   /**
@@ -146,15 +142,7 @@ public final class ReversePolicy {
 
   /** The same policy with log-probabilities reduced like this; the mean by default. */
   public ReversePolicy reducedBy(Reduction other) {
-    return new ReversePolicy(chain, other, storage);
-  }
-
-  /**
-   * The same policy with latents stored in this type: they are rounded to it before they are
-   * scored.
-   */
-  public ReversePolicy storedAs(DType other) {
-    return new ReversePolicy(chain, reduction, other);
+    return new ReversePolicy(chain, other);
   }
 
   // The chain.
@@ -333,7 +321,7 @@ public final class ReversePolicy {
   }
 
   /**
-   * Draws the next latents, as they are stored.
+   * Draws the next latents.
    *
    * @param rows the random numbers of each sample for this very step; not looked at where σ = 0 for
    *     all
@@ -341,7 +329,7 @@ public final class ReversePolicy {
   public Tensor sample(Step step, Rng... rows) {
     Tensor mean = step.mean();
     if (Arrays.stream(step.steps()).noneMatch(this::isDecision)) {
-      return stored(mean);
+      return mean;
     }
     int[] dims = mean.shape().dims();
     return sample(
@@ -349,23 +337,18 @@ public final class ReversePolicy {
   }
 
   /**
-   * The next latents that this noise makes, as they are stored.
+   * The next latents that this noise makes.
    *
    * @param noise standard normal, like the mean
    */
   public Tensor sample(Step step, Tensor noise) {
-    return stored(step.mean().add(noise.mul(Rows.column(noise, step.sigma()))));
-  }
-
-  /** Latents rounded to the type in which they are stored. */
-  public Tensor stored(Tensor x) {
-    return storage.bytes() < x.dtype().bytes() ? x.roundTo(storage) : x;
+    return step.mean().add(noise.mul(Rows.column(noise, step.sigma())));
   }
 
   /**
    * Log-probability of the actions: {@code [n]}.
    *
-   * @param next the latents that were drawn, as they are stored
+   * @param next the latents that were drawn
    * @throws ReverieException if a step with σ = 0 is among them
    */
   public Tensor logProb(Tensor next, Step step) {

@@ -133,8 +133,7 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
   }
 
   private Tensor start(Rng[] rows, int... sampleDims) {
-    return policy.stored(
-        Rng.normalRows(device, forks(rows, policy.schedule().steps()), sampleDims));
+    return Rng.normalRows(device, forks(rows, policy.schedule().steps()), sampleDims);
   }
 
   private Rng[] noise(Rng[] rows, int step) {

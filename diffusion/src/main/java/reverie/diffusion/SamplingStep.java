@@ -59,11 +59,11 @@ public final class SamplingStep implements AutoCloseable {
               Tensor output = output(denoiser, in, at);
               Tensor mean = policy.step(in.x, output, at).mean();
               if (in.before == null) {
-                return new Drawn(policy.stored(mean), null, null);
+                return new Drawn(mean, null, null);
               }
               Tensor original = policy.originalSample(in.x, output, at);
               Tensor corrected = policy.corrected(mean, original, in.before, at);
-              return new Drawn(policy.stored(corrected), null, original);
+              return new Drawn(corrected, null, original);
             });
   }
 

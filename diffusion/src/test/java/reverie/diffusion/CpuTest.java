@@ -12,9 +12,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
-import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.Rng;
@@ -71,12 +68,9 @@ class CpuTest {
     }
   }
 
-  @ParameterizedTest
-  @EnumSource(
-      value = DType.class,
-      names = {"F32", "BF16", "F16"})
-  void neitherBatchNorOrderNorStorageChangesABit(DType storage) {
-    ReversePolicy policy = ReversePolicy.ddim(SchedulerConfig.defaults(), 6, 1).storedAs(storage);
+  @Test
+  void neitherBatchNorOrderChangesABit() {
+    ReversePolicy policy = ReversePolicy.ddim(SchedulerConfig.defaults(), 6, 1);
     try (Scope _ = Scope.open("test")) {
       Denoiser network = network();
       Tensor context = Rng.of(4).normal(DEVICE, 7, 5, 12);

@@ -321,7 +321,7 @@ public final class PipelineCheck {
       x =
           policy.isDecision(i)
               ? policy.sample(step, vectors.part("pipe.input.noise", i))
-              : policy.stored(step.mean());
+              : step.mean();
       rows.add(vectors.row(prefix + "model_output", i, output));
       rows.add(vectors.row(prefix + "latents", i, x));
       if (scored) {

@@ -8,8 +8,6 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -21,13 +19,11 @@ import reverie.app.data.PreferenceFile;
 import reverie.tensor.cuda.Cuda;
 import reverie.tensor.io.Safetensors;
 
-class CommandLinesTest {
+class CommandLinesTest extends CommandTest {
   private static final String VECTORS =
       "../unet/src/test/resources/reverie/unet/unet2d_micro.safetensors";
 
   @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   @Test
   void helpShowsExamples() {
@@ -218,9 +214,6 @@ class CommandLinesTest {
   }
 
   private int run(String... arguments) {
-    out.getBuffer().setLength(0);
-    err.getBuffer().setLength(0);
-    return CommandLines.run(
-        List.of(arguments), Map.of(), new PrintWriter(out, true), new PrintWriter(err, true));
+    return run(List.of(arguments));
   }
 }

@@ -8,8 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +15,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -38,7 +35,7 @@ import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
 /** Folders of other people's models, as diffusers lays them out: each works or is refused. */
-class ModelFoldersTest {
+class ModelFoldersTest extends CommandTest {
   /** What the model that ships takes: the width of its text encoder. */
   private static final int WIDTH = CachedEncoder.miniLm().dimensions();
 
@@ -51,8 +48,6 @@ class ModelFoldersTest {
           + " \"up_block_types\": [\"UpBlock2D\"]";
 
   @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   /** A model that all commands take. */
   private enum Kind {
@@ -272,11 +267,5 @@ class ModelFoldersTest {
     List<String> line = new ArrayList<>(List.of(command, option, value));
     line.addAll(more);
     return run(line);
-  }
-
-  private int run(List<String> line) {
-    out.getBuffer().setLength(0);
-    err.getBuffer().setLength(0);
-    return CommandLines.run(line, Map.of(), new PrintWriter(out, true), new PrintWriter(err, true));
   }
 }

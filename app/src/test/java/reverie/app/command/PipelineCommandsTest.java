@@ -8,14 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,22 +21,16 @@ import reverie.tensor.DType;
 import reverie.tensor.io.Safetensors;
 
 /** The commands that take a Stable Diffusion folder, on one of 0.3 million random weights. */
-class PipelineCommandsTest {
+class PipelineCommandsTest extends CommandTest {
   private static final Path VECTORS = Path.of("../pipeline/src/test/resources/reverie/pipeline");
   private static final String FOLDER = VECTORS.resolve("sd2_tiny").toString();
   private static final String LORA =
       VECTORS.resolve("sd2_tiny_lora_diffusers.safetensors").toString();
 
   @TempDir private Path temporary;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   private int run(String... arguments) {
-    out.getBuffer().setLength(0);
-    err.getBuffer().setLength(0);
-    List<String> all = new ArrayList<>(Arrays.asList(arguments));
-    all.addAll(1, List.of("--device", "cpu"));
-    return CommandLines.run(all, Map.of(), new PrintWriter(out), new PrintWriter(err));
+    return run(List.of(arguments), "--device", "cpu");
   }
 
   @Test

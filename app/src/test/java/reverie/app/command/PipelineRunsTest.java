@@ -8,14 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,21 +22,15 @@ import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.io.Safetensors;
 
 /** Training and measuring with a Stable Diffusion folder, on one of 0.3 million random weights. */
-class PipelineRunsTest {
+class PipelineRunsTest extends CommandTest {
   private static final String FOLDER =
       Path.of("../pipeline/src/test/resources/reverie/pipeline/sd2_tiny").toString();
   private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
 
   @TempDir private Path temporary;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   private int run(String... arguments) {
-    out.getBuffer().setLength(0);
-    err.getBuffer().setLength(0);
-    List<String> all = new ArrayList<>(Arrays.asList(arguments));
-    all.addAll(1, List.of("--device", "cpu"));
-    return CommandLines.run(all, Map.of(), new PrintWriter(out), new PrintWriter(err));
+    return run(List.of(arguments), "--device", "cpu");
   }
 
   private void succeed(String... arguments) {

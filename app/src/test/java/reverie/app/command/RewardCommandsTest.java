@@ -30,18 +30,15 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Rewards with settings in the commands that measure. */
-class RewardCommandsTest {
+class RewardCommandsTest extends CommandTest {
   private static final String MODEL = "../pipeline/src/test/resources/reverie/pipeline/sd2_tiny";
 
   @TempDir private Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   private int run(String command, String... arguments) {
-    List<String> all =
-        new ArrayList<>(List.of(command, "--device", "cpu", "--model", MODEL, "--steps", "1"));
+    List<String> all = new ArrayList<>(List.of(command));
     all.addAll(List.of(arguments));
-    return CommandLines.run(all, Map.of(), new PrintWriter(out), new PrintWriter(err));
+    return run(all, "--device", "cpu", "--model", MODEL, "--steps", "1");
   }
 
   @Test
@@ -106,8 +103,7 @@ class RewardCommandsTest {
     Path choices = folder.resolve("preferences/preferences.jsonl");
     assertEquals(2, PreferenceFile.read(choices, 16).size());
     List<String> wrong = List.of("preferences", "serve", folder.resolve("none").toString());
-    assertNotEquals(
-        0, CommandLines.run(wrong, Map.of(), new PrintWriter(out), new PrintWriter(err)));
+    assertNotEquals(0, run(wrong));
     assertTrue(err.toString().contains("is no run, no model and has no pairs"), err::toString);
   }
 

@@ -146,9 +146,4 @@ public final class ClipTokenizer {
   public int largestId() {
     return largest;
   }
-
-  /** Id of the token that ends every text. */
-  public int endId() {
-    return end;
-  }
 }
