@@ -18,7 +18,7 @@ done
 
 cd "$root"
 mvn -B -q -DskipTests -pl bench -am test-compile >&2
-[[ -f tensor/target/classes/reverie/tensor/cuda/driver/kernels.fatbin ]] || {
+[[ -f tensor/target/classes/META-INF/reverie/cuda/kernels.fatbin ]] || {
   echo "bundle: there are no kernels for CUDA: install nvcc and run this again" >&2
   exit 1
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
+import java.io.File;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -41,7 +42,7 @@ public record Environment(
     Map<String, String> dependencies) {
 
   /** The version of this project. */
-  public static final String VERSION = "0.1.0-SNAPSHOT";
+  public static final String VERSION = "0.1.0";
 
   private static final Pattern JAR =
       Pattern.compile("([A-Za-z0-9_.-]+?)-(\\d[A-Za-z0-9_.-]*)\\.jar");
@@ -54,7 +55,7 @@ public record Environment(
   public static Environment current() {
     return new Environment(
         VERSION,
-        gitRevision(),
+        sourceRevision(),
         System.getProperty("java.runtime.version") + " " + System.getProperty("java.vendor"),
         System.getProperty("os.name")
             + " "
@@ -87,8 +88,8 @@ public record Environment(
 
   static Map<String, String> dependencies(String classPath) {
     Map<String, String> versions = new TreeMap<>();
-    for (String entry : classPath.split(Pattern.quote(System.getProperty("path.separator")))) {
-      Matcher jar = JAR.matcher(entry.substring(entry.lastIndexOf('/') + 1));
+    for (String entry : classPath.split(Pattern.quote(File.pathSeparator))) {
+      Matcher jar = JAR.matcher(entry.substring(entry.lastIndexOf(File.separatorChar) + 1));
       if (jar.matches()) {
         versions.put(jar.group(1), jar.group(2));
       }
@@ -111,6 +112,12 @@ public record Environment(
       }
     }
     return System.getProperty("os.arch");
+  }
+
+  /** The revision of the sources: what the package says, or git where this is a checkout. */
+  private static String sourceRevision() {
+    String packed = System.getProperty("reverie.revision");
+    return packed != null ? packed : gitRevision();
   }
 
   private static String gitRevision() {

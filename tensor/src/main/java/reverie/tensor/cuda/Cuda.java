@@ -76,12 +76,7 @@ public final class Cuda {
     parts.add(
         Connection.hasKernels()
             ? new Part("kernels", true, "packed", "", "")
-            : new Part(
-                "kernels",
-                false,
-                "not compiled when Reverie was built",
-                "",
-                "install CUDA's toolkit (nvcc) and build again"));
+            : new Part("kernels", false, "missing", "", Connection.KERNELS_HINT));
     if (parts.stream().allMatch(Part::found)) {
       try (CudaBackend backend = open()) {
         parts.add(new Part("device", true, backend.describe(), "", ""));

@@ -80,7 +80,7 @@ record Standins(Path folder) {
     Path kernels = folder.resolve("kernels.so");
     copy("driver/libreverie-cuda-host.so", kernels);
     // Where nvcc is missing there are none, but the stand-in wants to be given some.
-    Path packed = Files.createDirectories(folder.resolve("classes/reverie/tensor/cuda/driver"));
+    Path packed = Files.createDirectories(folder.resolve("classes/META-INF/reverie/cuda"));
     Files.writeString(packed.resolve("kernels.fatbin"), "stand-in");
     String classes =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));

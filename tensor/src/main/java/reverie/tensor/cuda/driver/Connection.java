@@ -29,7 +29,10 @@ public record Connection(Driver driver, Blas blas, Dnn dnn) {
     }
   }
 
-  /** Whether our kernels were compiled when Reverie was built. */
+  /** What to do where there are no kernels. */
+  public static final String KERNELS_HINT = Packed.HINT;
+
+  /** Whether our kernels are on the class path or the module path. */
   public static boolean hasKernels() {
     return JcudaDriver.hasKernels();
   }

@@ -33,7 +33,7 @@ import reverie.tensor.ReverieException;
  * in, made current on whichever thread calls; one stream; the packed kernels.
  */
 final class JcudaDriver implements Driver {
-  private static final String KERNELS = "kernels.fatbin";
+  private static final String KERNELS = Packed.ours("kernels.fatbin");
 
   /** Bytes of a buffer for copies between host and device. */
   private static final long STAGED = 4L << 20;
@@ -79,16 +79,14 @@ final class JcudaDriver implements Driver {
 
   /** Whether the kernels were compiled and packed. */
   static boolean hasKernels() {
-    return JcudaDriver.class.getResource(KERNELS) != null;
+    return Packed.has(KERNELS);
   }
 
   private static byte[] kernels() {
-    try (InputStream in = JcudaDriver.class.getResourceAsStream(KERNELS)) {
-      if (in == null) {
-        throw new ReverieException(
-            "cuda device: the kernels were not compiled when Reverie was built",
-            "install CUDA's toolkit (nvcc) and build again, or use a build that has them");
-      }
+    if (!hasKernels()) {
+      throw new ReverieException("cuda device: Reverie's kernels are missing", Packed.HINT);
+    }
+    try (InputStream in = Packed.open(KERNELS)) {
       return in.readAllBytes();
     } catch (IOException e) {
       throw new ReverieException(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.List;
 import jcuda.JCudaVersion;
@@ -9,14 +10,15 @@ import reverie.tensor.ReverieException;
 
 /**
  * JCuda's own native libraries. Its loader takes a file in the temporary folder if one of the
- * library's name is there, whoever made it, and copies it there otherwise; so it gets a folder of
- * its own while it works. JCudnn has had no version since 11.7.0, but is asked for by JCuda's.
+ * library's name is there, whoever made it; so it gets a folder of its own while it works, with the
+ * libraries in it: on the module path it does not find them. JCudnn has had no version since
+ * 11.7.0, but is asked for by JCuda's.
  */
 final class JcudaNatives {
   private static final String TEMPORARY = "java.io.tmpdir";
 
   /** The resource in the jar of JCudnn. */
-  static final String JCUDNN = "/lib/libJCudnn-11.7.0-linux-x86_64.so";
+  static final String JCUDNN = "lib/libJCudnn-11.7.0-linux-x86_64.so";
 
   private JcudaNatives() {}
 
@@ -28,8 +30,9 @@ final class JcudaNatives {
   static synchronized void load() {
     String temporary = System.getProperty(TEMPORARY);
     try (PrivateFolder folder = new PrivateFolder()) {
-      String jcudnn = LibUtils.createPlatformLibraryName("JCudnn-" + JCudaVersion.get());
-      folder.extract(JCUDNN, LibUtils.createLibraryFileName(jcudnn));
+      folder.extract(JCUDNN, file("JCudnn"));
+      folder.extract("lib/" + file("JCudaDriver"));
+      folder.extract("lib/" + file("JCublas2"));
       System.setProperty(TEMPORARY, folder.path().toString());
       for (String name :
           List.of("jcuda.driver.JCudaDriver", "jcuda.jcublas.JCublas2", "jcuda.jcudnn.JCudnn")) {
@@ -41,6 +44,9 @@ final class JcudaNatives {
           "./reverie doctor shows the libraries that were found; the temporary folder must be"
               + " executable (-Djava.io.tmpdir=…)",
           e);
+    } catch (FileNotFoundException e) {
+      throw new ReverieException(
+          "cuda device: JCuda's libraries are missing: " + e.getMessage(), Packed.HINT, e);
     } catch (IOException | ClassNotFoundException e) {
       throw new ReverieException(
           "cuda device: JCuda's libraries cannot be unpacked: " + e.getMessage(),
@@ -49,6 +55,12 @@ final class JcudaNatives {
     } finally {
       System.setProperty(TEMPORARY, temporary);
     }
+  }
+
+  /** The name that JCuda has for the file of one of its libraries. */
+  private static String file(String library) {
+    return LibUtils.createLibraryFileName(
+        LibUtils.createPlatformLibraryName(library + "-" + JCudaVersion.get()));
   }
 
   /** JCuda's message is pages of stacks; the last error in it is the linker's. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -21,13 +20,15 @@ final class PrivateFolder implements AutoCloseable {
   /** Copies a resource here. */
   Path extract(String resource, String name) throws IOException {
     Path file = path().resolve(name);
-    try (InputStream in = PrivateFolder.class.getResourceAsStream(resource)) {
-      if (in == null) {
-        throw new FileNotFoundException("resource " + resource + " is missing");
-      }
+    try (InputStream in = Packed.open(resource)) {
       Files.copy(in, file);
     }
     return file;
+  }
+
+  /** Copies a resource here under its own name. */
+  Path extract(String resource) throws IOException {
+    return extract(resource, resource.substring(resource.lastIndexOf('/') + 1));
   }
 
   /** Libraries that are loaded stay so without their files. */

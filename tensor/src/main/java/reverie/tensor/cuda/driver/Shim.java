@@ -27,16 +27,16 @@ final class Shim {
    * @param file the library to call instead
    */
   static void connect(String name, String wanted, Path file) {
-    String resource = "forward-" + name + ".so";
+    String resource = Packed.ours("forward-" + name + ".so");
     String connect = "reverie_connect_" + name;
-    if (Shim.class.getResource(resource) == null) {
+    if (!Packed.has(resource)) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
               "cuda device: expected %s, found %s; what makes the one of the other was not built",
               wanted,
               file),
-          "install gcc and make, and build again; or install " + wanted);
+          Packed.HINT + "; or install " + wanted);
     }
     if (!Symbols.has(connect)) {
       load(resource);
@@ -52,7 +52,7 @@ final class Shim {
 
   private static void load(String resource) {
     try (PrivateFolder folder = new PrivateFolder()) {
-      System.load(folder.extract(resource, resource).toString());
+      System.load(folder.extract(resource).toString());
     } catch (IOException | UnsatisfiedLinkError e) {
       throw new ReverieException(
           "cuda device: " + resource + " cannot be loaded: " + e.getMessage(),
