@@ -25,6 +25,9 @@ class LauncherTest {
   void aCheckoutThatIsBuilt() throws IOException {
     assumeTrue(Files.isExecutable(Path.of("/bin/bash")), "no bash here");
     Files.copy(LAUNCHER, folder.resolve("reverie"));
+    Path start = Path.of("packaging/java.sh");
+    Files.createDirectories(folder.resolve("packaging"));
+    Files.copy(Path.of("..").resolve(start), folder.resolve(start));
     folder.resolve("reverie").toFile().setExecutable(true);
     Files.createDirectories(folder.resolve("app/target/classes"));
     Files.createDirectories(folder.resolve("app/src/main"));
