@@ -2,6 +2,8 @@
 package reverie.examples;
 
 import java.util.concurrent.TimeUnit;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -20,8 +22,9 @@ import reverie.tensor.Rng;
 import reverie.tensor.Tensor;
 
 /**
- * The operation of one's own beside its definition in tensor operations and beside a copy, which is
- * as fast as memory allows. Numbers are microseconds; run it with {@code org.openjdk.jmh.Main}.
+ * The operation of one's own beside its definition in tensor operations, and the two bounds of a
+ * roofline. Numbers are microseconds; {@link MishRoofline} runs it and says what share of the
+ * machine is reached.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -32,6 +35,8 @@ import reverie.tensor.Tensor;
     value = 1,
     jvmArgsAppend = {"--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
 public class MishBenchmark {
+  private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
+
   /** Elements of the tensor. */
   @Param({"4096", "1048576"})
   public int size;
@@ -69,11 +74,37 @@ public class MishBenchmark {
     }
   }
 
-  /** The bound: everything is read and written once. */
+  /** The bound of memory: everything is read and written once. */
   @Benchmark
   public void copy() {
     try (var _ = reverie.tensor.Scope.open("once")) {
       x.neg();
     }
+  }
+
+  /** The bound of arithmetic: as many multiply-adds as there are elements, in registers. */
+  @Benchmark
+  public float multiplyAdds() {
+    FloatVector factor = FloatVector.broadcast(SPECIES, 0.999f);
+    FloatVector a = factor;
+    FloatVector b = factor;
+    FloatVector c = factor;
+    FloatVector d = factor;
+    FloatVector e = factor;
+    FloatVector f = factor;
+    FloatVector g = factor;
+    FloatVector h = factor;
+    for (int i = 0; i < size; i += 8 * SPECIES.length()) {
+      a = a.fma(factor, factor);
+      b = b.fma(factor, factor);
+      c = c.fma(factor, factor);
+      d = d.fma(factor, factor);
+      e = e.fma(factor, factor);
+      f = f.fma(factor, factor);
+      g = g.fma(factor, factor);
+      h = h.fma(factor, factor);
+    }
+    FloatVector sum = a.add(b).add(c).add(d).add(e).add(f).add(g).add(h);
+    return sum.lane(0);
   }
 }

@@ -19,6 +19,9 @@ import jdk.jshell.SnippetEvent;
 import jdk.jshell.SourceCodeAnalysis;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
 import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
@@ -100,6 +103,23 @@ class ExamplesTest {
           file.names().stream().anyMatch(name -> name.endsWith("to_q.lora_A.weight")),
           file.names().toString());
     }
+  }
+
+  @Test
+  void theRooflineHasALineForEveryWay() throws RunnerException {
+    String table =
+        MishRoofline.measure(
+            new OptionsBuilder()
+                .forks(0)
+                .warmupIterations(0)
+                .measurementIterations(1)
+                .measurementTime(TimeValue.milliseconds(20))
+                .param("size", "4096")
+                .build());
+    List<String> lines = table.lines().toList();
+    assertEquals(4, lines.size(), table);
+    assertTrue(lines.get(1).matches("kernel +4096( +\\d+\\.\\d){4} %"), table);
+    assertTrue(lines.get(3).startsWith("the machine"), table);
   }
 
   @Test
