@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 /** What the documents point to is there. */
 class DocumentsTest {
   private static final Pattern LINK = Pattern.compile("]\\(([^)#\\s]*)(?:#([^)\\s]*))?\\)");
+  private static final Pattern QUOTED = Pattern.compile("(?m)^\\| `([^`]+)`[^|]*\\|");
   private static final Pattern CODE = Pattern.compile("(?s)```.*?```|`[^`\n]*`");
 
   private static List<Path> documents() throws IOException {
@@ -67,6 +68,25 @@ class DocumentsTest {
       }
     }
     assertEquals(List.of(), broken);
+  }
+
+  /** The messages that troubleshooting begins its rows with, … standing for what differs. */
+  @Test
+  void troubleshootingQuotesWhatIsSaid() {
+    List<String> sources = new ArrayList<>(List.of(Project.read(Project.ROOT.resolve("reverie"))));
+    for (Path source : Project.sources()) {
+      sources.add(Project.read(source).replaceAll("\"\\s*\\+\\s*\"", "").replace("\\\"", "\""));
+    }
+    String page = Project.read(Project.ROOT.resolve("docs/troubleshooting.md"));
+    List<String> quoted = QUOTED.matcher(page).results().map(match -> match.group(1)).toList();
+    assertTrue(quoted.size() > 30, quoted.toString());
+    assertEquals(
+        List.of(),
+        quoted.stream()
+            .flatMap(message -> Stream.of(message.split("…")))
+            .map(String::strip)
+            .filter(part -> sources.stream().noneMatch(source -> source.contains(part)))
+            .toList());
   }
 
   @Test

@@ -71,7 +71,7 @@ public final class CommandLines implements Runnable {
     throw new ParameterException(spec.commandLine(), "a command is missing");
   }
 
-  private static CommandLine commandLine(Session session) {
+  static CommandLine commandLine(Session session) {
     CommandLine line = new CommandLine(new CommandLines());
     for (Object command :
         List.of(

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package reverie.app.command;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.PretrainConfig;
+
+/** Every command line in the documents is one that the command understands. */
+class GuidesTest {
+  private static final Path ROOT = Path.of("..");
+  private static final Pattern BLOCK = Pattern.compile("(?s)```\n(.*?)```");
+  private static final Pattern WORD =
+      Pattern.compile("((?:'[^']*'|\"[^\"]*\"|[^\\s'\"#]|(?<=\\S)#)+)|#.*");
+
+  record Line(Path page, String text) {
+    @Override
+    public String toString() {
+      return page.getFileName() + ": " + text;
+    }
+  }
+
+  static List<Line> lines() throws IOException {
+    List<Path> pages = new ArrayList<>();
+    pages.add(ROOT.resolve("README.md"));
+    try (Stream<Path> documents = Files.walk(ROOT.resolve("docs"))) {
+      documents.filter(page -> page.toString().endsWith(".md")).sorted().forEach(pages::add);
+    }
+    List<Line> lines = new ArrayList<>();
+    for (Path page : pages) {
+      Matcher blocks = BLOCK.matcher(Files.readString(page));
+      while (blocks.find()) {
+        blocks
+            .group(1)
+            .replace("\\\n", " ")
+            .lines()
+            .map(line -> line.replaceFirst("^(?:[A-Z_]+=\\S+ )*", ""))
+            .filter(line -> line.startsWith("./reverie "))
+            .forEach(line -> lines.add(new Line(page, line)));
+      }
+    }
+    assertTrue(lines.size() > 50, lines.toString());
+    return lines;
+  }
+
+  /** As a shell does it. */
+  private static List<String> words(String line) {
+    List<String> words = new ArrayList<>();
+    Matcher word = WORD.matcher(line);
+    while (word.find()) {
+      if (word.group(1) != null && !word.group(1).equals("…")) {
+        words.add(word.group(1).replaceAll("['\"]", ""));
+      }
+    }
+    return words.subList(1, words.size());
+  }
+
+  @ParameterizedTest
+  @MethodSource("lines")
+  void isUnderstood(Line line) {
+    List<String> words = words(line.text());
+    if (words.getFirst().startsWith("package")) {
+      return; // the launcher's own
+    }
+    PrintWriter nowhere = new PrintWriter(Writer.nullWriter());
+    Session session = new Session(words, Map.of(), nowhere, nowhere);
+    String[] arguments =
+        words.stream()
+            .map(word -> word.replaceAll("^\\[|\\]$", "")) // [--option] in a list of commands
+            .toArray(String[]::new);
+    assertDoesNotThrow(() -> CommandLines.commandLine(session).parseArgs(arguments), line::text);
+    List<String> settings = new ArrayList<>();
+    for (int i = 0; i + 1 < words.size(); i++) {
+      if (words.get(i).equals("--set")) {
+        settings.add(words.get(i + 1));
+      }
+    }
+    switch (words.getFirst()) {
+      case "finetune", "quickstart" ->
+          assertDoesNotThrow(() -> FinetuneConfig.READER.read(null, null, settings), line::text);
+      case "pretrain" ->
+          assertDoesNotThrow(
+              () ->
+                  new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
+                      .read(null, null, settings),
+              line::text);
+      default -> {}
+    }
+  }
+}
