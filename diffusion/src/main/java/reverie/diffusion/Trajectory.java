@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
-import java.util.Arrays;
 import java.util.List;
-import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 
@@ -33,16 +31,6 @@ public record Trajectory(ReversePolicy policy, List<Tensor> latents, Tensor[] lo
     latents = List.copyOf(latents);
     logProbs = logProbs.clone();
   }
-
-  /**
-   * Decisions of several samples at several steps, as one batch.
-   *
-   * @param before {@code [m, …]} the states x_t
-   * @param after the actions x_t'
-   * @param logProb {@code [m]} under the policy that drew them
-   * @param steps the step of each
-   */
-  public record Decisions(Tensor before, Tensor after, Tensor logProb, int[] steps) {}
 
   /** Number of chains, n. */
   public int size() {
@@ -76,30 +64,5 @@ public record Trajectory(ReversePolicy policy, List<Tensor> latents, Tensor[] lo
           "ask for policy().decisions() only");
     }
     return logProbs[step];
-  }
-
-  /**
-   * Picks decision {@code (rows[i], steps[i])} for each i.
-   *
-   * @throws ReverieException if a step is no decision
-   */
-  public Decisions decisions(int[] rows, int[] steps) {
-    if (rows.length != steps.length || rows.length == 0) {
-      throw new ReverieException(
-          "trajectory: expected a step for each of " + rows.length + " rows, got " + steps.length);
-    }
-    Tensor[] before = new Tensor[rows.length];
-    Tensor[] after = new Tensor[rows.length];
-    Tensor[] logProb = new Tensor[rows.length];
-    for (int i = 0; i < rows.length; i++) {
-      before[i] = before(steps[i]).slice(0, rows[i], rows[i] + 1);
-      after[i] = after(steps[i]).slice(0, rows[i], rows[i] + 1);
-      logProb[i] = logProb(steps[i]).slice(0, rows[i], rows[i] + 1);
-    }
-    return new Decisions(
-        Ops.concat(0, before),
-        Ops.concat(0, after),
-        Ops.concat(0, logProb),
-        Arrays.copyOf(steps, steps.length));
   }
 }

@@ -94,7 +94,7 @@ class CpuTest {
       // Decisions of different steps, re-scored in one batch of another size: ratio exactly one.
       int[] picked = {6, 0, 3};
       int[] steps = {1, 4, 0};
-      Trajectory.Decisions d = all.decisions(picked, steps);
+      Decisions d = Decisions.of(all, picked, steps);
       Tensor contexts =
           Ops.concat(
               0,

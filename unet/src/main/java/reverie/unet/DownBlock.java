@@ -32,11 +32,10 @@ final class DownBlock {
     convDownsample = below && !resnet ? new Downsample(at, out, config.downsamplePadding()) : null;
   }
 
-  Tensor forward(
-      Tensor x, Tensor embedding, Context context, Deque<Tensor> skips, boolean checkpoint) {
+  Tensor forward(Tensor x, Tensor embedding, Context context, Deque<Tensor> skips) {
     Tensor y = x;
     for (int i = 0; i < layers.size(); i++) {
-      y = layers.forward(i, y, embedding, context, checkpoint);
+      y = layers.forward(i, y, embedding, context);
       skips.push(y);
     }
     if (resnetDownsample != null) {

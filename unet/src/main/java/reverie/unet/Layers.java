@@ -3,7 +3,6 @@ package reverie.unet;
 
 import java.util.ArrayList;
 import java.util.List;
-import reverie.autograd.Tape;
 import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.ReverieException;
@@ -105,13 +104,8 @@ final class Layers {
   }
 
   /** Carries out residual block i and its attention. */
-  Tensor forward(int i, Tensor x, Tensor embedding, Context context, boolean checkpoint) {
-    return checkpoint
-        ? Tape.checkpoint(() -> forward(i, x, embedding, context, false))
-        : attend(i, resnets.get(i).forward(x, embedding), context);
-  }
-
-  private Tensor attend(int i, Tensor x, Context context) {
+  Tensor forward(int i, Tensor image, Tensor embedding, Context context) {
+    Tensor x = resnets.get(i).forward(image, embedding);
     if (kind == Kind.PLAIN) {
       return x;
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.unet;
 
-import reverie.autograd.Tape;
 import reverie.autograd.nn.Context;
 import reverie.autograd.nn.Parameters;
 import reverie.tensor.ReverieException;
@@ -73,10 +72,7 @@ final class MidBlock {
     return cross;
   }
 
-  Tensor forward(Tensor x, Tensor embedding, Context context, boolean checkpoint) {
-    if (checkpoint) {
-      return Tape.checkpoint(() -> forward(x, embedding, context, false));
-    }
+  Tensor forward(Tensor x, Tensor embedding, Context context) {
     if (needsContext && context == null) {
       throw new ReverieException("unet: expected a context, got none");
     }

@@ -40,7 +40,6 @@ public final class UNet implements AutoCloseable {
   private final List<UpBlock> up = new ArrayList<>();
   private final GroupNorm normOut;
   private final Conv2d convOut;
-  private boolean checkpointing;
 
   /** A model on these parameters, which it makes, or finds in a copy, and from then on owns. */
   public UNet(UNetConfig config, Parameters parameters) {
@@ -132,7 +131,6 @@ public final class UNet implements AutoCloseable {
   /** A second model with the same values in memory of its own. */
   public UNet copy() {
     UNet copy = new UNet(config, parameters.copy());
-    copy.checkpointing = checkpointing;
     return copy;
   }
 
@@ -151,15 +149,6 @@ public final class UNet implements AutoCloseable {
   /** All parameters under diffusers' names. */
   public Parameters parameters() {
     return parameters;
-  }
-
-  /**
-   * Whether training forgets what is inside each residual block and its attention and computes it
-   * again on the way back: less memory for about a third more time.
-   */
-  public UNet checkpointing(boolean on) {
-    checkpointing = on;
-    return this;
   }
 
   /**
@@ -200,13 +189,13 @@ public final class UNet implements AutoCloseable {
     Deque<Tensor> skips = new ArrayDeque<>();
     skips.push(x);
     for (DownBlock block : down) {
-      x = block.forward(x, embedding, each, skips, checkpointing);
+      x = block.forward(x, embedding, each, skips);
     }
     if (mid != null) {
-      x = mid.forward(x, embedding, each, checkpointing);
+      x = mid.forward(x, embedding, each);
     }
     for (UpBlock block : up) {
-      x = block.forward(x, embedding, each, skips, checkpointing);
+      x = block.forward(x, embedding, each, skips);
     }
     x = each == null ? x : Ops.repeat(x, each.predictions());
     return convOut.forward(outerActivation(config).apply(normOut, x));

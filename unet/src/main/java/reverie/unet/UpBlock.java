@@ -42,12 +42,11 @@ final class UpBlock {
     convUpsample = level > 0 && !resnet ? new Conv2d(at.at("conv"), out, out, 3, 1, 1) : null;
   }
 
-  Tensor forward(
-      Tensor x, Tensor embedding, Context context, Deque<Tensor> skips, boolean checkpoint) {
+  Tensor forward(Tensor x, Tensor embedding, Context context, Deque<Tensor> skips) {
     Tensor y = x;
     for (int i = 0; i < layers.size(); i++) {
       Tensor joined = Ops.concat(3, y, Ops.repeat(skips.pop(), y.dim(0)));
-      y = layers.forward(i, joined, embedding, context, checkpoint);
+      y = layers.forward(i, joined, embedding, context);
     }
     if (resnetUpsample != null) {
       return resnetUpsample.forward(y, embedding);
