@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import reverie.autograd.nn.Linear;
+import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.diffusion.Denoiser;
@@ -40,17 +42,18 @@ import reverie.tensor.Tensor;
 /**
  * A conditional denoiser of images of 2 × 3 pixels and what may go wrong with it.
  *
- * @param objective name of the objective
- * @param fault what happens, and when, to the first executor that comes by
- * @param marker a file that is there once the fault has happened; a path as text
+ * @param objective name of the objective; followed by "adapters" these are trained
+ * @param faults what happens, and when, to the first executor that comes by
+ * @param marks folder of a file for each fault that has happened, and for each process that has
+ *     opened this; a path as text, empty for none
  */
-record TinyJob(String objective, Fault fault, String marker) implements JobSource {
+record TinyJob(String objective, Set<Fault> faults, String marks) implements JobSource {
   static final int SHARDS = 4;
+  private static final String ADAPTERS = " adapters";
   private static final int PIXELS = 6;
 
   /** What goes wrong in one executor. */
   enum Fault {
-    NONE,
     KILLED_DRAWING,
     KILLED_SCORING,
     KILLED_DIFFERENTIATING,
@@ -59,7 +62,7 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
   }
 
   static TinyJob of(String objective) {
-    return new TinyJob(objective, Fault.NONE, "");
+    return new TinyJob(objective, Set.of(), "");
   }
 
   static TrainerSettings settings() {
@@ -76,29 +79,34 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
         });
   }
 
+  /** Models and programs of rewards are expensive: a process that opens a second time fails. */
   @Override
   public Opened open() {
+    if (!marks.isEmpty() && !mark("opened by " + ProcessHandle.current().pid())) {
+      throw new IllegalStateException("this process has opened the job before");
+    }
     Parameters parameters = Parameters.random(Device.cpu(), Rng.of(5));
     Denoiser denoiser = denoiser(parameters);
     Parameters frozen = parameters.frozenCopy();
+    Denoiser reference = denoiser(frozen);
+    Lora lora =
+        objective.endsWith(ADAPTERS)
+            ? new Lora(parameters, new Lora.Size(2, 4), _ -> true, Rng.of(6))
+            : null;
+    Parameters trained = lora == null ? parameters : lora.parameters();
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 1);
     Policy policy =
         new Policy(
-            process,
-            Prediction.EPSILON,
-            denoiser,
-            denoiser(frozen),
-            parameters,
-            this::encode,
-            2,
-            3,
-            1);
-    var gradients = new GradientAccumulator(parameters.trainable());
+            process, Prediction.EPSILON, denoiser, reference, trained, this::encode, 2, 3, 1);
+    var gradients = new GradientAccumulator(trained.trainable());
     return new Opened(
         new Fleet.Job(
             policy, made(), Reward.named("brightness", this::score), settings(), gradients),
         () -> {
           gradients.close();
+          if (lora != null) {
+            lora.close();
+          }
           parameters.close();
           frozen.close();
         });
@@ -128,7 +136,7 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
 
   private double[] score(RewardBatch batch) {
     happens(Fault.KILLED_SCORING);
-    if (happens(Fault.REWARD_FAILS_ONCE) || fault == Fault.REWARD_FAILS) {
+    if (happens(Fault.REWARD_FAILS_ONCE) || faults.contains(Fault.REWARD_FAILS)) {
       throw new ReverieException("reward brightness: out of order");
     }
     double[] scores = new double[batch.size()];
@@ -147,9 +155,10 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
             "dpok", new Dpok(1e-2, 5, new ValueFunction(4, 1e-2, 2, 8)),
             "rwr", new RewardWeightedRegression(5, true, 2),
             "nft", new DiffusionNft());
-    return fault == Fault.KILLED_DIFFERENTIATING
-        ? new Killing((StepObjective) all.get(objective), this)
-        : all.get(objective);
+    RolloutObjective chosen = all.get(objective.replace(ADAPTERS, ""));
+    return faults.contains(Fault.KILLED_DIFFERENTIATING)
+        ? new Killing((StepObjective) chosen, this)
+        : chosen;
   }
 
   /** Kills an executor when a loss is first asked for. */
@@ -173,15 +182,8 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
 
   /** Whether it is time for the fault, once in all; kills this process if that is what it is. */
   private boolean happens(Fault now) {
-    if (fault != now) {
+    if (!faults.contains(now) || !mark(now.name())) {
       return false;
-    }
-    try {
-      Files.createFile(Path.of(marker));
-    } catch (FileAlreadyExistsException before) {
-      return false;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
     if (now != Fault.REWARD_FAILS_ONCE) {
       try {
@@ -193,5 +195,17 @@ record TinyJob(String objective, Fault fault, String marker) implements JobSourc
       }
     }
     return true;
+  }
+
+  /** Whether this file was not there before. */
+  private boolean mark(String name) {
+    try {
+      Files.createFile(Path.of(marks, name));
+      return true;
+    } catch (FileAlreadyExistsException before) {
+      return false;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }
