@@ -45,6 +45,8 @@ final class QuestionsCommand implements Callable<Integer> {
     ICONS
   }
 
+  private static final int TRAINING_STEPS = 600;
+
   private final Session session;
 
   @Parameters(
@@ -81,7 +83,7 @@ final class QuestionsCommand implements Callable<Integer> {
   private void gaussian() {
     var study =
         new ChoiceStudy(
-            () -> new GaussianProblem(Device.reference()), 100, 128, 2e-2, 0.95, 5, 100);
+            () -> new GaussianProblem(Device.reference()), 100, 128, 2e-2, 0.95, 5, 100, 256);
     head("A Gaussian", List.of("ends at, exactly", "θ"));
     for (Contender contender : Contender.all(GaussianProblem.BETA, 1, 8, 0)) {
       String exact = String.format(Locale.ROOT, "%.4f", GaussianProblem.exact(contender));
@@ -91,7 +93,8 @@ final class QuestionsCommand implements Callable<Integer> {
 
   private void mixture() {
     var study =
-        new ChoiceStudy(() -> new MixtureProblem(Device.reference()), 120, 128, 5e-2, 0.95, 5, 100);
+        new ChoiceStudy(
+            () -> new MixtureProblem(Device.reference()), 120, 128, 5e-2, 0.95, 5, 100, 256);
     Map<String, Double> optimum = MixtureProblem.optimum();
     head("A mixture of two Gaussians", List.copyOf(optimum.keySet()));
     line(
@@ -110,11 +113,12 @@ final class QuestionsCommand implements Callable<Integer> {
     Device device = deviceOption.open(session);
     PromptEncoder encoder = session.encoder();
     try (Interruption stop = Interruption.listen(System.err)) {
-      Path model = IconProblem.train(work, encoder, device, session.out(), stop);
+      Path model = IconProblem.train(work, TRAINING_STEPS, encoder, device, session.out(), stop);
       var study =
-          new ChoiceStudy(() -> new IconProblem(model, encoder, device), 40, 32, 1e-4, 0, 3, 24);
+          new ChoiceStudy(
+              () -> new IconProblem(model, encoder, device, 128), 24, 16, 2e-4, 0, 3, 16, 128);
       head("Icons of 8×8", List.of("gain of E r", "KL of samples", "KL of chains"));
-      for (Contender contender : Contender.all(IconProblem.BETA, IconProblem.ELEMENTS, 5, 1, 4)) {
+      for (Contender contender : Contender.all(IconProblem.BETA, IconProblem.ELEMENTS, 4, 1, 4)) {
         row(study.run(contender), List.of());
       }
     }

@@ -59,16 +59,21 @@ public final class IconProblem implements ChoiceProblem {
   private static final double UNIT = 10;
 
   private static final int STEPS = 10;
-  private static final int MEASURED = 128;
   private static final int PROBES = 4;
 
   private final ModelFolder folder;
   private final UNet frozen;
   private final Policy policy;
   private final List<String> prompts;
+  private final int measured;
 
-  /** The model in a folder as it is. */
-  public IconProblem(Path model, PromptEncoder encoder, Device device) {
+  /**
+   * The model in a folder as it is.
+   *
+   * @param measured images that are drawn to measure it
+   */
+  public IconProblem(Path model, PromptEncoder encoder, Device device, int measured) {
+    this.measured = measured;
     folder = BaseModels.read(model.toString(), encoder, device, DType.F32);
     frozen = folder.unet().frozenCopy();
     prompts = folder.prompts().training();
@@ -93,10 +98,16 @@ public final class IconProblem implements ChoiceProblem {
    * Trains the model, or goes on with it.
    *
    * @param work where icons, run and model go
+   * @param steps of the training
    * @return the folder of the model
    */
   public static Path train(
-      Path work, PromptEncoder encoder, Device device, PrintWriter console, BooleanSupplier stop) {
+      Path work,
+      int steps,
+      PromptEncoder encoder,
+      Device device,
+      PrintWriter console,
+      BooleanSupplier stop) {
     Path run = work.resolve("pretrain");
     Path model = run.resolve(Pretraining.MODEL);
     if (Files.isDirectory(model)) {
@@ -113,7 +124,7 @@ public final class IconProblem implements ChoiceProblem {
                     "data=" + icons,
                     "schedule.prediction=flow",
                     "model.block_out_channels=[16,32]",
-                    "steps=600",
+                    "steps=" + steps,
                     "sample_every=0",
                     "evaluation_samples=0"));
     boolean begun = Files.exists(run.resolve(RunFolder.CONFIG));
@@ -139,10 +150,9 @@ public final class IconProblem implements ChoiceProblem {
           int y = i / 48;
           small[(y / 2 * 8 + x / 2) * 3 + c] += icon.pixels()[i] / 4;
         }
-        Path file = target.resolve(icon.name() + ".png");
-        if (!Files.exists(file)) {
-          Images.write(file, Images.fromModel(small, 8, 8).getFirst());
-        }
+        Files.write(
+            target.resolve(icon.name() + ".png"),
+            Images.png(Images.fromModel(small, 8, 8).getFirst()));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -176,18 +186,18 @@ public final class IconProblem implements ChoiceProblem {
     double gain =
         mean(draw(policy.process(), policy.denoiser()))
             - mean(draw(policy.process(), policy.reference()));
-    Map<String, Double> measured = new LinkedHashMap<>();
-    measured.put("gain of E r", gain);
-    measured.put("KL of samples", divergence(draw(flow, policy.denoiser())));
-    measured.put("KL of chains", divergence);
-    return measured;
+    Map<String, Double> numbers = new LinkedHashMap<>();
+    numbers.put("gain of E r", gain);
+    numbers.put("KL of samples", divergence(draw(flow, policy.denoiser())));
+    numbers.put("KL of chains", divergence);
+    return numbers;
   }
 
   private float[] draw(ReversePolicy process, Denoiser model) {
     Rng[] rows =
-        IntStream.range(0, MEASURED).mapToObj(i -> Sampler.row(7, 3, i)).toArray(Rng[]::new);
+        IntStream.range(0, measured).mapToObj(i -> Sampler.row(7, 3, i)).toArray(Rng[]::new);
     try (Scope _ = Scope.open("draw")) {
-      Tensor context = policy.encoder().encode(prompts(MEASURED));
+      Tensor context = policy.encoder().encode(prompts(measured));
       return new Sampler(process, policy.device())
           .sample(model, context, rows, 8, 8, ImageSet.CHANNELS)
           .toFloats();
@@ -199,7 +209,7 @@ public final class IconProblem implements ChoiceProblem {
     for (int i = 0; i < values.length; i++) {
       values[i] = (drawn[i] + 1) / 2;
     }
-    RewardBatch batch = RewardBatch.of(values, 8, 8, ImageSet.CHANNELS, prompts(MEASURED));
+    RewardBatch batch = RewardBatch.of(values, 8, 8, ImageSet.CHANNELS, prompts(measured));
     return Arrays.stream(new Colourfulness().score(batch)).average().orElseThrow() / UNIT;
   }
 
@@ -207,13 +217,13 @@ public final class IconProblem implements ChoiceProblem {
   private double divergence(float[] drawn) {
     var density = new FlowDensity(policy.process().schedule(), policy.prediction(), STEPS);
     try (Scope _ = Scope.open("densities")) {
-      Tensor images = policy.device().tensor(drawn, MEASURED, 8, 8, ImageSet.CHANNELS);
-      Tensor context = policy.encoder().encode(prompts(MEASURED));
+      Tensor images = policy.device().tensor(drawn, measured, 8, 8, ImageSet.CHANNELS);
+      Tensor context = policy.encoder().encode(prompts(measured));
       float[] signs =
-          new Trace.Hutchinson(PROBES * MEASURED, Rng.of(9)).rows(0, PROBES * MEASURED, ELEMENTS);
+          new Trace.Hutchinson(PROBES * measured, Rng.of(9)).rows(0, PROBES * measured, ELEMENTS);
       List<Tensor> vectors = new ArrayList<>();
       for (int k = 0; k < PROBES; k++) {
-        int size = MEASURED * ELEMENTS;
+        int size = measured * ELEMENTS;
         vectors.add(
             policy
                 .device()

@@ -37,6 +37,7 @@ import reverie.tensor.Tensor;
  *     weights themselves
  * @param seeds runs of each objective
  * @param batches whose gradients are compared, of {@link #NOISE_PAIRS} pairs each
+ * @param chains whose divergence from those of the base model is measured
  */
 public record ChoiceStudy(
     Supplier<ChoiceProblem> problem,
@@ -45,14 +46,12 @@ public record ChoiceStudy(
     double learningRate,
     double average,
     int seeds,
-    int batches) {
+    int batches,
+    int chains) {
   /** Pairs in a batch whose gradient is looked at. */
   public static final int NOISE_PAIRS = 8;
 
   private static final int DRAWN_AT_ONCE = 128;
-
-  /** Chains whose divergence is measured. */
-  private static final int CHAINS = 256;
 
   /**
    * What became of an objective.
@@ -146,16 +145,16 @@ public record ChoiceStudy(
   }
 
   /** The KL of chains to those of the base model, in nats. */
-  private static double divergence(ChoiceProblem model, long seed) {
+  private double divergence(ChoiceProblem model, long seed) {
     Policy policy = model.policy();
     ReversePolicy process = policy.process();
     int elements = policy.height() * policy.width() * policy.channels();
-    List<Prompt> prompts = model.prompts(CHAINS);
+    List<Prompt> prompts = model.prompts(chains);
     Rng[] rows =
-        IntStream.range(0, CHAINS).mapToObj(i -> Sampler.row(seed, 2, i)).toArray(Rng[]::new);
+        IntStream.range(0, chains).mapToObj(i -> Sampler.row(seed, 2, i)).toArray(Rng[]::new);
     try (Scope _ = Scope.open("divergence")) {
       Tensor context = policy.encoder().encode(prompts);
-      Trajectory chains =
+      Trajectory drawn =
           new Sampler(process, policy.device())
               .rollout(
                   policy.denoiser(),
@@ -167,7 +166,7 @@ public record ChoiceStudy(
       double sum = 0;
       for (int i : process.decisions()) {
         try (Scope _ = Scope.open("step")) {
-          Tensor x = chains.before(i);
+          Tensor x = drawn.before(i);
           Tensor t = process.timesteps(x, i);
           ReversePolicy.Step now = process.step(x, policy.denoiser().predict(x, t, context), i);
           ReversePolicy.Step base = process.step(x, policy.reference().predict(x, t, context), i);

@@ -47,14 +47,15 @@ class ChoiceStudyTest {
 
   private static List<double[]> gradients(Contender contender, double theta) {
     var study =
-        new ChoiceStudy(() -> new GaussianProblem(Device.reference(), theta), 1, 1, 1e-3, 0, 1, 10);
+        new ChoiceStudy(
+            () -> new GaussianProblem(Device.reference(), theta), 1, 1, 1e-3, 0, 1, 10, 0);
     return study.gradients(contender, 96);
   }
 
   @Test
   void everyObjectiveRunsAndIsMeasured() {
     var study =
-        new ChoiceStudy(() -> new MixtureProblem(Device.reference()), 2, 4, 1e-2, 0.5, 1, 2);
+        new ChoiceStudy(() -> new MixtureProblem(Device.reference()), 2, 4, 1e-2, 0.5, 1, 2, 8);
     for (Contender contender : Contender.all(MixtureProblem.BETA, 2, 2, 0, 1)) {
       ChoiceStudy.Outcome outcome = study.run(contender);
       assertEquals(MixtureProblem.optimum().keySet(), outcome.measured().keySet());
