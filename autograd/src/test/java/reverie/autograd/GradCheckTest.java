@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
@@ -46,6 +48,17 @@ class GradCheckTest {
           GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())}).check(x);
       assertTrue(report.worst() > 0.1, report.toString());
       assertThrows(ReverieException.class, () -> report.require(1e-6));
+    }
+  }
+
+  /** Whichever way it is wrong. */
+  @ParameterizedTest
+  @ValueSource(doubles = {2, -2})
+  void findsAGradientThatIsTooSmallOrTooLarge(double at) {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Device.reference().tensor(new double[] {at}, 1);
+      GradCheck check = GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())});
+      assertTrue(check.check(x).worst() > 0.1);
     }
   }
 

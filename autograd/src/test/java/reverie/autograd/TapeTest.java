@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -53,6 +55,42 @@ class TapeTest {
     // Σ over rows of (b·a + a)·a: derivative 2a(b+1) summed over the rows.
     assertArrayEquals(
         new double[] {2 * 2 * (11 + 31), 2 * 3 * (21 + 41)}, r.gradient(a).toDoubles(), 1e-12);
+  }
+
+  @Test
+  void addsUpTheCotangentsOfAnOutputThatIsGivenTwice() {
+    Tensor x = DEVICE.tensor(new double[] {2, 3}, 2);
+    Tensor g = DEVICE.tensor(new double[] {1, 10}, 2);
+    Tensor[] dx =
+        Tape.pullback(
+            () -> {
+              Tensor y = x.square();
+              return new Tensor[] {y, y};
+            },
+            new Tensor[] {x},
+            new Tensor[] {g, g.mul(2)});
+    assertArrayEquals(new double[] {2 * 2 * 3, 2 * 3 * 30}, dx[0].toDoubles(), 1e-12);
+  }
+
+  /** A fused operation is asked for the gradients of some of its inputs. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 5})
+  void differentiatesAFeedForwardNetworkByAnyOfItsInputs(int which) {
+    Rng rng = Rng.of(3);
+    Tensor[] in = {
+      rng.fork(0).normal(DEVICE, 2, 3),
+      rng.fork(1).normal(DEVICE, 8, 3),
+      rng.fork(2).normal(DEVICE, 8),
+      rng.fork(3).normal(DEVICE, 3, 4),
+      rng.fork(4).normal(DEVICE, 3),
+      rng.fork(5).normal(DEVICE, 2, 3)
+    };
+    Supplier<Tensor> loss =
+        () -> Ops.feedForward(in[0], in[1], in[2], in[3], in[4], in[5]).square().sum();
+    double[] alone = Tape.run(List.of(in[which]), loss).gradient(in[which]).toDoubles();
+    double[] all = Tape.run(List.of(in), loss).gradient(in[which]).toDoubles();
+    assertArrayEquals(all, alone, 1e-12);
+    assertTrue(Arrays.stream(all).anyMatch(v -> v != 0));
   }
 
   @Test

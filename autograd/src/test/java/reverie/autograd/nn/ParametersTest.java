@@ -18,6 +18,15 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
 class ParametersTest {
+  @Test
+  void weightsBeginWithinTheRootOfTheirInputs() {
+    try (Scope _ = Scope.open("test")) {
+      double[] values = Initialiser.fanIn(25).make(Device.reference(), Rng.of(1), 400).toDoubles();
+      double largest = Arrays.stream(values).map(Math::abs).max().orElseThrow();
+      assertTrue(largest > 0.19 && largest <= 0.2, () -> "" + largest);
+    }
+  }
+
   private final Device device = Device.reference();
 
   @Test

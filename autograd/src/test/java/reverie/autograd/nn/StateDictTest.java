@@ -94,6 +94,15 @@ class StateDictTest {
   }
 
   @Test
+  void oneTensorTooManyIsRefused() {
+    Map<String, Safetensors.Entry> entries = StateDict.entries(p, "", DType.F32);
+    entries.put("fc.gain", new Safetensors.Entry(DType.F32, Shape.of(1), 1));
+    Safetensors.write(file, entries, Map.of());
+    String message = failure();
+    assertTrue(message.contains("unexpected 1: fc.gain"), message);
+  }
+
+  @Test
   void anotherShapeNamesTheTensor() {
     Map<String, Safetensors.Entry> entries = StateDict.entries(p, "", DType.F32);
     entries.put("fc.bias", new Safetensors.Entry(DType.F32, Shape.of(2, 2), 1, 2, 3, 4));

@@ -263,6 +263,27 @@ class OptimTest {
     assertEquals(0.25, GradientAccumulator.clipFactor(device.scalar(4), 1).item());
   }
 
+  /** A long gradient counts in the moments of the next step only as far as it is let through. */
+  @Test
+  void aStepClips() {
+    double[] ends = new double[2];
+    for (int k = 0; k < 2; k++) {
+      Parameters one = Parameters.random(device, Rng.of(1));
+      Parameter p = one.create("p", AxisOrder.SAME, Initialiser.zeros(), 1);
+      var settings = new TrainingStep.Settings(AdamW.Options.weightDecay(0), k == 0 ? 1 : 0, 0);
+      try (one;
+          TrainingStep step = new TrainingStep(one, settings)) {
+        for (double gradient : k == 0 ? new double[] {50, 0.5} : new double[] {1, 0.5}) {
+          step.begin();
+          step.gradients().gradient(p).assign(new double[] {gradient});
+          step.update(0.1);
+        }
+        ends[k] = p.value().item();
+      }
+    }
+    assertEquals(ends[1], ends[0], 1e-6);
+  }
+
   @Test
   void theAverageFollows() {
     try (Ema ema = new Ema(parameters, 0.75, false)) {
