@@ -25,6 +25,10 @@ import org.junit.jupiter.api.io.TempDir;
 class AddingTest {
   private static final String OBJECTIVES = "rl/src/main/java/reverie/rl/objective/";
   private static final String CONFIG = "app/src/main/resources/reverie/app/config/finetune/";
+
+  /** Pages whose Java is added here. */
+  static final List<String> PAGES = List.of("adding-an-objective.md", "adding-a-reward.md");
+
   private static final String REWARDS = "app/src/main/java/reverie/app/reward/BuiltInReward.java";
 
   @TempDir private Path folder;
@@ -34,13 +38,12 @@ class AddingTest {
     assertEquals(
         Set.of("Prdp.java", "Objectives.java", "objective.yaml"),
         filesThatName("\\bPrdp\\b|\\bprdp\\b", "prove/", "claims"));
-    String page = Project.read(Project.ROOT.resolve("docs/adding-an-objective.md"));
-    String example = page.substring(page.indexOf("```java") + 7, page.lastIndexOf("```"));
     Adding plain =
         new Adding()
             .write(
                 OBJECTIVES + "Plain.java",
-                "package reverie.rl.objective;\nimport reverie.tensor.Tensor;\n" + example)
+                "package reverie.rl.objective;\nimport reverie.tensor.Tensor;\n"
+                    + example("docs/adding-an-objective.md"))
             .replace(
                 OBJECTIVES + "Objectives.java",
                 "new DdpoScoreFunction(),",
@@ -61,14 +64,11 @@ class AddingTest {
         Set.of("Colourfulness.java", "BuiltInReward.java"),
         filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java", "claims"));
     new Adding()
-        .replace(
-            REWARDS,
-            "  RECOGNISED(",
-            "  ROUND(Unit.AMOUNT, () -> Reward.perImage(\"round\", image -> 1)),\n  RECOGNISED(")
+        .replace(REWARDS, "  RECOGNISED(", example("docs/adding-a-reward.md") + "  RECOGNISED(")
         .build(classes());
-    assertSays("absent' does not exist", "reward=round");
-    assertSays("absent' does not exist", "watch=[round]");
-    assertSays("'reward.name' must be one of", "reward.name=rond");
+    assertSays("absent' does not exist", "reward=darkness");
+    assertSays("absent' does not exist", "watch=[darkness]");
+    assertSays("'reward.name' must be one of", "reward.name=darknes");
   }
 
   @Test
@@ -76,6 +76,13 @@ class AddingTest {
     assertEquals(
         Set.of("TrainerSettings.java", "RolloutExperience.java", "defaults.yaml"),
         filesThatName("\\bsharedStart\\b|\\bshared_start\\b", "prove/"));
+  }
+
+  /** The page's only Java. */
+  private static String example(String page) {
+    String text = Project.read(Project.ROOT.resolve(page));
+    int from = text.indexOf("```java\n") + "```java\n".length();
+    return text.substring(from, text.indexOf("```", from));
   }
 
   /** Names of the files of rl and app that match, but for those that only make use of it. */

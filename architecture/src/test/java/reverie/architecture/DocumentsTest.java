@@ -10,7 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -18,6 +20,7 @@ import org.junit.jupiter.api.Test;
 class DocumentsTest {
   private static final Pattern LINK = Pattern.compile("]\\(([^)#\\s]*)(?:#([^)\\s]*))?\\)");
   private static final Pattern QUOTED = Pattern.compile("(?m)^\\| `([^`]+)`[^|]*\\|");
+  private static final Pattern JAVA = Pattern.compile("(?s)```java\n(.*?)```");
   private static final Pattern CODE = Pattern.compile("(?s)```.*?```|`[^`\n]*`");
 
   private static List<Path> documents() throws IOException {
@@ -87,6 +90,40 @@ class DocumentsTest {
             .map(String::strip)
             .filter(part -> sources.stream().noneMatch(source -> source.contains(part)))
             .toList());
+  }
+
+  /**
+   * Java of the documents stands in a source that is compiled, however lines are broken there; what
+   * pages show as an addition of the reader's is compiled by {@link AddingTest}. A page may close a
+   * block where its test goes on, and leave out what a test counts.
+   */
+  @Test
+  void everyJavaBlockIsCompiled() throws IOException {
+    StringBuilder sources = new StringBuilder();
+    try (Stream<Path> files = Files.walk(Project.ROOT)) {
+      files
+          .filter(file -> file.toString().matches(".*/src/(main|test)/java/.*\\.java"))
+          .forEach(file -> sources.append(words(Project.read(file))));
+    }
+    List<String> unknown = new ArrayList<>();
+    for (Path page : documents()) {
+      Matcher blocks = JAVA.matcher(Files.readString(page));
+      while (blocks.find()) {
+        String block = words(blocks.group(1)).replaceFirst("}$", "");
+        if (!AddingTest.PAGES.contains(page.getFileName().toString())
+            && sources.indexOf(block) < 0) {
+          unknown.add(Project.ROOT.relativize(page) + ": " + blocks.group(1));
+        }
+      }
+    }
+    assertEquals(List.of(), unknown);
+  }
+
+  private static String words(String java) {
+    return java.lines()
+        .filter(line -> !line.contains("incrementAndGet"))
+        .collect(Collectors.joining())
+        .replaceAll("\\s+", "");
   }
 
   @Test
