@@ -11,6 +11,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -110,24 +111,38 @@ class ProcessRewardTest {
             "much of an error", "yes error | head -c 3000000 >&2; exit 1", "  error\n  error"),
         arguments("a crash", "kill -9 $$", "ended without an answer"),
         arguments("closed output", "exec 1>&-; exit 0", "ended without an answer"),
-        arguments("no folder left", "rm -r \"$folder\"; echo 1 2 3", "got 3"));
+        arguments("no folder left", "rm -r \"$folder\"; echo 1 2 3", "got 3"),
+        arguments("no number", "echo NaN 1", "the score of sample 0 is NaN"),
+        arguments("no bound", "echo 1 -Infinity", "the score of sample 1 is -Infinity"),
+        arguments("a huge score", "echo 1e155 -1e155", "the score of sample 0 is 1.0E155"),
+        arguments("bytes", "printf '\\377\\376\\001 \\200\\n'", "answered \"ÿþ\u0001 \u0080\""),
+        arguments("closed input", "exec 0<&-; echo 1 2 3", "got 3"),
+        arguments("sleep", "sleep 60; echo 1 2", "no scores after 0.4 s"),
+        arguments("closed input and sleep", "exec 0<&-; sleep 60", "no scores after 0.4 s"),
+        arguments("a child that answers", "(sleep 60; echo 1 2) & exit", "no scores after 0.4 s"));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("hostile")
   void aHostileProgramIsOneError(String name, String second, String expected) throws Exception {
     String script = "read folder; echo 0.5 -1e3; read folder; " + second + "; read folder";
-    try (var reward = new ProcessReward(name, List.of("sh", "-c", script))) {
+    try (var reward = new ProcessReward(name, List.of("sh", "-c", script));
+        var runner =
+            new RewardRunner(
+                reward,
+                expected.startsWith("no scores")
+                    ? Duration.ofMillis(400)
+                    : Duration.ofMinutes(1))) {
       assertArrayEquals(new double[] {0.5, -1000}, reward.score(batch("a", "b")));
       var error =
           assertThrows(
               ReverieException.class,
               () -> {
-                reward.score(batch("a", "b"));
+                runner.submit(batch("a", "b")).await();
                 Thread.sleep(200); // what it says late is found with the next batch at the latest
-                reward.score(batch("a", "b"));
+                runner.submit(batch("a", "b")).await();
               });
-      assertTrue(error.getMessage().startsWith("reward " + name + ": "), error::getMessage);
+      assertTrue(error.getMessage().startsWith("reward " + name), error::getMessage);
       assertTrue(error.getMessage().contains(expected), error::getMessage);
       assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
       assertTrue(error.getMessage().length() < 3000, () -> "" + error.getMessage().length());
