@@ -62,7 +62,11 @@ class AddingTest {
   void aRewardIsTwoPlaces() throws IOException, InterruptedException {
     assertEquals(
         Set.of("Colourfulness.java", "BuiltInReward.java"),
-        filesThatName("\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b", "Watch.java", "claims"));
+        filesThatName(
+            "\\b[Cc]olourfulness\\b|\\bCOLOURFULNESS\\b",
+            "Watch.java",
+            "IconProblem.java",
+            "claims"));
     new Adding()
         .replace(REWARDS, "  RECOGNISED(", example("docs/adding-a-reward.md") + "  RECOGNISED(")
         .build(classes());
@@ -75,7 +79,7 @@ class AddingTest {
   void aTrainingOptionIsThreePlaces() throws IOException {
     assertEquals(
         Set.of("TrainerSettings.java", "RolloutExperience.java", "defaults.yaml"),
-        filesThatName("\\bsharedStart\\b|\\bshared_start\\b", "prove/"));
+        filesThatName("\\bsharedStart\\b|\\bshared_start\\b", "prove/", "choice/"));
   }
 
   /** The page's only Java. */
