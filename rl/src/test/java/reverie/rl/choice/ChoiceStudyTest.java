@@ -42,21 +42,21 @@ class ChoiceStudyTest {
     double first = Statistics.mean(begin.stream().mapToDouble(g -> g[0]).toArray());
     assertTrue(first < 0, () -> contender.name() + " begins at " + first);
     assertEquals(0, Statistics.mean(values), 5 * error, contender::name);
-    assertTrue(error < -first / 5, () -> contender.name() + ": " + error + " of " + first);
+    assertTrue(error < -first / 4, () -> contender.name() + ": " + error + " of " + first);
   }
 
   private static List<double[]> gradients(Contender contender, double theta) {
     var study =
         new ChoiceStudy(
-            () -> new GaussianProblem(Device.reference(), theta), 1, 1, 1e-3, 0, 1, 10, 0);
-    return study.gradients(contender, 96);
+            () -> new GaussianProblem(Device.reference(), theta), 1, 1, 1e-3, 0, 1, 5, 0);
+    return study.gradients(contender, 192);
   }
 
   @Test
   void everyObjectiveRunsAndIsMeasured() {
     var study =
         new ChoiceStudy(() -> new MixtureProblem(Device.reference()), 2, 4, 1e-2, 0.5, 1, 2, 8);
-    for (Contender contender : Contender.all(MixtureProblem.BETA, 2, 2, 0, 1)) {
+    for (Contender contender : Contender.all(MixtureProblem.BETA, 2, 1, 0).subList(3, 6)) {
       ChoiceStudy.Outcome outcome = study.run(contender);
       assertEquals(MixtureProblem.optimum().keySet(), outcome.measured().keySet());
       assertTrue(outcome.measured().get("KL of chains")[0] > 0, contender::name);
