@@ -2,7 +2,7 @@
 //
 // Functions of single elements, each as two kernels: NAME for operands that are as contiguous as
 // the result, four elements at a time, and NAME_strided for any strides and broadcasting.
-#include "columns.h"
+#include "halves.h"
 
 enum { MAX_AXES = 8, MAX_OPERANDS = 3 };
 
@@ -155,6 +155,7 @@ typedef struct {
   long n;
   unsigned c, image; // image: elements that share a row of the bias; 0 if all do
   int aligned;       // whether rows and all addresses are
+  const unsigned short *halves; // bfloat16 that y begins with; null if it is there
 } Epilogue;
 
 /** y += bias + residual, for rows of c elements; fewer than 2^32. */
@@ -163,7 +164,8 @@ KERNEL(epilogue, Epilogue) {
     unsigned i = (unsigned)first;
     int some = up_to_four(at.n - first);
     if (at.aligned) {
-      float4 y = *(float4 *)(at.y + first);
+      float4 y = at.halves ? four_from_bf16(*(const unsigned long *)(at.halves + first))
+                           : *(float4 *)(at.y + first);
       if (at.bias) {
         unsigned row = at.image ? i / at.image * at.c : 0;
         y = add_fours(y, *(const float4 *)(at.bias + row + i % at.c));
@@ -172,7 +174,7 @@ KERNEL(epilogue, Epilogue) {
       *(float4 *)(at.y + first) = y;
     } else {
       for (int k = 0; k < some; k++, i++) {
-        float y = at.y[i];
+        float y = at.halves ? from_bf16_bits(at.halves[i]) : at.y[i];
         if (at.bias) y += at.bias[(at.image ? i / at.image * at.c : 0) + i % at.c];
         if (at.residual) y += at.residual[i];
         at.y[i] = y;

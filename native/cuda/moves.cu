@@ -2,15 +2,7 @@
 //
 // Elements that go elsewhere, and random ones. What moves whole runs of elements does so four at a
 // time where every run and address allows it: NAME_fours, with all lengths counted in fours.
-#include "kernel.h"
-
-DEVICE unsigned long bf16_bits(float value) {
-  return (unsigned)float_to_bits(rounded_to_bf16(value)) >> 16;
-}
-
-DEVICE float from_bf16_bits(unsigned long bits) {
-  return bits_to_float((int)(unsigned)((bits & 0xffff) << 16));
-}
+#include "halves.h"
 
 /** Of binary16. */
 DEVICE float from_f16_bits(unsigned long bits) {
@@ -22,7 +14,7 @@ DEVICE float from_f16_bits(unsigned long bits) {
 }
 
 typedef struct {
-  const float *from;
+  const void *from;
   void *to;
   long rows, columns; // of the matrix that is read
 } Transposed;
@@ -30,7 +22,7 @@ typedef struct {
 DEVICE float itself(float value) { return value; }
 
 /** In tiles through shared memory, so that whole warps read and write along rows. */
-#define TRANSPOSE(name, Type, of)                                                         \
+#define TRANSPOSE(name, From, wide, Type, of)                                             \
   KERNEL(name, Transposed) {                                                              \
     SHARED float tile[WARP][WARP + 1];                                                    \
     long across = (at.columns + WARP - 1) / WARP, down = (at.rows + WARP - 1) / WARP;     \
@@ -39,7 +31,8 @@ DEVICE float itself(float value) { return value; }
       long row = i / across * WARP, column = i % across * WARP;                           \
       for (int k = thread() / WARP; k < WARP; k += THREADS / WARP) {                      \
         if (row + k < at.rows && column + lane < at.columns) {                            \
-          tile[k][lane] = at.from[(row + k) * at.columns + column + lane];                \
+          const From *from = (const From *)at.from + (row + k) * at.columns;              \
+          tile[k][lane] = wide(from[column + lane]);                                      \
         }                                                                                 \
       }                                                                                   \
       barrier();                                                                          \
@@ -51,8 +44,9 @@ DEVICE float itself(float value) { return value; }
       barrier();                                                                          \
     }                                                                                     \
   }
-TRANSPOSE(transpose, float, itself)
-TRANSPOSE(transpose_to_bf16, unsigned short, bf16_bits)
+TRANSPOSE(transpose, float, itself, float, itself)
+TRANSPOSE(transpose_to_bf16, float, itself, unsigned short, bf16_bits)
+TRANSPOSE(transpose_from_bf16, unsigned short, from_bf16_bits, float, itself)
 
 typedef struct {
   float *wide;
@@ -64,9 +58,7 @@ typedef struct {
 KERNEL(narrow, Resized) {
   FOR_EACH(i, (at.n + 3) / 4) {
     if (at.fours && 4 * i + 4 <= at.n) {
-      float4 x = ((const float4 *)at.wide)[i];
-      ((unsigned long *)at.narrow)[i] = bf16_bits(x.x) | bf16_bits(x.y) << 16 |
-                                        bf16_bits(x.z) << 32 | bf16_bits(x.w) << 48;
+      ((unsigned long *)at.narrow)[i] = four_to_bf16(((const float4 *)at.wide)[i]);
     } else {
       for (long k = 4 * i; k < 4 * i + 4 && k < at.n; k++) {
         at.narrow[k] = (unsigned short)bf16_bits(at.wide[k]);

@@ -161,14 +161,12 @@ final class Convolutions {
     if (choice.problem == null) {
       return Staging.scratchBytes(task.w, task.y) + unfoldedBytes(task);
     }
-    long elements = 4 * task.w.size();
     long operands = Staging.scratchBytes(task.x, task.y);
     if (choice.problem.precision() == Precision.BF16) {
       operands = aligned(2 * task.x.size()) + aligned(2 * task.y.size());
     }
-    // The gradient of the weights is computed, then widened and transposed.
     long workspace = aligned(dnn.workspaceBytes(choice.problem, task.direction));
-    return 2 * aligned(elements) + operands + workspace;
+    return aligned(4 * task.w.size()) + operands + workspace;
   }
 
   /** Computes a convolution or one of its gradients. */
@@ -183,15 +181,19 @@ final class Convolutions {
       if (choice.problem == null) {
         unfold(task, scratch);
       } else if (choice.problem.precision() == Precision.BF16) {
-        convolveHalves(task, choice.problem, scratch);
+        convolveHalves(task, choice.problem, inputs, scratch);
+        return;
       } else {
         convolve(task, choice.problem, scratch);
       }
     }
     if (op instanceof Conv2d) {
-      elements.epilogue(
-          output, inputs.length > 2 ? inputs[2] : null, inputs.length > 3 ? inputs[3] : null);
+      elements.epilogue(output, optional(inputs, 2), optional(inputs, 3));
     }
+  }
+
+  private static Tensor optional(Tensor[] inputs, int index) {
+    return inputs.length > index ? inputs[index] : null;
   }
 
   private void multiply(Task task, Space scratch) {
@@ -244,19 +246,17 @@ final class Convolutions {
     return own;
   }
 
-  private void convolveHalves(Task task, Dnn.Problem problem, Space scratch) {
+  /** With bias and residual: what widens the result adds them. */
+  private void convolveHalves(Task task, Dnn.Problem problem, Tensor[] inputs, Space scratch) {
     long x = half(task, task.x, scratch);
     long y = half(task, task.y, scratch);
     long w = prepared(task, true, scratch);
     call(task, problem, x, w, y, scratch);
     switch (task.direction) {
-      case FORWARD -> moves.widen(y, address(task.y), task.y.size());
+      case FORWARD -> elements.epilogue(y, task.y, optional(inputs, 2), optional(inputs, 3));
       case INPUT_GRADIENT -> moves.widen(x, address(task.x), task.x.size());
-      case WEIGHT_GRADIENT -> {
-        long wide = scratch.take(4 * task.w.size());
-        moves.widen(w, wide, task.w.size());
-        moves.transpose(wide, address(task.w), task.problem.outputs(), task.perOutput(), false);
-      }
+      case WEIGHT_GRADIENT ->
+          moves.transposeHalves(w, address(task.w), task.problem.outputs(), task.perOutput());
     }
   }
 

@@ -165,7 +165,18 @@ final class Elements {
    * @param bias [c] or [n, c], for y [n, …, c]
    */
   void epilogue(Tensor y, Tensor bias, Tensor residual) {
-    if (bias == null && residual == null || y.size() == 0) {
+    if (bias != null || residual != null) {
+      epilogue(0, y, bias, residual);
+    }
+  }
+
+  /**
+   * y = halves + bias + residual.
+   *
+   * @param halves bfloat16; 0 for y itself
+   */
+  void epilogue(long halves, Tensor y, Tensor bias, Tensor residual) {
+    if (y.size() == 0) {
       return;
     }
     int c = y.dim(-1);
@@ -179,11 +190,16 @@ final class Elements {
       long to = address(y) + 4 * first * row;
       long added = bias == null ? 0 : address(bias) + (oneForAll ? 0 : 4 * first * c);
       long kept = residual == null ? 0 : address(residual) + 4 * first * row;
-      Arguments arguments = new Arguments().write(to, 4 * n).moves(4 * n, 0);
-      arguments.read(added, 4L * (oneForAll ? c : n / row * c)).read(kept, 4 * n);
+      long from = halves == 0 ? 0 : halves + 2 * first * row;
+      Arguments arguments = new Arguments().write(to, 4 * n);
+      arguments
+          .moves(from == 0 ? 4 * n : 0, 0)
+          .read(added, 4L * (oneForAll ? c : n / row * c))
+          .read(kept, 4 * n);
       arguments.int64(n).int32(c).int32(oneForAll ? 0 : Math.toIntExact(row));
-      boolean aligned = c % 4 == 0 && (to | added | kept) % WIDTH == 0;
-      kernels.launch("epilogue", kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
+      boolean aligned = c % 4 == 0 && (to | added | kept | 2 * from) % WIDTH == 0;
+      arguments.int32(aligned ? 1 : 0).read(from, 2 * n);
+      kernels.launch("epilogue", kernels.blocks(n / 4 + 1), arguments);
     }
   }
 

@@ -29,12 +29,20 @@ final class Moves {
    * @param half whether the result is rounded to bfloat16
    */
   void transpose(long from, long to, int rows, int columns, boolean half) {
+    transpose(half ? "transpose_to_bf16" : "transpose", from, 4, to, half ? 2 : 4, rows, columns);
+  }
+
+  /** The same of a matrix of bfloat16, to float32. */
+  void transposeHalves(long from, long to, int rows, int columns) {
+    transpose("transpose_from_bf16", from, 2, to, 4, rows, columns);
+  }
+
+  private void transpose(
+      String kernel, long from, long fromBytes, long to, long toBytes, int rows, int columns) {
     long tiles = (rows + TILE - 1L) / TILE * ((columns + TILE - 1L) / TILE);
     long elements = (long) rows * columns;
-    Arguments arguments = new Arguments().read(from, 4 * elements);
-    arguments.write(to, (half ? 2 : 4) * elements);
-    arguments.int64(rows).int64(columns);
-    String kernel = half ? "transpose_to_bf16" : "transpose";
+    Arguments arguments = new Arguments().read(from, fromBytes * elements);
+    arguments.write(to, toBytes * elements).int64(rows).int64(columns);
     kernels.launch(kernel, kernels.blocks(tiles * Driver.THREADS), arguments);
   }
 

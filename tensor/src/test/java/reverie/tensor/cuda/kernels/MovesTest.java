@@ -66,15 +66,19 @@ class MovesTest {
   }
 
   @Test
-  void transposesToBfloat16() {
+  void transposesToBfloat16AndBack() {
     long from = driver.allocate(4 * 6);
     long to = driver.allocate(2 * 6);
+    long back = driver.allocate(4 * 6);
     IntStream.range(0, 6).forEach(i -> HostDriver.set(from, i, 1 + i * 0x1p-8));
-    new Moves(kernels()).transpose(from, to, 2, 3, true);
+    Moves moves = new Moves(kernels());
+    moves.transpose(from, to, 2, 3, true);
+    moves.transposeHalves(to, back, 3, 2);
     driver.synchronize();
     for (int i = 0; i < 6; i++) {
       double value = DType.BF16.round(1 + (i % 2 * 3 + i / 2) * 0x1p-8);
       assertEquals(value, HostDriver.getHalf(to, i));
+      assertEquals(DType.BF16.round(1 + i * 0x1p-8), HostDriver.get(back, i));
     }
   }
 

@@ -2,10 +2,13 @@
 package reverie.tensor.cuda.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -14,7 +17,9 @@ import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Shape;
+import reverie.tensor.Tensor;
 import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.cuda.driver.Rounding;
 import reverie.tensor.op.Conv2d;
@@ -81,5 +86,28 @@ class PrecisionTest {
     check(new Conv2d(1, 1), precision, tolerance, x, w);
     check(new Conv2dInputGradient(1, 1, 6, 5), precision, tolerance, y, w);
     check(new Conv2dWeightGradient(1, 1, 3, 3), precision, tolerance, x, y);
+  }
+
+  /** Every pass over the images costs as much as a norm: there is one after cuDNN. */
+  @Test
+  void addsBiasAndResidualWhereTheResultIsWidened() {
+    HostDriver driver = HostCuda.driver();
+    Device device = new Device(HostCuda.backend(driver, Precision.BF16));
+    try (Scope _ = Scope.open("test")) {
+      for (int c : new int[] {8, 7}) {
+        Tensor one = device.scalar(1);
+        Tensor[] inputs = {
+          one.expand(2, 4, 4, 4), one.expand(3, 3, 4, c), one.expand(2, c), one.expand(2, 4, 4, c)
+        };
+        int before = driver.launched().size();
+        double[] y = Ops.apply(new Conv2d(1, 1), inputs).toDoubles();
+        List<String> launched = driver.launched().subList(before, driver.launched().size());
+        launched = launched.stream().filter(name -> !name.startsWith("copy")).toList();
+        assertEquals(List.of("narrow", "transpose_to_bf16", "epilogue"), launched);
+        // A corner and an inner pixel.
+        assertEquals(16 + 2, y[0]);
+        assertEquals(36 + 2, y[5 * c + c - 1]);
+      }
+    }
   }
 }
