@@ -17,8 +17,9 @@ typedef struct {
   float *to[2];           // forward: y, log_sum; delta; dq; dk and dv
   int b, heads, tq, tk, d, dv;
   float scale;
-  int fours;    // whether all rows of all heads are aligned to four elements
-  int bfloat16; // whether the tensor cores get bfloat16
+  int fours; // whether all rows of all heads are aligned to four elements
+  // Elements of a row of a head, of queries and keys and of values, where they are bfloat16.
+  int wide, wide_v;
 } Attended;
 
 /** Rows of one head of a tensor [b, t, heads, width]. */
@@ -97,6 +98,17 @@ DEVICE int first_row(Tiling t, int count) {
 
 /** The head that they are of, counted through all images. */
 DEVICE long own_head(Tiling t, int count) { return block() / ((count + t.rows - 1) / t.rows); }
+
+/** Writes what the tensor cores added up. */
+DEVICE void put_core_sums(Heads to, int first, const float *sums, Tiling t) {
+  UNROLL
+  for (int i = 0; i < 2 * t.sums; i++) {
+    int row = first + own_row(t, i / t.sums), column = own_column(t, i % t.sums);
+    if (row < to.count && column < to.width) {
+      ((float *)to.at)[row * to.stride + column] = sums[i];
+    }
+  }
+}
 
 DEVICE void multiply_rows(float *sums, const float *factors, Tiling t) {
   UNROLL

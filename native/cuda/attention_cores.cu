@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention by the tensor cores, with factors rounded to TF32 or bfloat16. A warp keeps sixteen
+// Attention by the tensor cores, with factors rounded to TF32. A warp keeps sixteen
 // rows as factors in its registers, and weights go from one product to the next without leaving
 // theirs: of a tile's columns the thread 4 g + t of the warp has 2 t and 2 t + 1, which are taken
 // for t and t + 4 of the next product, on both of its sides.
@@ -14,30 +14,26 @@ DEVICE Tiling core_tiling(int head, int columns) {
   return t;
 }
 
-DEVICE float as_factor(const Attended *at, float x) {
-  return at->bfloat16 ? rounded_to_bf16(x) : rounded_to_tf32(x);
-}
-
 /** Reads rows from `first` on into shared memory, as factors. */
-DEVICE void load_factors(const Attended *at, float4 *lines, Heads x, int first, Tiling t) {
+DEVICE void load_factors(float4 *lines, Heads x, int first, Tiling t) {
   for (int i = thread(); i < t.columns * t.fours; i += THREADS) {
     int row = i / t.fours, four = i % t.fours;
     float4 value = four_of(x, first + row, 4 * four);
-    value.x = as_factor(at, value.x);
-    value.y = as_factor(at, value.y);
-    value.z = as_factor(at, value.z);
-    value.w = as_factor(at, value.w);
+    value.x = rounded_to_tf32(value.x);
+    value.y = rounded_to_tf32(value.y);
+    value.z = rounded_to_tf32(value.z);
+    value.w = rounded_to_tf32(value.w);
     lines[row * t.line + four] = value;
   }
 }
 
 /** Reads this warp's rows, as left factors of multiply_tiles. */
-DEVICE void keep_factors(const Attended *at, float *kept, Heads x, int first, Tiling t) {
+DEVICE void keep_factors(float *kept, Heads x, int first, Tiling t) {
   UNROLL
   for (int i = 0; i < t.fours * 2; i++) {
     int row = first + own_row(t, i % 2), column = 4 * (i / 2) + own_lane(t);
     int inside = row < x.count && column < x.width;
-    kept[i] = inside ? as_factor(at, x.at[row * x.stride + column]) : 0;
+    kept[i] = inside ? rounded_to_tf32(x.at[row * x.stride + column]) : 0;
   }
 }
 
@@ -56,14 +52,13 @@ DEVICE void add_core_scores(float *s, const float *kept, const float4 *lines, Ti
 }
 
 /** sums += weights · lines, where there is a line for each column. */
-DEVICE void add_core_weighted(const Attended *at, float *sums, const float *weights,
-                              const float4 *lines, Tiling t) {
+DEVICE void add_core_weighted(float *sums, const float *weights, const float4 *lines, Tiling t) {
   int group = thread() % WARP / 4;
   UNROLL
   for (int k = 0; k < t.columns / 8; k++) {
     const float *upper = weights + 2 * k, *lower = upper + t.across;
-    float a[4] = {as_factor(at, upper[0]), as_factor(at, lower[0]), as_factor(at, upper[1]),
-                  as_factor(at, lower[1])};
+    float a[4] = {rounded_to_tf32(upper[0]), rounded_to_tf32(lower[0]), rounded_to_tf32(upper[1]),
+                  rounded_to_tf32(lower[1])};
     const float4 *two = lines + (8 * k + 2 * own_lane(t)) * t.line;
     UNROLL
     for (int n = 0; n < t.fours / 2; n++) {
@@ -74,33 +69,23 @@ DEVICE void add_core_weighted(const Attended *at, float *sums, const float *weig
   }
 }
 
-DEVICE void put_core_sums(Heads to, int first, const float *sums, Tiling t) {
-  UNROLL
-  for (int i = 0; i < 2 * t.sums; i++) {
-    int row = first + own_row(t, i / t.sums), column = own_column(t, i % t.sums);
-    if (row < to.count && column < to.width) {
-      ((float *)to.at)[row * to.stride + column] = sums[i];
-    }
-  }
-}
-
 DEVICE void attend_by_cores(const Attended *at, Tiling t, float4 *keys, float4 *values) {
   int first = first_row(t, at->tq);
   long head = own_head(t, at->tq);
   Heads k = heads_of(at, at->k, head, at->tk, at->d), v = heads_of(at, at->v, head, at->tk, at->dv);
   float maximum[2] = {LOWEST, LOWEST}, total[2] = {0}, kept[2];
   float queries[MAX_KEPT], sums[MAX_CORE_SUMS] = {0};
-  keep_factors(at, queries, heads_of(at, at->q, head, at->tq, at->d), first, t);
+  keep_factors(queries, heads_of(at, at->q, head, at->tq, at->d), first, t);
   for (int from = 0; from < at->tk; from += t.columns) {
     barrier();
-    load_factors(at, keys, k, from, t);
-    load_factors(at, values, v, from, t);
+    load_factors(keys, k, from, t);
+    load_factors(values, v, from, t);
     barrier();
     float s[MAX_CORE_SCORES] = {0};
     add_core_scores(s, queries, keys, t);
     soften(at, t, from, s, maximum, total, kept);
     multiply_rows(sums, kept, t);
-    add_core_weighted(at, sums, s, values, t);
+    add_core_weighted(sums, s, values, t);
   }
   normalise(at, t, sums, maximum, total);
   put_core_sums(heads_of(at, at->to[0], head, at->tq, at->dv), first, sums, t);
@@ -113,19 +98,19 @@ DEVICE void differentiate_by_cores(const Attended *at, Tiling t, int of_keys, fl
   long head = own_head(t, own);
   float kept[MAX_KEPT], kept_y[MAX_KEPT];
   float sums[MAX_CORE_SUMS] = {0}, sums_y[MAX_CORE_SUMS] = {0};
-  keep_factors(at, kept, sides.kept, first, t);
-  keep_factors(at, kept_y, sides.kept_y, first, t);
+  keep_factors(kept, sides.kept, first, t);
+  keep_factors(kept_y, sides.kept_y, first, t);
   for (int from = 0; from < sides.other.count; from += t.columns) {
     barrier();
-    load_factors(at, tile, sides.other, from, t);
-    load_factors(at, tile_y, sides.other_y, from, t);
+    load_factors(tile, sides.other, from, t);
+    load_factors(tile_y, sides.other_y, from, t);
     barrier();
     float p[MAX_CORE_SCORES] = {0}, ds[MAX_CORE_SCORES] = {0};
     add_core_scores(p, kept, tile, t);
     add_core_scores(ds, kept_y, tile_y, t);
     score_gradients(at, t, of_keys, from, p, ds);
-    if (of_keys) add_core_weighted(at, sums_y, p, tile_y, t);
-    add_core_weighted(at, sums, ds, tile, t);
+    if (of_keys) add_core_weighted(sums_y, p, tile_y, t);
+    add_core_weighted(sums, ds, tile, t);
   }
   put_core_sums(heads_of(at, at->to[0], head, own, at->d), first, sums, t);
   if (of_keys) put_core_sums(heads_of(at, at->to[1], head, own, at->dv), first, sums_y, t);

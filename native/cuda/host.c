@@ -4,7 +4,7 @@
 // between two barriers. A thread that waits for others keeps its stack, a fibre; the order of the
 // threads changes all the time and that of the blocks with every launch, so that what depends on it
 // shows as different bits.
-#include "kernel.h"
+#include "halves.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { STACK = 64 << 10 };
+enum { STACK = 64 << 10, MAX_COPIES = 64 };
 
 typedef enum { NEW, READY, AT_BARRIER, AT_EXCHANGE, DONE } State;
 
@@ -22,9 +22,18 @@ typedef struct {
   // What it lends to its warp, in turn: while some read what was lent, others may lend again, but not
   // twice, since all must have come to the next exchange.
   struct {
-    float value, a[4], b[2];
+    float value;
+    unsigned a[4], b[2];
+    unsigned short row[8];
   } lent[2];
   unsigned exchanges;
+  // Copies into shared memory that are under way, and groups of them that were ended.
+  struct {
+    void *to;
+    const void *from;
+    int there, group;
+  } copies[MAX_COPIES];
+  int copying, groups;
 } Thread;
 
 typedef struct {
@@ -82,7 +91,7 @@ int is_last_block(void) {
 }
 
 /** What the tensor cores take of a number. */
-static double cut(float value) { return bits_to_float(float_to_bits(value) & ~0x1fff); }
+static double cut(unsigned bits) { return bits_to_float((int)bits & ~0x1fff); }
 
 void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
   int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
@@ -95,13 +104,88 @@ void multiply_tiles(float *upper, float *lower, const float *a, const float *b) 
     double above = upper[c], below = lower[c];
     for (int k = 0; k < 8; k++) {
       double factor = cut(warp[(column + c) * 4 + k % 4].lent[turn].b[k / 4]);
-      const float *factors = warp[row * 4 + k % 4].lent[turn].a + k / 4 * 2;
+      const unsigned *factors = warp[row * 4 + k % 4].lent[turn].a + k / 4 * 2;
       above += factor * cut(factors[0]);
       below += factor * cut(factors[1]);
     }
     upper[c] = (float)above;
     lower[c] = (float)below;
   }
+}
+
+unsigned two_halves(float first, float second) {
+  return (unsigned)(bf16_bits(first) | bf16_bits(second) << 16);
+}
+
+void multiply_halves(float *upper, float *lower, const unsigned *a, const unsigned *b) {
+  int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
+  int turn = host.threads[own].exchanges++ % 2;
+  Thread *warp = host.threads + own / WARP * WARP;
+  memcpy(host.threads[own].lent[turn].a, a, 4 * sizeof *a);
+  memcpy(host.threads[own].lent[turn].b, b, 2 * sizeof *b);
+  wait_as(AT_EXCHANGE);
+  for (int c = 0; c < 2; c++) {
+    double above = upper[c], below = lower[c];
+    for (int k = 0; k < 16; k++) {
+      int lender = k / 2 % 4, shift = k % 2 * 16;
+      double factor = from_bf16_bits(warp[(column + c) * 4 + lender].lent[turn].b[k / 8] >> shift);
+      const unsigned *factors = warp[row * 4 + lender].lent[turn].a + k / 8 * 2;
+      above += factor * from_bf16_bits(factors[0] >> shift);
+      below += factor * from_bf16_bits(factors[1] >> shift);
+    }
+    upper[c] = (float)above;
+    lower[c] = (float)below;
+  }
+}
+
+static void check_aligned(const void *address) {
+  if ((size_t)address % 16) fail("an address is not aligned to 16 bytes");
+}
+
+void load_matrices(unsigned *to, const unsigned short *row, int transposed) {
+  int own = host.running, g = own % WARP / 4, t = own % 4;
+  int turn = host.threads[own].exchanges++ % 2;
+  Thread *warp = host.threads + own / WARP * WARP;
+  check_aligned(row);
+  memcpy(host.threads[own].lent[turn].row, row, 16);
+  wait_as(AT_EXCHANGE);
+  for (int m = 0; m < 4; m++) {
+    Thread *rows = warp + 8 * m;
+    unsigned first = transposed ? rows[2 * t].lent[turn].row[g] : rows[g].lent[turn].row[2 * t];
+    unsigned second =
+        transposed ? rows[2 * t + 1].lent[turn].row[g] : rows[g].lent[turn].row[2 * t + 1];
+    to[m] = first | second << 16;
+  }
+}
+
+/** What is read before it is there is NaN. */
+void begin_copy(void *to, const void *from, int there) {
+  Thread *mine = &host.threads[host.running];
+  check_aligned(to);
+  check_aligned(from);
+  if (mine->copying == MAX_COPIES) fail("too many copies are under way");
+  memset(to, -1, 16);
+  mine->copies[mine->copying].to = to;
+  mine->copies[mine->copying].from = from;
+  mine->copies[mine->copying].there = there;
+  mine->copies[mine->copying++].group = mine->groups;
+}
+
+void end_copies(void) { host.threads[host.running].groups++; }
+
+void await_copies(void) {
+  Thread *mine = &host.threads[host.running];
+  int left = 0;
+  for (int i = 0; i < mine->copying; i++) {
+    if (mine->copies[i].group >= mine->groups - 1) {
+      mine->copies[left++] = mine->copies[i];
+    } else if (mine->copies[i].there) {
+      memcpy(mine->copies[i].to, mine->copies[i].from, 16);
+    } else {
+      memset(mine->copies[i].to, 0, 16);
+    }
+  }
+  mine->copying = left;
 }
 
 /** The thread that comes after one, or -1. */
@@ -168,6 +252,7 @@ static void run_block(void) {
   for (int i = 0; i < THREADS; i++) {
     host.threads[i].state = NEW;
     host.threads[i].exchanges = 0;
+    host.threads[i].copying = host.threads[i].groups = 0;
   }
   for (;;) {
     host.order++;

@@ -62,6 +62,55 @@ DEVICE void multiply_tiles(float *upper, float *lower, const float *a, const flo
       : "r"(float_to_bits(a[0])), "r"(float_to_bits(a[1])), "r"(float_to_bits(a[2])),
         "r"(float_to_bits(a[3])), "r"(float_to_bits(b[0])), "r"(float_to_bits(b[1])));
 }
+/** Two numbers rounded to bfloat16, the first in the lower bits. */
+DEVICE unsigned two_halves(float first, float second) {
+  unsigned both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+  return both;
+}
+/**
+ * c += a · b by the tensor cores, for a warp's tiles c[16][8], a[16][16] and b[16][8], the latter
+ * two of bfloat16, two to a word. The thread 4 g + t of the warp has the elements (PTX, mma.m16n8k16)
+ *
+ *   upper = c[g][2 t, 2 t + 1]   a = a[g][2 t…], a[g + 8][2 t…], a[g][2 t + 8…], a[g + 8][2 t + 8…]
+ *   lower = c[g + 8][2 t, 2 t + 1]   b = b[2 t…][g], b[2 t + 8…][g]
+ */
+DEVICE void multiply_halves(float *upper, float *lower, const unsigned *a, const unsigned *b) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(upper[0]), "+f"(upper[1]), "+f"(lower[0]), "+f"(lower[1])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+DEVICE unsigned in_shared(const void *at) { return (unsigned)__cvta_generic_to_shared(at); }
+/**
+ * Four matrices of 8 × 8 numbers of 16 bits in shared memory, of which the thread i of the warp
+ * points to row i % 8 of matrix i / 8, to 16 aligned bytes. The thread 4 g + t gets [g][2 t, 2 t + 1]
+ * of each, or of each transposed (PTX, ldmatrix).
+ */
+DEVICE void load_matrices(unsigned *to, const unsigned short *row, int transposed) {
+  if (transposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(in_shared(row))
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(in_shared(row))
+                 : "memory");
+  }
+}
+/** Begins to copy 16 aligned bytes into shared memory, zeros if there are none. */
+DEVICE void begin_copy(void *to, const void *from, int there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(in_shared(to)), "l"(from),
+               "r"(there ? 16 : 0)
+               : "memory");
+}
+/** Ends a group of copies that the thread began. */
+DEVICE void end_copies(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
+/** Waits for all groups of the thread's copies but the last one. */
+DEVICE void await_copies(void) { asm volatile("cp.async.wait_group 1;" ::: "memory"); }
 /** Before a loop of constant length: no loop, so that arrays can be registers. */
 #define UNROLL _Pragma("unroll")
 
@@ -91,6 +140,12 @@ void barrier(void);
 float exchange(float value, int bits);
 int is_last_block(void);
 void multiply_tiles(float *upper, float *lower, const float *a, const float *b);
+unsigned two_halves(float first, float second);
+void multiply_halves(float *upper, float *lower, const unsigned *a, const unsigned *b);
+void load_matrices(unsigned *to, const unsigned short *row, int transposed);
+void begin_copy(void *to, const void *from, int there);
+void end_copies(void);
+void await_copies(void);
 #define UNROLL
 
 DEVICE float bits_to_float(int bits) {

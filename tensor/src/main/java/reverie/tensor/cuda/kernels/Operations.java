@@ -110,7 +110,8 @@ public final class Operations {
   /** Bytes of working memory that {@link #run} needs. */
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
     return switch (op) {
-      case AttentionBackward attention -> Attentions.scratchBytes(attention, inputs);
+      case Attention attention -> attentions.scratchBytes(attention, inputs);
+      case AttentionBackward attention -> attentions.scratchBytes(attention, inputs);
       case Convolution convolution -> convolutions.scratchBytes(convolution, inputs, outputs[0]);
       case EuclideanNorm _ -> reductions.normScratchBytes(inputs[0]);
       case GaussianLogProb density -> reductions.scratchBytes(density, inputs);
@@ -121,8 +122,7 @@ public final class Operations {
       case Linear linear -> Products.scratchBytes(linear, inputs, outputs[0]);
       case MatMul product -> Products.scratchBytes(product, inputs, outputs[0]);
       case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
-      case Attention _,
-          AveragePool _,
+      case AveragePool _,
           Creation _,
           CustomOp _,
           DataMovement _,
