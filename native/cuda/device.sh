@@ -131,7 +131,7 @@ facts() {
   if [[ -z ${REHEARSE:-} ]]; then
     for precision in bf16 tf32; do
       for kind in sampling ddpo; do
-        bench 40 "stable_diffusion-4-$kind-$precision" ours 5 --profile
+        bench 40 "sd-4-$kind-$precision" ours 5 --profile
       done
     done
   fi
@@ -162,15 +162,15 @@ facts() {
 speed() {
   [[ -z ${REHEARSE:-} ]] || { echo "device: speed wants a device"; return; }
   # torch.compile is the processor's work: its cache is filled before anything is timed.
-  bench 150 stable_diffusion-4-sampling-bf16 compiled 1
-  bench 70 stable_diffusion-4-sampling-bf16 compiled 7
-  bench 60 stable_diffusion-4-sampling-bf16 eager 7
+  bench 150 sd-4-sampling-bf16 compiled 1
+  bench 70 sd-4-sampling-bf16 compiled 7
+  bench 60 sd-4-sampling-bf16 eager 7
   bench 70 large-256-ddpo-bf16 compiled 7
   bench 35 large-256-ddpo-bf16 eager 7
   bench 50 large-64-sampling-bf16 compiled 7
   bench 45 icons-64-sampling-bf16 compiled 7
   bench 25 icons-64-sampling-bf16 eager 7
-  bench 110 stable_diffusion-4-ddpo-bf16 eager 3
+  bench 110 sd-4-ddpo-bf16 eager 3
   bench 50 large-256-sampling-tf32 compiled 7
   grep -ahE 'PyTorch|FAILED' "$OUT/speed-bench.txt"
 }

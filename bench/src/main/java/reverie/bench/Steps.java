@@ -47,8 +47,8 @@ final class Steps {
   /** The profiles of the steps whose name contains a word. */
   static List<Profiled> profiles(String word, Roofline roofline, Consumer<Profiled> progress) {
     List<Profiled> profiles = new ArrayList<>();
-    for (Subject subject : Subject.forProcessors()) {
-      for (Kind kind : Kind.values()) {
+    for (Subject subject : Subject.usual()) {
+      for (Kind kind : subject.kinds()) {
         String name = subject.title() + "-" + kind.title();
         if (name.contains(word)) {
           Profiled profiled = profile(name, subject, kind, roofline);

@@ -120,14 +120,12 @@ class DeviceScriptTest {
     Path bundle =
         bundle(
             """
-            *stable_diffusion-4-sampling-bf16*) echo boom; exit 3 ;;
-            *stable_diffusion-4-ddpo-bf16*) sleep 100 ;;
+            *sd-4-sampling-bf16*) echo boom; exit 3 ;;
+            *sd-4-ddpo-bf16*) sleep 100 ;;
             *execute*) echo '[        12 tests successful      ]' ;;
             """);
     Result result = run(Map.of("LIMIT", "16"), SCRIPT, "facts", bundle);
-    assertTrue(
-        result.output.contains("failed: ours stable_diffusion-4-sampling-bf16 ours stable"),
-        result.output);
+    assertTrue(result.output.contains("failed: ours sd-4-sampling-bf16 ours sd"), result.output);
     List<String> logs;
     try (Stream<Path> files = Files.list(out())) {
       logs = files.map(file -> file.getFileName().toString()).sorted().toList();

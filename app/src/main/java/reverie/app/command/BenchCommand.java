@@ -28,7 +28,7 @@ import reverie.tensor.ReverieException;
       "  ./reverie bench --peers --json results.json",
       "  ./reverie bench --cuda --json cuda.jsonl",
       "  ./reverie bench --cuda --way ours --profile --only large-64",
-      "  ./reverie bench --cuda --count --only stable_diffusion",
+      "  ./reverie bench --cuda --count --only sd",
       "  ./reverie bench --peers --scaling --json docs/benchmarks/results.json \\",
       "      --report docs/benchmarks"
     })

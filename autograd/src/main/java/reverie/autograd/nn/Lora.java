@@ -85,7 +85,8 @@ public final class Lora implements AutoCloseable {
           "lora: no linear weight of the model is chosen",
           "targets see names like mid_block.attentions.0.to_q");
     }
-    parameters = Parameters.random(model.device(), rng);
+    parameters =
+        model.device() == null ? Parameters.shapesOnly() : Parameters.random(model.device(), rng);
     active = parameters;
     try {
       sizes.forEach((module, size) -> add(model.get(module + WEIGHT), module, size));

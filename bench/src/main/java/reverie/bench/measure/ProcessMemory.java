@@ -25,6 +25,16 @@ public final class ProcessMemory {
 
   /** Begins here. */
   public static ProcessMemory start() {
+    clear();
+    return new ProcessMemory(kilobytes("VmRSS"));
+  }
+
+  /** Leaves aside how much more than now was held since the beginning. */
+  public void forgetPeak() {
+    clear();
+  }
+
+  private static void clear() {
     System.gc();
     try {
       Files.writeString(CLEAR, "5");
@@ -32,10 +42,9 @@ public final class ProcessMemory {
       throw new ReverieException(
           "memory: " + CLEAR + " cannot be written: " + e, "peaks are measured on Linux only", e);
     }
-    return new ProcessMemory(kilobytes("VmRSS"));
   }
 
-  /** The peak since then above the beginning, in MB of 2^20 bytes. */
+  /** The peak since then, or since it was forgotten, above the beginning, in MB of 2^20 bytes. */
   public double peakMegabytes() {
     return (kilobytes("VmHWM") - before) / 1024.0;
   }

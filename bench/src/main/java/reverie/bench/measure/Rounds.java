@@ -19,6 +19,9 @@ public record Rounds(double[] first, double[] second) {
    */
   private static final int WARM_UP = 24;
 
+  /** Steps that take longer than this together spend next to nothing on it. */
+  private static final double WARM_UP_MILLIS = 180_000;
+
   /**
    * Runs both in turn, after turns that do not count; who begins changes every round.
    *
@@ -26,9 +29,9 @@ public record Rounds(double[] first, double[] second) {
    * @param second likewise
    */
   public static Rounds of(DoubleSupplier first, DoubleSupplier second, int rounds) {
-    for (int i = 0; i < WARM_UP; i++) {
-      first.getAsDouble();
-      second.getAsDouble();
+    double spent = 0;
+    for (int i = 0; i < WARM_UP && spent < WARM_UP_MILLIS; i++) {
+      spent += first.getAsDouble() + second.getAsDouble();
     }
     double[] a = new double[rounds];
     double[] b = new double[rounds];

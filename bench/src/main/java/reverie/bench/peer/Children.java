@@ -16,7 +16,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Starts child processes and waits for their answers. */
 final class Children {
-  private static final long LIMIT_MINUTES = 15;
+  private static final long LIMIT_MINUTES = 60;
   private static final int TAIL = 12;
 
   private final JsonMapper json = JsonMapper.builder().build();

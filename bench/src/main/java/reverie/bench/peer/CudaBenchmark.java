@@ -10,6 +10,7 @@ import reverie.bench.measure.Rounds;
 import reverie.bench.report.CudaRow;
 import reverie.bench.step.Batch;
 import reverie.bench.step.Case;
+import reverie.bench.step.Model;
 import reverie.bench.step.OurStep;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Weights;
@@ -108,7 +109,10 @@ public final class CudaBenchmark {
   }
 
   private CudaRow beside(Case c, Device device, Way way) {
-    String script = StepScript.of(c.subject().config(), settings, true);
+    String script;
+    try (Model shapes = Model.shapes(c.subject(), c.kind())) {
+      script = StepScript.of(shapes, settings, true);
+    }
     String precision = c.precision().label();
     try (PythonTorch torch = new PythonTorch(python, peerDevice, precision, way, script)) {
       // Asked first: nothing is made for a peer that cannot answer.
@@ -116,9 +120,10 @@ public final class CudaBenchmark {
       try (UNet model = Weights.random(c.subject(), device);
           Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2))) {
         batch.draw(model);
-        try (PeerStep peer = new PeerStep(c.kind(), model, batch, torch);
-            OurStep ours = new OurStep(c.kind(), model, batch, settings)) {
-          Agreement found = Agreement.of(c.kind(), model, ours, peer, tolerance(c.precision()));
+        Model all = Model.of(model);
+        try (PeerStep peer = new PeerStep(c.kind(), all, batch, torch);
+            OurStep ours = new OurStep(c.kind(), all, batch, settings)) {
+          Agreement found = Agreement.of(c.kind(), all, ours, peer, tolerance(c.precision()));
           int repeats = repeats(millis(ours, device, 1));
           Rounds times =
               Rounds.of(

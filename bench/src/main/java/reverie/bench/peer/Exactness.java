@@ -6,6 +6,7 @@ import java.util.List;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.bench.step.Kind;
+import reverie.bench.step.Model;
 import reverie.bench.step.Subject;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
@@ -91,7 +92,7 @@ final class Exactness {
             HostTensor.image(y),
             HostTensor.column(ones()),
             HostTensor.column(new double[SAMPLES]));
-    try (LibTorch.Values raw = torch.values(PeerStep.Source.parameters(model));
+    try (LibTorch.Values raw = torch.values(PeerStep.Source.parameters(Model.of(model)));
         LibTorch.Values parameters = torch.run("prepare", raw);
         LibTorch.Values batch = torch.values(inputs);
         LibTorch.Values output = torch.run("forward", parameters, batch);

@@ -24,6 +24,18 @@ record HostTensor(Supplier<float[]> numbers, long... shape) {
     }
   }
 
+  /** The same number everywhere. */
+  static HostTensor constant(float value, int... dims) {
+    int size = Arrays.stream(dims).reduce(1, Math::multiplyExact);
+    return new HostTensor(
+        () -> {
+          float[] all = new float[size];
+          Arrays.fill(all, value);
+          return all;
+        },
+        Arrays.stream(dims).asLongStream().toArray());
+  }
+
   private static float[] fetch(Supplier<Tensor> view) {
     try (Scope _ = Scope.open("to the peer")) {
       return view.get().toFloats();

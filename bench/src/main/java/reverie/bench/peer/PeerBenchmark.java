@@ -65,6 +65,10 @@ public final class PeerBenchmark {
         rows.add(compare(row, build, fastest(build, row)));
       }
       for (Subject subject : wanted.stream().map(Wanted::subject).distinct().toList()) {
+        if (!subject.kinds().contains(Kind.PRETRAINING)) {
+          // In float64 a step of millions of weights would take hours.
+          continue;
+        }
         accuracy.add(accuracy(build, subject));
       }
     }
@@ -72,8 +76,9 @@ public final class PeerBenchmark {
   }
 
   private List<Wanted> wanted() {
-    return Subject.forProcessors().stream()
-        .flatMap(s -> Arrays.stream(Kind.values()).map(k -> new Wanted(s, k)))
+    return Arrays.stream(Subject.values())
+        .filter(s -> Subject.usual().contains(s) || only.startsWith(s.title()))
+        .flatMap(s -> s.kinds().stream().map(k -> new Wanted(s, k)))
         .filter(w -> w.name().contains(only))
         .toList();
   }
@@ -148,7 +153,8 @@ public final class PeerBenchmark {
     Task.Accuracy a =
         children
             .run(
-                task(Task.What.ACCURACY, build, subject, null, true), Setting.PASSIVE.environment())
+                task(Task.What.ACCURACY, build, subject, Kind.PRETRAINING, true),
+                Setting.PASSIVE.environment())
             .accuracy();
     return new PeerResults.Accuracy(
         subject.title(),

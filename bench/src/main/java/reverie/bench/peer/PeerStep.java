@@ -11,23 +11,26 @@ import java.util.List;
 import java.util.function.Consumer;
 import reverie.bench.step.Batch;
 import reverie.bench.step.Kind;
+import reverie.bench.step.Model;
 import reverie.bench.step.StepSettings;
 import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.ReversePolicy;
-import reverie.unet.UNet;
-import reverie.unet.UNetConfig;
 
 /** The same step by LibTorch, from the same parameters and numbers. */
 final class PeerStep implements AutoCloseable {
+  /** Of weights that nobody looks at. */
+  private static final float CONSTANT = 0.01f;
+
   private final Kind kind;
   private final LibTorch torch;
   private final LibTorch.Values parameters;
+  private final LibTorch.Values trained;
   private final LibTorch.Values first;
   private final LibTorch.Values second;
   private final LibTorch.Values counters;
   private final LibTorch.Values batch;
 
-  PeerStep(Kind kind, UNet model, Batch batch, LibTorch torch) {
+  PeerStep(Kind kind, Model model, Batch batch, LibTorch torch) {
     this(kind, Source.of(kind, model, batch), torch);
   }
 
@@ -37,23 +40,20 @@ final class PeerStep implements AutoCloseable {
     try (LibTorch.Values raw = torch.values(source.parameters())) {
       parameters = torch.run("prepare", raw);
     }
+    trained = kind.trains() ? torch.run("trained", parameters) : null;
     batch = torch.values(source.inputs());
     first = kind.trains() ? torch.run("zeros", parameters) : null;
     second = kind.trains() ? torch.run("zeros", parameters) : null;
     counters = kind.trains() ? torch.run("counters", parameters) : null;
   }
 
-  /** Loads a build with the script of a model. */
+  /** Loads a build with the script of a model, of which shapes suffice. */
   static LibTorch load(
-      LibTorch.Build build,
-      UNetConfig config,
-      StepSettings settings,
-      boolean channelsLast,
-      int threads) {
+      LibTorch.Build build, Model model, StepSettings settings, boolean channelsLast, int threads) {
     try {
       Path archive = Files.createTempFile("reverie-peer", ".pt");
       try {
-        ScriptArchive.write(archive, StepScript.of(config, settings, channelsLast));
+        ScriptArchive.write(archive, StepScript.of(model, settings, channelsLast));
         return build.open(archive, threads);
       } finally {
         Files.delete(archive);
@@ -69,7 +69,7 @@ final class PeerStep implements AutoCloseable {
   }
 
   /**
-   * Makes one step and gives the loss, or of a sampling step the next latents {@code [n, c, h, w]}.
+   * Makes one step and gives the loss, or of other steps latents or images {@code [n, c, h, w]}.
    */
   float[] make() {
     try (LibTorch.Values result = step()) {
@@ -92,9 +92,9 @@ final class PeerStep implements AutoCloseable {
         : torch.run(kind.title(), parameters, batch);
   }
 
-  /** The parameters with the axes of files, one by one. */
-  void parameters(Consumer<float[]> each) {
-    torch.read(parameters, each);
+  /** What is trained, with the axes of files, one by one. */
+  void trained(Consumer<float[]> each) {
+    torch.read(trained, each);
   }
 
   /** The optimizer's first moments, one by one. */
@@ -107,6 +107,7 @@ final class PeerStep implements AutoCloseable {
     parameters.close();
     batch.close();
     if (kind.trains()) {
+      trained.close();
       first.close();
       second.close();
       counters.close();
@@ -120,18 +121,30 @@ final class PeerStep implements AutoCloseable {
    * @param inputs in the order of the script
    */
   record Source(List<HostTensor> parameters, List<HostTensor> inputs) {
-    static Source of(Kind kind, UNet model, Batch batch) {
+    static Source of(Kind kind, Model model, Batch batch) {
       return new Source(parameters(model), inputs(kind, batch));
     }
 
-    static List<HostTensor> parameters(UNet model) {
-      return model.parameters().all().stream()
+    /** Inputs for parameters of which only the shapes matter. */
+    static Source shapes(Kind kind, Model model, Batch batch) {
+      return new Source(
+          model.parameters().stream()
+              .map(p -> HostTensor.constant(CONSTANT, p.fileShape().dims()))
+              .toList(),
+          inputs(kind, batch));
+    }
+
+    static List<HostTensor> parameters(Model model) {
+      return model.parameters().stream()
           .map(p -> HostTensor.of(() -> p.axisOrder().toFile(p.value())))
           .toList();
     }
 
     private static List<HostTensor> inputs(Kind kind, Batch b) {
       HostTensor images = HostTensor.image(b.images());
+      if (kind == Kind.DECODING) {
+        return List.of(images);
+      }
       HostTensor context = HostTensor.of(b.context());
       HostTensor noise = HostTensor.image(b.noise());
       if (kind == Kind.PRETRAINING) {

@@ -10,7 +10,7 @@ import reverie.bench.step.Subject;
  *
  * @param build the LibTorch to load, or null for none
  * @param subject the model
- * @param kind the step; not looked at for accuracy
+ * @param kind the step
  * @param channelsLast whether LibTorch's images and kernels lie in channels-last memory
  * @param rounds how often to measure
  * @param threads for both sides

@@ -3,54 +3,49 @@ package reverie.bench.peer;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
-import reverie.autograd.nn.Parameters;
+import reverie.autograd.nn.Lora;
 import reverie.tensor.ReverieException;
-import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
 /**
  * A U-Net as TorchScript: the calls of LibTorch that diffusers' {@code UNet2DConditionModel} makes,
- * in its order, written out layer by layer. Parameters come in one list, in the order of {@link
- * UNet#parameters()} and with the axes of files. Only what the measured models have is known:
- * blocks with and without cross-attention, convolutions that change the resolution.
+ * in its order, written out layer by layer, with adapters as PEFT computes them. Only what the
+ * measured models have is known: blocks with and without cross-attention, convolutions that change
+ * the resolution.
  */
 final class UNetScript {
   private static final Set<String> PLAIN = Set.of("DownBlock2D", "UpBlock2D");
   private static final Set<String> CROSS = Set.of("CrossAttnDownBlock2D", "CrossAttnUpBlock2D");
 
   private final UNetConfig config;
-  private final Map<String, Integer> indices = new LinkedHashMap<>();
-  private final StringBuilder text = new StringBuilder();
+  private final Lora.Size adapters;
+  private final LayerText text;
   private final Deque<String> skips = new ArrayDeque<>();
 
-  private UNetScript(UNetConfig config) {
+  private UNetScript(UNetConfig config, Lora.Size adapters, List<String> names) {
     this.config = config;
-    try (Parameters shapes = Parameters.shapesOnly()) {
-      new UNet(config, shapes)
-          .parameters()
-          .all()
-          .forEach(p -> indices.put(p.name(), indices.size()));
-    }
+    this.adapters = adapters;
+    text = new LayerText(names, config.normNumGroups());
   }
 
   /**
-   * The methods {@code embed} and {@code predict} of a module: {@code predict(p, x, t, context)}
-   * with images {@code [n, c, h, w]}.
+   * The method {@code predict(p, x, t, context)} of a module, with images {@code [n, c, h, w]}.
+   *
+   * @param adapters on the four projections of every attention layer, or null
+   * @param names of the parameters, in the order of p
    */
-  static String of(UNetConfig config) {
-    UNetScript script = new UNetScript(config);
+  static String of(UNetConfig config, Lora.Size adapters, List<String> names) {
+    UNetScript script = new UNetScript(config, adapters, names);
     script.helpers();
     script.predict();
     return script.text.toString();
   }
 
   private void helpers() {
-    text.append(
+    text.add(
         """
         def resnet(self, x: Tensor, time: Tensor, groups: int, eps: float, \
         n1: Tensor, n1b: Tensor, c1: Tensor, c1b: Tensor, tw: Tensor, tb: Tensor, \
@@ -62,52 +57,45 @@ final class UNetScript {
           y = torch.silu(torch.group_norm(y, groups, n2, n2b, eps, True))
           return torch.conv2d(y, c2, c2b, [1, 1], [1, 1], [1, 1], 1)
 
-        def attend(self, x: Tensor, context: Tensor, heads: int, q: Tensor, k: Tensor, v: Tensor, \
-        o: Tensor, ob: Tensor) -> Tensor:
-          n = x.size(0)
-          c = q.size(0)
-          d = c // heads
-          queries = torch.linear(x, q, None).view([n, -1, heads, d]).transpose(1, 2)
-          keys = torch.linear(context, k, None).view([n, -1, heads, d]).transpose(1, 2)
-          values = torch.linear(context, v, None).view([n, -1, heads, d]).transpose(1, 2)
-          y = torch.scaled_dot_product_attention(queries, keys, values)
-          y = y.transpose(1, 2).reshape([n, -1, c])
-          return torch.linear(y, o, ob)
+        def heads(self, x: Tensor, count: int) -> Tensor:
+          return x.view([x.size(0), -1, count, x.size(2) // count]).transpose(1, 2)
+
+        def attend(self, q: Tensor, k: Tensor, v: Tensor, count: int) -> Tensor:
+          y = torch.scaled_dot_product_attention(\
+        self.heads(q, count), self.heads(k, count), self.heads(v, count))
+          return y.transpose(1, 2).reshape([q.size(0), -1, q.size(2)])
+
+        def adapted(self, x: Tensor, w: Tensor, bias: Optional[Tensor], a: Tensor, b: Tensor) \
+        -> Tensor:
+          return torch.linear(x, w, bias) + torch.linear(torch.linear(x, a), b) * FACTOR
 
         def gated(self, x: Tensor, up: Tensor, upb: Tensor, down: Tensor, downb: Tensor) -> Tensor:
           parts = torch.chunk(torch.linear(x, up, upb), 2, -1)
           return torch.linear(parts[0] * torch.gelu(parts[1]), down, downb)
 
-        """);
+        """
+            .replace(
+                "FACTOR",
+                adapters == null ? "1" : Double.toString(adapters.alpha() / adapters.rank())));
   }
 
   private void predict() {
     int first = config.blockOutChannels().getFirst();
     int half = first / 2;
-    text.append(
+    text.add(
         "def predict(self, p: List[Tensor], x: Tensor, t: Tensor, context: Tensor) -> Tensor:\n");
-    line(String.format(Locale.ROOT, "steps = torch.arange(%d, dtype=6)", half));
-    line(
-        String.format(
-            Locale.ROOT,
-            "angle = t.unsqueeze(1) * torch.exp(steps * %s / %s)",
-            -(float) Math.log(10000),
-            half - config.freqShift()));
-    line(
+    text.line("steps = torch.arange(%d, dtype=6)", half);
+    text.line(
+        "angle = t.unsqueeze(1) * torch.exp(steps * %s / %s)",
+        -(float) Math.log(10000), half - config.freqShift());
+    text.line(
         config.flipSinToCos()
             ? "time = torch.cat([torch.cos(angle), torch.sin(angle)], -1)"
             : "time = torch.cat([torch.sin(angle), torch.cos(angle)], -1)");
-    line(
-        String.format(
-            Locale.ROOT,
-            "time = torch.linear(time, %s)",
-            weightAndBias("time_embedding.linear_1")));
-    line(
-        String.format(
-            Locale.ROOT,
-            "time = torch.linear(torch.silu(time), %s)",
-            weightAndBias("time_embedding.linear_2")));
-    line(String.format(Locale.ROOT, "h = %s", conv("x", "conv_in", 1, config.convInKernel() / 2)));
+    text.line("time = torch.linear(time, %s)", text.weightAndBias("time_embedding.linear_1"));
+    text.line(
+        "time = torch.linear(torch.silu(time), %s)", text.weightAndBias("time_embedding.linear_2"));
+    text.line("h = %s", text.conv("x", "conv_in", 1, config.convInKernel() / 2));
     remember();
     int levels = config.levels();
     int channels = first;
@@ -119,10 +107,8 @@ final class UNetScript {
     for (int i = 0; i < levels; i++) {
       up(i);
     }
-    line(
-        String.format(
-            Locale.ROOT, "h = torch.silu(%s)", groupNorm("h", "conv_norm_out", config.normEps())));
-    line("return " + conv("h", "conv_out", 1, config.convOutKernel() / 2));
+    text.line("h = torch.silu(%s)", text.groupNorm("h", "conv_norm_out", config.normEps()));
+    text.line("return " + text.conv("h", "conv_out", 1, config.convOutKernel() / 2));
   }
 
   private void down(int level, int in) {
@@ -137,7 +123,8 @@ final class UNetScript {
       remember();
     }
     if (level < config.levels() - 1) {
-      line("h = " + conv("h", at + ".downsamplers.0.conv", 2, config.downsamplePadding()));
+      text.line(
+          "h = " + text.conv("h", at + ".downsamplers.0.conv", 2, config.downsamplePadding()));
       remember();
     }
   }
@@ -153,75 +140,65 @@ final class UNetScript {
     int level = config.levels() - 1 - index;
     boolean cross = cross(config.upBlockTypes().get(index));
     for (int i = 0; i <= config.layersPerBlock().get(level); i++) {
-      line(String.format(Locale.ROOT, "h = torch.cat([h, %s], 1)", skips.pop()));
+      text.line("h = torch.cat([h, %s], 1)", skips.pop());
       resnet(at + ".resnets." + i, true);
       if (cross) {
         transformer(at + ".attentions." + i, level);
       }
     }
     if (level > 0) {
-      line("h = torch.upsample_nearest2d(h, [h.size(2) * 2, h.size(3) * 2], None, None)");
-      line("h = " + conv("h", at + ".upsamplers.0.conv", 1, 1));
+      text.line("h = torch.upsample_nearest2d(h, [h.size(2) * 2, h.size(3) * 2], None, None)");
+      text.line("h = " + text.conv("h", at + ".upsamplers.0.conv", 1, 1));
     }
   }
 
   private void resnet(String at, boolean widens) {
-    line(
-        String.format(
-            Locale.ROOT,
-            "y = self.resnet(h, time, %d, %s, %s, %s, %s, %s, %s)",
-            config.normNumGroups(),
-            config.normEps(),
-            weightAndBias(at + ".norm1"),
-            weightAndBias(at + ".conv1"),
-            weightAndBias(at + ".time_emb_proj"),
-            weightAndBias(at + ".norm2"),
-            weightAndBias(at + ".conv2")));
-    line(
-        String.format(
-            Locale.ROOT, "h = %s + y", widens ? conv("h", at + ".conv_shortcut", 1, 0) : "h"));
+    text.line(
+        "y = self.resnet(h, time, %d, %s, %s, %s, %s, %s, %s)",
+        config.normNumGroups(),
+        config.normEps(),
+        text.weightAndBias(at + ".norm1"),
+        text.weightAndBias(at + ".conv1"),
+        text.weightAndBias(at + ".time_emb_proj"),
+        text.weightAndBias(at + ".norm2"),
+        text.weightAndBias(at + ".conv2"));
+    text.line("h = %s + y", widens ? text.conv("h", at + ".conv_shortcut", 1, 0) : "h");
   }
 
   private void transformer(String at, int level) {
     int channels = config.blockOutChannels().get(level);
     int heads = config.attentionHeadDim().get(level);
-    line("y = " + groupNorm("h", at + ".norm", 1e-6));
-    line("y = " + conv("y", at + ".proj_in", 1, 0));
-    line("s = y.size()");
-    line(
-        String.format(
-            Locale.ROOT, "y = y.permute([0, 2, 3, 1]).reshape([s[0], s[2] * s[3], %d])", channels));
+    text.line("y = " + text.groupNorm("h", at + ".norm", 1e-6));
+    text.line("y = " + text.conv("y", at + ".proj_in", 1, 0));
+    text.line("s = y.size()");
+    text.line("y = y.permute([0, 2, 3, 1]).reshape([s[0], s[2] * s[3], %d])", channels);
     for (int i = 0; i < config.transformerLayersPerBlock().get(level); i++) {
       String block = at + ".transformer_blocks." + i;
-      line("z = " + layerNorm("y", block + ".norm1", channels));
-      line(
-          String.format(
-              Locale.ROOT,
-              "y = self.attend(z, z, %d, %s) + y",
-              heads,
-              attention(block + ".attn1")));
-      line("z = " + layerNorm("y", block + ".norm2", channels));
-      line(
-          String.format(
-              Locale.ROOT,
-              "y = self.attend(z, context, %d, %s) + y",
-              heads,
-              attention(block + ".attn2")));
-      line("z = " + layerNorm("y", block + ".norm3", channels));
-      line(
-          String.format(
-              Locale.ROOT,
-              "y = self.gated(z, %s, %s) + y",
-              weightAndBias(block + ".ff.net.0.proj"),
-              weightAndBias(block + ".ff.net.2")));
+      text.line("z = " + text.layerNorm("y", block + ".norm1", channels));
+      attention("z", block + ".attn1", heads);
+      text.line("z = " + text.layerNorm("y", block + ".norm2", channels));
+      attention("context", block + ".attn2", heads);
+      text.line("z = " + text.layerNorm("y", block + ".norm3", channels));
+      text.line(
+          "y = self.gated(z, %s, %s) + y",
+          text.weightAndBias(block + ".ff.net.0.proj"), text.weightAndBias(block + ".ff.net.2"));
     }
     // diffusers asks for contiguous memory here; channels-last memory already is what it needs.
-    line(
-        String.format(
-            Locale.ROOT, "y = y.reshape([s[0], s[2], s[3], %d]).permute([0, 3, 1, 2])", channels));
-    line("if h.is_contiguous():");
-    line("  y = y.contiguous()");
-    line(String.format(Locale.ROOT, "h = %s + h", conv("y", at + ".proj_out", 1, 0)));
+    text.line("y = y.reshape([s[0], s[2], s[3], %d]).permute([0, 3, 1, 2])", channels);
+    text.line("if h.is_contiguous():");
+    text.line("  y = y.contiguous()");
+    text.line("h = %s + h", text.conv("y", at + ".proj_out", 1, 0));
+  }
+
+  /** Of z to a context, added to y. */
+  private void attention(String context, String at, int heads) {
+    text.line(
+        "z = self.attend(%s, %s, %s, %d)",
+        projected("z", at + ".to_q", false),
+        projected(context, at + ".to_k", false),
+        projected(context, at + ".to_v", false),
+        heads);
+    text.line("y = %s + y", projected("z", at + ".to_out.0", true));
   }
 
   private static boolean cross(String type) {
@@ -236,60 +213,22 @@ final class UNetScript {
   /** Keeps what is computed so far for the way up. */
   private void remember() {
     String name = "skip" + skips.size();
-    line(name + " = h");
+    text.line("%s = h", name);
     skips.push(name);
   }
 
-  private String conv(String x, String at, int stride, int padding) {
-    return String.format(
-        Locale.ROOT,
-        "torch.conv2d(%s, %s, [%d, %d], [%d, %d], [1, 1], 1)",
-        x,
-        weightAndBias(at),
-        stride,
-        stride,
-        padding,
-        padding);
-  }
-
-  private String groupNorm(String x, String at, double epsilon) {
-    return String.format(
-        Locale.ROOT,
-        "torch.group_norm(%s, %d, %s, %s, True)",
-        x,
-        config.normNumGroups(),
-        weightAndBias(at),
-        epsilon);
-  }
-
-  private String layerNorm(String x, String at, int channels) {
-    return String.format(
-        Locale.ROOT, "torch.layer_norm(%s, [%d], %s, 1e-5, True)", x, channels, weightAndBias(at));
-  }
-
-  private String attention(String at) {
-    return String.join(
-        ", ",
-        List.of(
-            weight(at + ".to_q.weight"),
-            weight(at + ".to_k.weight"),
-            weight(at + ".to_v.weight"),
-            weightAndBias(at + ".to_out.0")));
-  }
-
-  private String weightAndBias(String at) {
-    return weight(at + ".weight") + ", " + weight(at + ".bias");
-  }
-
-  private String weight(String name) {
-    Integer index = indices.get(name);
-    if (index == null) {
-      throw new ReverieException("peer: the model has no parameter " + name);
-    }
-    return "p[" + index + "]";
-  }
-
-  private void line(String statement) {
-    text.append("  ").append(statement).append('\n');
+  /** A projection of attention, with its adapter if there is one. */
+  private String projected(String x, String at, boolean bias) {
+    String weights =
+        text.weight(at + ".weight") + ", " + (bias ? text.weight(at + ".bias") : "None");
+    return adapters == null
+        ? String.format(Locale.ROOT, "torch.linear(%s, %s)", x, weights)
+        : String.format(
+            Locale.ROOT,
+            "self.adapted(%s, %s, %s, %s)",
+            x,
+            weights,
+            text.weight(at + ".lora_A.weight"),
+            text.weight(at + ".lora_B.weight"));
   }
 }

@@ -26,8 +26,8 @@ public record Case(Subject subject, int batch, Kind kind, Precision precision) {
     return Stream.of(Precision.BF16, Precision.TF32, Precision.FLOAT32)
         .flatMap(precision ->
             Stream.of(
-                new Case(Subject.STABLE_DIFFUSION, 4, Kind.SAMPLING, precision),
-                new Case(Subject.STABLE_DIFFUSION, 4, Kind.DDPO, precision),
+                new Case(Subject.SD, 4, Kind.SAMPLING, precision),
+                new Case(Subject.SD, 4, Kind.DDPO, precision),
                 new Case(Subject.LARGE, 256, Kind.SAMPLING, precision),
                 new Case(Subject.LARGE, 256, Kind.DDPO, precision),
                 new Case(Subject.LARGE, 64, Kind.SAMPLING, precision),

@@ -10,7 +10,11 @@ public enum Kind {
   /** A micro-step of DDPO_IS: gradients through both branches of guidance, clipping, AdamW. */
   DDPO,
   /** A step of pretraining: denoising loss, gradients, clipping, AdamW. */
-  PRETRAINING;
+  PRETRAINING,
+  /** Like DDPO, of adapters on the attention layers of a frozen model. */
+  LORA,
+  /** Latents into images. */
+  DECODING;
 
   /** The name in tables, and of the method in the script. */
   public String title() {
@@ -19,6 +23,6 @@ public enum Kind {
 
   /** Whether the step changes the parameters. */
   public boolean trains() {
-    return this != SAMPLING;
+    return this != SAMPLING && this != DECODING;
   }
 }

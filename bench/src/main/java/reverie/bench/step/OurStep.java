@@ -25,7 +25,7 @@ import reverie.unet.UNet;
  */
 public final class OurStep implements AutoCloseable {
   private final Kind kind;
-  private final UNet model;
+  private final Model model;
   private final Batch batch;
   private final StepSettings settings;
   private final Scope kept = Scope.detached("benchmark");
@@ -54,11 +54,16 @@ public final class OurStep implements AutoCloseable {
 
   /** A step of a model, which training steps change. */
   public OurStep(Kind kind, UNet model, Batch batch, StepSettings settings) {
+    this(kind, Model.of(model), batch, settings);
+  }
+
+  /** A step of a model, which training steps change. */
+  public OurStep(Kind kind, Model model, Batch batch, StepSettings settings) {
     this.kind = kind;
     this.model = model;
     this.batch = batch;
     this.settings = settings;
-    Device device = model.parameters().device();
+    Device device = model.device();
     int n = batch.images().dim(0);
     try (Scope _ = Scope.open("benchmark")) {
       context = batch.context();
@@ -68,8 +73,7 @@ public final class OurStep implements AutoCloseable {
     if (kind.trains()) {
       training =
           new TrainingStep(
-              model.parameters(),
-              new TrainingStep.Settings(settings.adamW(), settings.clipNorm(), 0));
+              model.trained(), new TrainingStep.Settings(settings.adamW(), settings.clipNorm(), 0));
       pass =
           BackwardPass.of(
               MethodHandles.lookup(), device, training.gradients(), in -> losses(in).sum().div(n));
@@ -78,10 +82,12 @@ public final class OurStep implements AutoCloseable {
       training = null;
       pass = null;
       sampling =
-          new MicroBatched<>(
-              MethodHandles.lookup(),
-              device,
-              in -> new Latents(batch.policy().sample(look(in), in.noise)));
+          kind == Kind.DECODING
+              ? null
+              : new MicroBatched<>(
+                  MethodHandles.lookup(),
+                  device,
+                  in -> new Latents(batch.policy().sample(look(in), in.noise)));
     }
   }
 
@@ -93,9 +99,13 @@ public final class OurStep implements AutoCloseable {
   }
 
   /**
-   * Makes one step and gives the loss, or of a sampling step the next latents, in the open scope.
+   * Makes one step and gives the loss, or of a sampling step the next latents, or the decoded
+   * images, in the open scope.
    */
   public Tensor make() {
+    if (kind == Kind.DECODING) {
+      return model.autoencoder().decodeEach(batch.images());
+    }
     if (!kind.trains()) {
       return sampling.run(inputs()).next;
     }
@@ -128,7 +138,7 @@ public final class OurStep implements AutoCloseable {
 
   /** Into how many micro-batches the batch is divided. */
   public int microBatches() {
-    return model.parameters().device().backend().microBatches(batch.steps().length);
+    return model.device().backend().microBatches(batch.steps().length);
   }
 
   /** Makes one step operation by operation. */
@@ -154,7 +164,9 @@ public final class OurStep implements AutoCloseable {
   }
 
   private Tensor losses(Inputs in) {
-    return kind == Kind.DDPO ? ddpoLosses(in) : in.noised.perSample(model::forward, in.context);
+    return kind == Kind.PRETRAINING
+        ? in.noised.perSample(model.unet()::forward, in.context)
+        : ddpoLosses(in);
   }
 
   /** The optimizer's first moment of a parameter. */
@@ -164,7 +176,7 @@ public final class OurStep implements AutoCloseable {
 
   private ReversePolicy.Step look(Inputs in) {
     ChainPosition at = ChainPosition.of(in.numbers);
-    Tensor output = batch.guidance(model).predict(in.x, at.timesteps(), in.context);
+    Tensor output = batch.guidance(model.unet()).predict(in.x, at.timesteps(), in.context);
     return batch.policy().step(in.x, output, at);
   }
 
@@ -180,7 +192,8 @@ public final class OurStep implements AutoCloseable {
   public void close() {
     if (sampling != null) {
       sampling.close();
-    } else {
+    }
+    if (training != null) {
       pass.close();
       training.close();
     }

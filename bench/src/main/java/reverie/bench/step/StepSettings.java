@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
+import reverie.autograd.nn.Lora;
 import reverie.autograd.optim.AdamW;
 
 /**
@@ -20,6 +21,9 @@ public record StepSettings(
     double clipNorm,
     double learningRate,
     AdamW.Options adamW) {
+  /** Of the adapters that are trained. */
+  public static final Lora.Size ADAPTERS = new Lora.Size(4, 4);
+
   /** Those of the authors of DDPO. */
   public static StepSettings usual() {
     return new StepSettings(5, 1e-4, 5, 1, 1e-4, AdamW.Options.weightDecay(1e-4));

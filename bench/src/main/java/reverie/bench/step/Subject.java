@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench.step;
 
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import reverie.pipeline.vae.AutoencoderConfig;
 import reverie.unet.UNetConfig;
 
 /** The measured models. */
@@ -43,30 +45,10 @@ public enum Subject {
           List.of("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
           "up_block_types",
           List.of("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"))),
-  /** Of the size of Stable Diffusion 1.5's: four levels, 860 million parameters, latents. */
-  STABLE_DIFFUSION(
-      64,
-      4,
-      4,
-      77,
-      768,
-      Map.of(
-          "block_out_channels",
-          List.of(320, 640, 1280, 1280),
-          "layers_per_block",
-          2,
-          "norm_num_groups",
-          32,
-          "attention_head_dim",
-          8,
-          "down_block_types",
-          List.of(
-              "CrossAttnDownBlock2D",
-              "CrossAttnDownBlock2D",
-              "CrossAttnDownBlock2D",
-              "DownBlock2D"),
-          "up_block_types",
-          List.of("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")));
+  /** Stable Diffusion 1.5: latents, four levels, 860 million parameters; images of 512 pixels. */
+  SD(64, 77, 768, List.of(320, 640, 1280, 1280), List.of(128, 256, 512, 512)),
+  /** The same with few channels and small images, to try what {@link #SD} takes an hour for. */
+  REHEARSAL(16, 77, 64, List.of(32, 64, 64, 64), List.of(32, 32, 64, 64));
 
   private final int side;
   private final int batch;
@@ -74,24 +56,53 @@ public enum Subject {
   private final int tokens;
   private final int contextWidth;
   private final Map<String, Object> shape;
+  private final List<Integer> decoder;
 
   Subject(int side, int batch, Map<String, Object> shape) {
-    this(side, batch, 3, 10, 384, shape);
-  }
-
-  Subject(
-      int side, int batch, int channels, int tokens, int contextWidth, Map<String, Object> shape) {
     this.side = side;
     this.batch = batch;
-    this.channels = channels;
-    this.tokens = tokens;
-    this.contextWidth = contextWidth;
+    channels = 3;
+    tokens = 10;
+    contextWidth = 384;
     this.shape = shape;
+    decoder = List.of();
   }
 
-  /** Those that fit a processor's patience. */
-  public static List<Subject> forProcessors() {
+  Subject(int side, int tokens, int contextWidth, List<Integer> unet, List<Integer> decoder) {
+    this.side = side;
+    batch = 1;
+    channels = 4;
+    this.tokens = tokens;
+    this.contextWidth = contextWidth;
+    String down = "CrossAttnDownBlock2D";
+    String up = "CrossAttnUpBlock2D";
+    shape =
+        Map.of(
+            "block_out_channels",
+            unet,
+            "layers_per_block",
+            2,
+            "norm_num_groups",
+            32,
+            "attention_head_dim",
+            8,
+            "down_block_types",
+            List.of(down, down, down, "DownBlock2D"),
+            "up_block_types",
+            List.of("UpBlock2D", up, up, up));
+    this.decoder = List.copyOf(decoder);
+  }
+
+  /** Those that are measured where nothing is asked for by name. */
+  public static List<Subject> usual() {
     return List.of(ICONS, LARGE);
+  }
+
+  /** The steps of it that are measured. */
+  public List<Kind> kinds() {
+    return decoder.isEmpty()
+        ? List.of(Kind.SAMPLING, Kind.DDPO, Kind.PRETRAINING)
+        : List.of(Kind.SAMPLING, Kind.LORA, Kind.DECODING);
   }
 
   /** The name in tables. */
@@ -122,6 +133,21 @@ public enum Subject {
   /** Channels of a prompt's tokens. */
   public int contextWidth() {
     return contextWidth;
+  }
+
+  /** The autoencoder of a model that draws latents. */
+  public AutoencoderConfig autoencoder() {
+    int levels = decoder.size();
+    return AutoencoderConfig.parse(
+        """
+        {"_class_name": "AutoencoderKL", "block_out_channels": %s, "layers_per_block": 2,
+         "sample_size": %d, "down_block_types": %s, "up_block_types": %s}
+        """
+            .formatted(
+                decoder,
+                side << levels - 1,
+                Collections.nCopies(levels, "\"DownEncoderBlock2D\""),
+                Collections.nCopies(levels, "\"UpDecoderBlock2D\"")));
   }
 
   /** The U-Net. */

@@ -61,8 +61,7 @@ class StepCountTest {
   /** 860 million parameters, without their memory. */
   @Test
   void countsWhatDoesNotFitHere() {
-    Counted count =
-        StepCount.of(new Case(Subject.STABLE_DIFFUSION, 4, Kind.SAMPLING, Precision.BF16));
+    Counted count = StepCount.of(new Case(Subject.SD, 4, Kind.SAMPLING, Precision.BF16));
     Counted.Sum total = count.total();
     // By hand: 3.1 for convolutions, 2.2 for linear layers, 0.9 for attention.
     assertEquals(6.25e12, total.bf16() + total.tf32() + total.float32(), 0.05e12);

@@ -23,6 +23,7 @@ import reverie.bench.count.StepCount;
 import reverie.bench.report.CudaRow;
 import reverie.bench.step.Case;
 import reverie.bench.step.Kind;
+import reverie.bench.step.Model;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
 import reverie.tensor.ReverieException;
@@ -133,18 +134,24 @@ class CudaBenchmarkTest {
   void theFastestPrecisionAndTheLargestModelComeFirst() {
     List<String> names = Case.named("").stream().map(Case::name).toList();
     assertEquals(24, names.size());
-    assertEquals("stable_diffusion-4-sampling-bf16", names.getFirst());
+    assertEquals("sd-4-sampling-bf16", names.getFirst());
     assertEquals("icons-64-ddpo-float32", names.getLast());
   }
 
   @Test
   @EnabledIf(value = "pytorch", disabledReason = "no Python with PyTorch")
   void tellsWhatPyTorchSays() {
-    String script = StepScript.of(Subject.ICONS.config(), StepSettings.usual(), true);
+    String script = script();
     try (PythonTorch torch = new PythonTorch(PYTHON, "cpu", "float32", Way.EAGER, script)) {
       ReverieException e =
           assertThrows(ReverieException.class, () -> torch.run("nonsense").close());
       assertTrue(e.getMessage().contains("nonsense"), e.getMessage());
+    }
+  }
+
+  private static String script() {
+    try (Model shapes = Model.shapes(Subject.ICONS, Kind.DDPO)) {
+      return StepScript.of(shapes, StepSettings.usual(), true);
     }
   }
 

@@ -82,7 +82,7 @@ final class FakePeer {
       case "run" -> {
         JsonNode lists = ask.get("lists");
         switch (ask.get("method").asString()) {
-          case "prepare" -> keep(values.get(lists.get(0).asInt()));
+          case "prepare", "trained" -> keep(values.get(lists.get(0).asInt()));
           case "zeros", "counters" -> {
             values.get(lists.get(0).asInt()).forEach(w -> tensors.add(new float[w.length]));
             keep(tensors);

@@ -19,7 +19,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
+import reverie.bench.step.Kind;
+import reverie.bench.step.Model;
 import reverie.bench.step.StepSettings;
 import reverie.bench.step.Subject;
 import reverie.tensor.ReverieException;
@@ -30,28 +33,34 @@ class UNetScriptTest {
   @ParameterizedTest
   @EnumSource
   void everyParameterIsUsedOnce(Subject subject) {
-    List<Integer> used =
-        Pattern.compile("p\\[(\\d+)\\]")
-            .matcher(UNetScript.of(subject.config()))
-            .results()
-            .map(m -> Integer.valueOf(m.group(1)))
-            .sorted()
-            .toList();
-    try (Parameters shapes = Parameters.shapesOnly()) {
-      int count = new UNet(subject.config(), shapes).parameters().all().size();
-      assertEquals(IntStream.range(0, count).boxed().toList(), used);
+    for (Kind kind : subject.kinds()) {
+      try (Model shapes = Model.shapes(subject, kind)) {
+        List<Integer> used =
+            Pattern.compile("p\\[(\\d+)\\]")
+                .matcher(StepScript.of(shapes, StepSettings.usual(), true))
+                .results()
+                .map(m -> Integer.valueOf(m.group(1)))
+                .sorted()
+                .toList();
+        int count = shapes.parameters().size();
+        assertEquals(IntStream.range(0, count).boxed().toList(), used, kind.title());
+      }
     }
   }
 
   @Test
   void theModelsAreThoseOfTheTables() {
-    assertEquals(1_302_275, count(Subject.ICONS));
-    assertEquals(10_789_763, count(Subject.LARGE));
+    assertEquals(1_302_275, count(Subject.ICONS, Kind.SAMPLING));
+    assertEquals(10_789_763, count(Subject.LARGE, Kind.SAMPLING));
+    // Of Stable Diffusion 1.5.
+    assertEquals(859_520_964, count(Subject.SD, Kind.SAMPLING));
+    assertEquals(859_520_964 + 797_184, count(Subject.SD, Kind.LORA));
+    assertEquals(49_490_199, count(Subject.SD, Kind.DECODING));
   }
 
-  private static long count(Subject subject) {
-    try (Parameters shapes = Parameters.shapesOnly()) {
-      return new UNet(subject.config(), shapes).parameters().count();
+  private static long count(Subject subject, Kind kind) {
+    try (Model shapes = Model.shapes(subject, kind)) {
+      return shapes.parameters().stream().mapToLong(p -> p.shape().size()).sum();
     }
   }
 
@@ -60,19 +69,26 @@ class UNetScriptTest {
     UNetConfig config =
         Subject.ICONS.config(
             16, Map.of("down_block_types", List.of("AttnDownBlock2D", "CrossAttnDownBlock2D")));
-    ReverieException e = assertThrows(ReverieException.class, () -> UNetScript.of(config));
+    ReverieException e =
+        assertThrows(ReverieException.class, () -> UNetScript.of(config, null, names(config)));
     assertTrue(e.getMessage().contains("got AttnDownBlock2D"), e.getMessage());
+  }
+
+  private static List<String> names(UNetConfig config) {
+    try (Parameters shapes = Parameters.shapesOnly()) {
+      return new UNet(config, shapes).parameters().all().stream().map(Parameter::name).toList();
+    }
   }
 
   @Test
   void theStepsHaveTheirConstants() {
-    String text = StepScript.of(Subject.ICONS.config(), StepSettings.usual(), true);
-    assertTrue(text.contains("memory_format=2"), text);
-    assertTrue(text.contains("eps=1.0000000000000000e-08"), text);
-    assertFalse(Pattern.compile("\\b[A-Z][A-Z0-9_]{2,}\\b").matcher(text).find(), text);
-    assertTrue(
-        StepScript.of(Subject.ICONS.config(), StepSettings.usual(), false)
-            .contains("memory_format=0"));
+    try (Model shapes = Model.shapes(Subject.ICONS, Kind.DDPO)) {
+      String text = StepScript.of(shapes, StepSettings.usual(), true);
+      assertTrue(text.contains("memory_format=2"), text);
+      assertTrue(text.contains("eps=1.0000000000000000e-08"), text);
+      assertFalse(Pattern.compile("\\b[A-Z][A-Z0-9_]{2,}\\b").matcher(text).find(), text);
+      assertTrue(StepScript.of(shapes, StepSettings.usual(), false).contains("memory_format=0"));
+    }
   }
 
   @Test
