@@ -38,16 +38,22 @@ public final class StateDict {
   public static void load(Parameters parameters, Path path, UnaryOperator<String> toParameter) {
     try (Safetensors file = Safetensors.open(path)) {
       Map<String, String> inFile = matched(parameters, path, file, toParameter);
-      for (Parameter p : parameters.all()) {
-        String name = inFile.get(p.name());
-        if (p.axisOrder() == AxisOrder.SAME && !p.isNarrow()) {
-          file.read(name, p.value());
-          continue;
-        }
-        try (Scope _ = Scope.open("load")) {
-          p.write(p.axisOrder().fromFile(file.tensor(name, parameters.device())));
-        }
-      }
+      List<Parameter> all = parameters.all();
+      Device device = parameters.device();
+      device
+          .backend()
+          .parallelFor(
+              all.size(), i -> read(file, inFile.get(all.get(i).name()), all.get(i), device));
+    }
+  }
+
+  private static void read(Safetensors file, String name, Parameter p, Device device) {
+    if (p.axisOrder() == AxisOrder.SAME && !p.isNarrow()) {
+      file.read(name, p.value());
+      return;
+    }
+    try (Scope _ = Scope.open("load")) {
+      p.write(p.axisOrder().fromFile(file.tensor(name, device)));
     }
   }
 
