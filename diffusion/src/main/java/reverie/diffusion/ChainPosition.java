@@ -10,7 +10,7 @@ import reverie.tensor.Tensor;
  * with besides the latents. In one tensor, so that a captured step is moved by one upload.
  *
  * @param steps of each sample; none if only the numbers are known, as in a captured step
- * @param numbers {@code [n, 10]}: of each sample the timestep, then the coefficients of its step
+ * @param numbers {@code [n, 14]}: of each sample the timestep, then the coefficients of its step
  */
 public record ChainPosition(int[] steps, Tensor numbers) {
   private static final int TIMESTEP = 0;
@@ -26,7 +26,11 @@ public record ChainPosition(int[] steps, Tensor numbers) {
     DIRECT_OUTPUT(StepCoefficients::directOutput),
     X(StepCoefficients::x),
     OUTPUT(StepCoefficients::output),
-    CORRECTION(StepCoefficients::correction);
+    CORRECTION(StepCoefficients::correction),
+    FIRST(step -> step.past().first()),
+    SECOND(step -> step.past().second()),
+    THIRD(step -> step.past().third()),
+    START(step -> step.past().start());
 
     private final ToDoubleFunction<StepCoefficients> value;
 

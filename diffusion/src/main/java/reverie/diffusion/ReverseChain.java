@@ -158,6 +158,41 @@ record ReverseChain(
         "dpm_solver", config, schedule, grid, 0, new Ways(first, first, second, true), _ -> false);
   }
 
+  /** PNDM, see {@link ReversePolicy#pndm}. */
+  static ReverseChain pndm(SchedulerConfig config, int steps) {
+    NoiseSchedule schedule = config.schedule();
+    if (schedule.isFlow()) {
+      throw new ReverieException(
+          "reverse policy: the model is a flow, which PNDM does not sample",
+          "use ReversePolicy.flow");
+    }
+    TimestepGrid grid = config.pseudoNumericalGrid(steps);
+    StepCoefficients[] all = new StepCoefficients[grid.steps()];
+    for (int i = 0; i < all.length; i++) {
+      // Step 1 makes step 0 again.
+      int t = (int) grid.timestep(i == 1 ? 0 : i);
+      int next = (int) (i == 1 ? grid.timestep(1) : grid.next(i));
+      StepCoefficients step =
+          StepCoefficients.of(
+              schedule,
+              config.prediction(),
+              StepCoefficients.Rule.DDIM,
+              t,
+              next,
+              config.endsClean(),
+              0);
+      all[i] = StepCoefficients.pseudoNumerical(step, i);
+    }
+    return of(
+        "pndm",
+        config.withoutClipping(),
+        schedule,
+        grid,
+        0,
+        new Ways(all, all, all, false),
+        _ -> false);
+  }
+
   private static StepCoefficients[] solver(
       SchedulerConfig config, NoiseSchedule schedule, TimestepGrid grid) {
     int steps = grid.steps();

@@ -113,6 +113,18 @@ public final class ReversePolicy {
     return new ReversePolicy(ReverseChain.dpmSolver(config, steps));
   }
 
+  /**
+   * The deterministic chain of the pseudo linear multistep method (PLMS, Liu et al. 2022) that
+   * Stable Diffusion 1.x is drawn with by default: diffusers' PNDMScheduler with {@code
+   * skip_prk_steps}. The model is asked once more than there are steps, for the first is made
+   * twice; x̂0 is not clipped. It has no decisions.
+   *
+   * @param steps one less than {@link #steps()}
+   */
+  public static ReversePolicy pndm(SchedulerConfig config, int steps) {
+    return new ReversePolicy(ReverseChain.pndm(config, steps));
+  }
+
   private ReversePolicy with(ReverseChain other) {
     return new ReversePolicy(other, reduction);
   }
@@ -138,6 +150,12 @@ public final class ReversePolicy {
   /** Whether a step looks at the x̂0 of the step before. */
   public boolean isSecondOrder() {
     return Arrays.stream(chain.steps()).anyMatch(step -> step.correction() != 0);
+  }
+
+  /** Whether a step looks at the model's earlier outputs. */
+  boolean isLinearMultistep() {
+    return Arrays.stream(chain.steps())
+        .anyMatch(step -> !step.past().equals(StepCoefficients.Past.NONE));
   }
 
   /** The same policy with log-probabilities reduced like this; the mean by default. */
@@ -299,6 +317,14 @@ public final class ReversePolicy {
    */
   Tensor corrected(Tensor mean, Tensor original, Tensor before, ChainPosition at) {
     return mean.add(at.times(original.sub(before), Factor.CORRECTION));
+  }
+
+  /** What a step of a linear multistep method makes of the mean. */
+  Tensor joined(Tensor mean, StepHistory.Seen past, ChainPosition at) {
+    return mean.add(at.times(past.first(), Factor.FIRST))
+        .add(at.times(past.second(), Factor.SECOND))
+        .add(at.times(past.third(), Factor.THIRD))
+        .add(at.times(past.start(), Factor.START));
   }
 
   /** Whether a factor is other than 0 anywhere, wherever chance may be left in. */

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
+import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -73,13 +74,34 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
    */
   public Trajectory rollout(
       SamplingStep step, Tensor context, Rng[] rows, Rng[] starts, int... sampleDims) {
+    return chain(step, context, rows, start(starts, sampleDims));
+  }
+
+  /**
+   * Draws whole chains without chance.
+   *
+   * @param start x_T of each sample, {@code [n, …]}
+   * @throws ReverieException if a step of the policy is a decision
+   */
+  public Trajectory from(Denoiser denoiser, Tensor context, Tensor start) {
+    if (policy.decisions().length > 0) {
+      throw new ReverieException(
+          "sampler: expected a chain without chance, got " + policy.rule(),
+          "draw it from random numbers, by rollout");
+    }
+    try (SamplingStep step = new SamplingStep(policy, device, denoiser)) {
+      return chain(step, context, new Rng[0], start);
+    }
+  }
+
+  private Trajectory chain(SamplingStep step, Tensor context, Rng[] rows, Tensor start) {
     List<Tensor> latents = new ArrayList<>();
     Tensor[] logProbs = new Tensor[policy.steps()];
-    latents.add(start(starts, sampleDims));
-    Tensor original = original(latents.getFirst());
+    latents.add(start);
+    StepHistory history = StepHistory.of(policy, start);
     for (int i = 0; i < policy.steps(); i++) {
       try (Scope scope = Scope.open("sampler step " + i)) {
-        SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows, original);
+        SamplingStep.Drawn drawn = draw(step, i, latents.getLast(), context, rows, history);
         latents.add(scope.keep(copy(drawn.latents())));
         logProbs[i] = drawn.logProb() == null ? null : scope.keep(copy(drawn.logProb()));
       }
@@ -93,10 +115,10 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
     try (Scope all = Scope.open("sampler");
         SamplingStep step = new SamplingStep(policy, device, denoiser)) {
       Tensor x = start(rows, sampleDims);
-      Tensor original = original(x);
+      StepHistory history = StepHistory.of(policy, x);
       for (int i = 0; i < policy.steps(); i++) {
         try (Scope _ = Scope.open("sampler step " + i)) {
-          x.assign(draw(step, i, x, context, rows, original).latents());
+          x.assign(draw(step, i, x, context, rows, history).latents());
         }
         progress.stepped(i + 1, policy.steps());
       }
@@ -105,7 +127,7 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
   }
 
   private SamplingStep.Drawn draw(
-      SamplingStep step, int index, Tensor x, Tensor context, Rng[] rows, Tensor original) {
+      SamplingStep step, int index, Tensor x, Tensor context, Rng[] rows, StepHistory history) {
     if (Thread.currentThread().isInterrupted()) {
       throw new CancellationException(
           "sampling was interrupted before step " + index + " of " + policy.steps());
@@ -115,16 +137,12 @@ public record Sampler(ReversePolicy policy, Device device, Progress progress) {
         policy.isDecision(index)
             ? Rng.normalRows(device, noise(rows, index), Arrays.copyOfRange(dims, 1, dims.length))
             : null;
-    SamplingStep.Drawn drawn = step.draw(policy, index, x, noise, context, original);
-    if (drawn.original() != null) {
-      original.assign(drawn.original());
+    StepHistory.Seen past = history == null ? null : history.seen();
+    SamplingStep.Drawn drawn = step.draw(policy, index, x, noise, context, past);
+    if (drawn.seen() != null) {
+      history.add(index, x, drawn.seen());
     }
     return drawn;
-  }
-
-  /** Where x̂0 is kept from step to step; null where no step looks back. */
-  private Tensor original(Tensor start) {
-    return policy.isSecondOrder() ? device.zeros(start.shape().dims()) : null;
   }
 
   /** Out of the memory of the step, which is used again. */

@@ -20,19 +20,20 @@ public final class SamplingStep implements AutoCloseable {
   private final MicroBatched<Inputs, Drawn> determined;
 
   /**
-   * What a step depends on: the numbers of a {@link ChainPosition}; context, noise and the x̂0 of
-   * the step before or null.
+   * What a step depends on: the numbers of a {@link ChainPosition}; context, noise and what it
+   * looks back at, or null.
    */
-  private record Inputs(Tensor x, Tensor numbers, Tensor context, Tensor noise, Tensor before) {}
+  private record Inputs(
+      Tensor x, Tensor numbers, Tensor context, Tensor noise, StepHistory.Seen past) {}
 
   /**
    * What a step gives.
    *
    * @param latents after it, as they are stored
    * @param logProb theirs, or null
-   * @param original x̂0, or null where no step looks at it
+   * @param seen what later steps look back at, or null
    */
-  record Drawn(Tensor latents, Tensor logProb, Tensor original) {}
+  record Drawn(Tensor latents, Tensor logProb, Tensor seen) {}
 
   /**
    * A step of this chain.
@@ -58,11 +59,15 @@ public final class SamplingStep implements AutoCloseable {
               ChainPosition at = ChainPosition.of(in.numbers);
               Tensor output = output(denoiser, in, at);
               Tensor mean = policy.step(in.x, output, at).mean();
-              if (in.before == null) {
+              if (in.past == null) {
                 return new Drawn(mean, null, null);
               }
+              if (policy.isLinearMultistep()) {
+                Tensor joined = policy.joined(mean, in.past, at);
+                return new Drawn(joined, null, output);
+              }
               Tensor original = policy.originalSample(in.x, output, at);
-              Tensor corrected = policy.corrected(mean, original, in.before, at);
+              Tensor corrected = policy.corrected(mean, original, in.past.first(), at);
               return new Drawn(corrected, null, original);
             });
   }
@@ -78,14 +83,19 @@ public final class SamplingStep implements AutoCloseable {
    * @param index of the step in the chain
    * @param noise like x; null where σ = 0
    * @param context {@code [n, tokens, dim]} or null
-   * @param before x̂0 of the step before, like x; null where no step of the chain looks at it
+   * @param past what it looks back at; null where no step of the chain does
    */
   Drawn draw(
-      ReversePolicy policy, int index, Tensor x, Tensor noise, Tensor context, Tensor before) {
+      ReversePolicy policy,
+      int index,
+      Tensor x,
+      Tensor noise,
+      Tensor context,
+      StepHistory.Seen past) {
     Tensor numbers = policy.position(x, index).numbers();
     return policy.isDecision(index)
         ? decision.run(new Inputs(x, numbers, context, noise, null))
-        : determined.run(new Inputs(x, numbers, context, null, before));
+        : determined.run(new Inputs(x, numbers, context, null, past));
   }
 
   /** Why the step cannot be captured; empty if it can, or was not made yet. */

@@ -289,6 +289,11 @@ public record SchedulerConfig(
         : TimestepGrid.ofSolver(spacing, trainSteps, steps, stepsOffset);
   }
 
+  /** Those of a chain of {@link ReversePolicy#pndm}. */
+  TimestepGrid pseudoNumericalGrid(int steps) {
+    return TimestepGrid.ofPseudoNumerical(spacing, trainSteps, steps, stepsOffset);
+  }
+
   private double shift() {
     Flow of = flow.orElseThrow();
     if (of.dynamic().isPresent()) {

@@ -14,7 +14,7 @@ import reverie.tensor.ReverieException;
  * <p>Every prediction and every rule is linear in x_t and the model's output but for the clipping,
  * so that they differ only here. Without clipping both lines fold into {@code mean = x·x_t +
  * output·out}, where the division by √ᾱ_t has cancelled. Only a solver of second order has a
- * correction.
+ * correction, and only a linear multistep method adds what is {@link Past}.
  */
 record StepCoefficients(
     double sigma,
@@ -23,7 +23,28 @@ record StepCoefficients(
     double clean,
     double direct,
     double directOutput,
-    double correction) {
+    double correction,
+    Past past) {
+
+  /**
+   * What a linear multistep method multiplies with: the model's outputs one, two and three steps
+   * ago, and the latents at which the chain began.
+   */
+  record Past(double first, double second, double third, double start) {
+    static final Past NONE = new Past(0, 0, 0, 0);
+  }
+
+  /** A step that looks back at x̂0 at most. */
+  StepCoefficients(
+      double sigma,
+      double original,
+      double originalOutput,
+      double clean,
+      double direct,
+      double directOutput,
+      double correction) {
+    this(sigma, original, originalOutput, clean, direct, directOutput, correction, Past.NONE);
+  }
 
   /** Which of the two equal definitions of the step is followed once x̂0 is clipped. */
   enum Rule {
@@ -44,7 +65,7 @@ record StepCoefficients(
   /** The same mean with another deviation. */
   StepCoefficients withSigma(double other) {
     return new StepCoefficients(
-        other, original, originalOutput, clean, direct, directOutput, correction);
+        other, original, originalOutput, clean, direct, directOutput, correction, past);
   }
 
   /**
@@ -182,6 +203,37 @@ record StepCoefficients(
         bNext / b,
         0,
         correction);
+  }
+
+  /**
+   * A step of the pseudo linear multistep method (Liu et al. 2022, eq. 12), whose first step is
+   * made twice (eq. 13, as diffusers' PNDMScheduler does with {@code skip_prk_steps}): the DDIM
+   * step with η = 0, whose output is a mean of this and earlier ones.
+   *
+   * @param at the step from where it begins to where it ends
+   * @param index its number; step 1 makes step 0 again
+   */
+  static StepCoefficients pseudoNumerical(StepCoefficients at, int index) {
+    double[] weights =
+        switch (index) {
+          case 0 -> new double[] {1, 0, 0, 0};
+          case 1 -> new double[] {1 / 2.0, 1 / 2.0, 0, 0};
+          case 2 -> new double[] {3 / 2.0, -1 / 2.0, 0, 0};
+          case 3 -> new double[] {23 / 12.0, -16 / 12.0, 5 / 12.0, 0};
+          default -> new double[] {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0};
+        };
+    double x = at.x();
+    double output = at.output();
+    return new StepCoefficients(
+        0,
+        at.original,
+        at.originalOutput,
+        0,
+        index == 1 ? 0 : x,
+        weights[0] * output,
+        0,
+        new Past(
+            weights[1] * output, weights[2] * output, weights[3] * output, index == 1 ? x : 0));
   }
 
   private static double logRatio(double signal, double noise) {

@@ -102,6 +102,15 @@ public final class TimestepGrid {
     };
   }
 
+  /** Those of N steps, of which the second comes twice: of diffusers' PNDMScheduler. */
+  static TimestepGrid ofPseudoNumerical(Spacing spacing, int trainSteps, int steps, int offset) {
+    double[] own = of(spacing, trainSteps, steps, offset).timesteps;
+    return steps == 1
+        ? new TimestepGrid(own)
+        : new TimestepGrid(
+            IntStream.rangeClosed(0, steps).mapToDouble(i -> own[i < 2 ? i : i - 1]).toArray());
+  }
+
   /**
    * The timesteps {@code σ·T} of a flow: equally spaced σ, moved towards noise by {@code s·σ/(1 +
    * (s−1)·σ)}. Where the spacing is linspace they begin at 1 and end at the least σ of training,

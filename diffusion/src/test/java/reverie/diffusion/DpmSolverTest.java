@@ -60,20 +60,11 @@ class DpmSolverTest {
             SchedulerConfig.stableDiffusion().withSpacing(spacing, offset).withEndsClean(endsClean),
             steps);
     assertEquals(0, policy.decisions().length);
-    double[] path = new double[steps];
-    Tensor x = DEVICE.tensor(new double[] {1.3}, 1, 1);
-    Tensor before = DEVICE.zeros(1, 1);
-    try (SamplingStep step = new SamplingStep(policy, DEVICE, MODEL)) {
-      for (int i = 0; i < steps; i++) {
-        SamplingStep.Drawn drawn = step.draw(policy, i, x, null, null, before);
-        before.assign(drawn.original());
-        x.assign(drawn.latents());
-        path[i] = x.item();
-      }
-    }
-    assertEquals(second, path[1], 1e-11);
-    assertEquals(lastButOne, path[steps - 2], 1e-11);
-    assertEquals(last, path[steps - 1], 1e-11);
+    Trajectory chain =
+        new Sampler(policy, DEVICE).from(MODEL, null, DEVICE.tensor(new double[] {1.3}, 1, 1));
+    assertEquals(second, chain.after(1).item(), 1e-11);
+    assertEquals(lastButOne, chain.after(steps - 2).item(), 1e-11);
+    assertEquals(last, chain.after(steps - 1).item(), 1e-11);
   }
 
   /** As {@code lower_order_final} of diffusers has it. */

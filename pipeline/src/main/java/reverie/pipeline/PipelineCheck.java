@@ -23,6 +23,8 @@ import reverie.diffusion.Decoding;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.Guidance;
 import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.Sampler;
+import reverie.diffusion.Trajectory;
 import reverie.pipeline.lora.LoraFile;
 import reverie.pipeline.vae.Autoencoder;
 import reverie.tensor.Device;
@@ -39,12 +41,14 @@ import tools.jackson.databind.JsonNode;
  * Compares a pipeline's folder with a file of reference vectors that Python's diffusers computed of
  * it: metadata {@code prompts} and {@code pipe}; of the parts {@code text}, {@code vae}, {@code
  * unet} and {@code lora} their inputs, outputs, losses and gradients; and of {@code pipe} whole
- * chains for each η, with every latent, log-probability and image. Tensors lie as in PyTorch.
+ * chains for each η, with every latent, log-probability and image, and of PNDM. Tensors lie as in
+ * PyTorch.
  */
 public final class PipelineCheck {
   /** The metadata key by which such a file is known. */
   public static final String KEY = "pipe";
 
+  private static final String PNDM = "pipe.output.pndm.";
   private static final Pattern CHAIN = Pattern.compile("(pipe\\.output\\.eta([0-9.]+)\\.)latents");
 
   /**
@@ -100,6 +104,9 @@ public final class PipelineCheck {
             "chain, eta " + chain.group(2),
             () -> chain(chain.group(1), Double.parseDouble(chain.group(2))));
       }
+    }
+    if (vectors.file().names().contains(PNDM + "latents")) {
+      section("chain, pndm", this::pndm);
     }
   }
 
@@ -295,24 +302,50 @@ public final class PipelineCheck {
     return rows;
   }
 
+  private Denoiser guided(JsonNode settings) {
+    return new Guidance(
+        Denoiser.branching(model.unet()::forward),
+        // As in diffusers, there is no guidance with 1 or less.
+        Math.max(1, settings.path("guidance_scale").asDouble(1)),
+        model.context(List.of(settings.path("negative_prompt").asString(""))));
+  }
+
+  private Row timesteps(String name, ReversePolicy policy) {
+    int[] own = Arrays.stream(policy.grid().timesteps()).mapToInt(t -> (int) t).toArray();
+    return vectors.exact(name, vectors.ints(name), own);
+  }
+
+  /** The first of its latents are those after the second call of the model. */
+  private List<Row> pndm() {
+    JsonNode settings = vectors.json(KEY);
+    ReversePolicy policy = ReversePolicy.pndm(model.scheduler(), settings.path("steps").asInt());
+    Trajectory chain =
+        new Sampler(policy, vectors.device())
+            .from(
+                guided(settings),
+                model.context(Vectors.texts(settings.path("prompts"))),
+                vectors.image("pipe.input.latents"));
+    List<Row> rows = new ArrayList<>();
+    rows.add(timesteps(PNDM + "timesteps", policy));
+    for (int i = 1; i < policy.steps(); i++) {
+      rows.add(vectors.row(PNDM + "latents", i - 1, chain.after(i)));
+    }
+    rows.add(image(PNDM, chain.after(policy.steps() - 1)));
+    return rows;
+  }
+
+  private Row image(String prefix, Tensor latents) {
+    return vectors.row(prefix + "image", Decoding.unit(model.decode(latents)).clamp(0, 1));
+  }
+
   private List<Row> chain(String prefix, double eta) {
     JsonNode settings = vectors.json(KEY);
     int steps = settings.path("steps").asInt();
     Tensor context = model.context(Vectors.texts(settings.path("prompts")));
-    Tensor negative = model.context(List.of(settings.path("negative_prompt").asString("")));
-    Denoiser guided =
-        new Guidance(
-            Denoiser.branching(model.unet()::forward),
-            // As in diffusers, there is no guidance with 1 or less.
-            Math.max(1, settings.path("guidance_scale").asDouble(1)),
-            negative);
+    Denoiser guided = guided(settings);
     ReversePolicy policy = ReversePolicy.ddim(model.scheduler(), steps, eta);
     List<Row> rows = new ArrayList<>();
-    rows.add(
-        vectors.exact(
-            "pipe.input.timesteps",
-            vectors.ints("pipe.input.timesteps"),
-            Arrays.stream(policy.grid().timesteps()).mapToInt(t -> (int) t).toArray()));
+    rows.add(timesteps("pipe.input.timesteps", policy));
     boolean scored = vectors.file().names().contains(prefix + "log_prob");
     Tensor x = vectors.image("pipe.input.latents");
     for (int i = 0; i < steps; i++) {
@@ -328,7 +361,7 @@ public final class PipelineCheck {
         rows.add(vectors.score(prefix + "log_prob", i, policy.logProb(x, step)));
       }
     }
-    rows.add(vectors.row(prefix + "image", Decoding.unit(model.decode(x)).clamp(0, 1)));
+    rows.add(image(prefix, x));
     return rows;
   }
 }
