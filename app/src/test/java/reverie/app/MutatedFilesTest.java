@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.ImageFile;
 import reverie.app.data.ImageFolder;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
 import reverie.app.report.Gallery;
@@ -71,7 +72,7 @@ class MutatedFilesTest {
                 + "{\"caption\": \"y\", \"jpg_0\": \"a.png\", \"jpg_1\": \"b.png\", \"label_0\":"
                 + " 0.5}\n",
             "preferences.jsonl",
-            file -> PreferenceFile.read(file, 2)),
+            file -> PreferenceFile.read(file, ImageSize.square(2))),
         new FileMutants.Format(
             "file_name,text\na.png,\"a, \"\"cat\"\"\"\nb.png,dog\n",
             "metadata.csv",

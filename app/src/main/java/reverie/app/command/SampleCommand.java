@@ -13,6 +13,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.files.AtomicFile;
 import reverie.app.model.LoadedModel;
@@ -92,17 +93,17 @@ final class SampleCommand implements Callable<Integer> {
     List<String> repeated =
         prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
     try (Progress progress = Progress.start("drawing", "images", repeated.size())) {
-      int size = model.sampler().size();
+      ImageSize size = model.sampler().size();
       float[] values =
           model
               .sampler()
               .draw(model.denoiser(), device, repeated, options.seed, progress::advanceTo);
-      List<BufferedImage> drawn = Images.fromModel(values, size, size);
+      List<BufferedImage> drawn = Images.fromModel(values, size);
       List<PngGrid.Cell> cells = new ArrayList<>();
       for (int i = 0; i < drawn.size(); i++) {
         cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
       }
-      int pixels = scale != null ? scale : size < 128 ? 6 : 1;
+      int pixels = scale != null ? scale : Math.max(size.width(), size.height()) < 128 ? 6 : 1;
       BufferedImage grid = PngGrid.of(cells, columns(prompts.size()), pixels).toImage();
       AtomicFile.write(out, Images.png(grid, origin(device)));
     }

@@ -8,6 +8,7 @@ import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.WeightType;
+import reverie.app.data.ImageSize;
 import reverie.app.model.LoadedModel;
 import reverie.tensor.Device;
 
@@ -54,11 +55,12 @@ final class SamplingOptions {
 
   @Option(
       names = "--size",
-      paramLabel = "N",
+      paramLabel = "SIZE",
+      converter = ImageSizeConverter.class,
       description =
-          "Rows and columns of an image, a multiple of 8 for Stable Diffusion; 0 is the model's own"
-              + " size. Default: ${DEFAULT-VALUE}")
-  int size;
+          "Side of an image, or width and height (768x512), multiples of 8 for Stable Diffusion; 0"
+              + " is the model's own size. Default: ${DEFAULT-VALUE}")
+  private ImageSize size = ImageSize.OWN;
 
   @Option(
       names = "--weights",
@@ -98,7 +100,6 @@ final class SamplingOptions {
     require("--eta", eta == null ? 0 : eta, 0, 1);
     require("--guidance", guidance, 0, 100);
     require("--batch", batch, 1, 100_000);
-    require("--size", size, 0, 65_536);
     return new FinetuneConfig.Sampling(
         steps, scheduler, Optional.ofNullable(eta), false, guidance, batch, size);
   }

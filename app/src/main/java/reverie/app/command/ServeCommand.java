@@ -130,8 +130,8 @@ final class ServeCommand implements Callable<Integer> {
       List<String> twice = texts.stream().flatMap(text -> Stream.of(text, text)).toList();
       float[] pixels =
           model.sampler().draw(model.denoiser(), device, twice, options.seed, progress::advanceTo);
-      int size = model.sampler().size();
-      return ImagePairs.write(run.resolve(FOLDER), texts, Images.fromModel(pixels, size, size));
+      return ImagePairs.write(
+          run.resolve(FOLDER), texts, Images.fromModel(pixels, model.sampler().size()));
     }
   }
 }

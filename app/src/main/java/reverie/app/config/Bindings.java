@@ -3,6 +3,7 @@ package reverie.app.config;
 
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
+import reverie.app.data.ImageSize;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.reward.RewardChoice;
 import reverie.app.reward.RewardKind;
@@ -25,7 +26,8 @@ final class Bindings {
   static SimpleModule module() {
     return new SimpleModule()
         .addDeserializer(Objective.class, new ObjectiveReader())
-        .addDeserializer(RewardChoice.class, new RewardReader());
+        .addDeserializer(RewardChoice.class, new RewardReader())
+        .addDeserializer(ImageSize.class, new SizeReader());
   }
 
   /**
@@ -68,6 +70,15 @@ final class Bindings {
       return ConfigurationReader.YAML.treeToValue(reward, RewardChoice.class).kind().usualTimeout();
     } catch (JacksonException e) {
       return RewardKind.MINUTE;
+    }
+  }
+
+  /** {@code 512} or {@code 768x512}. */
+  private static final class SizeReader extends ValueDeserializer<ImageSize> {
+    @Override
+    public ImageSize deserialize(JsonParser parser, DeserializationContext context) {
+      JsonNode node = context.readTree(parser);
+      return ImageSize.of(node.isValueNode() ? node.asString("") : node.toString());
     }
   }
 

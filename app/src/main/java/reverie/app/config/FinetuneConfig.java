@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import reverie.app.data.ImageSize;
 import reverie.app.reward.RewardChoice;
 import reverie.diffusion.FlowNoise;
 import reverie.diffusion.Prediction;
@@ -129,6 +130,8 @@ public record FinetuneConfig(
     DDPM(1),
     /** DPM-Solver++ 2M (Lu et al. 2022), of a diffusion or a flow: deterministic. */
     DPM_SOLVER(0),
+    /** The pseudo linear multistep method of PNDM (Liu et al. 2022): deterministic. */
+    PNDM(0),
     /** The flow SDE of Flow-GRPO (Liu et al. 2025). */
     FLOW_SDE(0.7),
     /** The flow SDE of DanceGRPO (Xue et al. 2025). */
@@ -169,7 +172,7 @@ public record FinetuneConfig(
    * @param secondOrder whether steps without chance are made by DPM-Solver++ 2M
    * @param guidance scale of classifier-free guidance; 1 is off
    * @param batchSize images in one pass through the model
-   * @param size rows and columns of an image; 0 for the model's own
+   * @param size of an image
    */
   public record Sampling(
       @Range(min = 1, max = 1000) int steps,
@@ -178,11 +181,12 @@ public record FinetuneConfig(
       boolean secondOrder,
       @Range(min = 0, max = 100) double guidance,
       @Range(min = 1, max = 100_000) int batchSize,
-      @Range(min = 0, max = 65_536) int size) {
+      ImageSize size) {
 
     /** Checks that schedulers which leave no choice of eta have theirs. */
     public Sampling {
-      if (List.of(Scheduler.DDPM, Scheduler.DPM_SOLVER, Scheduler.ODE).contains(scheduler)
+      if (List.of(Scheduler.DDPM, Scheduler.DPM_SOLVER, Scheduler.PNDM, Scheduler.ODE)
+              .contains(scheduler)
           && eta.isPresent()
           && eta.get() != scheduler.usualEta) {
         throw new ConfigurationException(
@@ -192,7 +196,7 @@ public record FinetuneConfig(
     }
 
     /** The same for images of another size. */
-    public Sampling sized(int other) {
+    public Sampling sized(ImageSize other) {
       return new Sampling(steps, scheduler, eta, secondOrder, guidance, batchSize, other);
     }
 
@@ -220,6 +224,7 @@ public record FinetuneConfig(
             case AUTO, DDIM -> ReversePolicy.ddim(config, steps, level);
             case DDPM -> ReversePolicy.ddpm(config, steps);
             case DPM_SOLVER -> ReversePolicy.dpmSolver(config, steps);
+            case PNDM -> ReversePolicy.pndm(config, steps);
             case FLOW_SDE -> ReversePolicy.flow(config, steps, FlowNoise.FLOW_SDE, level);
             case DANCE_SDE -> ReversePolicy.flow(config, steps, FlowNoise.DANCE_SDE, level);
             case CPS -> ReversePolicy.flow(config, steps, FlowNoise.CPS, level);

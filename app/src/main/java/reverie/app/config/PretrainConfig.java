@@ -47,7 +47,7 @@ public record PretrainConfig(
 
   /** Checks that images are drawn as large as those that are learnt. */
   public PretrainConfig {
-    if (sampling.size() != 0) {
+    if (!sampling.size().isOwn()) {
       throw new ConfigurationException(
           "sampling.size is "
               + sampling.size()

@@ -58,6 +58,11 @@ public final class Images {
     return images;
   }
 
+  /** The same of images of this size. */
+  public static List<BufferedImage> fromModel(float[] pixels, ImageSize size) {
+    return fromModel(pixels, size.height(), size.width());
+  }
+
   private static int level(float value) {
     // As images are rounded for a reward: ties to even.
     return (int) Math.rint(Math.clamp((value + 1) / 2 * 255, 0f, 255f));

@@ -47,7 +47,7 @@ public final class PreferenceFile implements PreferenceDataset {
   private final JsonLines lines;
   private final List<Entry> entries = new ArrayList<>();
   private final String identity;
-  private final int size;
+  private final ImageSize size;
 
   private record Entry(int line, Prompt prompt, Path chosen, Path rejected) {}
 
@@ -63,7 +63,7 @@ public final class PreferenceFile implements PreferenceDataset {
   public record Judged(
       String prompt, BufferedImage first, BufferedImage second, int choice, double... scores) {}
 
-  private PreferenceFile(Path file, int size) {
+  private PreferenceFile(Path file, ImageSize size) {
     lines = new JsonLines(READER, file, EXAMPLE);
     this.size = size;
     int[] ties = {0};
@@ -100,11 +100,11 @@ public final class PreferenceFile implements PreferenceDataset {
    * Reads a file, and of every image its size.
    *
    * @param file the text file
-   * @param size rows and columns that every image must have
+   * @param size that every image must have
    * @return the pairs in the order of the file
    * @throws ReverieException naming file and line, for anything that is wrong
    */
-  public static PreferenceFile read(Path file, int size) {
+  public static PreferenceFile read(Path file, ImageSize size) {
     return new PreferenceFile(file, size);
   }
 
@@ -193,7 +193,7 @@ public final class PreferenceFile implements PreferenceDataset {
     } catch (ReverieException e) {
       throw lines.wrong(line, e.getMessage().lines().findFirst().orElseThrow());
     }
-    if (found.width != size || found.height != size) {
+    if (found.width != size.width() || found.height != size.height()) {
       throw lines.wrong(
           line,
           String.format(
@@ -202,8 +202,8 @@ public final class PreferenceFile implements PreferenceDataset {
               image,
               found.width,
               found.height,
-              size,
-              size));
+              size.width(),
+              size.height()));
     }
     return image;
   }

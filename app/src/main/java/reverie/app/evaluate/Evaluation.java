@@ -11,6 +11,7 @@ import java.util.function.IntConsumer;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.data.Estimate;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
@@ -87,13 +88,13 @@ public record Evaluation(
   }
 
   /**
-   * Has square images scored.
+   * Has images scored.
    *
    * @param reward scores
    * @param timeout of the reward for one batch
    * @param prompts one for each image
-   * @param pixels {@code [n, size, size, 3]} in [−1, 1]
-   * @param size rows and columns of an image
+   * @param pixels {@code [n, h, w, 3]} in [−1, 1]
+   * @param size of an image
    * @param batchSize images in one batch
    * @return a score for each image
    */
@@ -102,7 +103,7 @@ public record Evaluation(
       Duration timeout,
       List<Prompt> prompts,
       float[] pixels,
-      int size,
+      ImageSize size,
       int batchSize) {
     int each = pixels.length / prompts.size();
     List<RewardRunner.Pending> pending = new ArrayList<>();
@@ -113,7 +114,9 @@ public record Evaluation(
         for (int i = 0; i < unit.length; i++) {
           unit[i] = (unit[i] + 1) / 2;
         }
-        pending.add(runner.submit(RewardBatch.of(unit, size, size, 3, prompts.subList(from, to))));
+        pending.add(
+            runner.submit(
+                RewardBatch.of(unit, size.height(), size.width(), 3, prompts.subList(from, to))));
       }
       List<Double> scores = new ArrayList<>();
       for (RewardRunner.Pending batch : pending) {
@@ -134,7 +137,7 @@ public record Evaluation(
    */
   public Gallery gallery(String name, Result result, int count, DoubleFunction<String> note) {
     List<Gallery.Item> list = new ArrayList<>();
-    var images = Images.fromModel(result.pixels(), sampler.size(), sampler.size());
+    var images = Images.fromModel(result.pixels(), sampler.size());
     for (int i = 0; i < Math.min(count, images.size()); i++) {
       list.add(
           new Gallery.Item(

@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.function.DoubleConsumer;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageSet;
+import reverie.app.data.ImageSize;
 import reverie.app.model.LoadedModel;
 import reverie.app.text.PromptEncoder;
 import reverie.diffusion.Denoiser;
@@ -81,8 +82,8 @@ public final class Likelihoods implements AutoCloseable {
    * @throws ReverieException if it has not the size of the model's images
    */
   public Result of(ImageSet images, ImageSet.Item item, String prompt, DoubleConsumer progress) {
-    int size = model.sampler().size();
-    if (images.height() != size || images.width() != size) {
+    ImageSize size = model.sampler().size();
+    if (images.height() != size.height() || images.width() != size.width()) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
@@ -90,8 +91,8 @@ public final class Likelihoods implements AutoCloseable {
               item.name(),
               images.width(),
               images.height(),
-              size,
-              size),
+              size.width(),
+              size.height()),
           "resize the image, or name the model that draws such images with --model");
     }
     Rng rng = Rng.of(options.seed).fork(item.name());
@@ -101,7 +102,8 @@ public final class Likelihoods implements AutoCloseable {
       pixels[i] = item.pixels()[i] + noise;
     }
     try (Scope _ = Scope.open("image")) {
-      Tensor drawn = model.encode(device.tensor(pixels, 1, size, size, ImageSet.CHANNELS));
+      Tensor drawn =
+          model.encode(device.tensor(pixels, 1, size.height(), size.width(), ImageSet.CHANNELS));
       Tensor x = drawn.reshape(drawn.dim(1), drawn.dim(2), drawn.dim(3));
       Tensor context = model.sampler().contexts(device, List.of(prompt));
       // The cheaper first, which refuses a chain without chance.

@@ -6,12 +6,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import reverie.app.data.ImageSet;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
 import reverie.diffusion.Denoiser;
@@ -43,24 +43,15 @@ public final class Preferences {
    * Has images judged that are there already: of every prompt the first with the second, the third
    * with the fourth, and so on. Pairs that the reward cannot tell apart are left out.
    *
-   * @param images square images, several of one prompt
+   * @param images several of one prompt
    * @param reward scores them
    * @param timeout of the reward for one batch
    * @param batchSize images in one batch
    * @return pairs in the order of the prompts
-   * @throws ReverieException if no prompt has two images, or they are not square
+   * @throws ReverieException if no prompt has two images
    */
   public static List<PreferenceFile.Judged> of(
       ImageSet images, Reward reward, Duration timeout, int batchSize) {
-    if (images.height() != images.width()) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "preferences: expected square images, got %d×%d",
-              images.width(),
-              images.height()),
-          "crop them");
-    }
     Map<String, List<Integer>> byPrompt = new LinkedHashMap<>();
     for (int i = 0; i < images.size(); i++) {
       byPrompt.computeIfAbsent(images.items().get(i).prompt(), _ -> new ArrayList<>()).add(i);
@@ -78,15 +69,15 @@ public final class Preferences {
     List<Prompt> prompts =
         IntStream.of(rows).mapToObj(i -> new Prompt(images.items().get(i).prompt())).toList();
     float[] pixels = images.batch(rows);
-    double[] scores =
-        Evaluation.score(reward, timeout, prompts, pixels, images.height(), batchSize);
-    return judged(prompts, pixels, scores, images.height());
+    ImageSize size = new ImageSize(images.width(), images.height());
+    double[] scores = Evaluation.score(reward, timeout, prompts, pixels, size, batchSize);
+    return judged(prompts, pixels, scores, size);
   }
 
   /** Images 2i and 2i + 1 are pair i. */
   private static List<PreferenceFile.Judged> judged(
-      List<Prompt> prompts, float[] pixels, double[] scores, int size) {
-    List<BufferedImage> images = Images.fromModel(pixels, size, size);
+      List<Prompt> prompts, float[] pixels, double[] scores, ImageSize size) {
+    List<BufferedImage> images = Images.fromModel(pixels, size);
     List<PreferenceFile.Judged> pairs = new ArrayList<>();
     for (int i = 0; i < scores.length; i += 2) {
       if (scores[i] != scores[i + 1]) {

@@ -4,6 +4,7 @@ package reverie.app.finetune;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import reverie.app.data.ImageSet;
+import reverie.app.data.ImageSize;
 import reverie.app.model.ModelFolder;
 import reverie.rl.preference.Preference;
 import reverie.rl.preference.PreferenceDataset;
@@ -22,7 +23,7 @@ final class EncodedPreferences implements PreferenceDataset {
 
   private final PreferenceDataset images;
   private final ModelFolder model;
-  private final int size;
+  private final ImageSize size;
   private final Device device;
   private final Map<Integer, Preference> latents =
       new LinkedHashMap<>(16, 0.75f, true) {
@@ -34,8 +35,8 @@ final class EncodedPreferences implements PreferenceDataset {
         }
       };
 
-  /** Of square images with so many rows. */
-  EncodedPreferences(PreferenceDataset images, ModelFolder model, int size, Device device) {
+  /** Of images of this size. */
+  EncodedPreferences(PreferenceDataset images, ModelFolder model, ImageSize size, Device device) {
     this.images = images;
     this.model = model;
     this.size = size;
@@ -58,7 +59,7 @@ final class EncodedPreferences implements PreferenceDataset {
 
   private float[] encode(float[] pixels) {
     try (Scope _ = Scope.open("latents")) {
-      Tensor image = device.tensor(pixels, 1, size, size, ImageSet.CHANNELS);
+      Tensor image = device.tensor(pixels, 1, size.height(), size.width(), ImageSet.CHANNELS);
       return model.encode(image).toFloats();
     }
   }

@@ -98,8 +98,8 @@ final class FinetuneModel implements AutoCloseable {
         prompts ->
             sampler.contexts(parameters().device(), prompts.stream().map(Prompt::text).toList()),
         sampler::colours,
-        sampler.drawn(),
-        sampler.drawn(),
+        sampler.drawn().height(),
+        sampler.drawn().width(),
         folder.unet().config().inChannels());
   }
 

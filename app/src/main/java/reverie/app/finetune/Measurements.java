@@ -48,7 +48,7 @@ record Measurements(
     ImageSampler sampler = work.evaluation().sampler();
     float[] pixels =
         sampler.draw(work.model().baseDenoiser(), device, texts, config.seed(), _ -> {});
-    var images = Images.fromModel(pixels, sampler.size(), sampler.size());
+    var images = Images.fromModel(pixels, sampler.size());
     List<PngGrid.Cell> cells = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {
       cells.add(new PngGrid.Cell(texts.get(i), images.get(i)));

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.DataSet;
+import reverie.app.data.ImageSize;
 import reverie.app.text.PromptEncoder;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
@@ -86,15 +87,16 @@ public final class BaseModels {
     }
   }
 
-  /** Rows and columns of what the model was trained to draw: images, or their latents. */
-  public static int size(ModelFolder folder) {
-    List<Integer> size = folder.unet().config().sampleSize();
-    if (size.isEmpty() || !size.getFirst().equals(size.getLast())) {
+  /** The size of what the model was trained to draw: images, or their latents. */
+  public static ImageSize size(ModelFolder folder) {
+    List<Integer> heightAndWidth = folder.unet().config().sampleSize();
+    if (heightAndWidth.isEmpty()) {
       throw new ReverieException(
-          "model: expected square images of a known size, but sample_size is " + size,
-          "set sample_size in unet/config.json, or name a size: --size N, --set sampling.size=N");
+          "model: expected images of a known size, but its configuration has no sample_size",
+          "set sample_size in unet/config.json, or name a size: --size SIZE,"
+              + " --set sampling.size=SIZE");
     }
-    return size.getFirst();
+    return new ImageSize(heightAndWidth.getLast(), heightAndWidth.getFirst());
   }
 
   private static ModelFolder icons(Device device, DType weights) {

@@ -10,6 +10,7 @@ import java.util.function.IntConsumer;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.DataSet;
+import reverie.app.data.ImageSize;
 import reverie.app.text.PromptEncoder;
 import reverie.app.text.PromptStates;
 import reverie.autograd.Tape;
@@ -34,8 +35,8 @@ import reverie.tensor.Tensor;
  * @param encoder for the prompts; null for a model that takes none
  * @param guidance scale of classifier-free guidance; 1 is off
  * @param batchSize images in one pass
- * @param size rows and columns of an image
- * @param drawn rows and columns of what the model draws
+ * @param size of an image
+ * @param drawn the size of what the model draws
  * @param channels of what the model draws
  * @param decoder of what it draws
  */
@@ -44,8 +45,8 @@ public record ImageSampler(
     PromptEncoder encoder,
     double guidance,
     int batchSize,
-    int size,
-    int drawn,
+    ImageSize size,
+    ImageSize drawn,
     int channels,
     ImageDecoder decoder) {
 
@@ -62,7 +63,7 @@ public record ImageSampler(
       PromptEncoder encoder,
       double guidance,
       int batchSize,
-      int size,
+      ImageSize size,
       int channels) {
     this(
         policy,
@@ -87,19 +88,19 @@ public record ImageSampler(
           "leave guidance at 1");
     }
     ReversePolicy process = sampling.process(model.scheduler());
-    int drawn = drawn(model, sampling.size());
+    ImageSize drawn = drawn(model, sampling.size());
     int multiple = model.unet().config().sideMultiple();
-    if (drawn % multiple != 0 || drawn > MAX_SIDE) {
+    if (!drawn.isMultipleOf(multiple) || Math.max(drawn.width(), drawn.height()) > MAX_SIDE) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "sampling: this model draws squares whose side is a multiple of %d up to %d, but %d"
-                  + " is asked for",
+              "sampling: the sides of what this model draws are multiples of %d up to %d, but %s is"
+                  + " asked for",
               multiple,
               MAX_SIDE,
               drawn),
-          "correct sample_size in unet/config.json, or name a size: --size N, --set"
-              + " sampling.size=N");
+          "correct sample_size in unet/config.json, or name a size: --size SIZE,"
+              + " --set sampling.size=SIZE");
     }
     int channels = model.unet().config().inChannels();
     PromptEncoder prompts = model.isConditional() ? encoder : null;
@@ -112,33 +113,38 @@ public record ImageSampler(
             prompts,
             guidance,
             batch,
-            drawn * model.reduction(),
+            drawn.times(model.reduction()),
             drawn,
             channels,
             model::decode);
   }
 
-  /** Rows and columns of what a model draws for images of this size; 0 is its own. */
-  private static int drawn(ModelFolder model, int size) {
-    if (size == 0) {
+  /** The size of what a model draws for images of this size. */
+  private static ImageSize drawn(ModelFolder model, ImageSize size) {
+    if (size.isOwn()) {
       return BaseModels.size(model);
     }
     DataSet data = model.prompts().data();
-    if (data != null && size != BaseModels.size(model)) {
+    if (data != null && !size.equals(BaseModels.size(model))) {
       throw new ConfigurationException(
           "sampling: the size is " + size + ", but " + data + " have " + BaseModels.size(model),
           "leave it at 0");
     }
-    if (size % model.reduction() != 0) {
+    int reduction = model.reduction();
+    if (!size.isMultipleOf(reduction)) {
       throw new ConfigurationException(
           "sampling: expected a size that is a multiple of "
-              + model.reduction()
+              + reduction
               + ", the pixels of a latent, got "
               + size,
           "for example "
-              + Math.max(1, Math.round((double) size / model.reduction())) * model.reduction());
+              + new ImageSize(nearest(size.width(), reduction), nearest(size.height(), reduction)));
     }
-    return size / model.reduction();
+    return size.dividedBy(reduction);
+  }
+
+  private static int nearest(int side, int multiple) {
+    return Math.max(1, Math.round((float) side / multiple)) * multiple;
   }
 
   /**
@@ -148,7 +154,7 @@ public record ImageSampler(
     return encoder == null ? null : PromptStates.of(device, encoder, prompts);
   }
 
-  /** Images with three channels, {@code [n, size, size, 3]}, from what the model draws. */
+  /** Images with three channels, {@code [n, h, w, 3]}, from what the model draws. */
   public Tensor colours(Tensor samples) {
     return decoder.decode(samples);
   }
@@ -161,7 +167,7 @@ public record ImageSampler(
    * @param prompts n prompts, repeats allowed
    * @param seed of all images
    * @param progress gets after each batch how many images are done
-   * @return {@code [n, size, size, 3]}, about −1 to 1
+   * @return {@code [n, h, w, 3]}, about −1 to 1
    */
   public float[] draw(
       Denoiser denoiser, Device device, List<String> prompts, long seed, IntConsumer progress) {
@@ -169,8 +175,9 @@ public record ImageSampler(
     float[] all =
         new float
             [Math.multiplyExact(
-                Math.multiplyExact(size, size), Math.multiplyExact(3, prompts.size()))];
-    int each = size * size * 3;
+                Math.multiplyExact(size.width(), size.height()),
+                Math.multiplyExact(3, prompts.size()))];
+    int each = size.width() * size.height() * 3;
     for (int from = 0; from < prompts.size(); from += batchSize) {
       int to = Math.min(from + batchSize, prompts.size());
       int first = from;
@@ -196,8 +203,8 @@ public record ImageSampler(
                       guided(denoiser, device),
                       contexts(device, prompts),
                       rows,
-                      drawn,
-                      drawn,
+                      drawn.height(),
+                      drawn.width(),
                       channels))
           .toFloats();
     }

@@ -13,6 +13,7 @@ import reverie.app.config.PretrainConfig;
 import reverie.app.data.DataSet;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Recognition;
 import reverie.app.data.Retrieval;
 import reverie.app.model.BaseModels;
@@ -91,7 +92,8 @@ public final class Pretraining implements AutoCloseable {
     try {
       this.encoder = model.encoderOr(available);
       // As large as the training's images.
-      sampler = ImageSampler.of(model, config.sampling().sized(training.height()), this.encoder);
+      ImageSize size = new ImageSize(training.width(), training.height());
+      sampler = ImageSampler.of(model, config.sampling().sized(size), this.encoder);
       loss =
           new DenoisingLoss(
               ModelShape.noise(config.schedule(), model.scheduler()),

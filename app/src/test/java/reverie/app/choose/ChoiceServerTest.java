@@ -20,6 +20,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.ImageSize;
 import reverie.app.data.PreferenceFile;
 import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
@@ -86,7 +87,7 @@ class ChoiceServerTest {
       assertEquals("3/3 null", state(post(base, "/choice", "{\"pair\": 2, \"choice\": null}")));
     }
     assertEquals(3, lines().size());
-    PreferenceFile read = PreferenceFile.read(folder.resolve(ChoiceLog.FILE), 16);
+    PreferenceFile read = PreferenceFile.read(folder.resolve(ChoiceLog.FILE), ImageSize.square(16));
     assertEquals(2, read.size(), "a tie teaches nothing");
     assertEquals("a red cat", read.get(0).prompt().text());
     assertEquals("the sea", read.get(1).prompt().text());

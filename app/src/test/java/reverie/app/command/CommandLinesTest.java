@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
 import reverie.tensor.cuda.Cuda;
@@ -91,7 +92,8 @@ class CommandLinesTest extends CommandTest {
     Files.writeString(images.resolve("metadata.jsonl"), text);
     String out = folder.resolve("out").toString();
     assertEquals(0, run("preferences", "--images", images.toString(), "--out", out));
-    PreferenceFile read = PreferenceFile.read(folder.resolve("out/preferences.jsonl"), 16);
+    PreferenceFile read =
+        PreferenceFile.read(folder.resolve("out/preferences.jsonl"), ImageSize.square(16));
     assertEquals(2, read.size());
     assertEquals(-1, read.get(0).chosen()[3 * 255], "the blank image is the smaller file");
     assertEquals(ExitCode.USAGE, run("preferences", "--images", images.toString(), "--out", out));

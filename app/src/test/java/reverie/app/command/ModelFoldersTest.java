@@ -23,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.model.LoadedModel;
 import reverie.app.text.CachedEncoder;
@@ -187,7 +188,7 @@ class ModelFoldersTest extends CommandTest {
     String model = write("unet", 1, PLAIN).toString();
     var sampling =
         new FinetuneConfig.Sampling(
-            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, 0);
+            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, ImageSize.OWN);
     try (LoadedModel loaded =
             LoadedModel.read(model, sampling, CachedEncoder.miniLm(), Device.cpu());
         Scope _ = Scope.open("test")) {

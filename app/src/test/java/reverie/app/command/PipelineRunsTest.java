@@ -67,7 +67,7 @@ class PipelineRunsTest extends CommandTest {
     return folder;
   }
 
-  private Path preferences() throws IOException {
+  private Path preferences(String size) throws IOException {
     Path prompts = Files.writeString(temporary.resolve("choices.txt"), "a cat\na dog\n");
     Path folder = temporary.resolve("preferences");
     succeed(
@@ -80,6 +80,8 @@ class PipelineRunsTest extends CommandTest {
         "3",
         "--steps",
         "2",
+        "--size",
+        size,
         "--out",
         folder.toString());
     return folder.resolve("preferences.jsonl");
@@ -97,19 +99,47 @@ class PipelineRunsTest extends CommandTest {
     return drawn.getRGB(0, 0, drawn.getWidth(), drawn.getHeight(), null, 0, drawn.getWidth());
   }
 
-  /** A run that stopped after an epoch goes on as if it had not, with averaged adapters too. */
+  /**
+   * A run that stopped after an epoch goes on as if it had not, with averaged adapters too. These
+   * alone are a model, which knows the one that they belong to.
+   */
   @Test
-  void resumedRunsEndWithTheSameBits() throws IOException {
+  void resumedRunsEndWithTheSameBitsAndAdaptersAreAModel() throws IOException {
     Path whole = finetune("whole", "ema.decay=0.5");
     Path parts = finetune("parts", "ema.decay=0.5", "epochs=1");
     succeed("finetune", "--resume", parts.toString(), "--set", "epochs=2");
-    for (String file : List.of("checkpoint.safetensors", "model/" + LoraFile.NAME)) {
-      try (Safetensors one = Safetensors.open(whole.resolve(file));
-          Safetensors other = Safetensors.open(parts.resolve(file))) {
-        assertEquals(one.names(), other.names());
-        for (String name : one.names()) {
-          assertArrayEquals(one.doubles(name), other.doubles(name), name);
-        }
+    assertSameTensors(whole, parts, "checkpoint.safetensors");
+    assertSameTensors(whole, parts, "model/" + LoraFile.NAME);
+
+    Path model = whole.resolve("model");
+    int[] tuned = drawn("tuned", "--model", model.toString());
+    assertArrayEquals(
+        drawn("added", "--model", FOLDER, "--lora", model.resolve(LoraFile.NAME).toString()),
+        tuned);
+    assertFalse(Arrays.equals(drawn("base", "--model", FOLDER), tuned));
+
+    Path merged = temporary.resolve("merged");
+    succeed("convert", model.toString(), "--out", merged.toString());
+    assertArrayEquals(drawn("merged", "--model", merged.toString()), tuned);
+    // And more can be learnt on top of it.
+    Path again = finetune("again", "model=" + model, "epochs=1").resolve("model");
+    assertFalse(Arrays.equals(drawn("again", "--model", again.toString()), tuned));
+
+    Path note = model.resolve("reverie.json");
+    Files.writeString(note, Files.readString(note).replaceFirst("sha256 \\w", "sha256 x"));
+    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
+    assertTrue(err.toString().contains("belong to a model with the weights"), err::toString);
+    Files.writeString(note, "{\"base\": \"" + model + "\", \"base_weights\": \"x\"}");
+    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
+    assertTrue(err.toString().contains("belong to themselves"), err::toString);
+  }
+
+  private static void assertSameTensors(Path one, Path other, String file) {
+    try (Safetensors a = Safetensors.open(one.resolve(file));
+        Safetensors b = Safetensors.open(other.resolve(file))) {
+      assertEquals(a.names(), b.names());
+      for (String name : a.names()) {
+        assertArrayEquals(a.doubles(name), b.doubles(name), name);
       }
     }
   }
@@ -152,32 +182,6 @@ class PipelineRunsTest extends CommandTest {
     assertTrue(err.toString().contains("'to_z' matches none of the model's"), err::toString);
   }
 
-  /** Adapters alone are a model, which knows the one that they belong to. */
-  @Test
-  void adaptersAreAModel() throws IOException {
-    Path model = finetune("run").resolve("model");
-    int[] tuned = drawn("tuned", "--model", model.toString());
-    assertArrayEquals(
-        drawn("added", "--model", FOLDER, "--lora", model.resolve(LoraFile.NAME).toString()),
-        tuned);
-    assertFalse(Arrays.equals(drawn("base", "--model", FOLDER), tuned));
-
-    Path merged = temporary.resolve("merged");
-    succeed("convert", model.toString(), "--out", merged.toString());
-    assertArrayEquals(drawn("merged", "--model", merged.toString()), tuned);
-    // And more can be learnt on top of it.
-    Path again = finetune("again", "model=" + model, "epochs=1").resolve("model");
-    assertFalse(Arrays.equals(drawn("again", "--model", again.toString()), tuned));
-
-    Path note = model.resolve("reverie.json");
-    Files.writeString(note, Files.readString(note).replaceFirst("sha256 \\w", "sha256 x"));
-    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
-    assertTrue(err.toString().contains("belong to a model with the weights"), err::toString);
-    Files.writeString(note, "{\"base\": \"" + model + "\", \"base_weights\": \"x\"}");
-    assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
-    assertTrue(err.toString().contains("belong to themselves"), err::toString);
-  }
-
   /** A folder of 16 bits draws and learns the same, bit for bit, however it is held. */
   @Test
   void weightsStayInSixteenBits() throws IOException {
@@ -187,12 +191,7 @@ class PipelineRunsTest extends CommandTest {
     assertArrayEquals(expected, drawn("held", "--model", half, "--weights", "bf16"));
     Path widened = finetune("floats", "model=" + half, "epochs=1");
     Path held = finetune("bits", "model=" + half, "weights=bfloat16", "epochs=1");
-    try (Safetensors one = Safetensors.open(widened.resolve("checkpoint.safetensors"));
-        Safetensors other = Safetensors.open(held.resolve("checkpoint.safetensors"))) {
-      for (String name : one.names()) {
-        assertArrayEquals(one.doubles(name), other.doubles(name), name);
-      }
-    }
+    assertSameTensors(widened, held, "checkpoint.safetensors");
     String tuned = held.resolve("model").toString();
     int[] drawn = drawn("tuned", "--model", tuned, "--weights", "bf16");
     assertFalse(Arrays.equals(expected, drawn));
@@ -205,18 +204,22 @@ class PipelineRunsTest extends CommandTest {
     assertTrue(err.toString().contains("the sum would be rounded"), err::toString);
   }
 
+  /** Of every size, square or not: drawn, chosen between, and learnt from. */
   @ParameterizedTest
   @ValueSource(strings = {"diffusion_dpo", "rwr"})
   void learnsFromImages(String objective) throws IOException {
-    String preferences = objective.equals("rwr") ? "" : "preferences=" + preferences();
-    Path folder =
-        preferences.isEmpty()
-            ? finetune("run", "objective=" + objective, "epochs=1")
-            : finetune("run", "objective=" + objective, preferences, "epochs=1");
+    List<String> settings =
+        new ArrayList<>(List.of("objective=" + objective, "epochs=1", "sampling.size=20x12"));
+    if (!objective.equals("rwr")) {
+      settings.add("preferences=" + preferences("20x12"));
+    }
+    Path folder = finetune("run", settings.toArray(String[]::new));
     try (Safetensors file = Safetensors.open(folder.resolve("model/" + LoraFile.NAME))) {
       String b = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.weight";
       assertTrue(Arrays.stream(file.doubles(b)).anyMatch(v -> v != 0));
     }
+    BufferedImage drawn = Images.read(folder.resolve("images/training-after/000.png"));
+    assertEquals("20x12", drawn.getWidth() + "x" + drawn.getHeight());
   }
 
   @Test
@@ -224,7 +227,7 @@ class PipelineRunsTest extends CommandTest {
     succeed("evaluate", "--model", FOLDER, "--prompt", "a cat", "--samples", "2", "--steps", "2");
     assertTrue(out.toString().contains("reward"), out::toString);
     Path image = temporary.resolve("image.png");
-    Images.write(image, new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB));
+    Images.write(image, new BufferedImage(16, 12, BufferedImage.TYPE_INT_RGB));
     String[] line = {
       "likelihood",
       image.toString(),
@@ -233,7 +236,7 @@ class PipelineRunsTest extends CommandTest {
       "--steps",
       "2",
       "--size",
-      "16",
+      "16x12",
       "--probes",
       "2",
       "--draws",
@@ -246,23 +249,24 @@ class PipelineRunsTest extends CommandTest {
   }
 
   @Test
-  void imagesHaveOtherSizes() throws IOException {
+  void imagesHaveOtherSizes() {
     drawn("own", "--model", FOLDER);
-    drawn("wide", "--model", FOLDER, "--size", "26");
-    assertEquals(
-        10,
-        Images.read(temporary.resolve("wide.png")).getWidth()
-            - Images.read(temporary.resolve("own.png")).getWidth());
-    assertEquals(ExitCode.USAGE, run("sample", "--prompt", "x", "--model", FOLDER, "--size", "27"));
-    assertTrue(
-        err.toString().contains("multiple of 2, the pixels of a latent, got 27"), err::toString);
+    drawn("wide", "--model", FOLDER, "--size", "26x18");
+    BufferedImage own = Images.read(temporary.resolve("own.png"));
+    BufferedImage wide = Images.read(temporary.resolve("wide.png"));
+    assertEquals(10, wide.getWidth() - own.getWidth());
+    assertEquals(2, wide.getHeight() - own.getHeight());
+    refused("27", "multiple of 2, the pixels of a latent, got 27");
+    refused("26x27", "got 26x27\nhint: for example 26x28");
+    refused("wide", "expected a side from 1 to 65536, or width and height, got 'wide'");
+    refused("0x8", "or width and height, got '0x8'");
     assertEquals(ExitCode.USAGE, run("sample", "--prompt", "camera", "--size", "32"));
     assertTrue(err.toString().contains("icons have 16"), err::toString);
-    Path folder = finetune("small", "sampling.size=12", "epochs=1");
-    assertEquals(
-        12,
-        Images.read(folder.resolve("images/training-after/000.png")).getWidth(),
-        folder::toString);
+  }
+
+  private void refused(String size, String message) {
+    assertEquals(ExitCode.USAGE, run("sample", "--prompt", "x", "--model", FOLDER, "--size", size));
+    assertTrue(err.toString().contains(message), err::toString);
   }
 
   /** The U-Net is trained further on latents; everything else of the folder stays. */

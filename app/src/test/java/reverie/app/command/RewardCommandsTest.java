@@ -24,6 +24,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.ImageSize;
 import reverie.app.data.PreferenceFile;
 import reverie.app.reward.ScoreServer;
 import tools.jackson.databind.JsonNode;
@@ -80,7 +81,8 @@ class RewardCommandsTest extends CommandTest {
               pairs.toString()),
           err::toString);
       assertEquals(7, server.images());
-      assertTrue(PreferenceFile.read(pairs.resolve("preferences.jsonl"), 16).size() > 0);
+      assertTrue(
+          PreferenceFile.read(pairs.resolve("preferences.jsonl"), ImageSize.square(16)).size() > 0);
     }
   }
 
@@ -101,7 +103,7 @@ class RewardCommandsTest extends CommandTest {
     state = served("--pairs 7", "{\"pair\": 1, \"choice\": 0}");
     assertTrue(state.startsWith("{\"done\":2,\"total\":2,\"pair\":null"), state);
     Path choices = folder.resolve("preferences/preferences.jsonl");
-    assertEquals(2, PreferenceFile.read(choices, 16).size());
+    assertEquals(2, PreferenceFile.read(choices, ImageSize.square(16)).size());
     List<String> wrong = List.of("preferences", "serve", folder.resolve("none").toString());
     assertNotEquals(0, run(wrong));
     assertTrue(err.toString().contains("is no run, no model and has no pairs"), err::toString);

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import reverie.app.data.ImageSize;
 import reverie.rl.learn.Setting;
 import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.DdpoImportanceSampled;
@@ -124,6 +125,20 @@ class ConfigurationReaderTest {
     }
   }
 
+  @Test
+  void imagesHaveSizes() {
+    assertEquals(new ImageSize(768, 512), value("sampling.size=768x512").sampling().size());
+    assertEquals(ImageSize.square(512), value("sampling.size=512").sampling().size());
+    ConfigurationException e =
+        assertThrows(ConfigurationException.class, () -> value("sampling.size=[512, 512]"));
+    assertTrue(e.getMessage().contains("got '[512,512]'"), e::getMessage);
+    assertTrue(e.getMessage().contains("for example 512, or 768x512"), e::getMessage);
+  }
+
+  private static FinetuneConfig value(String... settings) {
+    return FINETUNE.read(null, null, List.of(settings)).value();
+  }
+
   /** Every key is read by somebody: a component of a record, or a trainer's setting. */
   @Test
   void everyKeyOfTheDefaultsIsRead() {
@@ -143,7 +158,7 @@ class ConfigurationReaderTest {
   private static void read(Class<?> type, String path, Set<String> read) {
     for (RecordComponent component : type.getRecordComponents()) {
       String key = path + RangeCheck.snakeCase(component.getName());
-      if (component.getType().isRecord()) {
+      if (component.getType().isRecord() && component.getType() != ImageSize.class) {
         read(component.getType(), key + ".", read);
       } else {
         read.add(key);

@@ -46,7 +46,7 @@ class PreferenceFileTest {
         "{\"prompt\": \"night, café\", \"images\": [\"black.png\", \"white.png\"], \"choice\": 0}",
         "",
         "{\"prompt\": \"day\", \"images\": [\"black.png\", \"white.png\"], \"choice\": 1, \"by\": 7}");
-    PreferenceFile read = PreferenceFile.read(file, 2);
+    PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));
     assertEquals(2, read.size());
     Preference night = read.get(0);
     assertEquals("night, café", night.prompt().text());
@@ -57,7 +57,7 @@ class PreferenceFileTest {
     assertEquals(1, read.get(1).chosen()[11]);
     String before = read.identity();
     lines("{\"prompt\": \"day\", \"images\": [\"black.png\", \"white.png\"], \"choice\": 1}");
-    assertNotEquals(before, PreferenceFile.read(file, 2).identity());
+    assertNotEquals(before, PreferenceFile.read(file, ImageSize.square(2)).identity());
   }
 
   @Test
@@ -66,7 +66,7 @@ class PreferenceFileTest {
     var first = new PreferenceFile.Judged("a \"b\"", image(2, 0x112233), image(2, 0), 1, 3, 4);
     var second = new PreferenceFile.Judged("c", image(2, 0), image(2, 0x445566), 0, 2, 1);
     PreferenceFile.write(target, List.of(first, second));
-    PreferenceFile read = PreferenceFile.read(target, 2);
+    PreferenceFile read = PreferenceFile.read(target, ImageSize.square(2));
     assertEquals(2, read.size());
     assertEquals("a \"b\"", read.get(0).prompt().text());
     assertArrayEquals(PngPixels.overWhite(first.second()), read.get(0).chosen());
@@ -106,7 +106,7 @@ class PreferenceFileTest {
         pair("white.png", ", \"choice\": 1"),
         pair("white.png", ", \"choice\": \"tie\""),
         pair("white.png", ", \"choice\": 0.5"));
-    PreferenceFile read = PreferenceFile.read(file, 2);
+    PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));
     assertEquals(1, read.size());
     assertEquals(1, read.get(0).chosen()[0]);
   }
@@ -120,7 +120,7 @@ class PreferenceFileTest {
         "{\"caption\": \"c\", \"jpg_0\": \"black.png\", \"jpg_1\": \"white.png\", \"label_0\": 0.5}",
         "{\"prompt\": \"d\", \"winner\": \"black.png\", \"loser\": \"white.png\"}",
         "{\"prompt\": \"e\", \"rejected\": \"black.png\", \"chosen\": \"white.png\"}");
-    PreferenceFile read = PreferenceFile.read(file, 2);
+    PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));
     List<String> seen = new ArrayList<>();
     for (int i = 0; i < read.size(); i++) {
       seen.add(read.get(i).prompt().text() + (read.get(i).chosen()[0] > 0 ? " white" : " black"));
@@ -133,7 +133,7 @@ class PreferenceFileTest {
     byte[] png = Images.png(image(2, 0x123456));
     Files.write(folder.resolve("cut.png"), Arrays.copyOf(png, 45));
     lines("", pair("cut.png", ", \"choice\": 0"));
-    PreferenceFile read = PreferenceFile.read(file, 2);
+    PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));
     var error = assertThrows(ReverieException.class, () -> read.get(0));
     assertTrue(error.getMessage().contains("line 2 of '" + file), error::getMessage);
     assertTrue(error.getMessage().contains("cut.png"), error::getMessage);
@@ -152,7 +152,9 @@ class PreferenceFileTest {
   }
 
   private String message() {
-    return assertThrows(ReverieException.class, () -> PreferenceFile.read(file, 2)).getMessage();
+    return assertThrows(
+            ReverieException.class, () -> PreferenceFile.read(file, ImageSize.square(2)))
+        .getMessage();
   }
 
   private void lines(String... lines) throws IOException {

@@ -17,6 +17,7 @@ import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.model.LoadedModel;
 import reverie.app.model.ModelFolder;
@@ -62,7 +63,13 @@ class LikelihoodsTest {
             LoadedModel.read(
                 folder.resolve("model").toString(),
                 new FinetuneConfig.Sampling(
-                    5, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 16, 0),
+                    5,
+                    FinetuneConfig.Scheduler.DDIM,
+                    Optional.of(1.0),
+                    false,
+                    1,
+                    16,
+                    ImageSize.OWN),
                 ENCODER,
                 Device.cpu(),
                 DType.F32);

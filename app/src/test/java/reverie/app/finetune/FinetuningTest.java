@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reverie.app.config.FinetuneConfig;
+import reverie.app.data.ImageSize;
 import reverie.app.data.Images;
 import reverie.app.data.PreferenceFile;
 import reverie.app.evaluate.Evaluation;
@@ -165,7 +166,7 @@ class FinetuningTest extends IconRuns {
     Path file = folder.resolve("preferences/preferences.jsonl");
     var sampling =
         new FinetuneConfig.Sampling(
-            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, 0);
+            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 4, ImageSize.OWN);
     var reward = BuiltInReward.JPEG_INCOMPRESSIBILITY.make("larger");
     try (LoadedModel model =
         LoadedModel.read(
@@ -264,7 +265,7 @@ class FinetuningTest extends IconRuns {
   private static double[] scores(Path model) {
     var sampling =
         new FinetuneConfig.Sampling(
-            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, 0);
+            2, FinetuneConfig.Scheduler.DDIM, Optional.of(1.0), false, 1, 3, ImageSize.OWN);
     try (LoadedModel loaded =
         LoadedModel.read(model.toString(), sampling, ENCODER, Device.cpu(), DType.F32)) {
       var reward = BuiltInReward.JPEG_COMPRESSIBILITY.make("smaller");

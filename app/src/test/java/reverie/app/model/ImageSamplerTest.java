@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import reverie.app.data.ImageSize;
 import reverie.app.text.LetterEncoder;
 import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
@@ -17,7 +18,8 @@ class ImageSamplerTest {
   @Test
   void aModelThatAnswersNoNumbersIsAnErrorAndNoImage() {
     ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.defaults(), 2, 1);
-    ImageSampler images = new ImageSampler(process, new LetterEncoder(), 1, 4, 2, 3);
+    ImageSampler images =
+        new ImageSampler(process, new LetterEncoder(), 1, 4, ImageSize.square(2), 3);
     try (Scope _ = Scope.open("test")) {
       ReverieException error =
           assertThrows(
