@@ -28,10 +28,9 @@ cp "$root/packaging/java.sh" "$home/lib"
 revision=$(git -C "$root" describe --always --abbrev=40 --dirty=+changes --exclude '*' 2>/dev/null || printf unknown)
 printf '%s\n' "$revision" >"$home/lib/revision"
 
-# What the classes use, as far as they can be followed, and the Vector API.
-modules=$("$jdk/bin/jdeps" --ignore-missing-deps --print-module-deps --multi-release 25 --class-path "$home/lib/*" \
-  "$home"/lib/*.jar)
-"$jdk/bin/jlink" --output "$home/runtime-$system" --add-modules "$modules,jdk.incubator.vector" \
+# What classes and libraries use, the server for choices (httpserver) and file systems of archives (zipfs) among it.
+modules=java.desktop,java.logging,java.management,java.net.http,jdk.httpserver,jdk.incubator.vector,jdk.management,jdk.unsupported,jdk.zipfs
+"$jdk/bin/jlink" --output "$home/runtime-$system" --add-modules "$modules" \
   --strip-java-debug-attributes --no-header-files --no-man-pages --compress zip-6
 
 tar -C "$root/target" -czf "$home.tar.gz" "$name"
