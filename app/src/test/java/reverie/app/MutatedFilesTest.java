@@ -14,7 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.ImageFile;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.PreferenceFile;
 import reverie.app.report.Gallery;
 import reverie.app.report.Summary;
@@ -37,10 +37,10 @@ class MutatedFilesTest {
 
   private List<FileMutants.Format> formats() throws IOException {
     BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_INT_ARGB);
-    Images.write(folder.resolve("a.png"), image);
-    Images.write(folder.resolve("b.png"), image);
+    PngImages.write(folder.resolve("a.png"), image);
+    PngImages.write(folder.resolve("b.png"), image);
     Path run = Files.createDirectories(folder.resolve("images/g")).getParent().getParent();
-    Images.write(folder.resolve("images/g/000.png"), image);
+    PngImages.write(folder.resolve("images/g/000.png"), image);
     ByteArrayOutputStream jpeg = new ByteArrayOutputStream();
     ImageIO.write(new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB), "jpeg", jpeg);
     Path tensors = folder.resolve("seed.safetensors");
@@ -78,7 +78,7 @@ class MutatedFilesTest {
             "metadata.csv",
             _ -> ImageFolder.read(folder)),
         new FileMutants.Format(
-            Images.png(image), "mutant.png", file -> ImageFile.read("test", file)),
+            PngImages.png(image), "mutant.png", file -> ImageFile.read("test", file)),
         new FileMutants.Format(
             jpeg.toByteArray(), "mutant.jpg", file -> ImageFile.read("test", file)),
         new FileMutants.Format(

@@ -10,7 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
@@ -55,7 +55,7 @@ public record ImagePairs(Path folder, List<Pair> pairs) {
       List<String> names = new ArrayList<>();
       for (int side = 0; side < 2; side++) {
         names.add(String.format(Locale.ROOT, "images/%06d-%d.png", i, side));
-        Images.write(folder.resolve(names.get(side)), images.get(2 * i + side));
+        PngImages.write(folder.resolve(names.get(side)), images.get(2 * i + side));
       }
       pairs.add(new Pair(prompts.get(i), names));
       Map<String, Object> line = new LinkedHashMap<>();

@@ -14,7 +14,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.files.AtomicFile;
 import reverie.app.model.LoadedModel;
 import reverie.app.report.PngGrid;
@@ -98,14 +98,14 @@ final class SampleCommand implements Callable<Integer> {
           model
               .sampler()
               .draw(model.denoiser(), device, repeated, options.seed, progress::advanceTo);
-      List<BufferedImage> drawn = Images.fromModel(values, size);
+      List<BufferedImage> drawn = PngImages.fromModel(values, size);
       List<PngGrid.Cell> cells = new ArrayList<>();
       for (int i = 0; i < drawn.size(); i++) {
         cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
       }
       int pixels = scale != null ? scale : Math.max(size.width(), size.height()) < 128 ? 6 : 1;
       BufferedImage grid = PngGrid.of(cells, columns(prompts.size()), pixels).toImage();
-      AtomicFile.write(out, Images.png(grid, origin(device)));
+      AtomicFile.write(out, PngImages.png(grid, origin(device)));
     }
   }
 

@@ -15,7 +15,7 @@ import picocli.CommandLine.Parameters;
 import reverie.app.choose.ChoiceServer;
 import reverie.app.choose.ImagePairs;
 import reverie.app.config.ConfigurationException;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.finetune.Finetuning;
 import reverie.app.model.LoadedModel;
@@ -131,7 +131,7 @@ final class ServeCommand implements Callable<Integer> {
       float[] pixels =
           model.sampler().draw(model.denoiser(), device, twice, options.seed, progress::advanceTo);
       return ImagePairs.write(
-          run.resolve(FOLDER), texts, Images.fromModel(pixels, model.sampler().size()));
+          run.resolve(FOLDER), texts, PngImages.fromModel(pixels, model.sampler().size()));
     }
   }
 }

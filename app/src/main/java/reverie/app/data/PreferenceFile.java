@@ -250,8 +250,8 @@ public final class PreferenceFile implements PreferenceDataset {
           List.of(
               String.format(Locale.ROOT, "images/%06d-0.png", i),
               String.format(Locale.ROOT, "images/%06d-1.png", i));
-      Images.write(file.resolveSibling(names.get(0)), pair.first);
-      Images.write(file.resolveSibling(names.get(1)), pair.second);
+      PngImages.write(file.resolveSibling(names.get(0)), pair.first);
+      PngImages.write(file.resolveSibling(names.get(1)), pair.second);
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("prompt", pair.prompt);
       line.put("images", names);

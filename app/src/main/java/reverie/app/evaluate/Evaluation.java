@@ -12,7 +12,7 @@ import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.Gallery;
@@ -137,7 +137,7 @@ public record Evaluation(
    */
   public Gallery gallery(String name, Result result, int count, DoubleFunction<String> note) {
     List<Gallery.Item> list = new ArrayList<>();
-    var images = Images.fromModel(result.pixels(), sampler.size());
+    var images = PngImages.fromModel(result.pixels(), sampler.size());
     for (int i = 0; i < Math.min(count, images.size()); i++) {
       list.add(
           new Gallery.Item(

@@ -17,7 +17,7 @@ import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.SilkIcons;
 import reverie.app.model.BaseModels;
 import reverie.app.model.ModelFolder;
@@ -152,7 +152,7 @@ public final class IconProblem implements ChoiceProblem {
         }
         Files.write(
             target.resolve(icon.name() + ".png"),
-            Images.png(Images.fromModel(small, 8, 8).getFirst()));
+            PngImages.png(PngImages.fromModel(small, 8, 8).getFirst()));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);

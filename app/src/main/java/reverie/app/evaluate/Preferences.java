@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import reverie.app.data.ImageSet;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.PreferenceFile;
 import reverie.diffusion.Denoiser;
 import reverie.rl.prompt.Prompt;
@@ -77,7 +77,7 @@ public final class Preferences {
   /** Images 2i and 2i + 1 are pair i. */
   private static List<PreferenceFile.Judged> judged(
       List<Prompt> prompts, float[] pixels, double[] scores, ImageSize size) {
-    List<BufferedImage> images = Images.fromModel(pixels, size);
+    List<BufferedImage> images = PngImages.fromModel(pixels, size);
     List<PreferenceFile.Judged> pairs = new ArrayList<>();
     for (int i = 0; i < scores.length; i += 2) {
       if (scores[i] != scores[i + 1]) {

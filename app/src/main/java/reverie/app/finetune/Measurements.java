@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.function.IntConsumer;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.EvaluationPoint;
@@ -48,7 +48,7 @@ record Measurements(
     ImageSampler sampler = work.evaluation().sampler();
     float[] pixels =
         sampler.draw(work.model().baseDenoiser(), device, texts, config.seed(), _ -> {});
-    var images = Images.fromModel(pixels, sampler.size());
+    var images = PngImages.fromModel(pixels, sampler.size());
     List<PngGrid.Cell> cells = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {
       cells.add(new PngGrid.Cell(texts.get(i), images.get(i)));

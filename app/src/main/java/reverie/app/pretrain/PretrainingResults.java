@@ -11,7 +11,7 @@ import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.PngGrid;
@@ -101,13 +101,14 @@ final class PretrainingResults {
     List<ImageSet.Item> items = choose(set, GALLERY_COLUMNS);
     List<String> prompts = items.stream().map(ImageSet.Item::prompt).toList();
     float[] drawn = sampler.draw(model, device, prompts, config.seed(), _ -> {});
-    List<BufferedImage> images = Images.fromModel(drawn, set.height(), set.width());
+    List<BufferedImage> images = PngImages.fromModel(drawn, set.height(), set.width());
     List<PngGrid.Cell> above = new ArrayList<>();
     List<PngGrid.Cell> below = new ArrayList<>();
     for (int i = 0; i < items.size(); i++) {
       above.add(
           new PngGrid.Cell(
-              "", Images.fromModel(items.get(i).pixels(), set.height(), set.width()).getFirst()));
+              "",
+              PngImages.fromModel(items.get(i).pixels(), set.height(), set.width()).getFirst()));
       below.add(new PngGrid.Cell(prompts.get(i), images.get(i)));
     }
     return List.of(

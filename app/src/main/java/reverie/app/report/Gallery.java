@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.files.JsonFile;
 import reverie.app.run.RunFolder;
 import reverie.tensor.ReverieException;
@@ -56,7 +56,7 @@ public record Gallery(String name, List<Item> items) {
     for (int i = 0; i < items.size(); i++) {
       Item item = items.get(i);
       String file = String.format(Locale.ROOT, "%03d.png", i);
-      Images.write(run.resolve("images/" + name + "/" + file), item.image());
+      PngImages.write(run.resolve("images/" + name + "/" + file), item.image());
       Map<String, String> entry = new LinkedHashMap<>();
       entry.put("file", file);
       entry.put("prompt", item.prompt());
@@ -109,7 +109,7 @@ public record Gallery(String name, List<Item> items) {
           new Item(
               entry.path("prompt").asString(""),
               entry.path("note").asString(""),
-              Images.read(folder.resolve(file))));
+              PngImages.read(folder.resolve(file))));
     }
     return Optional.of(new Gallery(name, items));
   }

@@ -10,7 +10,7 @@ import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.run.PlainText;
 
 /**
@@ -83,7 +83,7 @@ public final class PngGrid {
    * @param file a PNG file
    */
   public void write(Path file) {
-    Images.write(file, toImage());
+    PngImages.write(file, toImage());
   }
 
   /**
@@ -130,7 +130,7 @@ public final class PngGrid {
         Cell cell = row.cells().get(i);
         graphics.setColor(FRAME);
         graphics.drawRect(x - 1, y - 1, cellWidth + 1, cellHeight + 1);
-        graphics.drawImage(Images.enlarge(cell.image(), scale), x, y, null);
+        graphics.drawImage(PngImages.enlarge(cell.image(), scale), x, y, null);
         if (metrics != null) {
           graphics.setColor(INK);
           int baseline = y + cellHeight + metrics.getAscent() + 2;

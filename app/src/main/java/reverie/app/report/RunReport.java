@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import reverie.app.data.Estimate;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.app.run.Metrics;
@@ -189,9 +189,9 @@ public final class RunReport {
 
   private void figure(Gallery.Item before, Optional<Gallery.Item> after) {
     page.append("<figure><div class=\"pair\">");
-    page.append(Html.image(Images.png(before.image()), before.prompt()));
-    after.ifPresent(
-        p -> page.append("<span>→</span>").append(Html.image(Images.png(p.image()), p.prompt())));
+    page.append(Html.image(PngImages.png(before.image()), before.prompt()));
+    after.ifPresent(p ->
+        page.append("<span>→</span>").append(Html.image(PngImages.png(p.image()), p.prompt())));
     page.append("</div><figcaption>").append(Html.escape(before.prompt()));
     String notes = after.map(p -> before.note() + " → " + p.note()).orElse(before.note());
     if (!before.note().isEmpty()) {

@@ -15,7 +15,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.PreferenceFile;
 import reverie.tensor.cuda.Cuda;
 import reverie.tensor.io.Safetensors;
@@ -86,7 +86,7 @@ class CommandLinesTest extends CommandTest {
       for (int p = 0; p < 256; p++) {
         image.setRGB(p % 16, p / 16, p * i * 7919);
       }
-      Images.write(images.resolve(i + ".png"), image);
+      PngImages.write(images.resolve(i + ".png"), image);
       text += "{\"file_name\": \"%d.png\", \"text\": \"%s\"}\n".formatted(i, i == 2 ? "b" : "a");
     }
     Files.writeString(images.resolve("metadata.jsonl"), text);

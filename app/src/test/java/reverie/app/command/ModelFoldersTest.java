@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.model.LoadedModel;
 import reverie.app.text.CachedEncoder;
 import reverie.diffusion.SchedulerConfig;
@@ -118,7 +118,7 @@ class ModelFoldersTest extends CommandTest {
       return;
     }
     Path photo = folder.resolve("photo.png");
-    Images.write(photo, new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB));
+    PngImages.write(photo, new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB));
     List<String> likelihood = new ArrayList<>(List.of("likelihood", "--model", model));
     likelihood.addAll(List.of("--steps", "3", "--draws", "2", "--tolerance", "0.1"));
     likelihood.addAll(List.of("--probes", "2", "--prompt", kind.prompt, photo.toString()));

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.tensor.DType;
 import reverie.tensor.io.Safetensors;
 
@@ -72,7 +72,7 @@ class PipelineCommandsTest extends CommandTest {
                   "1"));
       line.addAll(more);
       assertEquals(0, run(line.toArray(String[]::new)), err::toString);
-      BufferedImage drawn = Images.read(image);
+      BufferedImage drawn = PngImages.read(image);
       images.add(
           drawn.getRGB(0, 0, drawn.getWidth(), drawn.getHeight(), null, 0, drawn.getWidth()));
     }

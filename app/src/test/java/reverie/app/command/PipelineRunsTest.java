@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.io.Safetensors;
 
@@ -95,7 +95,7 @@ class PipelineRunsTest extends CommandTest {
     line.addAll(List.of("--scale", "1", "--out", image.toString()));
     line.addAll(List.of(more));
     succeed(line.toArray(String[]::new));
-    BufferedImage drawn = Images.read(image);
+    BufferedImage drawn = PngImages.read(image);
     return drawn.getRGB(0, 0, drawn.getWidth(), drawn.getHeight(), null, 0, drawn.getWidth());
   }
 
@@ -218,7 +218,7 @@ class PipelineRunsTest extends CommandTest {
       String b = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.weight";
       assertTrue(Arrays.stream(file.doubles(b)).anyMatch(v -> v != 0));
     }
-    BufferedImage drawn = Images.read(folder.resolve("images/training-after/000.png"));
+    BufferedImage drawn = PngImages.read(folder.resolve("images/training-after/000.png"));
     assertEquals("20x12", drawn.getWidth() + "x" + drawn.getHeight());
   }
 
@@ -227,7 +227,7 @@ class PipelineRunsTest extends CommandTest {
     succeed("evaluate", "--model", FOLDER, "--prompt", "a cat", "--samples", "2", "--steps", "2");
     assertTrue(out.toString().contains("reward"), out::toString);
     Path image = temporary.resolve("image.png");
-    Images.write(image, new BufferedImage(16, 12, BufferedImage.TYPE_INT_RGB));
+    PngImages.write(image, new BufferedImage(16, 12, BufferedImage.TYPE_INT_RGB));
     String[] line = {
       "likelihood",
       image.toString(),
@@ -252,8 +252,8 @@ class PipelineRunsTest extends CommandTest {
   void imagesHaveOtherSizes() {
     drawn("own", "--model", FOLDER);
     drawn("wide", "--model", FOLDER, "--size", "26x18");
-    BufferedImage own = Images.read(temporary.resolve("own.png"));
-    BufferedImage wide = Images.read(temporary.resolve("wide.png"));
+    BufferedImage own = PngImages.read(temporary.resolve("own.png"));
+    BufferedImage wide = PngImages.read(temporary.resolve("wide.png"));
     assertEquals(10, wide.getWidth() - own.getWidth());
     assertEquals(2, wide.getHeight() - own.getHeight());
     refused("27", "multiple of 2, the pixels of a latent, got 27");
@@ -276,7 +276,7 @@ class PipelineRunsTest extends CommandTest {
     for (int i = 0; i < 3; i++) {
       BufferedImage image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
       image.setRGB(i, i, 0xFF8000);
-      Images.write(data.resolve("dot_" + i + ".png"), image);
+      PngImages.write(data.resolve("dot_" + i + ".png"), image);
     }
     String[] own = {
       "data=" + data,

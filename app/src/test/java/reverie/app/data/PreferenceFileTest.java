@@ -27,9 +27,9 @@ class PreferenceFileTest {
   @BeforeEach
   void images() {
     file = folder.resolve("preferences.jsonl");
-    Images.write(folder.resolve("black.png"), image(2, 0x000000));
-    Images.write(folder.resolve("white.png"), image(2, 0xFFFFFF));
-    Images.write(folder.resolve("large.png"), image(3, 0xFFFFFF));
+    PngImages.write(folder.resolve("black.png"), image(2, 0x000000));
+    PngImages.write(folder.resolve("white.png"), image(2, 0xFFFFFF));
+    PngImages.write(folder.resolve("large.png"), image(3, 0xFFFFFF));
   }
 
   private static BufferedImage image(int size, int rgb) {
@@ -130,7 +130,7 @@ class PreferenceFileTest {
 
   @Test
   void anImageThatIsCutOffIsFoundWhenItIsNeeded() throws IOException {
-    byte[] png = Images.png(image(2, 0x123456));
+    byte[] png = PngImages.png(image(2, 0x123456));
     Files.write(folder.resolve("cut.png"), Arrays.copyOf(png, 45));
     lines("", pair("cut.png", ", \"choice\": 0"));
     PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));

@@ -18,7 +18,7 @@ import reverie.app.data.Estimate;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.model.LoadedModel;
 import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
@@ -51,9 +51,10 @@ class LikelihoodsTest {
       new ModelFolder(unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.UNKNOWN)
           .write(folder.resolve("model"));
     }
-    Images.write(
+    PngImages.write(
         folder.resolve("a_red_one.png"), new BufferedImage(4, 4, BufferedImage.TYPE_INT_RGB));
-    Images.write(folder.resolve("large.png"), new BufferedImage(5, 5, BufferedImage.TYPE_INT_RGB));
+    PngImages.write(
+        folder.resolve("large.png"), new BufferedImage(5, 5, BufferedImage.TYPE_INT_RGB));
   }
 
   private static Likelihoods.Result measure(String file, int probes, boolean noise) {

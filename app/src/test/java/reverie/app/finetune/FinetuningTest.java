@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.ImageSize;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.app.data.PreferenceFile;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.evaluate.Preferences;
@@ -292,8 +292,8 @@ class FinetuningTest extends IconRuns {
     }
     assertFalse(Arrays.equals(before, pixels(grids.get(1))));
     BufferedImage drawn = ImageIO.read(run.resolve("images/training-before/000.png").toFile());
-    assertTrue(shows(grids.getFirst().image(), Images.enlarge(drawn, 5)));
-    assertFalse(shows(grids.getLast().image(), Images.enlarge(drawn, 5)));
+    assertTrue(shows(grids.getFirst().image(), PngImages.enlarge(drawn, 5)));
+    assertFalse(shows(grids.getLast().image(), PngImages.enlarge(drawn, 5)));
   }
 
   private static int[] pixels(EventImages grid) {

@@ -12,7 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import reverie.app.data.Images;
+import reverie.app.data.PngImages;
 import reverie.tensor.ReverieException;
 
 class PngGridTest {
@@ -21,7 +21,7 @@ class PngGridTest {
   @Test
   void enlargesEveryPixelToASquare() {
     List<BufferedImage> images =
-        Images.fromModel(new float[] {-1, -1, -1, 1, 1, 1, 3, -3, 0, 0, 0, 0.5f}, 1, 2);
+        PngImages.fromModel(new float[] {-1, -1, -1, 1, 1, 1, 3, -3, 0, 0, 0, 0.5f}, 1, 2);
     assertEquals(2, images.size());
     BufferedImage grid =
         PngGrid.of(images.stream().map(image -> new PngGrid.Cell("", image)).toList(), 1, 4)
@@ -45,7 +45,7 @@ class PngGridTest {
                     "base", List.of(new PngGrid.Cell("chart pie error", ReportFixture.icon(1))))),
             4);
     grid.write(file);
-    assertEquals(grid.toImage().getWidth(), Images.read(file).getWidth());
+    assertEquals(grid.toImage().getWidth(), PngImages.read(file).getWidth());
   }
 
   @Test
@@ -75,6 +75,6 @@ class PngGridTest {
 
   @Test
   void refusesPartsOfImages() {
-    assertThrows(ReverieException.class, () -> Images.fromModel(new float[7], 1, 2));
+    assertThrows(ReverieException.class, () -> PngImages.fromModel(new float[7], 1, 2));
   }
 }

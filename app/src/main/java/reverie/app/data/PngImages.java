@@ -22,8 +22,8 @@ import reverie.app.files.AtomicFile;
 import reverie.tensor.ReverieException;
 
 /** From a model's numbers to images and PNG files. */
-public final class Images {
-  private Images() {}
+public final class PngImages {
+  private PngImages() {}
 
   /**
    * Images as a model makes them.
