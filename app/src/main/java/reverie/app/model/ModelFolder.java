@@ -3,7 +3,6 @@ package reverie.app.model;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -14,12 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import reverie.app.data.DataSet;
 import reverie.app.files.AtomicFile;
-import reverie.app.files.JsonFile;
 import reverie.app.text.ClassNumbers;
 import reverie.app.text.PhraseEncoder;
 import reverie.app.text.PromptEncoder;
@@ -28,7 +22,6 @@ import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.SchedulerConfig;
-import reverie.pipeline.PipelineFolder;
 import reverie.pipeline.StableDiffusion;
 import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.DType;
@@ -37,7 +30,6 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -60,13 +52,12 @@ public record ModelFolder(
     StableDiffusion pipeline,
     List<Lora> adapters)
     implements AutoCloseable {
-  private static final Logger LOG = Logger.getLogger(ModelFolder.class.getName());
-  private static final String UNET = "unet";
-  private static final String SCHEDULER = "scheduler";
-  private static final String INDEX = "model_index.json";
-  private static final String OURS = "reverie.json";
-  private static final String ENCODER = "text_encoder";
-  private static final String DATA = "data";
+  static final String UNET = "unet";
+  static final String SCHEDULER = "scheduler";
+  static final String INDEX = "model_index.json";
+  static final String OURS = "reverie.json";
+  static final String ENCODER = "text_encoder";
+  static final String DATA = "data";
   private static final JsonMapper JSON = JsonMapper.shared();
 
   /** A model that draws images itself. */
@@ -85,82 +76,7 @@ public record ModelFolder(
    * @throws ReverieException saying which file is missing or wrong
    */
   public static ModelFolder read(Path folder, Device device, DType weights) {
-    return read(folder, device, weights, new HashSet<>());
-  }
-
-  private static ModelFolder read(Path folder, Device device, DType weights, Set<Path> adapted) {
-    if (!AdapterFolder.isOne(folder)) {
-      return readWhole(folder, device, weights);
-    }
-    AdapterFolder adapters = AdapterFolder.read(folder);
-    adapted.add(folder.toAbsolutePath().normalize());
-    if (adapted.contains(adapters.base().toAbsolutePath().normalize())) {
-      throw new ReverieException(
-          "model: the adapters in " + folder + " are said to belong to themselves",
-          "name the model that they belong to as 'base' in its reverie.json");
-    }
-    adapters.requireBase();
-    ModelFolder model = read(adapters.base(), device, weights, adapted);
-    try {
-      return model.adapted(adapters.adapters());
-    } catch (RuntimeException e) {
-      model.close();
-      throw e;
-    }
-  }
-
-  private static ModelFolder readWhole(Path folder, Device device, DType weights) {
-    if (!Files.exists(folder)) {
-      throw new ReverieException(
-          "model: '" + folder + "' does not exist",
-          "check the path; it is relative to where you are");
-    }
-    boolean unet = Files.isDirectory(folder.resolve(UNET));
-    boolean alone = !unet && Files.exists(folder.resolve("config.json"));
-    if (PipelineFolder.hasMoreParts(folder)
-        || !unet && !alone && Files.exists(folder.resolve(INDEX))) {
-      return of(StableDiffusion.load(folder, device, weights));
-    }
-    if (alone) {
-      // An unconditional model as diffusers saves it alone: everything at the top.
-      Path scheduler = folder.resolve(SCHEDULER);
-      return read(
-          folder, folder, Files.isDirectory(scheduler) ? scheduler : folder, device, weights);
-    }
-    if (!unet) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT, "model: '%s' is no model folder, it has no folder '%s'", folder, UNET),
-          "give a folder with unet/ and scheduler/, as reverie pretrain and diffusers write them");
-    }
-    return read(folder, folder.resolve(UNET), folder.resolve(SCHEDULER), device, weights);
-  }
-
-  private static ModelFolder read(
-      Path folder, Path unet, Path scheduler, Device device, DType weights) {
-    SchedulerConfig schedule = SchedulerConfig.read(scheduler);
-    JsonNode ours = ours(folder.resolve(OURS));
-    ModelPrompts prompts =
-        DataSet.named(ours.path(DATA).asString(""))
-            .map(ModelPrompts::of)
-            .orElseGet(() -> ModelPrompts.read(folder));
-    String encoder = ours.path(ENCODER).asString("");
-    UNet network = UNet.load(unet, device, weights);
-    if (network.config().takesClasses() && prompts.equals(ModelPrompts.UNKNOWN)) {
-      prompts = ModelPrompts.ofClasses(network.config().classInputs());
-    }
-    return new ModelFolder(network, schedule, encoder, prompts);
-  }
-
-  private static ModelFolder of(StableDiffusion pipeline) {
-    pipeline.folder().notes().forEach(note -> LOG.log(Level.WARNING, "{0}", note));
-    return new ModelFolder(
-        pipeline.unet(),
-        pipeline.scheduler(),
-        "",
-        ModelPrompts.read(pipeline.folder().path()),
-        pipeline,
-        List.of());
+    return ModelReader.read(folder, device, weights, new HashSet<>());
   }
 
   /** The same model with another U-Net, which is not closed with this one. */
@@ -372,18 +288,6 @@ public record ModelFolder(
               available.identity()),
           "use the version of Reverie that trained it, or train it again");
     }
-  }
-
-  private static JsonNode ours(Path file) {
-    if (!Files.exists(file)) {
-      return JSON.createObjectNode();
-    }
-    JsonNode ours = JsonFile.readObject(file, "the file is not complete");
-    if (!ours.path(ENCODER).isString()) {
-      throw new ReverieException(
-          "model: '" + file + "' has no text '" + ENCODER + "'", "the file is not complete");
-    }
-    return ours;
   }
 
   private static void writeJson(Path file, Map<String, Object> value) {
