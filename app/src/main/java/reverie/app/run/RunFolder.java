@@ -6,14 +6,8 @@ import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
@@ -44,18 +38,17 @@ public final class RunFolder implements AutoCloseable {
   public static final String VERSIONS = "versions.json";
 
   private static final String DEVICE = "device";
-  private static final String LOCK = ".lock";
   private static final DateTimeFormatter STAMP =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
 
   private final Path path;
-  private final FileChannel lockChannel;
+  private final RunLock lock;
   private final RunLog log;
   private final Clock clock;
 
-  private RunFolder(Path path, FileChannel lockChannel, RunLog log, Clock clock) {
+  private RunFolder(Path path, RunLock lock, RunLog log, Clock clock) {
     this.path = path;
-    this.lockChannel = lockChannel;
+    this.lock = lock;
     this.log = log;
     this.clock = clock;
   }
@@ -255,11 +248,7 @@ public final class RunFolder implements AutoCloseable {
   /** Lets others write. */
   @Override
   public void close() {
-    try {
-      lockChannel.close();
-    } catch (IOException e) {
-      throw AtomicFile.failure(path.resolve(LOCK), e);
-    }
+    lock.close();
   }
 
   private static void refuseForeign(Path path) {
@@ -302,61 +291,14 @@ public final class RunFolder implements AutoCloseable {
 
   /** What a run that died before it wrote its configuration leaves behind. */
   private static boolean isOurs(String name) {
-    return List.of(LOCK, COMMAND, VERSIONS, "log.txt").contains(name)
+    return List.of(RunLock.FILE, COMMAND, VERSIONS, "log.txt").contains(name)
         || AtomicFile.isTemporary(Path.of(name));
   }
 
   private static RunFolder lock(Path path, PrintWriter console) {
-    Path file = path.resolve(LOCK);
-    FileChannel channel = null;
-    try {
-      channel =
-          FileChannel.open(
-              file,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.READ,
-              StandardOpenOption.WRITE,
-              NOFOLLOW_LINKS);
-      FileLock lock = tryLock(channel);
-      if (lock == null) {
-        ByteBuffer owner = ByteBuffer.allocate(64);
-        channel.read(owner);
-        channel.close();
-        throw new ReverieException(
-            String.format(
-                Locale.ROOT,
-                "run folder %s: another process (%s) is writing to it",
-                path,
-                new String(owner.array(), 0, owner.position(), StandardCharsets.UTF_8)),
-            "wait until it has ended, or choose another folder with --out");
-      }
-      channel.truncate(0);
-      channel.write(StandardCharsets.UTF_8.encode("pid " + ProcessHandle.current().pid()));
-      Clock clock = Clock.systemDefaultZone();
-      return new RunFolder(
-          path, channel, new RunLog(path.resolve("log.txt"), console, clock), clock);
-    } catch (IOException e) {
-      closeQuietly(channel);
-      throw AtomicFile.failure(file, e);
-    }
-  }
-
-  private static FileLock tryLock(FileChannel channel) throws IOException {
-    try {
-      return channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      return null;
-    }
-  }
-
-  private static void closeQuietly(FileChannel channel) {
-    try {
-      if (channel != null) {
-        channel.close();
-      }
-    } catch (IOException e) {
-      // The first error is the one to report.
-    }
+    RunLock lock = RunLock.take(path);
+    Clock clock = Clock.systemDefaultZone();
+    return new RunFolder(path, lock, new RunLog(path.resolve("log.txt"), console, clock), clock);
   }
 
   private void removeTemporaries() {
