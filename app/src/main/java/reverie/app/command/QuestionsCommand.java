@@ -126,7 +126,7 @@ final class QuestionsCommand implements Callable<Integer> {
 
   private void head(String title, List<String> columns) {
     PrintWriter out = session.out();
-    out.printf("%n## %s%n%n", title);
+    out.printf(Locale.ROOT, "%n## %s%n%n", title);
     line("objective", columns, "noise of a pair's gradient", "processor seconds for 1,000 pairs");
     out.println("|---".repeat(columns.size() + 3) + "|");
     out.flush();
