@@ -18,7 +18,8 @@ final class SamplingOptions {
       names = "--model",
       paramLabel = "FOLDER",
       description =
-          "The model, in diffusers' layout, or \"icons\", the one that Reverie ships (default).")
+          "The model, in diffusers' layout, or one that Reverie ships: \"icons\" (default), or"
+              + " \"icons-flow\".")
   String model = FinetuneConfig.ICONS;
 
   @Option(

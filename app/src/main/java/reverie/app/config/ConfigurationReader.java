@@ -60,7 +60,7 @@ public final class ConfigurationReader<T extends Record> {
 
   /** Words that stand in place of a path. */
   private static final Set<String> NO_PATHS =
-      Set.of("model", "template", "animals", "animal_activities");
+      Set.of("icons-flow", "model", "template", "animals", "animal_activities");
 
   private final String name;
   private final Class<T> type;

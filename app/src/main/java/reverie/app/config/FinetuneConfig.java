@@ -27,7 +27,7 @@ import tools.jackson.databind.node.ObjectNode;
  * All settings of {@code reverie finetune}. What each means stands in {@code
  * finetune/defaults.yaml}.
  *
- * @param model folder of the base model, or "icons" for the one that Reverie ships
+ * @param model folder of the base model, or the name of one that Reverie ships
  * @param weights what the U-Net's weights are held in
  * @param objective what is optimised
  * @param reward what is sought
@@ -79,7 +79,7 @@ public record FinetuneConfig(
           Map.of("objective", "objective", "reward", "reward", "watch", "reward"),
           FinetuneConfig::settle);
 
-  /** Names the model that Reverie ships. */
+  /** Names the model that is taken where none is named. */
   public static final String ICONS = "icons";
 
   /** Names the prompts that the model was trained with. */

@@ -18,7 +18,7 @@ import reverie.tensor.io.TemporaryFolder;
 import reverie.unet.ClassLabels;
 import reverie.unet.UNetConfig;
 
-/** Finds the model that a command names: a folder, or "icons" for the one that Reverie ships. */
+/** Finds the model that a command names: a folder, or one that Reverie ships. */
 public final class BaseModels {
   private static final List<String> FILES =
       List.of(
@@ -28,12 +28,15 @@ public final class BaseModels {
           "unet/config.json",
           "unet/diffusion_pytorch_model.safetensors");
 
+  /** The names of the models that Reverie ships: a diffusion of icons, and a flow. */
+  public static final List<String> SHIPPED = List.of(FinetuneConfig.ICONS, "icons-flow");
+
   private BaseModels() {}
 
   /**
    * Reads a model.
    *
-   * @param name a path, or "icons"
+   * @param name a path, or one of {@link #SHIPPED}
    * @param encoder the text encoder that is at hand
    * @param device where the weights go
    * @param weights how they are held: {@code F32}, {@code F16} or {@code BF16}
@@ -42,8 +45,8 @@ public final class BaseModels {
    */
   public static ModelFolder read(String name, PromptEncoder encoder, Device device, DType weights) {
     ModelFolder folder =
-        name.equals(FinetuneConfig.ICONS)
-            ? icons(device, weights)
+        SHIPPED.contains(name)
+            ? shipped(name, device, weights)
             : ModelFolder.read(Path.of(name), device, weights);
     try {
       requireLabels(folder);
@@ -99,17 +102,17 @@ public final class BaseModels {
     return new ImageSize(heightAndWidth.getLast(), heightAndWidth.getFirst());
   }
 
-  private static ModelFolder icons(Device device, DType weights) {
-    try (TemporaryFolder copy = TemporaryFolder.create("reverie-icons")) {
+  private static ModelFolder shipped(String name, Device device, DType weights) {
+    try (TemporaryFolder copy = TemporaryFolder.create("reverie-" + name)) {
       Path folder = copy.path();
       for (String file : FILES) {
         Path target = folder.resolve(file);
         Files.createDirectories(target.getParent());
         try (InputStream in =
-            BaseModels.class.getResourceAsStream("/reverie/app/models/icons/" + file)) {
+            BaseModels.class.getResourceAsStream("/reverie/app/models/" + name + "/" + file)) {
           if (in == null) {
             throw new ReverieException(
-                "model icons: this build of Reverie has no base model (" + file + ")",
+                "model " + name + ": this build of Reverie has no such model (" + file + ")",
                 "make one with ./reverie pretrain, then give its folder with --set model=FOLDER");
           }
           Files.copy(in, target);
@@ -120,7 +123,11 @@ public final class BaseModels {
           read.unet(), read.scheduler(), read.encoder(), ModelPrompts.of(DataSet.ICONS));
     } catch (IOException e) {
       throw new ReverieException(
-          "model icons: it cannot be copied to the temporary folder (" + e.getMessage() + ")",
+          "model "
+              + name
+              + ": it cannot be copied to the temporary folder ("
+              + e.getMessage()
+              + ")",
           "free some space there, or name another folder by"
               + " REVERIE_JAVA_OPTS=-Djava.io.tmpdir=FOLDER",
           e);

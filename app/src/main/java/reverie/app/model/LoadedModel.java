@@ -31,7 +31,7 @@ public final class LoadedModel implements AutoCloseable {
   /**
    * Reads a model and sets its sampler up.
    *
-   * @param name a folder, or "icons"
+   * @param name a folder, or one that Reverie ships
    * @param sampling how to draw
    * @param encoder for the prompts
    * @param device where to compute
