@@ -259,8 +259,11 @@ static void run_block(void) {
     for (int i = host.order % 2 ? 0 : THREADS - 1; i >= 0; i = following(i)) {
       if (host.threads[i].state <= READY) resume(i);
     }
-    int released = 0;
-    for (int warp = 0; warp < THREADS; warp += WARP) released += release(warp, WARP, AT_EXCHANGE);
+    // One warp runs ahead of the others, as far as the next barrier: the first or the last.
+    int released = 0, backwards = (host.block + host.launches) % 2;
+    for (int warp = 0; warp < THREADS && !released; warp += WARP) {
+      released = release(backwards ? THREADS - WARP - warp : warp, WARP, AT_EXCHANGE);
+    }
     if (!released) released = release(0, THREADS, AT_BARRIER);
     if (released) continue;
     for (int i = 0; i < THREADS; i++) {
