@@ -15,7 +15,9 @@ public record ImageSize(int width, int height) {
   /** As large as the model draws by itself. */
   public static final ImageSize OWN = square(0);
 
-  private static final int MAX = 65_536;
+  /** The longest side. */
+  public static final int MAX = 65_536;
+
   private static final Pattern TEXT = Pattern.compile("(\\d{1,9})(?:\\s*[xX×]\\s*(\\d{1,9}))?");
 
   /** Checks the ranges. */

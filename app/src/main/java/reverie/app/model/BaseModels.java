@@ -93,9 +93,10 @@ public final class BaseModels {
   /** The size of what the model was trained to draw: images, or their latents. */
   public static ImageSize size(ModelFolder folder) {
     List<Integer> heightAndWidth = folder.unet().config().sampleSize();
-    if (heightAndWidth.isEmpty()) {
+    if (heightAndWidth.isEmpty()
+        || heightAndWidth.stream().anyMatch(side -> side < 1 || side > ImageSize.MAX)) {
       throw new ReverieException(
-          "model: expected images of a known size, but its configuration has no sample_size",
+          "model: its sample_size is " + heightAndWidth + ", expected 1 to " + ImageSize.MAX,
           "set sample_size in unet/config.json, or name a size: --size SIZE,"
               + " --set sampling.size=SIZE");
     }
