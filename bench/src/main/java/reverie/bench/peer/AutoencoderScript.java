@@ -2,6 +2,7 @@
 package reverie.bench.peer;
 
 import java.util.List;
+import java.util.Locale;
 import reverie.pipeline.vae.AutoencoderConfig;
 
 /**
@@ -33,28 +34,30 @@ final class AutoencoderScript {
 
   private void helpers() {
     text.add(
-        """
+        String.format(
+            Locale.ROOT,
+            """
 
-        def decoder_resnet(self, x: Tensor, groups: int, n1: Tensor, n1b: Tensor, c1: Tensor, \
-        c1b: Tensor, n2: Tensor, n2b: Tensor, c2: Tensor, c2b: Tensor) -> Tensor:
-          y = torch.silu(torch.group_norm(x, groups, n1, n1b, %1$s, True))
-          y = torch.conv2d(y, c1, c1b, [1, 1], [1, 1], [1, 1], 1)
-          y = torch.silu(torch.group_norm(y, groups, n2, n2b, %1$s, True))
-          return torch.conv2d(y, c2, c2b, [1, 1], [1, 1], [1, 1], 1)
+            def decoder_resnet(self, x: Tensor, groups: int, n1: Tensor, n1b: Tensor, c1: Tensor, \
+            c1b: Tensor, n2: Tensor, n2b: Tensor, c2: Tensor, c2b: Tensor) -> Tensor:
+              y = torch.silu(torch.group_norm(x, groups, n1, n1b, %1$s, True))
+              y = torch.conv2d(y, c1, c1b, [1, 1], [1, 1], [1, 1], 1)
+              y = torch.silu(torch.group_norm(y, groups, n2, n2b, %1$s, True))
+              return torch.conv2d(y, c2, c2b, [1, 1], [1, 1], [1, 1], 1)
 
-        def decoder_attention(self, x: Tensor, q: Tensor, qb: Tensor, k: Tensor, kb: Tensor, \
-        v: Tensor, vb: Tensor, o: Tensor, ob: Tensor) -> Tensor:
-          s = x.size()
-          y = x.permute([0, 2, 3, 1]).reshape([s[0], 1, s[2] * s[3], s[1]])
-          y = torch.scaled_dot_product_attention(\
-        torch.linear(y, q, qb), torch.linear(y, k, kb), torch.linear(y, v, vb))
-          y = torch.linear(y, o, ob).reshape([s[0], s[2], s[3], s[1]]).permute([0, 3, 1, 2])
-          if x.is_contiguous():
-            y = y.contiguous()
-          return y
+            def decoder_attention(self, x: Tensor, q: Tensor, qb: Tensor, k: Tensor, kb: Tensor, \
+            v: Tensor, vb: Tensor, o: Tensor, ob: Tensor) -> Tensor:
+              s = x.size()
+              y = x.permute([0, 2, 3, 1]).reshape([s[0], 1, s[2] * s[3], s[1]])
+              y = torch.scaled_dot_product_attention(\
+            torch.linear(y, q, qb), torch.linear(y, k, kb), torch.linear(y, v, vb))
+              y = torch.linear(y, o, ob).reshape([s[0], s[2], s[3], s[1]]).permute([0, 3, 1, 2])
+              if x.is_contiguous():
+                y = y.contiguous()
+              return y
 
-        """
-            .formatted(EPSILON));
+            """,
+            EPSILON));
   }
 
   private void decode() {

@@ -139,15 +139,16 @@ public enum Subject {
   public AutoencoderConfig autoencoder() {
     int levels = decoder.size();
     return AutoencoderConfig.parse(
-        """
-        {"_class_name": "AutoencoderKL", "block_out_channels": %s, "layers_per_block": 2,
-         "sample_size": %d, "down_block_types": %s, "up_block_types": %s}
-        """
-            .formatted(
-                decoder,
-                side << levels - 1,
-                Collections.nCopies(levels, "\"DownEncoderBlock2D\""),
-                Collections.nCopies(levels, "\"UpDecoderBlock2D\"")));
+        String.format(
+            Locale.ROOT,
+            """
+            {"_class_name": "AutoencoderKL", "block_out_channels": %s, "layers_per_block": 2,
+             "sample_size": %d, "down_block_types": %s, "up_block_types": %s}
+            """,
+            decoder,
+            side << levels - 1,
+            Collections.nCopies(levels, "\"DownEncoderBlock2D\""),
+            Collections.nCopies(levels, "\"UpDecoderBlock2D\"")));
   }
 
   /** The U-Net. */
