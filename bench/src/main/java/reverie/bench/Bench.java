@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.bench;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import reverie.app.command.Benchmarks;
+import reverie.app.files.AtomicFile;
 import reverie.app.run.Environment;
 import reverie.bench.count.StepCount;
 import reverie.bench.measure.Roofline;
@@ -38,6 +37,7 @@ public final class Bench implements Benchmarks {
 
   @Override
   public void run(Request request, PrintWriter out) {
+    AtomicFile.prepare(request.json());
     if (request.cuda() != null) {
       if (request.cuda().count()) {
         count(request, out);
@@ -187,11 +187,6 @@ public final class Bench implements Benchmarks {
 
   private static void write(Path file, Object results) {
     JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
-    try {
-      Files.writeString(file, json.writeValueAsString(results) + "\n");
-    } catch (IOException e) {
-      throw new ReverieException(
-          "bench: " + file + " cannot be written: " + e, "check permissions and free space", e);
-    }
+    AtomicFile.writeText(file, json.writeValueAsString(results) + "\n");
   }
 }

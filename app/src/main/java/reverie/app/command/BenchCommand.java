@@ -8,7 +8,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import reverie.app.config.ConfigurationException;
-import reverie.app.files.AtomicFile;
 import reverie.tensor.ReverieException;
 
 /** Measures operations and whole steps, alone and beside LibTorch. */
@@ -112,7 +111,6 @@ final class BenchCommand implements Callable<Integer> {
       throw new ConfigurationException(
           "bench: --count and --profile are about CUDA devices", "add --cuda, or leave them out");
     }
-    AtomicFile.prepare(json);
     Benchmarks benchmarks =
         ServiceLoader.load(Benchmarks.class)
             .findFirst()
