@@ -93,13 +93,19 @@ int is_last_block(void) {
 /** What the tensor cores take of a number. */
 static double cut(unsigned bits) { return bits_to_float((int)bits & ~0x1fff); }
 
-void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
-  int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
-  int turn = host.threads[own].exchanges++ % 2;
-  Thread *warp = host.threads + own / WARP * WARP;
-  memcpy(host.threads[own].lent[turn].a, a, 4 * sizeof *a);
-  memcpy(host.threads[own].lent[turn].b, b, 2 * sizeof *b);
+// Shows a thread's part of the factors to its warp, whose first thread is given back.
+static const Thread *lend(const void *a, const void *b, int *turn) {
+  Thread *own = host.threads + host.running, *warp = host.threads + host.running / WARP * WARP;
+  *turn = own->exchanges++ % 2;
+  memcpy(own->lent[*turn].a, a, sizeof own->lent->a);
+  memcpy(own->lent[*turn].b, b, sizeof own->lent->b);
   wait_as(AT_EXCHANGE);
+  return warp;
+}
+
+void multiply_tiles(float *upper, float *lower, const float *a, const float *b) {
+  int own = host.running, row = own % WARP / 4, column = own % 4 * 2, turn;
+  const Thread *warp = lend(a, b, &turn);
   for (int c = 0; c < 2; c++) {
     double above = upper[c], below = lower[c];
     for (int k = 0; k < 8; k++) {
@@ -118,12 +124,8 @@ unsigned two_halves(float first, float second) {
 }
 
 void multiply_halves(float *upper, float *lower, const unsigned *a, const unsigned *b) {
-  int own = host.running, row = own % WARP / 4, column = own % 4 * 2;
-  int turn = host.threads[own].exchanges++ % 2;
-  Thread *warp = host.threads + own / WARP * WARP;
-  memcpy(host.threads[own].lent[turn].a, a, 4 * sizeof *a);
-  memcpy(host.threads[own].lent[turn].b, b, 2 * sizeof *b);
-  wait_as(AT_EXCHANGE);
+  int own = host.running, row = own % WARP / 4, column = own % 4 * 2, turn;
+  const Thread *warp = lend(a, b, &turn);
   for (int c = 0; c < 2; c++) {
     double above = upper[c], below = lower[c];
     for (int k = 0; k < 16; k++) {
