@@ -201,4 +201,11 @@ final class Agreement {
       }
     }
   }
+
+  static void checkBits(String what, List<Tensor> expected, List<Tensor> got) {
+    assertEquals(expected.size(), got.size(), what);
+    for (int i = 0; i < expected.size(); i++) {
+      checkBits(what + ": output " + i, expected.get(i), got.get(i));
+    }
+  }
 }

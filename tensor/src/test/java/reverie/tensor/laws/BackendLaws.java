@@ -2,7 +2,6 @@
 package reverie.tensor.laws;
 
 import static org.junit.jupiter.api.Assertions.assertAll;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,7 +11,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -32,7 +30,6 @@ import reverie.tensor.catalog.Entry;
 import reverie.tensor.catalog.OpCatalog;
 import reverie.tensor.catalog.Refusal;
 import reverie.tensor.catalog.Sample;
-import reverie.tensor.catalog.Tolerance;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Conv2d;
 import reverie.tensor.op.Conv2dInputGradient;
@@ -323,7 +320,7 @@ public abstract class BackendLaws {
             for (int time = 0; time < 2; time++) {
               step.run();
               String what = sample + " " + arrangement + ", replay " + time;
-              checkAll(what, List.of(sample.run(on, inputs)), step.outputs());
+              Agreement.checkBits(what, List.of(sample.run(on, inputs)), step.outputs());
               change(inputs);
             }
           }
@@ -341,56 +338,15 @@ public abstract class BackendLaws {
     }
   }
 
-  private static void checkAll(String what, List<Tensor> expected, List<Tensor> got) {
-    assertEquals(expected.size(), got.size(), what);
-    for (int i = 0; i < expected.size(); i++) {
-      Agreement.checkBits(what + ": output " + i, expected.get(i), got.get(i));
-    }
-  }
-
   @TestFactory
   Stream<DynamicTest> replaysRandomGraphsToTheSameBits() {
-    return IntStream.range(0, rounding == 0 ? 60 : 10)
-        .mapToObj(seed ->
-            DynamicTest.dynamicTest(
-                "seed " + seed,
-                () -> {
-                  for (Device on : devices) {
-                    try (Scope _ = Scope.open("law")) {
-                      RandomGraph graph = new RandomGraph(seed);
-                      List<Tensor> all = graph.run(on);
-                      Supplier<Tensor[]> last = () -> new Tensor[] {graph.run(on).getLast()};
-                      try (CapturedGraph some = CapturedGraph.of(on, last);
-                          CapturedGraph every =
-                              CapturedGraph.of(on, () -> graph.run(on).toArray(Tensor[]::new))) {
-                        some.run();
-                        checkAll("seed " + seed, List.of(all.getLast()), some.outputs());
-                        every.run();
-                        checkAll("seed " + seed, all, every.outputs());
-                      }
-                    }
-                  }
-                }));
+    return RandomGraphLaws.replayToTheSameBits(devices, rounding == 0 ? 60 : 10);
   }
 
   /** Rounded factors are far from the reference after many operations. */
   @TestFactory
   Stream<DynamicTest> agreesOnRandomGraphs() {
-    return IntStream.range(0, rounding == 0 ? 60 : 0)
-        .mapToObj(seed ->
-            DynamicTest.dynamicTest(
-                "seed " + seed,
-                () -> {
-                  try (Scope _ = Scope.open("law")) {
-                    List<Tensor> expected = new RandomGraph(seed).run(reference);
-                    List<Tensor> got = new RandomGraph(seed).run(device);
-                    assertEquals(expected.size(), got.size());
-                    for (int i = 0; i < got.size(); i++) {
-                      Agreement.with(new Tolerance.Close(1e-4, 1e-4), expected.get(i))
-                          .check("tensor " + i, got.get(i));
-                    }
-                  }
-                }));
+    return RandomGraphLaws.agree(device, rounding == 0 ? 60 : 0);
   }
 
   @Test
