@@ -95,16 +95,28 @@ class DeviceScriptTest {
   @Test
   void givesJavaRoomLibrariesAndAPlaceForCrashes() throws IOException, InterruptedException {
     Path bundle = bundle("*--require*) echo \"java $* in $LD_LIBRARY_PATH\"; exit 1 ;;");
-    Path tar = Files.createDirectories(folder.resolve("bin")).resolve("tar");
-    Files.writeString(tar, "#!/bin/sh\nexit 2\n");
-    assertTrue(tar.toFile().setExecutable(true));
-    // Without a tar that knows the compression Python unpacks.
-    String path = tar.getParent() + ":" + System.getenv("PATH");
-    Result result = run(Map.of("PATH", path), SCRIPT, "facts", bundle);
+    Result result = run(Map.of(), SCRIPT, "facts", bundle);
     String said = Files.readString(out().resolve("facts-doctor.txt"));
     assertTrue(said.contains(" -Xmx72g -Xss16m "), () -> said + result.output);
     assertTrue(said.contains("-XX:ErrorFile=" + out().resolve("facts-hs_err.txt")), said);
     assertTrue(said.contains("/nvidia/cudnn/lib:"), said);
+  }
+
+  /** What bundle.sh writes is compressed by xz, which the other machine may lack. */
+  @Test
+  void unpacksWhereThereIsNoXz() throws IOException, InterruptedException {
+    Path tar = bundle("*--require*) echo \"unpacked: $*\"; exit 1 ;;");
+    Path bundle = folder.resolve("bundle.tar.xz");
+    String compress = "import lzma, sys; lzma.open(sys.argv[2], 'w').write(open(sys.argv[1], 'rb').read())";
+    assertEquals(0, run(Map.of(), "python3", "-c", compress, tar, bundle).status);
+    Path xz = Files.createDirectories(folder.resolve("bin")).resolve("xz");
+    Files.writeString(xz, "#!/bin/sh\nexit 127\n");
+    assertTrue(xz.toFile().setExecutable(true));
+    Map<String, String> path = Map.of("PATH", xz.getParent() + ":" + System.getenv("PATH"));
+    assertNotEquals(0, run(path, "tar", "-C", xz.getParent(), "-xf", bundle).status);
+    Result result = run(path, SCRIPT, "facts", bundle);
+    String said = Files.readString(out().resolve("facts-doctor.txt"));
+    assertTrue(said.contains("unpacked: "), () -> said + result.output);
   }
 
   @Test
