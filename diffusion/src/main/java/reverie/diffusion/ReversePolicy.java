@@ -37,18 +37,7 @@ import reverie.tensor.Tensor;
  */
 public final class ReversePolicy {
   private final ReverseChain chain;
-  private final Reduction reduction;
-
-  /** How the log-densities of a sample's elements become one number. */
-  public enum Reduction {
-    /**
-     * Their mean: the trust regions of the literature are made for it. A ratio of it is the D-th
-     * root of the ratio of likelihoods, D being the number of elements of a sample.
-     */
-    MEAN,
-    /** Their sum: the true log-likelihood, D times the mean. */
-    SUM
-  }
+  private final LogProbReduction reduction;
 
   /**
    * The action's distribution at one step of each sample.
@@ -60,10 +49,10 @@ public final class ReversePolicy {
   public record Step(Tensor mean, Tensor sigma, int[] steps) {}
 
   private ReversePolicy(ReverseChain chain) {
-    this(chain, Reduction.MEAN);
+    this(chain, LogProbReduction.MEAN);
   }
 
-  private ReversePolicy(ReverseChain chain, Reduction reduction) {
+  private ReversePolicy(ReverseChain chain, LogProbReduction reduction) {
     this.chain = chain;
     this.reduction = reduction;
   }
@@ -159,7 +148,7 @@ public final class ReversePolicy {
   }
 
   /** The same policy with log-probabilities reduced like this; the mean by default. */
-  public ReversePolicy reducedBy(Reduction other) {
+  public ReversePolicy reducedBy(LogProbReduction other) {
     return new ReversePolicy(chain, other);
   }
 
@@ -209,7 +198,7 @@ public final class ReversePolicy {
   }
 
   /** How log-probabilities are reduced. */
-  public Reduction reduction() {
+  public LogProbReduction reduction() {
     return reduction;
   }
 
@@ -380,7 +369,7 @@ public final class ReversePolicy {
   public Tensor logProb(Tensor next, Step step) {
     requireDecisions("log-probability", step);
     Tensor mean = Ops.gaussianLogProb(next, step.mean(), step.sigma());
-    return reduced(mean, next);
+    return reduction.ofMeans(mean, next);
   }
 
   /**
@@ -394,14 +383,7 @@ public final class ReversePolicy {
     Tensor gap = step.mean().sub(reference.mean()).square();
     int n = gap.dim(0);
     Tensor mean = gap.reshape(n, Math.toIntExact(gap.size() / n)).mean(1);
-    return reduced(mean.mul(step.sigma().square().reciprocal()).mul(0.5), gap);
-  }
-
-  private Tensor reduced(Tensor mean, Tensor samples) {
-    return switch (reduction) {
-      case MEAN -> mean;
-      case SUM -> mean.mul((double) samples.size() / samples.dim(0));
-    };
+    return reduction.ofMeans(mean.mul(step.sigma().square().reciprocal()).mul(0.5), gap);
   }
 
   private void requireDecisions(String operation, Step step) {

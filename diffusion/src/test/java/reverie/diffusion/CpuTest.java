@@ -112,7 +112,7 @@ class CpuTest {
     try (Scope _ = Scope.open("test")) {
       ReversePolicy policy =
           ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 50, 1)
-              .reducedBy(ReversePolicy.Reduction.SUM);
+              .reducedBy(LogProbReduction.SUM);
       Tensor x = Rng.of(1).normal(DEVICE, 2, 64, 64, 4);
       Tensor output = Rng.of(2).normal(DEVICE, 2, 64, 64, 4);
       for (int i = 0; i < 50; i++) {

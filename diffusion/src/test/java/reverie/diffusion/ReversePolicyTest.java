@@ -175,7 +175,7 @@ class ReversePolicyTest {
   @Test
   void sumsAreMeansTimesElements() {
     ReversePolicy mean = ReversePolicy.ddim(STABLE, 10, 1);
-    ReversePolicy sum = mean.reducedBy(ReversePolicy.Reduction.SUM);
+    ReversePolicy sum = mean.reducedBy(LogProbReduction.SUM);
     Waves waves = Waves.on(DEVICE, false);
     ReversePolicy.Step step = mean.step(waves.x(), waves.output(), 4, 7);
     ReversePolicy.Step other = mean.step(waves.x(), waves.noise(), 4, 7);

@@ -7,6 +7,7 @@ import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import reverie.diffusion.Denoiser;
 import reverie.diffusion.DenoisingLoss;
+import reverie.diffusion.LogProbReduction;
 import reverie.diffusion.NoiseSchedule;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.ReversePolicy;
@@ -90,11 +91,7 @@ public record VariationalBound(ReversePolicy policy, Prediction prediction, Deno
       ReversePolicy.Step model = policy.step(noised.x(), output, step);
       if (step < last) {
         ReversePolicy.Step truth = policy.step(noised.x(), noised.target(), step);
-        return policy
-            .reducedBy(ReversePolicy.Reduction.SUM)
-            .divergence(model, truth)
-            .neg()
-            .toDoubles();
+        return policy.reducedBy(LogProbReduction.SUM).divergence(model, truth).neg().toDoubles();
       }
       double deviation = policy.isDecision(last) ? policy.sigma(last) : decoderDeviation();
       return Ops.gaussianLogProb(clean, model.mean(), clean.device().full(deviation, draws))

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.LogProbReduction;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.Policy;
 import reverie.rl.objective.DdpoImportanceSampled;
@@ -111,7 +112,7 @@ class StepLearnerTest {
       model.move(0.02);
     }
     for (ReversePolicy process :
-        List.of(means.process(), means.process().reducedBy(ReversePolicy.Reduction.SUM))) {
+        List.of(means.process(), means.process().reducedBy(LogProbReduction.SUM))) {
       policy =
           new Policy(
               process,
