@@ -5,6 +5,7 @@ import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.tngtech.archunit.core.domain.Dependency;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
@@ -13,9 +14,17 @@ import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which packages may lean on which; docs/architecture.md draws it. */
 class PackagesTest {
@@ -84,6 +93,60 @@ class PackagesTest {
         .should()
         .beFreeOfCycles()
         .check(CLASSES);
+  }
+
+  /** Of a section of docs/architecture.md headed by a package's name. */
+  private static Map<String, Set<String>> drawn(String root) {
+    String section =
+        Project.read(Project.ROOT.resolve("docs/architecture.md")).split("### " + root + "\n")[1];
+    Map<String, Set<String>> arrows = new TreeMap<>();
+    for (String line : section.substring(0, section.indexOf("\n```\n")).lines().toList()) {
+      List<String> ends =
+          Stream.of(line.split("-->")).map(end -> end.replaceAll("\\[.*", "").strip()).toList();
+      if (ends.size() == 2) {
+        arrows.computeIfAbsent(ends.get(0), _ -> new TreeSet<>()).add(ends.get(1));
+        arrows.computeIfAbsent(ends.get(1), _ -> new TreeSet<>());
+      }
+    }
+    return arrows;
+  }
+
+  private static Set<String> reached(Map<String, Set<String>> arrows, String from) {
+    Set<String> reached = new TreeSet<>();
+    Deque<String> open = new ArrayDeque<>(arrows.get(from));
+    while (!open.isEmpty()) {
+      String next = open.pop();
+      if (reached.add(next)) {
+        open.addAll(arrows.get(next));
+      }
+    }
+    return reached;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reverie.rl", "reverie.app"})
+  void packagesLeanOnEachOtherAsDrawn(String root) {
+    Map<String, Set<String>> arrows = drawn(root);
+    Set<String> packages = new TreeSet<>();
+    Set<String> others = new TreeSet<>();
+    for (JavaClass javaClass : CLASSES) {
+      String from = javaClass.getPackageName();
+      if (!from.startsWith(root + ".")) {
+        continue;
+      }
+      String name = from.substring(root.length() + 1);
+      packages.add(name);
+      for (Dependency dependency : javaClass.getDirectDependenciesFromSelf()) {
+        String to = dependency.getTargetClass().getPackageName();
+        if (to.startsWith(root + ".")
+            && !to.equals(from)
+            && !reached(arrows, name).contains(to.substring(root.length() + 1))) {
+          others.add(dependency.getDescription());
+        }
+      }
+    }
+    assertEquals(packages, arrows.keySet());
+    assertEquals(Set.of(), others);
   }
 
   @Test
