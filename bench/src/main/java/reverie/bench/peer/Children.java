@@ -76,6 +76,8 @@ final class Children {
     command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
     command.add("-Dreverie.threads=" + task.threads());
     command.add("-Dorg.bytedeco.javacpp.cachedir=" + unpacked);
+    // JavaCPP would end a process that has more memory than the heap twice over.
+    command.add("-Dorg.bytedeco.javacpp.maxPhysicalBytes=0");
     command.add("-Dai.djl.offline=true");
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(Child.class.getName());
