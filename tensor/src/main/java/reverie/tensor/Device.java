@@ -94,6 +94,16 @@ public final class Device {
     return full(0, dims);
   }
 
+  /**
+   * A tensor that is to be assigned whole before it is read: it holds whatever its memory held.
+   *
+   * @param dtype {@link #floatType} or {@code I32}
+   */
+  public Tensor unset(DType dtype, int... dims) {
+    Capturing.refuseUpload("unset");
+    return allocate(new TensorType(dtype, Shape.of(dims)));
+  }
+
   /** A tensor of one value. */
   public Tensor full(double value, int... dims) {
     return Ops.create(this, new Fill(value, Shape.of(dims)));

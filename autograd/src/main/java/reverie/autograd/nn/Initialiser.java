@@ -32,7 +32,7 @@ public interface Initialiser {
   static Initialiser uniform(double bound) {
     return (device, rng, dims) -> {
       int size = Math.toIntExact(Shape.of(dims).size());
-      Tensor flat = device.zeros(size);
+      Tensor flat = device.unset(device.floatType(), size);
       // Block by block, so that the heap need not hold a large weight.
       for (int from = 0, count; from < size; from += count) {
         int first = from;

@@ -23,10 +23,15 @@ record Narrow(Tensor words, DType dtype, Shape shape) {
 
   /** Zeros, in the memory of {@code scope}. */
   static Narrow zeros(Device device, DType dtype, Shape shape, Scope scope) {
+    Narrow zeros = unset(device, dtype, shape, scope);
+    zeros.words.assign(new int[Widen.words(shape)]);
+    return zeros;
+  }
+
+  /** What is to be written before it is read, in the memory of {@code scope}. */
+  static Narrow unset(Device device, DType dtype, Shape shape, Scope scope) {
     try (Scope _ = Scope.open("weight")) {
-      int count = Widen.words(shape);
-      Tensor words = device.indices(new int[count], count);
-      return new Narrow(scope.adopt(words), dtype, shape);
+      return new Narrow(scope.adopt(device.unset(DType.I32, Widen.words(shape))), dtype, shape);
     }
   }
 

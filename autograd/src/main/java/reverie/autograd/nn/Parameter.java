@@ -4,10 +4,12 @@ package reverie.autograd.nn;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
+import reverie.tensor.op.Copy;
 
 /**
  * A named tensor that training may change. Made by {@link Parameters#create}, in whose scope its
@@ -111,8 +113,10 @@ public final class Parameter {
   Parameter copiedTo(Scope scope) {
     Parameter copy;
     if (narrow == null) {
-      Tensor own = scope.adopt(value().device().zeros(shape.dims()));
-      own.assign(value());
+      Tensor own;
+      try (Scope _ = Scope.open("copy")) {
+        own = scope.adopt(Ops.apply(new Copy(), value()));
+      }
       copy = new Parameter(name, axisOrder, shape, own);
     } else {
       copy = new Parameter(name, axisOrder, narrow.copiedTo(scope));

@@ -30,6 +30,7 @@ public final class Parameters implements AutoCloseable {
   private enum Filling {
     RANDOM,
     ZEROS,
+    UNSET,
     SHAPES,
     GIVEN
   }
@@ -68,13 +69,13 @@ public final class Parameters implements AutoCloseable {
     return empty(device, rng, Filling.RANDOM, weights);
   }
 
-  /** Parameters that start at zero, to be loaded. */
+  /** Parameters that start at zero. */
   public static Parameters zeros(Device device) {
     return zeros(device, DType.F32);
   }
 
   /**
-   * Parameters that start at zero, to be loaded.
+   * Parameters that start at zero.
    *
    * @param weights how matrices and kernels of convolutions are held: {@code F32}, which is the
    *     device's own type; or {@code F16} or {@code BF16}, which takes half of the memory, is
@@ -82,6 +83,14 @@ public final class Parameters implements AutoCloseable {
    */
   public static Parameters zeros(Device device, DType weights) {
     return empty(device, Rng.of(0), Filling.ZEROS, weights);
+  }
+
+  /**
+   * The same that start at no value: every one is to be written before it is read, by {@link
+   * StateDict#load} for instance.
+   */
+  public static Parameters unset(Device device, DType weights) {
+    return empty(device, Rng.of(0), Filling.UNSET, weights);
   }
 
   /** Names and shapes without memory: what a model would have. */
@@ -153,8 +162,14 @@ public final class Parameters implements AutoCloseable {
   }
 
   private Parameter narrow(String full, AxisOrder axisOrder, Initialiser initialiser, int... dims) {
-    Narrow zeros = Narrow.zeros(store.device, store.weights, Shape.of(dims), store.scope);
-    Parameter parameter = new Parameter(full, axisOrder, zeros);
+    Shape shape = Shape.of(dims);
+    Parameter parameter =
+        new Parameter(
+            full,
+            axisOrder,
+            store.filling == Filling.ZEROS
+                ? Narrow.zeros(store.device, store.weights, shape, store.scope)
+                : Narrow.unset(store.device, store.weights, shape, store.scope));
     if (store.filling == Filling.RANDOM) {
       try (Scope _ = Scope.open("parameter")) {
         parameter.write(initialiser.make(store.device, store.rng.fork(full), dims));
@@ -167,6 +182,7 @@ public final class Parameters implements AutoCloseable {
     return switch (store.filling) {
       case SHAPES, GIVEN -> null;
       case ZEROS -> constant(Initialiser.zeros(), dims);
+      case UNSET -> constant((device, _, sides) -> device.unset(device.floatType(), sides), dims);
       case RANDOM -> {
         try (Scope _ = Scope.open("parameter")) {
           yield store.scope.adopt(

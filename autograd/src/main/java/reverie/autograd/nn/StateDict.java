@@ -97,7 +97,7 @@ public final class StateDict {
       model.apply(shapes);
       check(shapes, path, toParameter);
     }
-    Parameters parameters = Parameters.zeros(device, weights);
+    Parameters parameters = Parameters.unset(device, weights);
     try {
       M built = model.apply(parameters);
       load(parameters, path, toParameter);

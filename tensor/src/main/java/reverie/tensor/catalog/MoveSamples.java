@@ -37,6 +37,7 @@ final class MoveSamples {
         .smooth(op, normal(2, 3, 1, 7))
         .rough(op, indices(9, 3, 5))
         .rough(op, normal(3, 67, 129))
+        .rough(op, normal(9, 700, 20))
         .rough(op, normal(40_009))
         .refuse("expected 1 inputs", op);
   }

@@ -5,6 +5,7 @@ import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Operand;
+import reverie.tensor.cpu.memory.Permutation;
 import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.op.Widen;
 
@@ -167,6 +168,11 @@ final class Movement {
   static void copy(Parallel parallel, Tensor from, Tensor to) {
     Operand operand = Operand.of(from, to.shape());
     long out = Memory.address(to);
+    Permutation permutation = operand.permutation();
+    if (permutation != null) {
+      parallel.parallelFor(permutation.tasks(), i -> permutation.run(i, out));
+      return;
+    }
     long size = to.size();
     int task = 1 << 15;
     parallel.parallelFor(

@@ -251,7 +251,7 @@ public final class Safetensors implements AutoCloseable {
 
   /** A floating-point tensor on a device, in the device's type. */
   public Tensor tensor(String name, Device device) {
-    Tensor out = device.zeros(shape(name).dims());
+    Tensor out = device.unset(device.floatType(), shape(name).dims());
     read(name, out);
     return out;
   }

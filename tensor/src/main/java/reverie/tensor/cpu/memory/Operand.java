@@ -71,6 +71,14 @@ public final class Operand {
     return dims.length == 0 || (dims.length == 1 && strides[0] == 1);
   }
 
+  /** How to copy it if its last axis is spread out in memory; else null. */
+  public Permutation permutation() {
+    int last = dims.length - 1;
+    return last < 1 || strides[last] == 0 || strides[last] == 1
+        ? null
+        : new Permutation(address, dims, strides);
+  }
+
   private boolean periodic() {
     return dims.length == 2 && strides[0] == 0 && strides[1] == 1 && dims[1] <= MAX_PERIOD;
   }
