@@ -12,6 +12,7 @@ import java.util.stream.Stream;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -53,6 +54,7 @@ final class SchedulerConfigReader {
           "dynamic_thresholding_ratio",
           "euler_at_final",
           "final_sigmas_type",
+          "flow_shift", // of use_flow_sigmas, which is refused
           "interpolation_type",
           "lambda_min_clipped",
           "lower_order_final",
@@ -65,6 +67,8 @@ final class SchedulerConfigReader {
           "solver_order",
           "solver_p",
           "solver_type",
+          "tensor_format",
+          "time_shift_type", // of use_dynamic_shifting, which is refused
           "timestep_type",
           "use_beta_sigmas",
           "use_exponential_sigmas",
@@ -77,7 +81,10 @@ final class SchedulerConfigReader {
    */
   private static final String DEFAULTED = "_use_default_values";
 
-  private static final JsonMapper MAPPER = new JsonMapper(JsonText.FACTORY);
+  /** Python writes {@code -Infinity}, DPM-Solver's default for lambda_min_clipped. */
+  private static final JsonMapper MAPPER =
+      new JsonMapper(
+          JsonText.FACTORY.rebuild().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build());
 
   private final ObjectNode object;
   private final String where;
@@ -118,6 +125,9 @@ final class SchedulerConfigReader {
     refuse("thresholding", "true");
     refuse("use_flow_sigmas", "true");
     refuse("variance_type", "learned", "learned_range");
+    // What prediction_type was before diffusers 0.9.
+    refuse("predict_epsilon", "false");
+    object.remove("predict_epsilon");
     SchedulerConfig config =
         new SchedulerConfig(
             whole("num_train_timesteps", ours.trainSteps()),
@@ -231,7 +241,7 @@ final class SchedulerConfigReader {
   }
 
   private double number(String key, double otherwise) {
-    JsonNode value = take(key, "a number", JsonNode::isNumber);
+    JsonNode value = take(key, "a number", v -> v.isNumber() && Double.isFinite(v.doubleValue()));
     return value == null ? otherwise : value.doubleValue();
   }
 

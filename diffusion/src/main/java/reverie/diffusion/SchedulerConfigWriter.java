@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.diffusion;
 
+import tools.jackson.core.json.JsonWriteFeature;
+import tools.jackson.databind.ObjectWriter;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Puts the keys of a {@link SchedulerConfig} into the text of its file. */
 final class SchedulerConfigWriter {
+  /** Writes {@code -Infinity} as Python does. */
+  private static final ObjectWriter WRITER =
+      JsonMapper.builder()
+          .disable(JsonWriteFeature.WRITE_NAN_AS_STRINGS)
+          .build()
+          .writerWithDefaultPrettyPrinter();
+
   private SchedulerConfigWriter() {}
 
   static String write(SchedulerConfig config) {
@@ -18,7 +27,7 @@ final class SchedulerConfigWriter {
     } else {
       diffusion(config, out);
     }
-    return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(out) + "\n";
+    return WRITER.writeValueAsString(out) + "\n";
   }
 
   private static void diffusion(SchedulerConfig config, ObjectNode out) {

@@ -105,13 +105,16 @@ class SchedulerConfigTest {
       delimiter = '|',
       value = {
         "{\"_class_name\": \"ScoreSdeVeScheduler\"} | file.json is for ScoreSdeVeScheduler",
+        "{\"predict_epsilon\": false} | predict_epsilon false in file.json is not supported",
+        "{\"use_dynamic_shifting\": true} | use_dynamic_shifting true in file.json",
+        "{\"beta_end\": NaN} | expected a number for beta_end",
         "{\"use_flow_sigmas\": true} | use_flow_sigmas true in file.json is not supported",
         "{\"sigma_data\": 0.5} | sigma_data 0.5 in file.json is not supported",
         "{\"steps_offset\": -1} | steps_offset of at least 0, got -1",
         "{\"steps_offset\": 0, \"steps_offset\": 1} | Duplicate",
         "{\"num_train_timesteps\": 100000000} | at most 100000 for num_train_timesteps",
         "{\"beta_end\": 1.5} | expected 0 < beta < 1",
-        "{\"clip_sample_range\": 1e999} | positive clip_sample_range",
+        "{\"clip_sample_range\": 1e999} | expected a number for clip_sample_range",
         "{\"prediction_type\": \"flow_prediction\"} | belong together",
         "{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\", \"shift\": 0} | positive shift, got"
             + " 0.0",
@@ -166,7 +169,9 @@ class SchedulerConfigTest {
         """,
         """
         {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++", "solver_order": 2,
-         "lambda_min_clipped": -5.1, "lower_order_final": true, "solver_type": "midpoint", %s}\
+         "lambda_min_clipped": -Infinity, "lower_order_final": true, "solver_type": "midpoint",
+         "flow_shift": 1.0, "use_flow_sigmas": false, "use_dynamic_shifting": false,
+         "time_shift_type": "exponential", %s}\
         """,
         """
         {"_class_name": "UniPCMultistepScheduler", "disable_corrector": [0], "predict_x0": true,
@@ -176,7 +181,8 @@ class SchedulerConfigTest {
         {"_class_name": "LMSDiscreteScheduler", "use_beta_sigmas": false, %s}\
         """,
         """
-        {"_class_name": "PNDMScheduler", "skip_prk_steps": true, %s}\
+        {"_class_name": "PNDMScheduler", "skip_prk_steps": true, "predict_epsilon": true,
+         "tensor_format": "pt", %s}\
         """
       })
   void otherSamplersFilesAreReadAsDdim(String json) {
@@ -194,6 +200,8 @@ class SchedulerConfigTest {
     assertEquals(TimestepGrid.Spacing.LEADING, config.spacing());
     assertTrue(config.clipSample() && config.endsClean());
     assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+    // As Python writes it, without quotes.
+    assertEquals(json.contains("-Infinity"), config.toJson().contains(" : -Infinity"));
   }
 
   @Test
