@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.regex.PatternSyntaxException;
 import java.util.stream.Collectors;
 import reverie.autograd.nn.Lora;
 import reverie.tensor.ReverieException;
@@ -85,15 +86,24 @@ final class LoraMetadata {
     }
   }
 
+  /** As PEFT does: a regular expression of the whole name, or of its end after a dot. */
+  private static boolean matches(String pattern, String module) {
+    try {
+      return module.matches("(.*\\.)?(" + pattern + ")");
+    } catch (PatternSyntaxException e) {
+      return module.equals(pattern) || module.endsWith("." + pattern);
+    }
+  }
+
   /** α of a module; the rank where nothing is said. */
   static double alpha(JsonNode config, String part, String module, int rank) {
-    double alpha = config.path(part + ".lora_alpha").asDouble(rank);
-    for (Map.Entry<String, JsonNode> e : config.path(part + ".alpha_pattern").properties()) {
-      // As PEFT matches them: the whole name or its end after a dot.
-      if (module.equals(e.getKey()) || module.endsWith("." + e.getKey())) {
-        alpha = e.getValue().asDouble(alpha);
-      }
-    }
+    double usual = config.path(part + ".lora_alpha").asDouble(rank);
+    double alpha =
+        config.path(part + ".alpha_pattern").properties().stream()
+            .filter(e -> matches(e.getKey(), module))
+            .findFirst()
+            .map(e -> e.getValue().asDouble(usual))
+            .orElse(usual);
     // Rank-stabilised LoRA divides by √r.
     return config.path(part + ".use_rslora").asBoolean(false) ? alpha * Math.sqrt(rank) : alpha;
   }

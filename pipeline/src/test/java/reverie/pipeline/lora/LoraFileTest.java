@@ -173,7 +173,8 @@ class LoraFileTest {
     write(
         Map.of(
             "lora_adapter_metadata",
-            "{\"unet.r\": 1, \"unet.lora_alpha\": 4, \"unet.alpha_pattern\": {\"to_out.0\": 8}}"),
+            "{\"unet.r\": 1, \"unet.lora_alpha\": 4, \"unet.alpha_pattern\":"
+                + " {\"block.0.attn\\\\d.to_out.0\": 8, \"to_out.0\": 5}}"),
         Map.of(
             "unet.block.0.attn1.to_q.lora_A.weight", new int[] {1, 6},
             "unet.block.0.attn1.to_q.lora_B.weight", new int[] {4, 1},
