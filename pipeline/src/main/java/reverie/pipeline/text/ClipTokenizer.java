@@ -7,9 +7,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -18,12 +20,14 @@ import reverie.tensor.ReverieException;
 /**
  * CLIP's tokenizer (Radford et al. 2021), with the ids of Hugging Face's {@code CLIPTokenizerFast}.
  * A text is cut at the special tokens written in it; what lies between is composed (NFC), its white
- * space made single spaces, its letters lower case, and cut into contractions, runs of letters,
- * single digits and runs of anything else, which {@link BytePairs} encodes.
+ * space made single spaces, its letters lower case, then cut at tokens that were added to the
+ * vocabulary (textual inversion), and into contractions, runs of letters, single digits and runs of
+ * anything else, which {@link BytePairs} encodes.
  *
  * <p>Immutable; thread-safe.
  */
 public final class ClipTokenizer {
+  private static final Pattern NONE = Pattern.compile("(?!)");
   private static final Pattern SPACES = Pattern.compile("\\p{IsWhite_Space}+");
   private static final Pattern WORDS =
       Pattern.compile("'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}|[^\\p{IsWhite_Space}\\p{L}\\p{N}]+");
@@ -31,6 +35,8 @@ public final class ClipTokenizer {
   private final BytePairs pairs;
   private final Map<String, Integer> special;
   private final Pattern specialPattern;
+  private final Map<String, Integer> added;
+  private final Pattern addedPattern;
   private final int start;
   private final int end;
   private final int pad;
@@ -41,6 +47,7 @@ public final class ClipTokenizer {
    * What a tokenizer's files say.
    *
    * @param special tokens that are not cut or lower-cased when written in a text
+   * @param added others that are not cut
    * @param length of every encoded text
    * @param where the files are, for errors
    */
@@ -48,6 +55,7 @@ public final class ClipTokenizer {
       Map<String, Integer> vocabulary,
       List<BytePairs.Pair> merges,
       Map<String, Integer> special,
+      Map<String, Integer> added,
       String start,
       String end,
       String pad,
@@ -57,23 +65,32 @@ public final class ClipTokenizer {
   ClipTokenizer(Files files) {
     pairs = new BytePairs(files.vocabulary, files.merges, files.where);
     special = Map.copyOf(files.special);
-    // Where one special token begins with another, the longer is meant.
-    specialPattern =
-        Pattern.compile(
-            special.keySet().stream()
-                .sorted(Comparator.comparingInt(String::length).reversed())
-                .map(Pattern::quote)
-                .collect(Collectors.joining("|")));
+    specialPattern = any(special.keySet());
+    Map<String, Integer> lower = new HashMap<>();
+    files.added.forEach((token, id) -> lower.put(normalised(token), id));
+    added = Map.copyOf(lower);
+    addedPattern = any(added.keySet());
     start = special.get(files.start);
     end = special.get(files.end);
     pad = special.get(files.pad);
-    largest = Math.max(largest(files.vocabulary.values()), largest(special.values()));
+    largest = largest(files.vocabulary.values());
     length = files.length;
     if (length < 2) {
       throw new ReverieException(
           "tokenizer: " + files.where + ": expected a length of at least 2, got " + length,
           "model_max_length in tokenizer_config.json");
     }
+  }
+
+  /** Any of these tokens; where one begins with another, the longer is meant. */
+  private static Pattern any(Collection<String> tokens) {
+    return tokens.isEmpty()
+        ? NONE
+        : Pattern.compile(
+            tokens.stream()
+                .sorted(Comparator.comparingInt(String::length).reversed())
+                .map(Pattern::quote)
+                .collect(Collectors.joining("|")));
   }
 
   private static int largest(Collection<Integer> ids) {
@@ -95,20 +112,35 @@ public final class ClipTokenizer {
   public int[] ids(String text) {
     List<Integer> ids = new ArrayList<>();
     ids.add(start);
-    Matcher found = specialPattern.matcher(text);
-    int from = 0;
-    while (found.find()) {
-      addWords(text.substring(from, found.start()), ids);
-      ids.add(special.get(found.group()));
-      from = found.end();
-    }
-    addWords(text.substring(from), ids);
+    cut(
+        text,
+        specialPattern,
+        special,
+        ids,
+        between -> cut(normalised(between), addedPattern, added, ids, rest -> addWords(rest, ids)));
     ids.add(end);
     return ids.stream().mapToInt(Integer::intValue).toArray();
   }
 
+  /** Adds the ids of tokens that are found, and hands over what lies between, all in order. */
+  private static void cut(
+      String text,
+      Pattern tokens,
+      Map<String, Integer> all,
+      List<Integer> ids,
+      Consumer<String> between) {
+    Matcher found = tokens.matcher(text);
+    int from = 0;
+    while (found.find()) {
+      between.accept(text.substring(from, found.start()));
+      ids.add(all.get(found.group()));
+      from = found.end();
+    }
+    between.accept(text.substring(from));
+  }
+
   private void addWords(String text, List<Integer> ids) {
-    Matcher word = WORDS.matcher(normalised(text));
+    Matcher word = WORDS.matcher(text);
     while (word.find()) {
       ids.addAll(pairs.encode(word.group()));
     }

@@ -45,29 +45,33 @@ record TokenizerFolder(Path folder) {
     Map<String, Integer> vocabulary;
     List<BytePairs.Pair> merges;
     Map<String, Integer> special = new LinkedHashMap<>();
+    Map<String, Integer> added = new LinkedHashMap<>();
+    JsonNode config = has(CONFIG) ? json(CONFIG) : JsonNodeFactory.instance.objectNode();
     if (slow) {
       vocabulary = vocabulary(json(VOCABULARY), VOCABULARY);
       merges = merges();
       if (has(ADDED)) {
-        vocabulary.putAll(vocabulary(json(ADDED), ADDED));
+        added.putAll(vocabulary(json(ADDED), ADDED));
       }
+      config
+          .path("added_tokens_decoder")
+          .properties()
+          .forEach(e -> add(e.getValue(), number(e.getKey()), special, added));
     } else {
       JsonNode model = json(FAST).path("model");
       vocabulary = vocabulary(model.path("vocab"), FAST);
       merges = new ArrayList<>();
       model.path("merges").forEach(merge -> merges.add(merge(merge)));
-      for (JsonNode token : json(FAST).path("added_tokens")) {
-        String content = token.path("content").asString("");
-        vocabulary.put(content, token.path("id").asInt());
-        if (token.path("special").asBoolean(false)) {
-          special.put(content, token.path("id").asInt());
-        }
-      }
+      json(FAST)
+          .path("added_tokens")
+          .forEach(token -> add(token, token.path("id").asInt(-1), special, added));
     }
-    JsonNode config = has(CONFIG) ? json(CONFIG) : JsonNodeFactory.instance.objectNode();
+    vocabulary.putAll(special);
+    vocabulary.putAll(added);
     String start = special("bos_token", START, config);
     String end = special("eos_token", END, config);
-    String pad = special("pad_token", END, config);
+    String padding = slow ? END : json(FAST).path("padding").path("pad_token").asString(END);
+    String pad = special("pad_token", padding, config);
     for (String token : List.of(start, end, pad, special("unk_token", END, config))) {
       Integer id = vocabulary.get(token);
       if (id == null) {
@@ -83,8 +87,26 @@ record TokenizerFolder(Path folder) {
       }
       special.put(token, id);
     }
+    added.keySet().removeAll(special.keySet());
     return new ClipTokenizer.Files(
-        vocabulary, merges, special, start, end, pad, length(config), folder.toString());
+        vocabulary, merges, special, added, start, end, pad, length(config), folder.toString());
+  }
+
+  /** A token with its text and whether it is a special one. */
+  private void add(
+      JsonNode token, int id, Map<String, Integer> special, Map<String, Integer> added) {
+    String content = token.path("content").asString("");
+    if (id < 0 || content.isEmpty()) {
+      throw new ReverieException(
+          "tokenizer: " + folder + ": expected an added token with content and id, got " + token,
+          "the download may be damaged");
+    }
+    (token.path("special").asBoolean(false) ? special : added).put(content, id);
+  }
+
+  /** −1 for what is none. */
+  private static int number(String text) {
+    return text.matches("\\d{1,9}") ? Integer.parseInt(text) : -1;
   }
 
   private boolean has(String name) {

@@ -109,6 +109,25 @@ class ClipTokenizerTest {
     assertColumn("fast", ClipTokenizer.read(folder));
   }
 
+  /** Textual inversion adds tokens, which are found whatever their case and are never cut. */
+  @Test
+  void addedTokensAreFound(@TempDir Path folder) throws IOException {
+    Files.copy(clip.resolve("vocab.json"), folder.resolve("vocab.json"));
+    Files.copy(clip.resolve("merges.txt"), folder.resolve("merges.txt"));
+    Files.writeString(
+        folder.resolve("added_tokens.json"), "{\"<Cat-toy>\": 49408, \"<cat-toy>_1\": 49409}");
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"),
+        "{\"added_tokens_decoder\": {\"49410\": {\"content\": \"<New>\", \"special\": true}}}");
+    ClipTokenizer tokenizer = ClipTokenizer.read(folder);
+    assertEquals(49410, tokenizer.largestId());
+    assertArrayEquals(
+        new int[] {49406, 320, 49409, 49408, 1125, 49410, 49407},
+        tokenizer.ids("A <CAT-toy>_1<cat-toy>photo<New>"));
+    // A special token is taken as it is written only.
+    assertEquals(7, tokenizer.ids("a <new> photo").length);
+  }
+
   private static void assertColumn(String column, ClipTokenizer tokenizer) {
     for (JsonNode line : lines) {
       int[] expected = line.get(column).valueStream().mapToInt(JsonNode::intValue).toArray();
