@@ -10,32 +10,28 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
-import reverie.diffusion.Decoding;
-import reverie.diffusion.Denoiser;
-import reverie.diffusion.Guidance;
-import reverie.diffusion.ReversePolicy;
-import reverie.diffusion.Sampler;
-import reverie.diffusion.Trajectory;
 import reverie.pipeline.lora.LoraFile;
 import reverie.pipeline.vae.Autoencoder;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.io.Safetensors;
 import reverie.unet.VectorCheck;
 import reverie.unet.VectorCheck.Row;
-import tools.jackson.databind.JsonNode;
 
 /**
  * Compares a pipeline's folder with a file of reference vectors that Python's diffusers computed of
@@ -48,8 +44,8 @@ public final class PipelineCheck {
   /** The metadata key by which such a file is known. */
   public static final String KEY = "pipe";
 
-  private static final String PNDM = "pipe.output.pndm.";
   private static final Pattern CHAIN = Pattern.compile("(pipe\\.output\\.eta([0-9.]+)\\.)latents");
+  private static final Pattern EXPECTED = Pattern.compile("\\w+\\.(output|grad|gradstat)\\..+");
 
   /**
    * One part of the pipeline.
@@ -63,6 +59,14 @@ public final class PipelineCheck {
       return VectorCheck.worst(rows);
     }
   }
+
+  /**
+   * The whole comparison.
+   *
+   * @param sections every part
+   * @param left outputs and gradients in the file that nothing was compared with
+   */
+  public record Report(List<Section> sections, List<String> left) {}
 
   private final Vectors vectors;
   private final StableDiffusion model;
@@ -79,13 +83,24 @@ public final class PipelineCheck {
    *
    * @throws ReverieException if file or folder are not of these formats
    */
-  public static List<Section> check(Path path, Path folder, Device device) {
+  public static Report check(Path path, Path folder, Device device) {
     try (Safetensors file = Safetensors.open(path);
         StableDiffusion model = StableDiffusion.load(folder, device)) {
       PipelineCheck check = new PipelineCheck(new Vectors(path, file, device), model);
       check.everything();
-      return List.copyOf(check.sections);
+      return new Report(List.copyOf(check.sections), check.left());
     }
+  }
+
+  private List<String> left() {
+    Set<String> compared =
+        sections.stream()
+            .flatMap(section -> section.rows().stream())
+            .map(row -> row.name().replaceFirst("\\[\\d+]$", ""))
+            .collect(Collectors.toSet());
+    return vectors.file().names().stream()
+        .filter(name -> EXPECTED.matcher(name).matches() && !compared.contains(name))
+        .toList();
   }
 
   private void everything() {
@@ -97,16 +112,17 @@ public final class PipelineCheck {
     for (Path adapters : adapters(vectors.path())) {
       section(adapters.getFileName().toString(), () -> lora(adapters));
     }
+    ChainCheck chains = new ChainCheck(vectors, model);
     for (String name : new TreeSet<>(vectors.file().names())) {
       Matcher chain = CHAIN.matcher(name);
       if (chain.matches()) {
         section(
             "chain, eta " + chain.group(2),
-            () -> chain(chain.group(1), Double.parseDouble(chain.group(2))));
+            () -> chains.ddim(chain.group(1), Double.parseDouble(chain.group(2))));
       }
     }
-    if (vectors.file().names().contains(PNDM + "latents")) {
-      section("chain, pndm", this::pndm);
+    if (vectors.file().names().contains(ChainCheck.PNDM + "latents")) {
+      section("chain, pndm", chains::pndm);
     }
   }
 
@@ -266,22 +282,41 @@ public final class PipelineCheck {
   }
 
   /**
-   * Outputs and gradients are those of a factor of 1, whatever α the file gives; what comes out
-   * with its α is compared besides.
+   * What comes out with the file's α, and outputs and gradients of a factor α/r of 1, whatever α it
+   * gives.
    */
   private List<Row> lora(Lora lora) {
     Tensor sample = vectors.image("unet.input.sample");
     Tensor context = vectors.plain("unet.input.encoder_hidden_states");
     List<Row> rows = new ArrayList<>();
-    Lora.Size size = lora.adapters().getFirst().size();
-    double factor = size.alpha() / size.rank();
-    rows.add(
-        vectors.row(
-            factor == 1 ? "lora.output.sample" : "lora.output.sample_alpha",
-            denoised(sample, context)));
-    lora.setStrength(0.5 / factor);
+    String alpha = "lora.output.sample_alpha";
+    boolean same =
+        Arrays.equals(vectors.file().doubles(alpha), vectors.file().doubles("lora.output.sample"));
+    if (same || lora.adapters().stream().anyMatch(a -> a.size().alpha() != a.size().rank())) {
+      rows.add(vectors.row(alpha, denoised(sample, context)));
+    }
+    try (Lora unscaled = unscaled(lora)) {
+      lora.without(() -> rows.addAll(unscaled(unscaled, sample, context)));
+    }
+    return rows;
+  }
+
+  private Lora unscaled(Lora lora) {
+    Map<String, Lora.Size> sizes = new LinkedHashMap<>();
+    for (Lora.Adapter adapter : lora.adapters()) {
+      int rank = adapter.size().rank();
+      sizes.put(adapter.module(), new Lora.Size(rank, rank));
+    }
+    Lora unscaled = new Lora(model.unet().parameters(), sizes, Rng.of(0));
+    unscaled.parameters().copyFrom(lora.parameters());
+    return unscaled;
+  }
+
+  private List<Row> unscaled(Lora lora, Tensor sample, Tensor context) {
+    List<Row> rows = new ArrayList<>();
+    lora.setStrength(0.5);
     rows.add(vectors.row("lora.output.sample_scale_0.5", denoised(sample, context)));
-    lora.setStrength(1 / factor);
+    lora.setStrength(1);
     Tensor[] output = new Tensor[1];
     Tape.Result result =
         Tape.run(
@@ -299,69 +334,6 @@ public final class PipelineCheck {
             name ->
                 LoraFile.parameterName(name, LoraFile.UNET, model.unet().parameters())
                     .orElse(name)));
-    return rows;
-  }
-
-  private Denoiser guided(JsonNode settings) {
-    return new Guidance(
-        Denoiser.branching(model.unet()::forward),
-        // As in diffusers, there is no guidance with 1 or less.
-        Math.max(1, settings.path("guidance_scale").asDouble(1)),
-        model.context(List.of(settings.path("negative_prompt").asString(""))));
-  }
-
-  private Row timesteps(String name, ReversePolicy policy) {
-    int[] own = Arrays.stream(policy.grid().timesteps()).mapToInt(t -> (int) t).toArray();
-    return vectors.exact(name, vectors.ints(name), own);
-  }
-
-  /** The first of its latents are those after the second call of the model. */
-  private List<Row> pndm() {
-    JsonNode settings = vectors.json(KEY);
-    ReversePolicy policy = ReversePolicy.pndm(model.scheduler(), settings.path("steps").asInt());
-    Trajectory chain =
-        new Sampler(policy, vectors.device())
-            .from(
-                guided(settings),
-                model.context(Vectors.texts(settings.path("prompts"))),
-                vectors.image("pipe.input.latents"));
-    List<Row> rows = new ArrayList<>();
-    rows.add(timesteps(PNDM + "timesteps", policy));
-    for (int i = 1; i < policy.steps(); i++) {
-      rows.add(vectors.row(PNDM + "latents", i - 1, chain.after(i)));
-    }
-    rows.add(image(PNDM, chain.after(policy.steps() - 1)));
-    return rows;
-  }
-
-  private Row image(String prefix, Tensor latents) {
-    return vectors.row(prefix + "image", Decoding.unit(model.decode(latents)).clamp(0, 1));
-  }
-
-  private List<Row> chain(String prefix, double eta) {
-    JsonNode settings = vectors.json(KEY);
-    int steps = settings.path("steps").asInt();
-    Tensor context = model.context(Vectors.texts(settings.path("prompts")));
-    Denoiser guided = guided(settings);
-    ReversePolicy policy = ReversePolicy.ddim(model.scheduler(), steps, eta);
-    List<Row> rows = new ArrayList<>();
-    rows.add(timesteps("pipe.input.timesteps", policy));
-    boolean scored = vectors.file().names().contains(prefix + "log_prob");
-    Tensor x = vectors.image("pipe.input.latents");
-    for (int i = 0; i < steps; i++) {
-      Tensor output = guided.predict(x, policy.timesteps(x, i), context);
-      ReversePolicy.Step step = policy.step(x, output, i);
-      x =
-          policy.isDecision(i)
-              ? policy.sample(step, vectors.part("pipe.input.noise", i))
-              : step.mean();
-      rows.add(vectors.row(prefix + "model_output", i, output));
-      rows.add(vectors.row(prefix + "latents", i, x));
-      if (scored) {
-        rows.add(vectors.score(prefix + "log_prob", i, policy.logProb(x, step)));
-      }
-    }
-    rows.add(image(prefix, x));
     return rows;
   }
 }

@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.unet.ConfigReader;
@@ -140,29 +142,54 @@ public record PipelineFolder(Path path, String index, List<String> notes) {
   }
 
   /**
-   * Writes everything but the weights into another folder.
+   * Writes everything but the weights into another folder. Parts with weights that are not read
+   * here, such as the safety checker, are left out, and the index says so as diffusers does.
    *
    * @param dtype which the text encoder's configuration names
    */
   void copyTo(Path target, DType dtype) {
+    ConfigReader c = ConfigReader.parse(SUBJECT, index);
+    String written = index;
     try {
-      for (String part : PARTS.keySet()) {
-        Files.createDirectories(target.resolve(part));
-        try (DirectoryStream<Path> files =
-            Files.newDirectoryStream(path.resolve(part), "*.{json,txt}")) {
-          for (Path file : files) {
-            if (!file.getFileName().toString().endsWith(".index.json")) {
-              Files.writeString(
-                  target.resolve(part).resolve(file.getFileName()),
-                  typed(Files.readString(file), part, dtype));
-            }
-          }
+      for (String part : c.json().propertyNames()) {
+        if (type(c, part) == null || !part.matches("\\w+")) {
+          continue;
+        }
+        if (PARTS.containsKey(part) || isText(path.resolve(part))) {
+          copy(part, target.resolve(part), dtype);
+        } else {
+          written =
+              written.replaceFirst(
+                  "(\"" + Pattern.quote(part) + "\"\\s*:\\s*)\\[[^]]*]",
+                  "$1[\n    null,\n    null\n  ]");
         }
       }
-      Files.writeString(target.resolve(INDEX), index);
+      Files.writeString(target.resolve(INDEX), written);
     } catch (IOException e) {
       throw new ReverieException(
           "pipeline: " + target + " cannot be written: " + e, "check permissions and space", e);
+    }
+  }
+
+  private static boolean isText(Path part) throws IOException {
+    if (!Files.isDirectory(part)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(part)) {
+      return files.allMatch(file -> file.toString().matches(".*\\.(json|txt)"));
+    }
+  }
+
+  private void copy(String part, Path target, DType dtype) throws IOException {
+    Files.createDirectories(target);
+    try (DirectoryStream<Path> files =
+        Files.newDirectoryStream(path.resolve(part), "*.{json,txt}")) {
+      for (Path file : files) {
+        if (!file.getFileName().toString().endsWith(".index.json")) {
+          Files.writeString(
+              target.resolve(file.getFileName()), typed(Files.readString(file), part, dtype));
+        }
+      }
     }
   }
 

@@ -20,6 +20,7 @@ import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Tensor;
 import reverie.tensor.io.WeightFiles;
+import reverie.unet.ClassLabels;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
@@ -140,6 +141,11 @@ public final class StableDiffusion implements AutoCloseable {
             + vae.latentChannels()
             + " in unet/config.json, the autoencoder's latent_channels",
         unet.inChannels() + " and " + unet.outChannels());
+    require(
+        unet.classLabels() == ClassLabels.NONE,
+        path,
+        "a U-Net in unet/config.json that prompts alone condition",
+        "class labels");
     require(
         vae.channels() == 3 && vae.outChannels() == 3,
         path,

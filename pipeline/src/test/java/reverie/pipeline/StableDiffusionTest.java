@@ -147,6 +147,10 @@ class StableDiffusionTest {
             + " cross_attention_dim 24",
         "unet/config.json | \"in_channels\": 4 | \"in_channels\": 9 | in_channels and out_channels"
             + " 4",
+        "text_encoder/config.json | \"hidden_act\" | \"use_attention_mask\": true, \"hidden_act\" |"
+            + " use_attention_mask",
+        "unet/config.json | \"class_embed_type\": null | \"class_embed_type\": \"timestep\" | class"
+            + " labels",
         "vae/config.json | DownEncoderBlock2D | AttnDownEncoderBlock2D | down_block_types",
         "vae/config.json | 0.18215 | -1 | scaling_factor: expected a positive number",
         "model_index.json | CLIPTextModel | T5EncoderModel | text_encoder: expected one of"
@@ -171,6 +175,10 @@ class StableDiffusionTest {
             "$1\"stable_diffusion\", \"StableDiffusionSafetyChecker\""));
     assertTrue(
         PipelineFolder.open(folder).notes().getFirst().contains("safety checker is left aside"));
+    // What is written names no part that is not there, or diffusers would look for it.
+    Path written = temporary.resolve("written");
+    PipelineFolder.open(folder).copyTo(written, DType.F32);
+    assertEquals(index, Files.readString(written.resolve("model_index.json")));
   }
 
   private String failure() {

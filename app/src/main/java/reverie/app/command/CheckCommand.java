@@ -90,6 +90,10 @@ final class CheckCommand implements Callable<Integer> {
   }
 
   private boolean print(Path file, VectorFile checked) {
+    if (checked.comparisons().isEmpty()) {
+      session.out().println("note    " + file + "  " + checked.kind() + ": " + checked.extent());
+      return true;
+    }
     VectorFile.Comparison worst = checked.worst();
     if (all) {
       checked

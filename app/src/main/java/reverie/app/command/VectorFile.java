@@ -2,6 +2,7 @@
 package reverie.app.command;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -18,10 +19,11 @@ import reverie.unet.VectorCheck;
  *
  * @param kind what it holds
  * @param extent how much was compared
- * @param comparisons every tensor, in the order of the file
+ * @param comparisons every tensor, in the order of the file; empty for what is not compared
  */
 record VectorFile(String kind, String extent, List<Comparison> comparisons) {
   private static final String UNET = "config";
+  private static final int NAMES_SHOWN = 5;
 
   /**
    * One tensor.
@@ -85,15 +87,25 @@ record VectorFile(String kind, String extent, List<Comparison> comparisons) {
           "check " + file + ": these are vectors of a pipeline, whose folder is not given",
           "add --pipeline FOLDER");
     }
-    return PipelineCheck.check(file, folder, device).stream()
-        .map(section ->
-            new VectorFile(
-                section.name(),
-                section.rows().size() + " tensors",
-                section.rows().stream()
-                    .map(row -> new Comparison(row.name(), row.relativeError()))
-                    .toList()))
-        .toList();
+    PipelineCheck.Report report = PipelineCheck.check(file, folder, device);
+    List<VectorFile> parts = new ArrayList<>();
+    for (PipelineCheck.Section section : report.sections()) {
+      parts.add(
+          new VectorFile(
+              section.name(),
+              section.rows().size() + " tensors",
+              section.rows().stream()
+                  .map(row -> new Comparison(row.name(), row.relativeError()))
+                  .toList()));
+    }
+    List<String> left = report.left();
+    if (!left.isEmpty()) {
+      String first = String.join(", ", left.subList(0, Math.min(NAMES_SHOWN, left.size())));
+      String more = left.size() > NAMES_SHOWN ? ", …" : "";
+      parts.add(
+          new VectorFile("not compared", left.size() + " tensors: " + first + more, List.of()));
+    }
+    return parts;
   }
 
   /** The tensor that is furthest off; one that is NaN before all others. */

@@ -30,7 +30,10 @@ public record ClipTextConfig(
     double epsilon) {
   private static final String SUBJECT = "text encoder config";
   private static final Map<String, List<Object>> NEUTRAL =
-      Map.of("attention_dropout", List.of(0.0), "dropout", List.of(0.0));
+      Map.of(
+          "attention_dropout", List.of(0.0),
+          "dropout", List.of(0.0),
+          "use_attention_mask", List.of(false));
 
   /** Reads a config.json. */
   public static ClipTextConfig read(Path file) {
