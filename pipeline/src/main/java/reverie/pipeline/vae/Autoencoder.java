@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.pipeline.vae;
 
+import java.lang.invoke.MethodHandles;
+import java.util.function.UnaryOperator;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Conv2d;
 import reverie.autograd.nn.Parameters;
@@ -8,6 +10,8 @@ import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedFunction;
+import reverie.tensor.op.Copy;
 import reverie.unet.AttentionBlock;
 
 /**
@@ -122,16 +126,29 @@ public final class Autoencoder implements AutoCloseable {
     }
   }
 
-  /** {@link #decode} without gradients, in the memory of one layer. */
-  private Tensor decodeFreeing(Tensor latents) {
-    return decoder.layers().forwardFreeing(postQuantConv.forward(latents));
+  private record Input(Tensor x) {}
+
+  private record Output(Tensor y) {}
+
+  /**
+   * A network without gradients, captured for this call alone: memory is planned, and given back to
+   * whatever comes between two images.
+   */
+  private static Tensor inPlannedMemory(UnaryOperator<Tensor> network, Tensor x) {
+    return Tape.noGradient(() -> {
+      try (var once =
+          new CapturedFunction<>(
+              MethodHandles.lookup(), x.device(), (Input in) -> new Output(network.apply(in.x)))) {
+        return Ops.apply(new Copy(), once.run(new Input(x)).y);
+      }
+    });
   }
 
   /**
-   * {@link #decode} without gradients, one image after the other, in the memory of one layer;
-   * images of more than one and a half times the size that the model was trained with, or of more
-   * than 96 latents a side, in overlapping tiles, so that memory is bounded. Norms and attention
-   * see one tile each, so that tiles are not what the whole would give.
+   * {@link #decode} without gradients, one image after the other, in planned memory; images of more
+   * than one and a half times the size that the model was trained with, or of more than 96 latents
+   * a side, in overlapping tiles, so that memory is bounded. Norms and attention see one tile each,
+   * so that tiles are not what the whole would give.
    *
    * @throws ReverieException if an image is not finite
    */
@@ -140,15 +157,14 @@ public final class Autoencoder implements AutoCloseable {
     requireFinite("latent", latents, "the denoiser diverged: lower the learning rate");
     int n = latents.dim(0);
     int side = Math.max(MIN_TILE, config.sampleSize() / config.reduction());
-    TiledDecoding tiles = new TiledDecoding(this::decodeFreeing, side, config.reduction());
+    UnaryOperator<Tensor> decoder = part -> inPlannedMemory(this::decode, part);
+    TiledDecoding tiles = new TiledDecoding(decoder, side, config.reduction());
     Tensor[] images = new Tensor[n];
     for (int i = 0; i < n; i++) {
       try (Scope scope = Scope.open("decode")) {
         Tensor one = latents.slice(0, i, i + 1);
         images[i] =
-            scope.keep(
-                Tape.noGradient(() ->
-                    (tiles.suits(one) ? tiles.decode(one) : decodeFreeing(one)).contiguous()));
+            scope.keep((tiles.suits(one) ? tiles.decode(one) : decoder.apply(one)).contiguous());
       }
     }
     Tensor all = n == 1 ? images[0] : Ops.concat(0, images);
@@ -168,10 +184,7 @@ public final class Autoencoder implements AutoCloseable {
     for (int i = 0; i < n; i++) {
       try (Scope scope = Scope.open("encode")) {
         Tensor one = images.slice(0, i, i + 1);
-        latents[i] =
-            scope.keep(
-                Tape.noGradient(
-                    () -> posterior(encoder.layers().forwardFreeing(one)).mean().contiguous()));
+        latents[i] = scope.keep(inPlannedMemory(image -> encode(image).mean(), one));
       }
     }
     return n == 1 ? latents[0] : Ops.concat(0, latents);

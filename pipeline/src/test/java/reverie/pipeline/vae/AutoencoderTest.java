@@ -17,6 +17,7 @@ import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
+import reverie.tensor.graph.CapturedGraph;
 
 class AutoencoderTest {
   private static final String CONFIG =
@@ -49,6 +50,24 @@ class AutoencoderTest {
     assertEquals(Shape.of(3, 16, 12, 3), images.shape());
     assertArrayEquals(model.decode(z).toFloats(), images.toFloats(), 1e-5f);
     assertEquals(Shape.of(3, 8, 6, 4), model.encodeEach(images).shape());
+  }
+
+  /** What layers make lies in one planned piece, far smaller than all of it, and is given back. */
+  @Test
+  void decodingNeedsLittleMemoryAndKeepsNone() {
+    Tensor z = Rng.of(2).normal(device, 1, 16, 16, 4);
+    long before = device.liveBytes();
+    Tensor image = model.decodeEach(z);
+    long kept = Float.BYTES * image.size();
+    assertEquals(before + kept, device.liveBytes());
+    long all;
+    try (Scope _ = Scope.open("eager")) {
+      model.decode(z);
+      all = device.liveBytes() - before - kept;
+    }
+    try (CapturedGraph graph = CapturedGraph.of(device, () -> new Tensor[] {model.decode(z)})) {
+      assertTrue(graph.plannedBytes() * 4 < all, () -> graph.plannedBytes() + " of " + all);
+    }
   }
 
   /**
