@@ -8,8 +8,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -22,6 +24,9 @@ class DocumentsTest {
   private static final Pattern QUOTED = Pattern.compile("(?m)^\\| `([^`]+)`[^|]*\\|");
   private static final Pattern JAVA = Pattern.compile("(?s)```java\n(.*?)```");
   private static final Pattern CODE = Pattern.compile("(?s)```.*?```|`[^`\n]*`");
+  private static final Pattern BLOCK = Pattern.compile("(?s)```.*?```");
+  private static final Pattern METHOD =
+      Pattern.compile("(?<=`)(?:new )?([A-Z]\\w+)\\.([a-z][a-zA-Z0-9]+)\\b(?!_)");
 
   private static List<Path> documents() throws IOException {
     List<Path> documents = new ArrayList<>();
@@ -124,6 +129,46 @@ class DocumentsTest {
         .filter(line -> !line.contains("incrementAndGet"))
         .collect(Collectors.joining())
         .replaceAll("\\s+", "");
+  }
+
+  /** A guide says first what its reader gets; the pages of folders below are made, or lists. */
+  @Test
+  void everyGuideBeginsWithASentence() throws IOException {
+    try (Stream<Path> guides = Files.list(Project.ROOT.resolve("docs"))) {
+      assertEquals(
+          List.of(),
+          guides
+              .filter(DocumentsTest::isDocument)
+              .filter(guide -> !Project.read(guide).matches("(?s)# [^\n]+\n\n[*`\\[]*\\p{L}.*"))
+              .map(guide -> guide.getFileName().toString())
+              .toList());
+    }
+  }
+
+  /** What sentences call {@code Type.method} is there, unless its name is another language's. */
+  @Test
+  void everyMethodThatIsNamedExists() throws IOException {
+    Map<String, String> sources = new HashMap<>();
+    Project.sources()
+        .forEach(source ->
+            sources.merge(
+                source.getFileName().toString().replace(".java", ""),
+                Project.read(source),
+                String::concat));
+    List<String> unknown = new ArrayList<>();
+    int seen = 0;
+    for (Path page : documents()) {
+      Matcher names = METHOD.matcher(BLOCK.matcher(Files.readString(page)).replaceAll(""));
+      while (names.find()) {
+        seen++;
+        String source = sources.getOrDefault(names.group(1), "");
+        if (!source.matches("(?s).*\\b" + names.group(2) + "\\b.*")) {
+          unknown.add(Project.ROOT.relativize(page) + ": " + names.group());
+        }
+      }
+    }
+    assertEquals(List.of(), unknown);
+    assertTrue(seen > 30, () -> "the pattern finds little");
   }
 
   @Test

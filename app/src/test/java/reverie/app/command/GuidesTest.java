@@ -2,6 +2,7 @@
 package reverie.app.command;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -12,21 +13,35 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.PretrainConfig;
+import reverie.tensor.ReverieException;
 
 /** Every command line in the documents is one that the command understands. */
 class GuidesTest {
   private static final Path ROOT = Path.of("..");
-  private static final Pattern BLOCK = Pattern.compile("(?s)```\n(.*?)```");
+  private static final ConfigurationReader<PretrainConfig> PRETRAIN =
+      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
+  private static final Pattern BLOCK = Pattern.compile("(?ms)^```(\\w*)\n(.*?)^```$");
   private static final Pattern WORD =
       Pattern.compile("((?:'[^']*'|\"[^\"]*\"|[^\\s'\"#]|(?<=\\S)#)+)|#.*");
+
+  /**
+   * Settings within a sentence; the groups of finetune and pretrain, but for names of files and
+   * tensors.
+   */
+  private static final Pattern SETTING =
+      Pattern.compile(
+          "`((?:sampling|rollout|advantage|update|optimizer|evaluation|ema|objective|schedule"
+              + "|prompts(?!\\.txt)|lora(?!\\.down))(?:\\.[a-z_0-9]+)+)[`=]");
 
   record Line(Path page, String text) {
     @Override
@@ -35,18 +50,25 @@ class GuidesTest {
     }
   }
 
-  static List<Line> lines() throws IOException {
+  private static List<Path> pages() throws IOException {
     List<Path> pages = new ArrayList<>();
     pages.add(ROOT.resolve("README.md"));
     try (Stream<Path> documents = Files.walk(ROOT.resolve("docs"))) {
       documents.filter(page -> page.toString().endsWith(".md")).sorted().forEach(pages::add);
     }
+    return pages;
+  }
+
+  static List<Line> lines() throws IOException {
     List<Line> lines = new ArrayList<>();
-    for (Path page : pages) {
+    for (Path page : pages()) {
       Matcher blocks = BLOCK.matcher(Files.readString(page));
       while (blocks.find()) {
+        if (!blocks.group(1).isEmpty()) {
+          continue; // of another language
+        }
         blocks
-            .group(1)
+            .group(2)
             .replace("\\\n", " ")
             .lines()
             .map(line -> line.replaceFirst("^(?:[A-Z_]+=\\S+ )*", ""))
@@ -68,6 +90,30 @@ class GuidesTest {
       }
     }
     return words.subList(1, words.size());
+  }
+
+  @Test
+  void settingsThatAreNamedExist() throws IOException {
+    Map<String, Path> named = new TreeMap<>();
+    for (Path page : pages()) {
+      SETTING
+          .matcher(Files.readString(page))
+          .results()
+          .forEach(setting -> named.putIfAbsent(setting.group(1), page));
+    }
+    assertTrue(named.size() > 40, named.toString());
+    named.keySet().removeIf(key -> !isUnknown(key));
+    assertEquals(Map.of(), named);
+  }
+
+  private static boolean isUnknown(String key) {
+    ConfigurationReader<?> reader = key.startsWith("schedule") ? PRETRAIN : FinetuneConfig.READER;
+    try {
+      reader.read(null, null, List.of(key + "=0"));
+      return false;
+    } catch (ReverieException e) {
+      return e.getMessage().contains("unknown key"); // 0 need not suit
+    }
   }
 
   @ParameterizedTest
@@ -93,12 +139,7 @@ class GuidesTest {
     switch (words.getFirst()) {
       case "finetune", "quickstart" ->
           assertDoesNotThrow(() -> FinetuneConfig.READER.read(null, null, settings), line::text);
-      case "pretrain" ->
-          assertDoesNotThrow(
-              () ->
-                  new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-                      .read(null, null, settings),
-              line::text);
+      case "pretrain" -> assertDoesNotThrow(() -> PRETRAIN.read(null, null, settings), line::text);
       default -> {}
     }
   }

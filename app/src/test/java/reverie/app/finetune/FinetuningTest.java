@@ -15,6 +15,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -46,6 +49,12 @@ import reverie.tensor.io.Safetensors;
 
 /** Whole runs with a model too small to learn anything. */
 class FinetuningTest extends IconRuns {
+  /** What docs/runs.md names by its mean or value alone. */
+  private static final Pattern STATISTIC =
+      Pattern.compile("^(reward|advantage)_(std|min|q25|median|q75|max)$|_(ci95_low|ci95_high|n)$");
+
+  private static final Pattern NUMBER = Pattern.compile("`([a-z][\\w/]+)`");
+
   @Test
   void adaptersAreAddedToTheModelThatIsSaved() throws IOException {
     Path run = folder.resolve("lora");
@@ -62,6 +71,7 @@ class FinetuningTest extends IconRuns {
 
   @Test
   void everyObjectiveIsOneSetting() throws IOException {
+    Set<String> logged = new TreeSet<>(List.of("passes_saved", "watched/NAME_mean"));
     for (Objective objective : Objectives.ALL) {
       List<String> settings = new ArrayList<>();
       settings.add("objective=" + objective.name());
@@ -81,7 +91,23 @@ class FinetuningTest extends IconRuns {
       assertEquals(2, last.step(), objective.name());
       assertTrue(Double.isFinite(last.values().get("loss")), objective.name());
       assertTrue(last.values().get("kl_to_base") > 0, objective.name());
+      logged.addAll(last.values().keySet());
     }
+    logged.removeIf(name -> STATISTIC.matcher(name).find());
+    assertEquals(logged, documented());
+  }
+
+  /** The numbers in the tables of docs/runs.md. */
+  private static Set<String> documented() throws IOException {
+    Set<String> names = new TreeSet<>();
+    Files.readString(Path.of("../docs/runs.md"))
+        .lines()
+        .filter(line -> line.startsWith("|"))
+        .map(line -> line.split("\\|"))
+        .map(cells -> cells.length > 3 ? cells[2] : cells[1]) // where a number depends on a setting
+        .flatMap(cell -> NUMBER.matcher(cell).results())
+        .forEach(match -> names.add(match.group(1)));
+    return names;
   }
 
   /** Flows, their samplers and windows are settings too. */
