@@ -7,8 +7,9 @@
 set -euo pipefail
 jdk=$1
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/packaging/java.sh"
 version=$(sed -n 's|^  <version>\(.*\)</version>|\1|p' "$root/pom.xml")
-system=${OSTYPE%%[-0-9.]*}-$HOSTTYPE # linux-x86_64, darwin-arm64; packaging/reverie has the same expression
+system=$(system_name)
 name=reverie-$version-$system
 home=$root/target/$name
 

@@ -8,8 +8,11 @@ set "home=%~dp0"
 set "java=java.exe"
 if defined JAVA_HOME set "java=%JAVA_HOME%\bin\java.exe"
 for /d %%r in ("%home%runtime-*") do if exist "%%r\bin\java.exe" set "java=%%r\bin\java.exe"
-set "options=-Xmx2g -XX:+UseParallelGC"
-if defined REVERIE_JAVA_OPTS set "options=%REVERIE_JAVA_OPTS%"
+rem The user's heap wins as the last; a second collector would be an error.
+set "collector=-XX:+UseParallelGC"
+setlocal EnableDelayedExpansion
+for %%v in (REVERIE_JAVA_OPTS JDK_JAVA_OPTIONS JAVA_TOOL_OPTIONS) do if defined %%v if not "!%%v:GC=!"=="!%%v!" set "collector="
+endlocal & set "collector=%collector%"
 set /p revision=<"%home%lib\revision"
-"%java%" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED %options% -Djava.awt.headless=true "-Dreverie.revision=%revision%" -cp "%home%lib\*" reverie.app.Main %*
+"%java%" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -Xmx2g %collector% %REVERIE_JAVA_OPTS% -Djava.awt.headless=true "-Dreverie.revision=%revision%" -cp "%home%lib\*" reverie.app.Main %*
 exit /b %ERRORLEVEL%

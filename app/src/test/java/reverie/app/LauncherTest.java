@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -35,19 +36,22 @@ class LauncherTest {
     Files.writeString(folder.resolve("pom.xml"), "");
     Files.writeString(folder.resolve("app/pom.xml"), "");
     Files.writeString(folder.resolve("jdk/release"), "JAVA_VERSION=\"25.0.1\"\n");
-    for (String program : List.of("java", "javac")) {
-      Path file = folder.resolve("jdk/bin").resolve(program);
-      Files.writeString(
-          file,
-          """
-          #!/bin/sh
-          echo 'Picked up JAVA_TOOL_OPTIONS: something' >&2
-          echo 'WARNING: Using incubator modules: jdk.incubator.vector' >&2
-          echo "$@" "locale=$LC_ALL"
-          """);
-      file.toFile().setExecutable(true);
-    }
+    java(folder.resolve("jdk/bin/java"));
+    java(folder.resolve("jdk/bin/javac"));
     Files.writeString(folder.resolve("app/target/runtime.classpath"), folder + "/jdk/release\n");
+  }
+
+  private static void java(Path file) throws IOException {
+    Files.createDirectories(file.getParent());
+    Files.writeString(
+        file,
+        """
+        #!/bin/sh
+        echo 'Picked up JAVA_TOOL_OPTIONS: something' >&2
+        echo 'WARNING: Using incubator modules: jdk.incubator.vector' >&2
+        echo "$@" "locale=$LC_ALL"
+        """);
+    file.toFile().setExecutable(true);
   }
 
   @Test
@@ -79,20 +83,46 @@ class LauncherTest {
     assertTrue(run(Map.of("LC_ALL", "C.UTF-8")).contains("locale=C.UTF-8"));
   }
 
+  /** With no program on the path, from another folder, by a link, whatever the names. */
+  @Test
+  void aPackageNeedsNothing() throws Exception {
+    Path home = Files.createDirectories(folder.resolve("a package/lib")).getParent();
+    Path start = home.resolve("reverie");
+    Files.copy(Path.of("../packaging/reverie"), start);
+    Files.copy(Path.of("../packaging/java.sh"), home.resolve("lib/java.sh"));
+    Files.writeString(home.resolve("lib/revision"), "abc\n");
+    start.toFile().setExecutable(true);
+    Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("a package/reverie"));
+    var nothing = Map.of("PATH", "", "JAVA_HOME", "", "CDPATH", folder.toString());
+
+    String system = run(Map.of(), "/bin/bash", "-c", ". '" + home + "/lib/java.sh'; system_name");
+    assertTrue(system.matches("[a-z]+-(x86_64|aarch64|\\w+)\n"), system);
+    java(home.resolve("runtime-" + system.strip() + "/bin/java"));
+    for (Path program : List.of(start, link)) {
+      String said = run(nothing, program.toString(), "doctor");
+      assertTrue(said.contains("-cp " + home + "/lib/* reverie.app.Main doctor"), said);
+      assertTrue(said.contains("-Dreverie.revision=abc "), said);
+    }
+    String relative = run(nothing, "/bin/bash", "-c", "cd '" + folder + "'; 'a package/reverie' x");
+    assertTrue(relative.contains(home + "/lib/* reverie.app.Main x"), relative);
+
+    // Java of another system: that of JAVA_HOME.
+    Files.move(home.resolve("runtime-" + system.strip()), home.resolve("runtime-other-cpu"));
+    String said = run(Map.of("PATH", ""), start.toString(), "doctor");
+    assertTrue(said.contains("reverie.app.Main doctor"), said);
+  }
+
   private String run(Map<String, String> environment) throws Exception {
+    return run(environment, folder.resolve("reverie").toString(), "sample", "--prompt", "a cat");
+  }
+
+  private String run(Map<String, String> environment, String... command) throws Exception {
     // Through cat, which ends when the filter of the error stream has written all too.
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            List.of(
-                "/bin/bash",
-                "-o",
-                "pipefail",
-                "-c",
-                "\"$0\" \"$@\" 2>&1 | cat",
-                folder.resolve("reverie").toString(),
-                "sample",
-                "--prompt",
-                "a cat"));
+    List<String> words =
+        new ArrayList<>(
+            List.of("/bin/bash", "-o", "pipefail", "-c", "\"$0\" \"$@\" 2>&1 | command -p cat"));
+    words.addAll(List.of(command));
+    ProcessBuilder builder = new ProcessBuilder(words);
     for (String name :
         List.of("REVERIE_JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LC_ALL")) {
       builder.environment().remove(name);
