@@ -123,6 +123,11 @@ class PublishedTest {
       assertEquals("true", text(pom, "properties", "gpg.skip"), "signing waits for a key");
     }
     assertTrue(!text(root, "properties", "project.build.outputTimestamp").isEmpty());
+    assertEquals("false", root.getAttribute("child.project.url.inherit.append.path"));
+    for (String part : List.of("connection", "developerConnection", "url")) {
+      String inherited = "child.scm." + part + ".inherit.append.path";
+      assertEquals("false", child(root, "scm").getAttribute(inherited), inherited);
+    }
   }
 
   @Test
