@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import javax.imageio.stream.MemoryCacheImageInputStream;
 import reverie.tensor.ReverieException;
 
 /**
@@ -38,15 +39,24 @@ public final class SilkIcons {
   private static final String FOLDER = "META-INF/resources/webjars/famfamfam-silk/1.3/icons";
   private static final String HELD_OUT = "held-out.txt";
 
+  private static ImageSet icons;
+
   private SilkIcons() {}
 
   /**
-   * Reads all icons, in the order of their names.
+   * All icons, in the order of their names; read once in a process.
    *
    * @return 1,000 images
    * @throws ReverieException if their package is not on the class path
    */
-  public static ImageSet all() {
+  public static synchronized ImageSet all() {
+    if (icons == null) {
+      icons = read();
+    }
+    return icons;
+  }
+
+  private static ImageSet read() {
     URL folder = SilkIcons.class.getClassLoader().getResource(FOLDER);
     if (folder == null) {
       throw new ReverieException(
@@ -71,7 +81,7 @@ public final class SilkIcons {
   }
 
   /**
-   * Reads the icons that may be trained on.
+   * The icons that may be trained on.
    *
    * @return all but {@link #heldOut}
    */
@@ -81,7 +91,7 @@ public final class SilkIcons {
   }
 
   /**
-   * Reads the icons that no training sees.
+   * The icons that no training sees.
    *
    * @return 64 images
    */
@@ -117,9 +127,9 @@ public final class SilkIcons {
     List<ImageSet.Item> items = new ArrayList<>();
     for (Path file : files) {
       try (InputStream in = Files.newInputStream(file)) {
-        items.add(
-            new ImageSet.Item(
-                name(file), name(file).replace('_', ' '), PngPixels.overWhite(ImageIO.read(in))));
+        String name = name(file);
+        float[] pixels = PngPixels.overWhite(ImageIO.read(new MemoryCacheImageInputStream(in)));
+        items.add(new ImageSet.Item(name, name.replace('_', ' '), pixels));
       }
     }
     return ImageSet.of(16, 16, items);

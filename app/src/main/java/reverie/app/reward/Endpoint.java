@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.reward;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -22,7 +21,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import javax.imageio.ImageIO;
+import reverie.app.data.PngImages;
 import reverie.rl.reward.Images;
 import reverie.tensor.ReverieException;
 
@@ -132,13 +131,7 @@ final class Endpoint implements AutoCloseable {
 
   /** An image as base64 of a PNG file. */
   static String png(Images images, int index) {
-    ByteArrayOutputStream png = new ByteArrayOutputStream();
-    try {
-      ImageIO.write(images.image(index), "png", png);
-    } catch (IOException e) {
-      throw new IllegalStateException("writing to memory cannot fail", e);
-    }
-    return Base64.getEncoder().encodeToString(png.toByteArray());
+    return Base64.getEncoder().encodeToString(PngImages.png(images.image(index)));
   }
 
   /** Carries out requests at once and gives their results in order; the first failure ends all. */

@@ -2,7 +2,6 @@
 package reverie.app.run;
 
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -18,7 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import javax.imageio.ImageIO;
+import reverie.app.data.PngImages;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
@@ -130,14 +129,8 @@ public final class Metrics implements AutoCloseable {
    * @param image the image
    */
   public synchronized void image(long step, String name, BufferedImage image) {
-    ByteArrayOutputStream png = new ByteArrayOutputStream();
-    try {
-      ImageIO.write(image, "png", png);
-    } catch (IOException e) {
-      throw new AssertionError("memory refuses a write", e);
-    }
-    events.image(
-        clock.instant(), step, name, image.getWidth(), image.getHeight(), png.toByteArray());
+    byte[] png = PngImages.png(image);
+    events.image(clock.instant(), step, name, image.getWidth(), image.getHeight(), png);
   }
 
   /** Forces what was logged to the disk; call it just before a checkpoint is written. */

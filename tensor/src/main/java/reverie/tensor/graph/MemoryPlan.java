@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.graph;
 
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -19,10 +19,6 @@ import java.util.stream.IntStream;
 record MemoryPlan(long[] offsets, long bytes) {
   /** A block of memory, needed from one moment to another, both included. */
   record Block(long bytes, int first, int last) {
-    boolean livesWith(Block other) {
-      return first <= other.last && other.first <= last;
-    }
-
     /** Never 0, so that two blocks never share an address. */
     long room(int alignment) {
       return Math.max(1, (bytes + alignment - 1) / alignment) * alignment;
@@ -32,28 +28,63 @@ record MemoryPlan(long[] offsets, long bytes) {
   /** Places blocks at multiples of {@code alignment} bytes. */
   static MemoryPlan of(List<Block> blocks, int alignment) {
     long[] offsets = new long[blocks.size()];
-    List<Integer> placed = new ArrayList<>();
+    Placed placed = new Placed(blocks.size());
     long end = 0;
     for (int index : bySize(blocks, alignment)) {
       Block block = blocks.get(index);
-      long best = -1;
-      long tightest = Long.MAX_VALUE;
-      long free = 0;
-      for (int other : placed) {
-        if (blocks.get(other).livesWith(block)) {
-          long gap = offsets[other] - free;
-          if (gap >= block.room(alignment) && gap < tightest) {
-            best = free;
-            tightest = gap;
-          }
-          free = Math.max(free, offsets[other] + blocks.get(other).room(alignment));
-        }
-      }
-      offsets[index] = best < 0 ? free : best;
-      end = Math.max(end, offsets[index] + block.room(alignment));
-      insert(placed, offsets, index);
+      long room = block.room(alignment);
+      offsets[index] = placed.tightest(block, room);
+      placed.add(block, offsets[index], offsets[index] + room);
+      end = Math.max(end, offsets[index] + room);
     }
     return new MemoryPlan(offsets, end);
+  }
+
+  /** Blocks with a place, in the order of their offsets: large steps have tens of thousands. */
+  private static final class Placed {
+    private final long[] starts;
+    private final long[] ends;
+    private final int[] first;
+    private final int[] last;
+    private int count;
+
+    Placed(int most) {
+      starts = new long[most];
+      ends = new long[most];
+      first = new int[most];
+      last = new int[most];
+    }
+
+    /** The offset of the smallest gap with room for a block as long as it lives. */
+    long tightest(Block block, long room) {
+      long best = -1;
+      long smallest = Long.MAX_VALUE;
+      long free = 0;
+      for (int i = 0; i < count; i++) {
+        if (first[i] <= block.last && block.first <= last[i]) {
+          long gap = starts[i] - free;
+          if (gap >= room && gap < smallest) {
+            best = free;
+            smallest = gap;
+          }
+          free = Math.max(free, ends[i]);
+        }
+      }
+      return best < 0 ? free : best;
+    }
+
+    void add(Block block, long start, long end) {
+      int at = Arrays.binarySearch(starts, 0, count, start);
+      at = at < 0 ? -at - 1 : at;
+      for (Object column : new Object[] {starts, ends, first, last}) {
+        System.arraycopy(column, at, column, at + 1, count - at);
+      }
+      starts[at] = start;
+      ends[at] = end;
+      first[at] = block.first;
+      last[at] = block.last;
+      count++;
+    }
   }
 
   private static List<Integer> bySize(List<Block> blocks, int alignment) {
@@ -63,14 +94,5 @@ record MemoryPlan(long[] offsets, long bytes) {
             Comparator.comparingLong((Integer i) -> -blocks.get(i).room(alignment))
                 .thenComparing(i -> blocks.get(i).first))
         .toList();
-  }
-
-  /** Keeps the list in the order of the offsets. */
-  private static void insert(List<Integer> placed, long[] offsets, int index) {
-    int at = placed.size();
-    while (at > 0 && offsets[placed.get(at - 1)] > offsets[index]) {
-      at--;
-    }
-    placed.add(at, index);
   }
 }
