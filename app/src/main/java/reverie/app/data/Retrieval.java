@@ -4,6 +4,7 @@ package reverie.app.data;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 /**
@@ -14,6 +15,7 @@ import java.util.stream.IntStream;
  */
 public final class Retrieval implements Recognition {
   private static final List<String> PARTS = List.of("first_word", "last_word");
+  private static final Pattern ARTICLE = Pattern.compile("^(?:an?|the) ", Pattern.CASE_INSENSITIVE);
 
   private final ImageSet real;
 
@@ -83,7 +85,9 @@ public final class Retrieval implements Recognition {
     return sum;
   }
 
-  private static String firstWord(String prompt) {
+  /** Without an article: of "a red cat" it is "red". */
+  private static String firstWord(String caption) {
+    String prompt = ARTICLE.matcher(caption).replaceFirst("");
     int end = prompt.indexOf(' ');
     return end < 0 ? prompt : prompt.substring(0, end);
   }

@@ -48,6 +48,21 @@ class RetrievalTest {
   }
 
   @Test
+  void articlesAreNoWords() {
+    ImageSet real =
+        ImageSet.of(
+            1,
+            1,
+            List.of(
+                new ImageSet.Item("a", "a red cat", new float[] {1, 1, 1}),
+                new ImageSet.Item("b", "an apple", new float[] {-1, -1, -1})));
+    float[] images = {1, 1, 1, -1, -1, -1, 1, 1, 1};
+    Map<String, Estimate> result =
+        shares(real, images, List.of("The red dog", "apple", "a blue cat"));
+    assertEquals(2 / 3.0, result.get("first_word").mean());
+  }
+
+  @Test
   void realIconsRetrieveThemselves() {
     ImageSet icons =
         SilkIcons.all()
