@@ -2,15 +2,15 @@
 package reverie.tensor.io;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -25,10 +25,10 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 
 /**
- * Named arrays in the safetensors format: a JSON header, then the values, little-endian. The file
- * is mapped into memory and its header checked in full when opened, so that a damaged or hostile
- * file is an error that names file and tensor, and reading values cannot fail later. An array in
- * several files is opened by their index, {@code *.safetensors.index*.json}.
+ * Named arrays in the safetensors format: a JSON header, then the values, little-endian. The header
+ * is checked in full when a file is opened, so that a damaged or hostile file is an error that
+ * names file and tensor; values are mapped into memory while they are read. An array in several
+ * files is opened by their index, {@code *.safetensors.index*.json}.
  *
  * <pre>{@code
  * try (Safetensors file = Safetensors.open(path)) {
@@ -47,13 +47,12 @@ public final class Safetensors implements AutoCloseable {
   private static final int PIECE = 1 << 18;
 
   private final Path path;
-  private final Arena arena;
+  private final List<FileChannel> channels = new ArrayList<>();
   private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
   private final Map<String, String> metadata = new LinkedHashMap<>();
 
-  private Safetensors(Path path, Arena arena) {
+  private Safetensors(Path path) {
     this.path = path;
-    this.arena = arena;
   }
 
   /**
@@ -64,7 +63,7 @@ public final class Safetensors implements AutoCloseable {
    *     that is not where it says
    */
   public static Safetensors open(Path path) {
-    Safetensors opened = new Safetensors(path, Arena.ofShared());
+    Safetensors opened = new Safetensors(path);
     try {
       if (path.getFileName().toString().endsWith(".json")) {
         opened.addShards(ShardIndex.read(path));
@@ -102,17 +101,17 @@ public final class Safetensors implements AutoCloseable {
   }
 
   private void add(Path file, Function<SafetensorsHeader, Collection<String>> chosen) {
-    MemorySegment memory = map(file);
-    SafetensorsHeader header = SafetensorsHeader.read(file, memory);
+    StoredBytes bytes = bytes(file);
+    SafetensorsHeader header = bytes.read(memory -> SafetensorsHeader.read(file, memory));
     for (String name : chosen.apply(header)) {
       SafetensorsHeader.Entry e = header.tensors().get(name);
-      MemorySegment bytes = memory.asSlice(header.dataStart() + e.begin(), e.end() - e.begin());
-      tensors.put(name, new StoredTensor(path, name, e.dtype(), e.shape(), bytes));
+      StoredBytes part = bytes.part(header.dataStart() + e.begin(), header.dataStart() + e.end());
+      tensors.put(name, new StoredTensor(path, name, e.dtype(), e.shape(), part));
     }
     header.metadata().forEach(metadata::putIfAbsent);
   }
 
-  private MemorySegment map(Path file) {
+  private StoredBytes bytes(Path file) {
     if (!Files.isRegularFile(file)) {
       throw new ReverieException(
           String.format(
@@ -124,8 +123,10 @@ public final class Safetensors implements AutoCloseable {
               ? "give the path of a safetensors file"
               : "the index names it; the download may be incomplete");
     }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+    try {
+      FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+      channels.add(channel);
+      return StoredBytes.of(file, channel);
     } catch (IOException e) {
       throw new ReverieException(
           "safetensors: " + file + " cannot be read: " + e, "check path and permissions", e);
@@ -141,7 +142,7 @@ public final class Safetensors implements AutoCloseable {
   public static Safetensors openChecked(Path path) {
     Safetensors file = open(path);
     String sum = file.metadata.remove(Checksum.KEY);
-    if (sum == null || !Checksum.holds(file.map(path), sum)) {
+    if (sum == null || !file.bytes(path).read(all -> Checksum.holds(all, sum))) {
       file.close();
       throw new ReverieException(
           "safetensors: "
@@ -266,7 +267,13 @@ public final class Safetensors implements AutoCloseable {
     int size = stored.length();
     if (stored.dtype() == target.dtype()) {
       try (Scope _ = Scope.open("read")) {
-        target.reshape(size).assign(stored.bytes());
+        Tensor flat = target.reshape(size);
+        stored
+            .bytes()
+            .read(values -> {
+              flat.assign(values);
+              return flat;
+            });
       }
       return;
     }
@@ -315,10 +322,15 @@ public final class Safetensors implements AutoCloseable {
     return find(name).longs();
   }
 
-  /** Ends the mapping. */
   @Override
   public void close() {
-    arena.close();
+    for (FileChannel channel : channels) {
+      try {
+        channel.close();
+      } catch (IOException e) {
+        // Nothing was written to it.
+      }
+    }
   }
 
   private StoredTensor find(String name) {

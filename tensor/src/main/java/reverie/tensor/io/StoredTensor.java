@@ -11,8 +11,8 @@ import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Shape;
 
-/** A tensor in a mapped file: its values as Java's numbers. */
-record StoredTensor(Path path, String name, DType dtype, Shape shape, MemorySegment bytes) {
+/** A tensor in a file: its values as Java's numbers. */
+record StoredTensor(Path path, String name, DType dtype, Shape shape, StoredBytes bytes) {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
@@ -35,50 +35,64 @@ record StoredTensor(Path path, String name, DType dtype, Shape shape, MemorySegm
 
   /** Values in row-major order; F64 is rounded. */
   float[] floats(int from, int to) {
-    float[] out = new float[to - from];
+    if (!dtype.isFloating()) {
+      throw wrongType("a floating-point type", "read it with longs(name)");
+    }
+    return part(from, to).read(values -> floats(values, to - from));
+  }
+
+  private StoredBytes part(int from, int to) {
+    return bytes.part((long) dtype.bytes() * from, (long) dtype.bytes() * to);
+  }
+
+  private float[] floats(MemorySegment values, int count) {
+    float[] out = new float[count];
     switch (dtype) {
-      case F32 -> MemorySegment.copy(bytes, FLOAT, 4L * from, out, 0, out.length);
+      case F32 -> MemorySegment.copy(values, FLOAT, 0, out, 0, count);
       case F64 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = (float) bytes.getAtIndex(DOUBLE, from + i);
+        for (int i = 0; i < count; i++) {
+          out[i] = (float) values.getAtIndex(DOUBLE, i);
         }
       }
       case F16 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = Float.float16ToFloat(bytes.getAtIndex(SHORT, from + i));
+        for (int i = 0; i < count; i++) {
+          out[i] = Float.float16ToFloat(values.getAtIndex(SHORT, i));
         }
       }
-      case BF16 -> {
-        for (int i = 0; i < out.length; i++) {
-          out[i] = Float.intBitsToFloat(bytes.getAtIndex(SHORT, from + i) << 16);
+      default -> {
+        for (int i = 0; i < count; i++) {
+          out[i] = Float.intBitsToFloat(values.getAtIndex(SHORT, i) << 16);
         }
       }
-      case I32, I64, U8 -> throw wrongType("a floating-point type", "read it with longs(name)");
     }
     return out;
   }
 
   /** Values in row-major order, without rounding. */
   double[] doubles(int from, int to) {
-    double[] out = new double[to - from];
     if (dtype == DType.F64) {
-      MemorySegment.copy(bytes, DOUBLE, 8L * from, out, 0, out.length);
-    } else {
-      float[] narrow = floats(from, to);
-      Arrays.setAll(out, i -> narrow[i]);
+      return part(from, to).read(values -> values.toArray(DOUBLE));
     }
+    float[] narrow = floats(from, to);
+    double[] out = new double[narrow.length];
+    Arrays.setAll(out, i -> narrow[i]);
     return out;
   }
 
   /** Values of an integer tensor in row-major order. */
   long[] longs() {
-    long[] out = new long[length()];
+    if (dtype.isFloating()) {
+      throw wrongType("an integer type", "read it with floats(name) or doubles(name)");
+    }
+    return bytes.read(values -> longs(values, length()));
+  }
+
+  private long[] longs(MemorySegment values, int count) {
+    long[] out = new long[count];
     switch (dtype) {
-      case I64 -> MemorySegment.copy(bytes, LONG, 0, out, 0, out.length);
-      case I32 -> Arrays.setAll(out, i -> bytes.getAtIndex(INT, i));
-      case U8 -> Arrays.setAll(out, i -> bytes.get(ValueLayout.JAVA_BYTE, i) & 0xff);
-      case F32, F64, F16, BF16 ->
-          throw wrongType("an integer type", "read it with floats(name) or doubles(name)");
+      case I64 -> MemorySegment.copy(values, LONG, 0, out, 0, count);
+      case I32 -> Arrays.setAll(out, i -> values.getAtIndex(INT, i));
+      default -> Arrays.setAll(out, i -> values.get(ValueLayout.JAVA_BYTE, i) & 0xff);
     }
     return out;
   }
