@@ -19,6 +19,7 @@ import reverie.app.data.PngImages;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.finetune.Finetuning;
 import reverie.app.model.LoadedModel;
+import reverie.app.model.ModelFolder;
 import reverie.app.run.Progress;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
@@ -108,7 +109,7 @@ final class ServeCommand implements Callable<Integer> {
       }
     }
     for (Path folder : List.of(run.resolve(Finetuning.MODEL), run)) {
-      if (Files.isDirectory(folder.resolve("unet"))) {
+      if (ModelFolder.isOne(folder)) {
         options.model = folder.toString();
         return draw();
       }

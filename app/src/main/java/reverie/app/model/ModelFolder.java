@@ -3,6 +3,7 @@ package reverie.app.model;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -13,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import reverie.app.files.AtomicFile;
 import reverie.app.text.ClassNumbers;
 import reverie.app.text.PhraseEncoder;
@@ -53,6 +55,7 @@ public record ModelFolder(
     List<Lora> adapters)
     implements AutoCloseable {
   static final String UNET = "unet";
+  static final String CONFIG = "config.json";
   static final String SCHEDULER = "scheduler";
   static final String INDEX = "model_index.json";
   static final String OURS = "reverie.json";
@@ -77,6 +80,12 @@ public record ModelFolder(
    */
   public static ModelFolder read(Path folder, Device device, DType weights) {
     return ModelReader.read(folder, device, weights, new HashSet<>());
+  }
+
+  /** Whether a folder looks like a model's: one of diffusers, or of adapters. */
+  public static boolean isOne(Path folder) {
+    return AdapterFolder.isOne(folder)
+        || Stream.of(UNET, CONFIG, INDEX).anyMatch(name -> Files.exists(folder.resolve(name)));
   }
 
   /** The same model with another U-Net, which is not closed with this one. */

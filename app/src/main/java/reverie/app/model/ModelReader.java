@@ -55,7 +55,7 @@ final class ModelReader {
           "check the path; it is relative to where you are");
     }
     boolean unet = Files.isDirectory(folder.resolve(ModelFolder.UNET));
-    boolean alone = !unet && Files.exists(folder.resolve("config.json"));
+    boolean alone = !unet && Files.exists(folder.resolve(ModelFolder.CONFIG));
     if (PipelineFolder.hasMoreParts(folder)
         || !unet && !alone && Files.exists(folder.resolve(ModelFolder.INDEX))) {
       return of(StableDiffusion.load(folder, device, weights));

@@ -118,6 +118,10 @@ class PipelineRunsTest extends CommandTest {
         tuned);
     assertFalse(Arrays.equals(drawn("base", "--model", FOLDER), tuned));
 
+    // People may choose between its images, of prompts that are to be named.
+    assertEquals(ExitCode.USAGE, run("preferences", "serve", whole.toString(), "--pairs", "1"));
+    assertTrue(err.toString().contains("name some: --prompts FILE"), err::toString);
+
     Path merged = temporary.resolve("merged");
     succeed("convert", model.toString(), "--out", merged.toString());
     assertArrayEquals(drawn("merged", "--model", merged.toString()), tuned);
