@@ -310,6 +310,11 @@ public record SchedulerConfig(
   /** Reads a scheduler folder's or a file's configuration. */
   public static SchedulerConfig read(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
+    if (Files.notExists(file)) {
+      throw new ReverieException(
+          "scheduler config: expected the file " + file + ", which says how the model was trained",
+          "save_pretrained of the scheduler in Python's diffusers writes it");
+    }
     return parse(JsonText.read(file, "scheduler config"), file.toString());
   }
 

@@ -302,4 +302,15 @@ class SchedulerConfigTest {
         assertThrows(ReverieException.class, () -> SchedulerConfig.read(folder)).getMessage();
     assertTrue(message.contains("scheduler_config.json"), message);
   }
+
+  /** As diffusers leaves a U-Net that was saved alone. */
+  @Test
+  void aMissingFileIsNamed(@TempDir Path folder) {
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> SchedulerConfig.read(folder));
+    assertTrue(
+        error.getMessage().contains("expected the file " + folder.resolve(SchedulerConfig.FILE)),
+        error::getMessage);
+    assertTrue(error.getMessage().contains("hint: save_pretrained"), error::getMessage);
+  }
 }
