@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A program of somebody else, on the module path. */
+/** A user's program, on the module path. */
 module consumer {
   requires reverie.diffusion;
   requires reverie.pipeline;

@@ -22,9 +22,7 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/**
- * The published modules as a stranger's program meets them: compiled and run on the module path.
- */
+/** The published modules as a user's program meets them: compiled and run on the module path. */
 class ModulePathTest {
   private static final Path CONSUMER = Project.ROOT.resolve("architecture/src/test/consumer");
 

@@ -11,7 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 
 /**
- * Turns Ctrl-C (and a polite kill) into a request that the work looks at between two steps.
+ * Turns Ctrl-C and SIGTERM into a request that the work checks between two steps.
  *
  * <p>The first signal only asks: the current step is finished, a checkpoint written and the way to
  * resume said. The second ends the process at once with exit code 130; so does the first kill where
@@ -27,7 +27,7 @@ public final class Interruption implements AutoCloseable, BooleanSupplier {
   private static final String KILL = "TERM";
   private static final List<String> SIGNALS = List.of("INT", KILL);
 
-  /** Seconds that a step may still take after a polite kill; process managers allow ten. */
+  /** Seconds that a step may still take after SIGTERM; process managers allow ten. */
   private static final int PATIENCE = 7;
 
   /** What a run throws when it stopped because it was asked to. */

@@ -225,8 +225,8 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Notes what computes, next to the versions. The same seed gives the same bits on the same device
-   * only, so a run that goes on elsewhere is told.
+   * Records what computes, next to the versions. The same seed gives the same bits on the same
+   * device only, so a run that goes on elsewhere is told.
    *
    * @param device as it describes itself
    */

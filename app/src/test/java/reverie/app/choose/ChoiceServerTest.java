@@ -169,7 +169,7 @@ class ChoiceServerTest {
   }
 
   @Test
-  void strangersAndNonsenseAreRefused() throws Exception {
+  void requestsWithoutTokenOrWithNonsenseAreRefused() throws Exception {
     ImagePairs pairs = pairs(folder, "a", "b");
     try (ChoiceServer server = new ChoiceServer(pairs, "127.0.0.1", 0)) {
       URI base = server.address();

@@ -32,7 +32,10 @@ import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Against a server on this machine that speaks OpenAI's protocol: well, slow, dead or mad. */
+/**
+ * Against a server on this machine that speaks OpenAI's protocol: working, slow, dead, or answering
+ * garbage.
+ */
 @Timeout(120)
 class DescribeRewardTest {
   private final AtomicInteger asked = new AtomicInteger();

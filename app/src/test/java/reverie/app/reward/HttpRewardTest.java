@@ -38,7 +38,7 @@ import reverie.tensor.ReverieException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Against a server on this machine that is well, slow, dead or mad. */
+/** Against a server on this machine that works, is slow, dies, or answers garbage. */
 @Timeout(120)
 class HttpRewardTest {
   private final List<Integer> sizes = Collections.synchronizedList(new ArrayList<>());

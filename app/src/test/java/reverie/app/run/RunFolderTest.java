@@ -150,7 +150,7 @@ class RunFolderTest {
   }
 
   @Test
-  void linksOfStrangersAreNotFollowed() throws IOException {
+  void symbolicLinksAreNotFollowed() throws IOException {
     Path precious = Files.writeString(folder.resolve("precious"), "untouched");
     for (String name : List.of(".lock", "log.txt")) {
       Path run = folder.resolve("run" + name);

@@ -5,7 +5,7 @@ import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Precision;
 
-/** Matrix products that are noted: every factor is read once, every result written once. */
+/** Matrix products that are recorded: every factor is read once, every result written once. */
 record CountingBlas(CountingDriver driver) implements Blas {
   @Override
   public void multiply(

@@ -6,7 +6,7 @@ import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Precision;
 
-/** Convolutions that are noted: as one kernel each, which needs no working memory. */
+/** Convolutions that are recorded: as one kernel each, which needs no working memory. */
 record CountingDnn(CountingDriver driver) implements Dnn {
   @Override
   public long workspaceBytes(Problem problem, Direction direction) {

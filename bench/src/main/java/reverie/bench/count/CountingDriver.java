@@ -10,8 +10,8 @@ import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Precision;
 
 /**
- * A device without memory: addresses point nowhere and work is noted instead of done. What is read
- * back is zero.
+ * A device without memory: addresses point nowhere and work is recorded instead of done. What is
+ * read back is zero.
  */
 final class CountingDriver implements Driver {
   static final Properties H200 =
@@ -45,7 +45,7 @@ final class CountingDriver implements Driver {
     return peak;
   }
 
-  /** Notes work, or adds it to the graph that is captured. */
+  /** Records work, or adds it to the graph that is captured. */
   void add(String kernel, Work work) {
     (capture == null ? done : capture).add(new Node(kernel, work));
   }

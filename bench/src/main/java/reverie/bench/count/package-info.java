@@ -2,6 +2,6 @@
 
 /**
  * What a step asks of a CUDA device, counted without one: {@link reverie.bench.count.StepCount}
- * runs the CUDA backend on a driver and libraries that note work instead of doing it.
+ * runs the CUDA backend on a driver and libraries that record work instead of doing it.
  */
 package reverie.bench.count;

@@ -59,7 +59,7 @@ public final class Profile implements Interpreter {
     record(op, System.nanoTime() - start, inputs);
   }
 
-  /** Adds an operation that somebody else timed. */
+  /** Adds an operation that was timed elsewhere. */
   public void record(Op op, long nanos, Tensor... inputs) {
     Cost cost = Cost.of(op, Stream.of(inputs).map(Tensor::type).toList());
     rows.merge(op.name(), new Row(op.name(), 1, nanos, cost.flops(), cost.bytes()), Row::plus);

@@ -24,8 +24,8 @@ import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
 
 /**
- * A function of tensors whose operations were noted once and are carried out again and again, with
- * all memory planned and nothing allocated: the same bits as the function itself.
+ * A function of tensors whose operations were recorded once and are carried out again and again,
+ * with all memory planned and nothing allocated: the same bits as the function itself.
  *
  * <pre>{@code
  * Tensor x = device.zeros(16, 8);

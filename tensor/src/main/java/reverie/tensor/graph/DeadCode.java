@@ -10,8 +10,8 @@ import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 
 /**
- * What of a captured step anybody sees: a gradient that is taken through an operation's definition
- * carries that out again, although it often needs only some of it.
+ * Removes operations whose results nothing reads: a gradient that is taken through an operation's
+ * definition carries that out again, although it often needs only some of it.
  */
 final class DeadCode {
   private DeadCode() {}

@@ -16,7 +16,7 @@ import reverie.tensor.op.Op;
 import reverie.tensor.spi.Backend;
 
 /**
- * Notes what {@link Direct} would have a backend carry out, with shapes alone: no memory, no
+ * Records what {@link Direct} would have a backend carry out, with shapes alone: no memory, no
  * computing.
  */
 final class Tracer extends Direct {
@@ -30,7 +30,7 @@ final class Tracer extends Direct {
     this.device = device;
   }
 
-  /** Notes what {@code body} does; its operations come here whatever interpreter runs outside. */
+  /** Records what {@code body} does; its operations come here whatever interpreter runs outside. */
   Tensor[] of(Supplier<Tensor[]> body) {
     return Capturing.run(() -> Interpreter.with(this, body));
   }

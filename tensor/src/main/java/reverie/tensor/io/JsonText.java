@@ -12,7 +12,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonFactory;
 
-/** How small JSON files of strangers are read: {@code config.json} and its like. */
+/** Reads small untrusted JSON files: {@code config.json} and its like. */
 public final class JsonText {
   /** Reads JSON in which no key may come twice. */
   public static final JsonFactory FACTORY =

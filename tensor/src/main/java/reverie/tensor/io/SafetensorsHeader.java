@@ -22,9 +22,8 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 
 /**
- * The header of a safetensors file, read with distrust: after {@link #read} every tensor has a
- * known type, a shape that agrees with its bytes, and bytes of its own inside the file, without
- * gaps.
+ * The header of an untrusted safetensors file: after {@link #read} every tensor has a known type, a
+ * shape that agrees with its bytes, and bytes of its own inside the file, without gaps.
  *
  * @param dataStart the file position that offsets count from
  */

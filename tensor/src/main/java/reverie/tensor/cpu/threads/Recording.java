@@ -11,7 +11,7 @@ import reverie.tensor.spi.Replay;
 /**
  * Notes the work of kernels instead of doing it. What they take from {@link Scratch} outside their
  * blocks (packed panels, partial sums) comes from memory that belongs to the recording: kernels run
- * in the order in which they were noted, so one may use what the one before has given back.
+ * in the order in which they were recorded, so one may use what the one before has given back.
  */
 public final class Recording implements Parallel {
   private final Team team;
@@ -25,7 +25,7 @@ public final class Recording implements Parallel {
     this.team = team;
   }
 
-  /** Notes the kernel of an operation. */
+  /** Records the kernel of an operation. */
   public void record(int operation, Runnable kernel) {
     call = operation;
     Scratch.with(scratch, kernel);
@@ -43,7 +43,7 @@ public final class Recording implements Parallel {
     }
   }
 
-  /** What was noted, ready to run. */
+  /** What was recorded, ready to run. */
   public Replay replay() {
     done = true;
     Jobs all = new Jobs(jobs.toArray(Job[]::new));

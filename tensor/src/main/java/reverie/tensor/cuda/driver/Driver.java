@@ -73,7 +73,7 @@ public interface Driver extends AutoCloseable {
    */
   void launch(long kernel, int blocks, MemorySegment arguments, Work work);
 
-  /** From here on work is noted instead of done. */
+  /** From here on work is recorded instead of done. */
   void beginCapture();
 
   /** Work since {@link #beginCapture} as a graph. */

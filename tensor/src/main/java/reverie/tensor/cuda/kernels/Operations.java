@@ -152,7 +152,7 @@ public final class Operations {
     return new Program(this, updates, weights, calls);
   }
 
-  /** Notes that memory from one address to before another has other values now. */
+  /** Records that memory from one address to before another has other values now. */
   public void written(long from, long to) {
     weights.written(from, to);
   }

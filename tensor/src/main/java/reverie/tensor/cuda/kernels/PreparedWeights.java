@@ -131,7 +131,7 @@ final class PreparedWeights {
     }
   }
 
-  /** Notes that memory from one address to before another has other values now. */
+  /** Records that memory from one address to before another has other values now. */
   void written(long from, long to) {
     if (!all.isEmpty()) {
       for (List<Prepared> there : byAddress.subMap(from - longest, to).values()) {

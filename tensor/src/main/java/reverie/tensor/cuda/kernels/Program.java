@@ -74,7 +74,7 @@ public final class Program implements AutoCloseable {
     weights.refresh();
   }
 
-  /** Notes what the steps have written; after each run of the graph. */
+  /** Records what the steps have written; after each run of the graph. */
   public void finish() {
     written.forEach(operations::written);
   }
