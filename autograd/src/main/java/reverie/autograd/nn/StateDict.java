@@ -44,6 +44,8 @@ public final class StateDict {
           .backend()
           .parallelFor(
               all.size(), i -> read(file, inFile.get(all.get(i).name()), all.get(i), device));
+      // Kernels were turned beside their places.
+      device.backend().trim();
     }
   }
 

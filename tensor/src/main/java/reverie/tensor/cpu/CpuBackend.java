@@ -108,6 +108,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void trim() {
+    pool.trim();
+  }
+
+  @Override
   public long liveBytes() {
     return pool.live();
   }

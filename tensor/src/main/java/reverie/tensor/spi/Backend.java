@@ -43,6 +43,12 @@ public interface Backend {
   /** A piece of a buffer: the same memory, not to be released itself. */
   Buffer part(Buffer whole, long byteOffset, long bytes);
 
+  /**
+   * Gives memory back to the system that no tensor occupies and that is kept for the next ones:
+   * after work whose sizes do not come again.
+   */
+  default void trim() {}
+
   /** Bytes allocated and not released: what leak checks compare. */
   long liveBytes();
 

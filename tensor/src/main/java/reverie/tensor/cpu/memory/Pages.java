@@ -25,6 +25,7 @@ public final class Pages {
   private static final int READ_WRITE = 3;
   private static final int PRIVATE_ANONYMOUS = 0x22;
   private static final int HUGE_PAGES = 14;
+  private static final int DISCARD = 4;
 
   private static final boolean LINUX = System.getProperty("os.name").equals("Linux");
 
@@ -66,6 +67,19 @@ public final class Pages {
       return aligned;
     } catch (RuntimeException | Error e) {
       throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("a system call was made wrongly", e);
+    }
+  }
+
+  /** Gives memory that {@link #allocate} gave, and whose values nobody needs, back for a while. */
+  static void discard(long at, long bytes) {
+    if (!LINUX || bytes < LARGE) {
+      return;
+    }
+    try {
+      // A refusal leaves it as it is.
+      int _ = (int) ADVISE.invokeExact(at, bytes, DISCARD);
     } catch (Throwable e) {
       throw new IllegalStateException("a system call was made wrongly", e);
     }

@@ -39,6 +39,11 @@ public final class Pool {
     live -= block.bytes;
   }
 
+  /** Gives the pages of free memory back to the system; they come again when they are written. */
+  public synchronized void trim() {
+    free.forEach((size, addresses) -> addresses.forEach(address -> Pages.discard(address, size)));
+  }
+
   public static Block part(Block whole, long offset, long bytes) {
     return new Block(whole.address + offset, bytes);
   }

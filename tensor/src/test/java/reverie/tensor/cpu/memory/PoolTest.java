@@ -43,4 +43,24 @@ class PoolTest {
       pool.release(second);
     }
   }
+
+  @Test
+  void trimmingKeepsWhatLivesAndFreeMemoryCanBeUsedAgain() {
+    Pool pool = new Pool();
+    for (long size : new long[] {4096, 3 << 20}) {
+      Pool.Block living = pool.allocate(size);
+      Pool.Block free = pool.allocate(size);
+      Memory.set(living.address() + size - 4, 5);
+      Memory.set(free.address(), 7);
+      pool.release(free);
+      pool.trim();
+      assertEquals(5, Memory.get(living.address() + size - 4));
+      boolean discarded = size >= Pages.LARGE && System.getProperty("os.name").equals("Linux");
+      assertEquals(discarded ? 0 : 7, Memory.get(free.address()));
+      Pool.Block again = pool.allocate(size);
+      assertEquals(free.address(), again.address());
+      Memory.set(again.address(), 9);
+      assertEquals(9, Memory.get(again.address()));
+    }
+  }
 }
