@@ -13,6 +13,7 @@ import reverie.tensor.ReverieException;
 
 /** Runs jobs of Spark: with progress, interruption and one clear error. */
 final class Jobs {
+  private static final String KNOWN = ReverieException.class.getName() + ": ";
   private static final long TICK_MILLIS = 100;
 
   private final JavaSparkContext spark;
@@ -24,7 +25,7 @@ final class Jobs {
   /**
    * What all tasks give, in the order of the partitions.
    *
-   * @param meanwhile is run now and then
+   * @param meanwhile is run now and then; may throw to end the job
    */
   <T> List<T> collect(JavaRDD<T> rdd, Runnable meanwhile) {
     if (spark.sc().isStopped()) {
@@ -39,7 +40,12 @@ final class Jobs {
         meanwhile.run();
         return all;
       } catch (TimeoutException stillRunning) {
-        meanwhile.run();
+        try {
+          meanwhile.run();
+        } catch (RuntimeException stopped) {
+          job.cancel(true);
+          throw stopped;
+        }
       } catch (InterruptedException e) {
         job.cancel(true);
         Thread.currentThread().interrupt();
@@ -55,6 +61,13 @@ final class Jobs {
       if (cause instanceof ReverieException known) {
         return known;
       }
+    }
+    String all = e.getCause().getMessage();
+    int known = all.indexOf(KNOWN);
+    if (known >= 0) {
+      // The message is all that there is where no machine was left to try.
+      return new ReverieException(
+          all.substring(known + KNOWN.length()).lines().findFirst().orElse(""));
     }
     return new ReverieException(
         "spark: a job failed: " + e.getCause().getMessage().lines().findFirst().orElse(""),

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -165,10 +164,18 @@ final class Machine {
     return rollouts.get(drawn.shard());
   }
 
-  /** What a shard's samples earn. */
-  double[] score(DrawnShard drawn) {
+  /** Images of a model and what they earn. */
+  Fleet.Evaluated evaluate(Weights weights, Fleet.Under model, Drawing some) {
+    follow(weights);
+    List<RewardBatch> batch = new ArrayList<>();
+    float[] images = worker.images(model, some, batch::add);
+    return new Fleet.Evaluated(images, score(batch));
+  }
+
+  /** What images earn. */
+  double[] score(List<RewardBatch> images) {
     try {
-      return drawn.images().stream().map(rewards::submit).toList().stream()
+      return images.stream().map(rewards::submit).toList().stream()
           .flatMapToDouble(pending -> Arrays.stream(pending.await()))
           .toArray();
     } catch (ReverieException e) {
@@ -199,32 +206,45 @@ final class Machine {
     }
   }
 
-  /** The gradient of some shards in a row, as nodes of the tree, and what came of their batches. */
-  Part differentiate(
+  /** The gradient of some shards in a row, cut into ranges, and what came of their batches. */
+  List<Part> differentiate(
       Weights weights,
       Map<Model, Weights> others,
-      Iterator<DrawnShard> shards,
+      List<DrawnShard> shards,
       Update update,
+      Ranges ranges,
       IntConsumer trained) {
     others.forEach(this::followLagged);
     follow(weights);
     Update own = new Update(update.shards(), update.factor(), update.rng(), lagged);
     List<Update.Outcome> outcomes = new ArrayList<>();
-    List<Part.Node> nodes = new ArrayList<>();
     try (Scope _ = Scope.open("gradient");
         var tree = new GradientTree()) {
-      while (shards.hasNext()) {
-        DrawnShard drawn = shards.next();
+      for (DrawnShard drawn : shards) {
         job.gradients().clear();
         outcomes.addAll(
             worker.differentiate(rollout(drawn), own.shards().get(drawn.shard()), own, trained));
         tree.add(drawn.shard(), 1, job.gradients().all());
       }
-      tree.nodes()
-          .forEach(
-              node -> nodes.add(new Part.Node(node.first(), node.shards(), node.sum().toFloats())));
+      List<Part> parts = new ArrayList<>();
+      for (int range = 0; range < ranges.count(); range++) {
+        parts.add(
+            new Part(
+                range == 0 ? outcomes : List.of(),
+                Part.nodes(tree, ranges.start(range), ranges.start(range + 1))));
+      }
+      return parts;
     }
-    return new Part(outcomes, nodes);
+  }
+
+  /** The parts of one range as one. */
+  Part merge(List<Part> parts) {
+    try (Scope _ = Scope.open("range");
+        var tree = new GradientTree()) {
+      List<Update.Outcome> outcomes = Part.add(parts, tree, job.policy().device());
+      return new Part(
+          outcomes, Part.nodes(tree, 0, parts.getFirst().nodes().getFirst().sum().length));
+    }
   }
 
   private void followLagged(Model model, Weights weights) {

@@ -11,6 +11,8 @@ import java.util.UUID;
 import java.util.function.IntConsumer;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.apache.spark.HashPartitioner;
+import org.apache.spark.api.java.JavaPairRDD;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -40,6 +42,9 @@ import reverie.tensor.Tensor;
  * reductions merge as tasks finish.
  */
 public final class SparkFleet implements Fleet {
+  /** Beyond this the driver's network is what everybody waits for. */
+  static final long COLLECTED = 256L << 20;
+
   /** Images that the driver asks for in an epoch take no more. */
   private static final long IMAGE_BYTES = 64L << 20;
 
@@ -51,6 +56,7 @@ public final class SparkFleet implements Fleet {
   private final JavaSparkContext spark;
   private final Supplier<JobSource> source;
   private final String kernels;
+  private final long collected;
   private final String name = UUID.randomUUID().toString();
   private Plan plan;
   private final Runnable closing;
@@ -71,14 +77,15 @@ public final class SparkFleet implements Fleet {
    * @param source of each executor's copy of the job
    */
   public SparkFleet(Job job, JavaSparkContext spark, JobSource source) {
-    this(job, spark, () -> source, job.policy().device().identity(), () -> {});
+    this(job, spark, () -> source, job.policy().device().identity(), COLLECTED, () -> {});
   }
 
   /**
    * The same.
    *
-   * @param source asked when samples are first drawn
+   * @param source asked when something is first drawn
    * @param kernels that every executor must compute with
+   * @param collected bytes of gradients that the driver takes in an update; executors add up more
    * @param closing what else is done when it is closed
    */
   SparkFleet(
@@ -86,6 +93,7 @@ public final class SparkFleet implements Fleet {
       JavaSparkContext spark,
       Supplier<JobSource> source,
       String kernels,
+      long collected,
       Runnable closing) {
     this.job = job;
     this.spark = spark;
@@ -93,6 +101,14 @@ public final class SparkFleet implements Fleet {
     jobs = new Jobs(spark);
     this.source = source;
     this.kernels = kernels;
+    this.collected = collected;
+  }
+
+  private Plan plan() {
+    if (plan == null) {
+      plan = new Plan(name, source.get(), kernels);
+    }
+    return plan;
   }
 
   private int count() {
@@ -102,9 +118,6 @@ public final class SparkFleet implements Fleet {
   @Override
   public Samples draw(Drawing all, IntConsumer sampled) {
     forget();
-    if (plan == null) {
-      plan = new Plan(name, source.get(), kernels);
-    }
     prompts = all.prompts();
     first = spark.broadcast(new Weights(versions++, Weights.of(job.policy())));
     drawing = spark.broadcast(all);
@@ -115,7 +128,7 @@ public final class SparkFleet implements Fleet {
     shards =
         spark
             .parallelize(numbers, partitions)
-            .map(new Tasks.Draw(plan, first, drawing, drawings++, size / count(), drawn))
+            .map(new Tasks.Draw(plan(), first, drawing, drawings++, size / count(), drawn))
             .persist(StorageLevel.MEMORY_AND_DISK());
     List<Tasks.Drawn> known =
         jobs.collect(shards.map(Tasks.Drawn::of), progress(drawn, size, sampled));
@@ -138,6 +151,23 @@ public final class SparkFleet implements Fleet {
             ? all.rewards()
             : scores.stream().flatMapToDouble(s -> Arrays.stream(s.rewards())).toArray(),
         images);
+  }
+
+  @Override
+  public Evaluated evaluate(Under model, Drawing all, IntConsumer drawn) {
+    List<Drawing> batches = all.batches(job.settings().samplingBatch());
+    LongAccumulator done = spark.sc().longAccumulator();
+    var weights = spark.broadcast(new Weights(versions++, Weights.of(job.policy())));
+    try {
+      return Evaluated.joined(
+          jobs.collect(
+              spark
+                  .parallelize(batches, batches.size())
+                  .map(new Tasks.Evaluate(plan(), weights, model, done)),
+              progress(done, all.prompts().size(), drawn)));
+    } finally {
+      weights.destroy();
+    }
   }
 
   /** Tells of what was done since; tasks that are run again count once more. */
@@ -196,25 +226,32 @@ public final class SparkFleet implements Fleet {
           trained.accept(now - reported[0]);
           reported[0] = now;
         };
-    var task = new Tasks.Differentiate(plan, weights(), new EnumMap<>(lagged), sent, done);
-    List<Part> parts;
+    Tensor gradient = job.gradients().all();
+    Ranges ranges = Ranges.of(gradient.dim(0), shards.getNumPartitions(), collected);
+    var task = new Tasks.Differentiate(plan, weights(), new EnumMap<>(lagged), sent, ranges, done);
+    JavaPairRDD<Integer, Part> parts = shards.mapPartitionsToPair(task);
+    JavaRDD<Part> sums =
+        ranges.count() == 1
+            ? parts.values()
+            : parts
+                .partitionBy(new HashPartitioner(ranges.count()))
+                .mapPartitions(new Tasks.Merge(plan));
+    List<Part> all;
     try {
-      parts = jobs.collect(shards.mapPartitions(task), progress(done, total, more));
+      all = jobs.collect(sums, progress(done, total, more));
     } finally {
       sent.destroy();
     }
     more.accept(total);
     List<Update.Outcome> outcomes = new ArrayList<>();
-    try (Scope _ = Scope.open("gradients of machines");
-        var tree = new GradientTree()) {
-      for (Part part : parts) {
-        outcomes.addAll(part.outcomes());
-        for (Part.Node node : part.nodes()) {
-          Tensor sum = job.policy().device().tensor(node.sum(), node.sum().length);
-          tree.add(node.first(), node.shards(), sum);
-        }
+    int each = all.size() / ranges.count();
+    for (int range = 0; range < ranges.count(); range++) {
+      try (Scope _ = Scope.open("gradients of machines");
+          var tree = new GradientTree()) {
+        List<Part> own = all.subList(range * each, (range + 1) * each);
+        outcomes.addAll(Part.add(own, tree, job.policy().device()));
+        tree.moveTo(gradient.slice(0, ranges.start(range), ranges.start(range + 1)));
       }
-      tree.moveTo(job.gradients());
     }
     return outcomes;
   }

@@ -16,7 +16,8 @@ public final class SparkProvider implements FleetProvider {
       String url, Map<String, String> settings, Fleet.Job job, Supplier<JobSource> source) {
     quieten();
     var spark = new JavaSparkContext(SparkSettings.of(url, settings));
-    return new SparkFleet(job, spark, source, job.policy().device().identity(), spark::close);
+    return new SparkFleet(
+        job, spark, source, job.policy().device().identity(), SparkFleet.COLLECTED, spark::close);
   }
 
   /** Spark says much before it reads {@code spark.log.level}. */

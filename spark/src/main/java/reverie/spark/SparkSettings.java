@@ -32,6 +32,12 @@ final class SparkSettings {
     conf.setIfMissing("spark.task.cpus", cores);
     // Losing executors is no fault of a task.
     conf.setIfMissing("spark.task.maxFailures", "8");
+    // A machine on which tasks fail, for want of disk or of what a reward needs, gets no more of
+    // them; as many as Spark allows may fail on one node, which may be the only one.
+    conf.setIfMissing("spark.excludeOnFailure.taskAndStage.enabled", "true");
+    conf.setIfMissing("spark.excludeOnFailure.task.maxTaskAttemptsPerExecutor", "2");
+    conf.setIfMissing("spark.excludeOnFailure.task.maxTaskAttemptsPerNode", "7");
+    conf.setIfMissing("spark.excludeOnFailure.stage.maxFailedExecutorsPerNode", "1000");
     // Nodes of a gradient are as large as they are.
     conf.setIfMissing("spark.driver.maxResultSize", "0");
     conf.set("spark.speculation", "false");

@@ -34,8 +34,8 @@ final class FinetuneCommand implements Callable<Integer> {
       names = "--spark",
       paramLabel = "URL",
       description =
-          "Draw, score and differentiate on the Spark cluster with this master, with the same bits;"
-              + " at most update.shards machines share the work. See docs/scaling.md.")
+          "Draw, score, differentiate and measure on the Spark cluster with this master, with the"
+              + " same bits; at most update.shards machines share the work. See docs/scaling.md.")
   private String spark;
 
   @Option(

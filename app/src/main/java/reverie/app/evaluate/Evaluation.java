@@ -17,6 +17,8 @@ import reverie.app.data.Recognition;
 import reverie.app.model.ImageSampler;
 import reverie.app.report.Gallery;
 import reverie.diffusion.Denoiser;
+import reverie.rl.learn.Drawing;
+import reverie.rl.learn.Fleet;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.Reward;
 import reverie.rl.reward.RewardBatch;
@@ -76,7 +78,26 @@ public record Evaluation(
   public Result of(Denoiser denoiser, List<Prompt> prompts, IntConsumer progress) {
     List<String> texts = prompts.stream().map(Prompt::text).toList();
     float[] pixels = sampler.draw(denoiser, device, texts, seed, progress);
-    double[] rewards = score(reward, timeout, prompts, pixels, sampler.size(), sampler.batchSize());
+    return of(
+        prompts,
+        pixels,
+        score(reward, timeout, prompts, pixels, sampler.size(), sampler.batchSize()));
+  }
+
+  /**
+   * The same with images that a fleet draws, of the same prompts and chance.
+   *
+   * @param model whose
+   */
+  public Result of(Fleet fleet, Fleet.Under model, List<Prompt> prompts, IntConsumer progress) {
+    Rng[] rows = ImageSampler.rows(prompts.stream().map(Prompt::text).toList(), seed);
+    Fleet.Evaluated drawn =
+        fleet.evaluate(model, new Drawing(prompts, rows, rows, null, null), progress);
+    return of(prompts, drawn.images(), drawn.rewards());
+  }
+
+  private Result of(List<Prompt> prompts, float[] pixels, double[] rewards) {
+    List<String> texts = prompts.stream().map(Prompt::text).toList();
     double[][] found = recognition == null ? new double[0][] : recognition.of(pixels, texts);
     return new Result(
         prompts,

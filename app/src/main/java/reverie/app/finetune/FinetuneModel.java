@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.WeightType;
@@ -123,15 +124,24 @@ final class FinetuneModel implements AutoCloseable {
             adapters.with(null, () -> current.predict(x, timesteps, context));
   }
 
-  /** The model as it is now, without guidance; with the averaged weights where there are some. */
-  Denoiser denoiser(Parameters average) {
-    if (average == null) {
-      return current;
+  /** The model as it is now, without guidance. */
+  Denoiser denoiser() {
+    return current;
+  }
+
+  /** What this gives while what is trained has other values; null for its own. */
+  <T> T during(Parameters others, Supplier<T> body) {
+    if (others == null) {
+      return body.get();
     }
-    return adapters == null
-        ? folder.denoiser(new UNet(folder.unet().config(), average))
-        : (x, timesteps, context) ->
-            adapters.with(average, () -> current.predict(x, timesteps, context));
+    try (Parameters own = parameters().copy()) {
+      parameters().copyFrom(others);
+      try {
+        return body.get();
+      } finally {
+        parameters().copyFrom(own);
+      }
+    }
   }
 
   /**

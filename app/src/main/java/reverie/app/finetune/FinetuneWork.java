@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiFunction;
+import java.util.function.IntConsumer;
 import java.util.stream.Stream;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
@@ -14,7 +15,6 @@ import reverie.app.model.BaseModels;
 import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Parameters;
-import reverie.diffusion.Denoiser;
 import reverie.rl.learn.Fleet;
 import reverie.rl.learn.Trainer;
 import reverie.rl.prompt.Prompt;
@@ -35,6 +35,10 @@ final class FinetuneWork implements AutoCloseable {
   private final List<AutoCloseable> parts = new ArrayList<>();
   private FinetuneModel model;
   private Trainer trainer;
+
+  /** The trainer's; null for one that draws nothing. */
+  private Fleet fleet;
+
   private Watch watch;
   private Evaluation evaluation;
   private List<Prompt> training;
@@ -73,7 +77,15 @@ final class FinetuneWork implements AutoCloseable {
     trainer =
         opened(
             TrainerFactory.of(
-                config, model, prompts, reward, watch, job -> fleets.apply(model, job)));
+                config,
+                model,
+                prompts,
+                reward,
+                watch,
+                job -> {
+                  fleet = fleets.apply(model, job);
+                  return fleet;
+                }));
     trainer.identify(model.identity());
     evaluation =
         new Evaluation(
@@ -166,9 +178,16 @@ final class FinetuneWork implements AutoCloseable {
     return trainer.average().orElse(null);
   }
 
-  /** The trained model. */
-  Denoiser denoiser() {
-    return model.denoiser(average());
+  /** Measures the trained model or the one that it began as, where the run computes. */
+  Evaluation.Result measure(Fleet.Under whose, List<Prompt> prompts, IntConsumer progress) {
+    boolean trained = whose == Fleet.Under.CURRENT;
+    return model.during(
+        trained ? average() : null,
+        () ->
+            fleet != null
+                ? evaluation.of(fleet, whose, prompts, progress)
+                : evaluation.of(
+                    trained ? model.denoiser() : model.baseDenoiser(), prompts, progress));
   }
 
   @Override

@@ -21,6 +21,7 @@ import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.rl.learn.EpochReport;
+import reverie.rl.learn.Fleet;
 import reverie.rl.learn.LocalFleet;
 import reverie.tensor.Device;
 
@@ -64,8 +65,8 @@ public final class Finetuning implements AutoCloseable {
   }
 
   /**
-   * The same on the machines of a cluster, as far as these draw, score and differentiate; the rest
-   * is done here.
+   * The same on the machines of a cluster, as far as these draw, score, differentiate and measure;
+   * the rest is done here.
    */
   public Finetuning(
       Configuration<FinetuneConfig> configuration,
@@ -135,8 +136,7 @@ public final class Finetuning implements AutoCloseable {
     try (Metrics metrics = run.metrics(done == 0 ? 0 : done + 1)) {
       if (done == 0) {
         measurements.first();
-        Measurements.Measured before =
-            measurements.all("the base model", work.model().baseDenoiser());
+        Measurements.Measured before = measurements.all("the base model", Fleet.Under.REFERENCE);
         measurements.keep(before, Gallery.BEFORE);
         before.scores().write(run);
         log(metrics, 0, measurements.point(before, 0, 0).toMetrics(), secondsBefore);
@@ -144,12 +144,12 @@ public final class Finetuning implements AutoCloseable {
         measurements.say("base model", before);
       } else if (!measurements.hasGalleries(Gallery.BEFORE)) {
         measurements.keep(
-            measurements.all("the base model again", work.model().baseDenoiser()), Gallery.BEFORE);
+            measurements.all("the base model again", Fleet.Under.REFERENCE), Gallery.BEFORE);
       }
       after = train(metrics, secondsBefore);
     }
     if (after == null) {
-      after = measurements.all("the fine-tuned model", work.denoiser());
+      after = measurements.all("the fine-tuned model", Fleet.Under.CURRENT);
     }
     measurements.keep(after, Gallery.AFTER);
     measurements.say("fine-tuned", after);
@@ -176,7 +176,7 @@ public final class Finetuning implements AutoCloseable {
         boolean last = epoch == config.epochs();
         if (last || epoch % config.evaluation().every() == 0) {
           int samples = last ? config.evaluation().samples() : config.evaluation().everySamples();
-          measured = measurements.measure(work.denoiser(), samples, _ -> {});
+          measured = measurements.measure(Fleet.Under.CURRENT, samples, _ -> {});
           values.putAll(measurements.point(measured, epoch, report.klToBase()).toMetrics());
           metrics.image(epoch, GRID, measurements.grid(measured));
         }
@@ -215,8 +215,7 @@ public final class Finetuning implements AutoCloseable {
   private void finish(Measurements.Measured measured, double secondsBefore) {
     Scores scoresBefore =
         Scores.read(run.path(), config.evaluation().samples())
-            .orElseGet(
-                () -> measurements.all("the base model", work.model().baseDenoiser()).scores());
+            .orElseGet(() -> measurements.all("the base model", Fleet.Under.REFERENCE).scores());
     Scores scoresAfter = measured.scores();
     EvaluationPoint before = scoresBefore.all(0);
     EvaluationPoint after = scoresAfter.all(config.epochs());

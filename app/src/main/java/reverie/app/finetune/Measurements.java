@@ -17,7 +17,7 @@ import reverie.app.report.Gallery;
 import reverie.app.report.PngGrid;
 import reverie.app.run.Progress;
 import reverie.app.run.RunFolder;
-import reverie.diffusion.Denoiser;
+import reverie.rl.learn.Fleet;
 import reverie.rl.prompt.Prompt;
 import reverie.tensor.Device;
 
@@ -59,12 +59,12 @@ record Measurements(
   }
 
   /** With as many images as the result is measured by. */
-  Measured all(String what, Denoiser denoiser) {
+  Measured all(String what, Fleet.Under model) {
     int samples = config.evaluation().samples();
     int sets = work.heldOut().isEmpty() ? 1 : 2;
     try (Progress progress = Progress.start("drawing with " + what, "images", sets * samples)) {
       return measure(
-          denoiser,
+          model,
           samples,
           drawn -> {
             progress.advanceTo(drawn);
@@ -73,12 +73,12 @@ record Measurements(
     }
   }
 
-  Measured measure(Denoiser denoiser, int samples, IntConsumer progress) {
-    Evaluation.Result training = evaluate(denoiser, work.training(), samples, progress);
+  Measured measure(Fleet.Under model, int samples, IntConsumer progress) {
+    Evaluation.Result training = evaluate(model, work.training(), samples, progress);
     Evaluation.Result heldOut =
         work.heldOut().isEmpty()
             ? null
-            : evaluate(denoiser, work.heldOut(), samples, n -> progress.accept(samples + n));
+            : evaluate(model, work.heldOut(), samples, n -> progress.accept(samples + n));
     return new Measured(training, heldOut);
   }
 
@@ -88,9 +88,8 @@ record Measurements(
   }
 
   private Evaluation.Result evaluate(
-      Denoiser denoiser, List<Prompt> prompts, int samples, IntConsumer progress) {
-    List<Prompt> chosen = Evaluation.choose(prompts, samples, config.seed());
-    return work.evaluation().of(denoiser, chosen, progress);
+      Fleet.Under model, List<Prompt> prompts, int samples, IntConsumer progress) {
+    return work.measure(model, Evaluation.choose(prompts, samples, config.seed()), progress);
   }
 
   void keep(Measured measured, String time) {

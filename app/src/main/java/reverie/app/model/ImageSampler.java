@@ -235,7 +235,8 @@ public record ImageSampler(
     }
   }
 
-  private static Rng[] rows(List<String> prompts, long seed) {
+  /** Where the chance of each image begins: at its prompt and how many of this came before. */
+  public static Rng[] rows(List<String> prompts, long seed) {
     Rng[] rows = new Rng[prompts.size()];
     Map<String, Long> before = new HashMap<>();
     for (int i = 0; i < rows.length; i++) {

@@ -79,15 +79,14 @@ public final class GradientTree implements AutoCloseable {
     return List.copyOf(nodes);
   }
 
-  /** Sets an accumulator to the sum of all shards, and empties the tree. */
-  public void moveTo(GradientAccumulator gradients) {
-    gradients.all().assign(nodes.removeLast().sum.reshape(gradients.all().shape().dims()));
-    addTo(gradients);
+  /** Sets a tensor to the sum of all shards, and empties the tree. */
+  public void moveTo(Tensor sum) {
+    sum.assign(nodes.removeLast().sum.reshape(sum.shape().dims()));
+    addTo(sum);
   }
 
-  /** Adds everything to an accumulator that holds the shards after these, and empties the tree. */
-  private void addTo(GradientAccumulator gradients) {
-    Tensor sum = gradients.all();
+  /** Adds everything to the sum of the shards after these, and empties the tree. */
+  private void addTo(Tensor sum) {
     while (!nodes.isEmpty()) {
       Tensor left = nodes.removeLast().sum;
       Ops.update(ADD, new Tensor[] {sum}, left.reshape(sum.shape().dims()), sum);
@@ -109,7 +108,7 @@ public final class GradientTree implements AutoCloseable {
           tree.add(k, 1, gradients.all());
         }
       }
-      tree.addTo(gradients);
+      tree.addTo(gradients.all());
     }
   }
 

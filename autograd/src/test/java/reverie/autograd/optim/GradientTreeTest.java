@@ -78,7 +78,7 @@ class GradientTreeTest {
           own.close();
         }
       }
-      all.moveTo(gradients);
+      all.moveTo(gradients.all());
       return gradients.all().toFloats();
     }
   }

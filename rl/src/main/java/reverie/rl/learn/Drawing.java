@@ -2,6 +2,7 @@
 package reverie.rl.learn;
 
 import java.io.Serializable;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -53,6 +54,15 @@ public record Drawing(
     }
     return policy.along(
         policy.process().deciding(step -> Arrays.binarySearch(decisions, step) >= 0));
+  }
+
+  /** The same in parts of so many samples, the last of what is left. */
+  public List<Drawing> batches(int size) {
+    List<Drawing> batches = new ArrayList<>();
+    for (int from = 0; from < prompts.size(); from += size) {
+      batches.add(range(from, Math.min(from + size, prompts.size())));
+    }
+    return batches;
   }
 
   /** Samples {@code from} to {@code to − 1} alone. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
+import java.io.Serializable;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntConsumer;
@@ -42,6 +44,26 @@ public interface Fleet extends ChainStates, AutoCloseable {
   }
 
   /**
+   * Images and what they earn.
+   *
+   * @param images {@code [n, h, w, c]} as the policy decodes them, about −1 to 1
+   * @param rewards of each
+   */
+  record Evaluated(float[] images, double[] rewards) implements Serializable {
+    /** All in a row. */
+    public static Evaluated joined(List<Evaluated> parts) {
+      float[] images = new float[parts.stream().mapToInt(part -> part.images.length).sum()];
+      int at = 0;
+      for (Evaluated part : parts) {
+        System.arraycopy(part.images, 0, images, at, part.images.length);
+        at += part.images.length;
+      }
+      return new Evaluated(
+          images, parts.stream().flatMapToDouble(part -> Arrays.stream(part.rewards)).toArray());
+    }
+  }
+
+  /**
    * Draws samples, the present ones' successors, and has them scored.
    *
    * @param sampled gets how many are drawn
@@ -62,6 +84,15 @@ public interface Fleet extends ChainStates, AutoCloseable {
    * @return what came of each batch, in the order of the shards
    */
   List<Update.Outcome> differentiate(Update update, IntConsumer trained);
+
+  /**
+   * Draws images to measure a model by, and has them scored; nobody learns from them, and the
+   * samples stay.
+   *
+   * @param drawing one image for each prompt
+   * @param drawn gets how many are drawn
+   */
+  Evaluated evaluate(Under model, Drawing drawing, IntConsumer drawn);
 
   /** Forgets the samples. */
   void forget();

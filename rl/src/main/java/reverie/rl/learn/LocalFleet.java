@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 import reverie.autograd.optim.GradientTree;
 import reverie.rl.reward.RewardBatch;
 import reverie.rl.reward.RewardRunner;
@@ -59,6 +60,22 @@ public final class LocalFleet implements Fleet {
             ? drawing.rewards()
             : scores.stream().flatMapToDouble(some -> Arrays.stream(some.await())).toArray(),
         images);
+  }
+
+  @Override
+  public Evaluated evaluate(Under model, Drawing drawing, IntConsumer drawn) {
+    List<float[]> images = new ArrayList<>();
+    List<RewardRunner.Pending> scores = new ArrayList<>();
+    int done = 0;
+    for (Drawing some : drawing.batches(job.settings().samplingBatch())) {
+      images.add(worker.images(model, some, batch -> scores.add(rewards.submit(batch))));
+      done += some.prompts().size();
+      drawn.accept(done);
+    }
+    return Evaluated.joined(
+        IntStream.range(0, images.size())
+            .mapToObj(i -> new Evaluated(images.get(i), scores.get(i).await()))
+            .toList());
   }
 
   /** From now on has the samples of the next shard. */

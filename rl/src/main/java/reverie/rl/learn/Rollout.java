@@ -126,14 +126,14 @@ public final class Rollout implements ChainStates {
           stored.logProbs[i][decision] = values[i - from];
         }
       }
-      Tensor images = policy.decoder().decode(trajectory.result());
-      return RewardBatch.of(
-          Decoding.unit(images).toFloats(),
-          images.dim(1),
-          images.dim(2),
-          images.dim(3),
-          some.prompts());
+      return batch(policy.decoder().decode(trajectory.result()), some.prompts());
     }
+  }
+
+  /** Decoded images as a reward sees them. */
+  static RewardBatch batch(Tensor images, List<Prompt> prompts) {
+    return RewardBatch.of(
+        Decoding.unit(images).toFloats(), images.dim(1), images.dim(2), images.dim(3), prompts);
   }
 
   /** Lets its tensors live as long as this scope. */

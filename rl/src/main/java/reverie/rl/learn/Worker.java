@@ -6,10 +6,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import reverie.autograd.Tape;
+import reverie.diffusion.Sampler;
 import reverie.diffusion.SamplingStep;
 import reverie.rl.Policy;
 import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 
 /** What one machine of a {@link Fleet} does with a shard, under the weights that its policy has. */
 public final class Worker implements AutoCloseable {
@@ -43,6 +46,32 @@ public final class Worker implements AutoCloseable {
    */
   public Rollout draw(Drawing drawing, int first, Consumer<RewardBatch> drawn) {
     return Rollout.draw(policy, sampling, drawing, first, settings.samplingBatch(), drawn);
+  }
+
+  /**
+   * Images of a model, {@code [n, h, w, c]} as the policy decodes them.
+   *
+   * @param some what is drawn at once
+   * @param drawn is given the images as a reward sees them
+   */
+  public float[] images(Fleet.Under model, Drawing some, Consumer<RewardBatch> drawn) {
+    try (Scope _ = Scope.open("images")) {
+      Tensor images =
+          Tape.noGradient(() ->
+              policy
+                  .decoder()
+                  .decode(
+                      new Sampler(policy.process(), policy.device())
+                          .sample(
+                              model == Fleet.Under.CURRENT ? policy.denoiser() : policy.reference(),
+                              policy.encoder().encode(some.prompts()),
+                              some.rows(),
+                              policy.height(),
+                              policy.width(),
+                              policy.channels())));
+      drawn.accept(Rollout.batch(images, some.prompts()));
+      return images.toFloats();
+    }
   }
 
   /** Log-probabilities of decisions of some of its samples, as of {@link Fleet#logProbs}. */

@@ -21,6 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.GradientAccumulator;
 import reverie.autograd.optim.GradientTree;
+import reverie.diffusion.Sampler;
 import reverie.rl.Policy;
 import reverie.rl.advantage.GroupAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
@@ -29,11 +30,14 @@ import reverie.rl.objective.Prdp;
 import reverie.rl.objective.RewardWeightedRegression;
 import reverie.rl.objective.RolloutObjective;
 import reverie.rl.objective.ValueFunction;
+import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
+import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.cpu.CpuBackend;
 import reverie.tensor.cpu.KernelSet;
@@ -69,6 +73,45 @@ class FleetTest {
       TrainerTest.assertSame(
           expected,
           trained(Device.cpu(), objective, settings(SHARDS), job -> new Machines(job, cut)));
+    }
+  }
+
+  /** Each is also the image that the model draws alone. */
+  @Test
+  void imagesToMeasureByAreThoseOfOneMachine() {
+    List<Prompt> prompts =
+        IntStream.range(0, 13).mapToObj(i -> new Prompt("prompt " + i % 4)).toList();
+    Rng[] rows = new Rng[prompts.size()];
+    Arrays.setAll(rows, i -> Rng.of(3).fork(i));
+    Drawing drawing = new Drawing(prompts, rows, rows, null, null);
+    try (Scope _ = Scope.open("test");
+        var model = new TinyModel(Device.cpu());
+        var sums = new GradientAccumulator(model.parameters.trainable())) {
+      model.move(0.1);
+      Policy policy = model.policy(1, 2);
+      var job = new Fleet.Job(policy, new Prdp(), TrainerTest.BRIGHTNESS, settings(6), sums);
+      try (Fleet one = new LocalFleet(job);
+          Fleet more = new Machines(job, 1, 5)) {
+        for (Fleet.Under whose : Fleet.Under.values()) {
+          Fleet.Evaluated expected = one.evaluate(whose, drawing, _ -> {});
+          Fleet.Evaluated actual = more.evaluate(whose, drawing, _ -> {});
+          assertArrayEquals(expected.images(), actual.images());
+          assertArrayEquals(expected.rewards(), actual.rewards());
+          for (int i = 0; i < rows.length; i++) {
+            Tensor alone =
+                new Sampler(policy.process(), policy.device())
+                    .sample(
+                        whose == Fleet.Under.CURRENT ? policy.denoiser() : policy.reference(),
+                        policy.encoder().encode(prompts.subList(i, i + 1)),
+                        Arrays.copyOfRange(rows, i, i + 1),
+                        policy.height(),
+                        policy.width(),
+                        policy.channels());
+            assertArrayEquals(
+                alone.toFloats(), Arrays.copyOfRange(expected.images(), 6 * i, 6 * i + 6));
+          }
+        }
+      }
     }
   }
 
@@ -257,9 +300,24 @@ class FleetTest {
             tree.add(node.first(), node.shards(), sum);
           }
         }
-        tree.moveTo(job.gradients());
+        tree.moveTo(job.gradients().all());
       }
       return outcomes;
+    }
+
+    @Override
+    public Evaluated evaluate(Under model, Drawing drawing, IntConsumer drawn) {
+      List<Evaluated> parts = new ArrayList<>();
+      for (Drawing some : drawing.batches(5)) {
+        Machine machine = all.get(parts.size() % all.size());
+        machine.follow(job.policy());
+        List<double[]> rewards = new ArrayList<>();
+        float[] images =
+            machine.worker.images(model, some, batch -> rewards.add(TrainerTest.brightness(batch)));
+        parts.add(new Evaluated(images, rewards.getFirst()));
+        drawn.accept(some.prompts().size());
+      }
+      return Evaluated.joined(parts);
     }
 
     @Override
