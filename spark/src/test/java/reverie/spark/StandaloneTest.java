@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,24 +13,33 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import org.apache.spark.SparkConf;
+import org.apache.spark.deploy.master.Master;
+import org.apache.spark.deploy.worker.Worker;
+import org.apache.spark.rpc.RpcEnv;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.rl.learn.LocalFleet;
+import scala.Option;
 
-/** A cluster of processes that ends with none of its drivers: master, workers, drivers. */
+/** A cluster that ends with none of its drivers, which are processes like its executors. */
 class StandaloneTest {
   private static final int EPOCHS = 3;
   private static final int PATIENCE_SECONDS = 600;
 
   @TempDir Path folder;
-  private final List<Process> processes = new ArrayList<>();
+  private final List<Process> drivers = new ArrayList<>();
+  private final List<RpcEnv> daemons = new ArrayList<>();
 
   @AfterEach
   void stop() throws InterruptedException {
-    for (Process process : processes.reversed()) {
-      process.descendants().forEach(ProcessHandle::destroyForcibly);
-      process.destroyForcibly().waitFor();
+    for (Process driver : drivers) {
+      driver.destroyForcibly().waitFor();
+    }
+    for (RpcEnv daemon : daemons.reversed()) {
+      daemon.shutdown();
+      daemon.awaitTermination();
     }
   }
 
@@ -45,20 +52,9 @@ class StandaloneTest {
     for (int epoch = 1; epoch < EPOCHS; epoch++) {
       TinyRun.epoch(job, LocalFleet::new, expected, expected);
     }
-    int port;
-    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
-      port = free.getLocalPort();
-    }
-    String master = "spark://127.0.0.1:" + port;
-    start(
-        "master",
-        "org.apache.spark.deploy.master.Master",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "" + port,
-        "--webui-port",
-        "0");
+    RpcEnv environment = Master.startRpcEnvAndEndpoint("127.0.0.1", 0, 0, new SparkConf())._1();
+    daemons.add(environment);
+    String master = environment.address().toSparkURL();
     startWorker("first", master);
     Path state = folder.resolve("state");
     Path marks = Files.createDirectory(folder.resolve("marks"));
@@ -81,52 +77,37 @@ class StandaloneTest {
   private Process startDriver(
       String name, String master, Path state, int epochs, Path marks, int executors)
       throws IOException {
-    return start(
-        name,
-        TinyRun.class.getName(),
-        master,
-        state.toString(),
-        "" + epochs,
-        marks.toString(),
-        "" + executors);
-  }
-
-  private void startWorker(String name, String master) throws IOException {
-    start(
-        name,
-        "org.apache.spark.deploy.worker.Worker",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--webui-port",
-        "0",
-        "--cores",
-        "1",
-        "--memory",
-        "600m",
-        "--work-dir",
-        folder.resolve(name + " work").toString(),
-        master);
-  }
-
-  private Process start(String name, String main, String... arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(argument -> argument.startsWith("--"))
         .forEach(command::add);
     command.addAll(List.of("-Xmx600m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"));
-    command.add(System.getProperty("java.class.path"));
-    command.add(main);
-    command.addAll(List.of(arguments));
-    Process process =
+    command.addAll(List.of(System.getProperty("java.class.path"), TinyRun.class.getName()));
+    command.addAll(
+        List.of(master, state.toString(), "" + epochs, marks.toString(), "" + executors));
+    Process driver =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
             .redirectOutput(folder.resolve(name + ".log").toFile())
             .start();
-    processes.add(process);
-    return process;
+    drivers.add(driver);
+    return driver;
+  }
+
+  private void startWorker(String name, String master) {
+    daemons.add(
+        Worker.startRpcEnvAndEndpoint(
+            "127.0.0.1",
+            0,
+            0,
+            1,
+            600,
+            new String[] {master},
+            folder.resolve(name + " work").toString(),
+            Option.apply(daemons.size()),
+            new SparkConf(),
+            Option.empty()));
   }
 
   private String log(String name) {

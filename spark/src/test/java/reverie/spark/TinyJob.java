@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.spark;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apache.spark.SparkEnv;
 import reverie.autograd.nn.Linear;
 import reverie.autograd.nn.Lora;
 import reverie.autograd.nn.Parameters;
@@ -52,11 +55,16 @@ record TinyJob(String objective, Set<Fault> faults, String marks) implements Job
   private static final String ADAPTERS = " adapters";
   private static final int PIXELS = 6;
 
+  /** Nothing is learnt from images of this prompt. */
+  static final Prompt MEASURED = new Prompt("a fox");
+
   /** What goes wrong in one executor. */
   enum Fault {
     KILLED_DRAWING,
     KILLED_SCORING,
     KILLED_DIFFERENTIATING,
+    KILLED_EVALUATING,
+    DISK_FULL,
     REWARD_FAILS_ONCE,
     REWARD_FAILS
   }
@@ -124,7 +132,8 @@ record TinyJob(String objective, Set<Fault> faults, String marks) implements Job
   }
 
   private Tensor encode(List<Prompt> prompts) {
-    happens(Fault.KILLED_DRAWING);
+    happens(prompts.contains(MEASURED) ? Fault.KILLED_EVALUATING : Fault.KILLED_DRAWING);
+    happens(Fault.DISK_FULL);
     double[] values = new double[2 * prompts.size()];
     for (int i = 0; i < prompts.size(); i++) {
       int hash = prompts.get(i).text().hashCode();
@@ -185,7 +194,9 @@ record TinyJob(String objective, Set<Fault> faults, String marks) implements Job
     if (!faults.contains(now) || !mark(now.name())) {
       return false;
     }
-    if (now != Fault.REWARD_FAILS_ONCE) {
+    if (now == Fault.DISK_FULL) {
+      fillDisk();
+    } else if (now != Fault.REWARD_FAILS_ONCE) {
       try {
         String self = Long.toString(ProcessHandle.current().pid());
         new ProcessBuilder("kill", "-9", self).start().waitFor();
@@ -197,10 +208,25 @@ record TinyJob(String objective, Set<Fault> faults, String marks) implements Job
     return true;
   }
 
-  /** Whether this file was not there before. */
+  /** Nothing can be written any more to where Spark keeps what memory does not hold. */
+  private static void fillDisk() {
+    for (File folder : SparkEnv.get().blockManager().diskBlockManager().localDirs()) {
+      try {
+        Files.move(folder.toPath(), Path.of(folder + " before"));
+        Files.createFile(folder.toPath());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  /** Whether this file was not there before; it then tells the process. */
   private boolean mark(String name) {
     try {
-      Files.createFile(Path.of(marks, name));
+      Files.writeString(
+          Path.of(marks, name),
+          Long.toString(ProcessHandle.current().pid()),
+          StandardOpenOption.CREATE_NEW);
       return true;
     } catch (FileAlreadyExistsException before) {
       return false;

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.spark;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.zip.CRC32;
 import org.apache.spark.api.java.JavaSparkContext;
 import reverie.rl.advantage.GroupAdvantages;
+import reverie.rl.learn.Drawing;
 import reverie.rl.learn.Fleet;
 import reverie.rl.learn.FleetProvider.Opened;
 import reverie.rl.learn.Trainer;
 import reverie.rl.learn.TrainerListener;
+import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
+import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 
 /** A trainer of a tiny job with what it needs. */
@@ -20,6 +30,7 @@ final class TinyRun implements AutoCloseable {
   private final Scope scope = Scope.open("run");
   private final Opened opened;
   private final Trainer trainer;
+  private Fleet fleet;
 
   /** Begins. */
   private TinyRun(TinyJob source, Function<Fleet.Job, Fleet> fleets) {
@@ -34,7 +45,10 @@ final class TinyRun implements AutoCloseable {
             job.reward(),
             job.settings(),
             TrainerListener.NONE,
-            fleets);
+            own -> {
+              fleet = fleets.apply(own);
+              return fleet;
+            });
   }
 
   /** Trains one epoch from a state, or from the beginning, and writes the state. */
@@ -44,8 +58,27 @@ final class TinyRun implements AutoCloseable {
         run.trainer.resume(from);
       }
       run.trainer.run(1);
-      run.trainer.save(to);
+      run.trainer.save(to, run.measured());
     }
+  }
+
+  /** What the model and its base earn, and a checksum of their images. */
+  private Map<String, Double> measured() {
+    List<Prompt> prompts = Collections.nCopies(13, TinyJob.MEASURED);
+    Rng[] rows = new Rng[prompts.size()];
+    Arrays.setAll(rows, i -> Rng.of(3).fork(i));
+    Map<String, Double> measured = new TreeMap<>();
+    for (Fleet.Under whose : Fleet.Under.values()) {
+      Fleet.Evaluated evaluated =
+          fleet.evaluate(whose, new Drawing(prompts, rows, rows, null, null), _ -> {});
+      CRC32 images = new CRC32();
+      images.update(Arrays.toString(evaluated.images()).getBytes(StandardCharsets.UTF_8));
+      measured.put(whose + " images", (double) images.getValue());
+      for (int i = 0; i < prompts.size(); i++) {
+        measured.put(whose + " reward " + i, evaluated.rewards()[i]);
+      }
+    }
+    return measured;
   }
 
   /**
@@ -57,14 +90,13 @@ final class TinyRun implements AutoCloseable {
   public static void main(String... args) {
     Path state = Path.of(args[1]);
     String executors = args[4];
-    Map<String, String> settings =
-        Map.of(
-            "spark.executorEnv.SPARK_SCALA_VERSION", "2.13",
-            "spark.executor.memory", "500m",
-            "spark.cores.max", executors,
-            "spark.scheduler.minRegisteredResourcesRatio", "1",
-            "spark.default.parallelism", "4",
-            "spark.ui.enabled", "false");
+    Map<String, String> settings = new HashMap<>(Cluster.SHORT_LIVED);
+    settings.put("spark.executorEnv.SPARK_SCALA_VERSION", "2.13");
+    settings.put("spark.executor.memory", "500m");
+    settings.put("spark.cores.max", executors);
+    settings.put("spark.scheduler.minRegisteredResourcesRatio", "1");
+    settings.put("spark.default.parallelism", "4");
+    settings.put("spark.ui.enabled", "false");
     TinyJob sound = TinyJob.of("ddpo");
     TinyJob marked = new TinyJob("ddpo", Set.of(), args[3]);
     try (var spark = new JavaSparkContext(SparkSettings.of(args[0], settings));
@@ -74,7 +106,7 @@ final class TinyRun implements AutoCloseable {
       }
       while (run.trainer.epochs() < Integer.parseInt(args[2])) {
         run.trainer.run(1);
-        run.trainer.save(state);
+        run.trainer.save(state, run.measured());
       }
     }
   }
