@@ -130,6 +130,16 @@ public final class Tensor {
     return new Tensor(device, other, dtype(), layout);
   }
 
+  /** The same view of other memory, with elements of another type. */
+  public Tensor withStorage(Storage other, DType dtype) {
+    return new Tensor(device, other, dtype, layout);
+  }
+
+  /** Elements of the same type in other memory. */
+  public Tensor with(Storage other, Layout where) {
+    return new Tensor(device, other, dtype(), where);
+  }
+
   /** The same memory read in another way. */
   Tensor view(Layout other) {
     checkLive();

@@ -5,6 +5,7 @@ import java.lang.invoke.MethodHandles;
 import java.util.Iterator;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -101,20 +102,21 @@ public final class CapturedFunction<I extends Record, O extends Record> implemen
     }
     try {
       I standing = records.with(inputs, own);
+      AtomicReference<O> traced = new AtomicReference<>();
       captured =
           CapturedGraph.of(
               device,
               () -> {
-                outputs = body.apply(standing);
-                return Stream.of(records.tensors(outputs))
+                traced.set(body.apply(standing));
+                return Stream.of(records.tensors(traced.get()))
                     .filter(Objects::nonNull)
                     .toArray(Tensor[]::new);
               });
       Iterator<Tensor> placed = captured.outputs().iterator();
       outputs =
           records.with(
-              outputs,
-              Stream.of(records.tensors(outputs))
+              traced.get(),
+              Stream.of(records.tensors(traced.get()))
                   .map(t -> t == null ? null : placed.next())
                   .toArray(Tensor[]::new));
     } catch (CaptureException e) {

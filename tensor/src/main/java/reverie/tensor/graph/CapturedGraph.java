@@ -2,11 +2,12 @@
 package reverie.tensor.graph;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import reverie.tensor.CaptureException;
 import reverie.tensor.Capturing;
@@ -22,6 +23,7 @@ import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
+import reverie.tensor.spi.Step;
 
 /**
  * A function of tensors whose operations were recorded once and are carried out again and again,
@@ -45,10 +47,11 @@ import reverie.tensor.spi.Replay;
  * read and written where they are and must live as long as the step; of those made inside only the
  * returned ones have values, from one {@link #run} to the next.
  *
- * <p>Under another interpreter, such as {@link NanGuard}, a run passes all its operations through
- * that interpreter.
+ * <p>Under another interpreter, such as {@link NanGuard}, a run calls the function again, so that
+ * the interpreter sees its operations.
  */
 public final class CapturedGraph implements AutoCloseable {
+  private final Supplier<Tensor[]> function;
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
   private final List<Tensor> outside;
@@ -58,7 +61,9 @@ public final class CapturedGraph implements AutoCloseable {
   private final long plannedBytes;
   private final long requestedBytes;
 
-  private CapturedGraph(Backend backend, List<Tracer.Step> steps, Tensor[] results) {
+  private CapturedGraph(
+      Backend backend, Supplier<Tensor[]> function, List<Step> steps, Tensor[] results) {
+    this.function = function;
     Liveness liveness = new Liveness(steps, results);
     outside = liveness.outside();
     requestedBytes = liveness.requestedBytes();
@@ -75,7 +80,7 @@ public final class CapturedGraph implements AutoCloseable {
                 storage,
                 Storage.part(memory, backend.part(whole, plan.offsets()[block], storage.bytes()))));
     for (int i = 0; i < steps.size(); i++) {
-      Tracer.Step step = steps.get(i);
+      Step step = steps.get(i);
       int scratch = liveness.scratch(i);
       calls.add(
           new Call(
@@ -119,11 +124,16 @@ public final class CapturedGraph implements AutoCloseable {
   static CapturedGraph of(Device device, long aboveBytes, Supplier<Tensor[]> step) {
     try (Scope _ = Scope.open("captured step")) {
       Tracer tracer = new Tracer(device);
-      Tensor[] results = tracer.of(step).clone();
-      Arrays.stream(results).forEach(Tensor::checkLive);
-      List<Tracer.Step> steps = DeadCode.of(tracer.steps(), results);
+      Tensor[] results =
+          tracer.of(() ->
+              Stream.of(step.get())
+                  .map(t -> t.storage().isMeta() ? t.contiguous() : t)
+                  .toArray(Tensor[]::new));
+      Stream.of(results).forEach(Tensor::checkLive);
+      Set<Storage> kept = Stream.of(results).map(Tensor::storage).collect(Collectors.toSet());
+      List<Step> steps = device.backend().arrange(DeadCode.of(tracer.steps(), results), kept);
       return new CapturedGraph(
-          device.backend(), Rematerialization.of(steps, aboveBytes, results), results);
+          device.backend(), step, Rematerialization.of(steps, aboveBytes, results), results);
     }
   }
 
@@ -135,8 +145,14 @@ public final class CapturedGraph implements AutoCloseable {
       replay.run(null);
       return;
     }
-    for (Call call : calls) {
-      current.update(call.op(), call.outputs(), call.inputs());
+    try (Scope _ = Scope.open("captured step")) {
+      Tensor[] values = function.get();
+      for (int i = 0; i < values.length; i++) {
+        // What was there before has its values already.
+        if (values[i].storage() != outputs.get(i).storage()) {
+          outputs.get(i).assign(values[i]);
+        }
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
+import reverie.tensor.spi.Step;
 
 /**
  * Removes operations whose results nothing reads: a gradient that is taken through an operation's
@@ -19,11 +20,11 @@ final class DeadCode {
   /**
    * The steps without those that write nothing that is read later, is a result or was there before.
    */
-  static List<Tracer.Step> of(List<Tracer.Step> steps, Tensor... results) {
+  static List<Step> of(List<Step> steps, Tensor... results) {
     Set<Storage> read = new HashSet<>();
     Stream.of(results).map(Tensor::storage).forEach(read::add);
-    LinkedList<Tracer.Step> needed = new LinkedList<>();
-    for (Tracer.Step step : steps.reversed()) {
+    LinkedList<Step> needed = new LinkedList<>();
+    for (Step step : steps.reversed()) {
       boolean seen =
           Stream.of(step.outputs())
               .map(Tensor::storage)

@@ -11,6 +11,7 @@ import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 import reverie.tensor.op.ElementWise;
+import reverie.tensor.spi.Step;
 
 /**
  * From which operation to which each piece of memory made in a captured step is needed. A result
@@ -36,7 +37,7 @@ final class Liveness {
   private final Map<Storage, Integer> places = new LinkedHashMap<>();
   private final int[] scratch;
 
-  Liveness(List<Tracer.Step> steps, Tensor... results) {
+  Liveness(List<Step> steps, Tensor... results) {
     for (int i = 0; i < steps.size(); i++) {
       for (Tensor t : used(steps.get(i))) {
         lastUses.put(t.storage(), i);
@@ -73,11 +74,11 @@ final class Liveness {
     }
   }
 
-  private static List<Tensor> used(Tracer.Step step) {
+  private static List<Tensor> used(Step step) {
     return Stream.concat(Stream.of(step.inputs()), Stream.of(step.outputs())).toList();
   }
 
-  private void place(Tracer.Step step, int index, Tensor output) {
+  private void place(Step step, int index, Tensor output) {
     Storage storage = output.storage();
     if (!storage.isMeta() || spans.containsKey(storage)) {
       return;
@@ -91,7 +92,7 @@ final class Liveness {
   }
 
   /** The memory of an input that dies here and may be written over; else null. */
-  private Span inherited(Tracer.Step step, int index, Tensor output) {
+  private Span inherited(Step step, int index, Tensor output) {
     if (!(step.op() instanceof ElementWise) || step.outputs().length != 1) {
       return null;
     }

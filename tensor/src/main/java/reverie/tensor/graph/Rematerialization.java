@@ -13,6 +13,8 @@ import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 import reverie.tensor.op.Cost;
+import reverie.tensor.op.CustomOp;
+import reverie.tensor.spi.Step;
 
 /**
  * Computes again what is cheaper to compute than to keep: a result that is needed early and late in
@@ -39,9 +41,9 @@ final class Rematerialization {
   private static final int ALIGNMENT = 64;
 
   private final Set<Storage> kept = new HashSet<>();
-  private List<Tracer.Step> steps;
+  private List<Step> steps;
 
-  private Rematerialization(List<Tracer.Step> steps, Tensor... results) {
+  private Rematerialization(List<Step> steps, Tensor... results) {
     this.steps = steps;
     Stream.of(results).map(Tensor::storage).forEach(kept::add);
   }
@@ -51,14 +53,14 @@ final class Rematerialization {
    *
    * @param aboveBytes what a step may take before anything is computed twice
    */
-  static List<Tracer.Step> of(List<Tracer.Step> steps, long aboveBytes, Tensor... results) {
+  static List<Step> of(List<Step> steps, long aboveBytes, Tensor... results) {
     Rematerialization rematerialization = new Rematerialization(steps, results);
     Peak peak = peak(new Liveness(steps, results));
     long least = peak.bytes;
     if (least <= aboveBytes) {
       return steps;
     }
-    List<Tracer.Step> best = steps;
+    List<Step> best = steps;
     for (int round = 0; round < ROUNDS; round++) {
       if (!rematerialization.round(peak.step)) {
         break;
@@ -97,7 +99,7 @@ final class Rematerialization {
 
   /** When each piece of memory is written and read. */
   private record Uses(Map<Storage, List<Integer>> all, Map<Storage, List<Integer>> writes) {
-    static Uses of(List<Tracer.Step> steps) {
+    static Uses of(List<Step> steps) {
       Uses uses = new Uses(new HashMap<>(), new HashMap<>());
       for (int i = 0; i < steps.size(); i++) {
         for (Tensor t : steps.get(i).inputs()) {
@@ -140,7 +142,7 @@ final class Rematerialization {
     return changed;
   }
 
-  private boolean worthwhile(Tracer.Step step, int index, int peak, int until, Uses uses) {
+  private boolean worthwhile(Step step, int index, int peak, int until, Uses uses) {
     Tensor output = step.outputs()[0];
     Storage storage = output.storage();
     boolean own =
@@ -159,7 +161,10 @@ final class Rematerialization {
         && cheap(step);
   }
 
-  private static boolean cheap(Tracer.Step step) {
+  private static boolean cheap(Step step) {
+    if (step.op() instanceof CustomOp) {
+      return false; // nobody knows
+    }
     List<TensorType> types = Arrays.stream(step.inputs()).map(Tensor::type).toList();
     return types.stream().anyMatch(t -> t.shape().size() > 0)
         && Cost.of(step.op(), types).flops() <= CHEAP * step.outputs()[0].type().bytes();
@@ -167,20 +172,20 @@ final class Rematerialization {
 
   /** Inserts a step again before a later use, which together with all after it reads the copy. */
   private void repeat(int index, int until) {
-    Tracer.Step step = steps.get(index);
+    Step step = steps.get(index);
     Tensor[] fresh =
         Stream.of(step.outputs())
             .map(t -> t.withStorage(Storage.meta(t.storage().bytes())))
             .toArray(Tensor[]::new);
     Storage old = step.outputs()[0].storage();
-    List<Tracer.Step> out = new ArrayList<>(steps.subList(0, until));
-    out.add(new Tracer.Step(step.op(), step.inputs(), fresh, step.scratchBytes()));
-    for (Tracer.Step later : steps.subList(until, steps.size())) {
+    List<Step> out = new ArrayList<>(steps.subList(0, until));
+    out.add(new Step(step.op(), step.inputs(), fresh, step.scratchBytes()));
+    for (Step later : steps.subList(until, steps.size())) {
       Tensor[] inputs =
           Stream.of(later.inputs())
               .map(t -> t.storage() == old ? t.withStorage(fresh[0].storage()) : t)
               .toArray(Tensor[]::new);
-      out.add(new Tracer.Step(later.op(), inputs, later.outputs(), later.scratchBytes()));
+      out.add(new Step(later.op(), inputs, later.outputs(), later.scratchBytes()));
     }
     steps = out;
   }

@@ -14,6 +14,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
 import reverie.tensor.op.Op;
 import reverie.tensor.spi.Backend;
+import reverie.tensor.spi.Step;
 
 /**
  * Records what {@link Direct} would have a backend carry out, with shapes alone: no memory, no
@@ -22,9 +23,6 @@ import reverie.tensor.spi.Backend;
 final class Tracer extends Direct {
   private final Device device;
   private final List<Step> steps = new ArrayList<>();
-
-  /** One operation on memory that does not exist yet. */
-  record Step(Op op, Tensor[] inputs, Tensor[] outputs, long scratchBytes) {}
 
   Tracer(Device device) {
     this.device = device;

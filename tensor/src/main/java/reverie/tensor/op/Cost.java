@@ -2,6 +2,7 @@
 package reverie.tensor.op;
 
 import java.util.List;
+import reverie.tensor.DType;
 import reverie.tensor.Shape;
 import reverie.tensor.TensorType;
 
@@ -12,9 +13,13 @@ import reverie.tensor.TensorType;
  * @param bytes each input read once and each output written once; nothing for views
  */
 public record Cost(double flops, double bytes) {
-  /** The cost of an operation on inputs of these types. */
+  /** The cost of an operation on inputs of these types; backends may have narrowed some of them. */
   public static Cost of(Op op, List<TensorType> inputs) {
-    List<TensorType> outputs = op.infer(inputs);
+    List<TensorType> outputs =
+        op.infer(
+            inputs.stream()
+                .map(t -> t.dtype() == DType.BF16 ? new TensorType(DType.F32, t.shape()) : t)
+                .toList());
     return new Cost(
         flops(op, inputs, outputs), op instanceof View ? 0 : bytes(inputs) + bytes(outputs));
   }

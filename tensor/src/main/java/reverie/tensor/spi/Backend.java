@@ -3,9 +3,11 @@ package reverie.tensor.spi;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import reverie.tensor.DType;
+import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 
@@ -76,6 +78,17 @@ public interface Backend {
    * @param scratch {@link #scratchBytes} bytes, or null if none were asked for
    */
   void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch);
+
+  /**
+   * The steps of a function that is captured, as this backend carries them out best: the same
+   * values in what is kept and in all memory that is there already, by other steps or in tensors of
+   * other types. No one but this backend sees them.
+   *
+   * @param kept what is read after the last step
+   */
+  default List<Step> arrange(List<Step> steps, Set<Storage> kept) {
+    return steps;
+  }
 
   /**
    * Prepares a list of operations whose memory will never move, to be carried out many times: what

@@ -7,13 +7,16 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import reverie.tensor.DType;
+import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Op;
 import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
+import reverie.tensor.spi.Step;
 
 /**
  * A backend whose fresh memory, outputs and scratch, is full of NaN (−1 for indices), and which
@@ -61,6 +64,11 @@ final class PoisonedBackend implements Backend {
   @Override
   public Buffer part(Buffer whole, long byteOffset, long bytes) {
     return inner.part(whole, byteOffset, bytes);
+  }
+
+  @Override
+  public List<Step> arrange(List<Step> steps, Set<Storage> kept) {
+    return inner.arrange(steps, kept);
   }
 
   @Override
