@@ -3,9 +3,11 @@
 // Runs kernels on the processor, as a device would: block after block, all threads of a block
 // between two barriers. A thread that waits for others keeps its stack, a fibre; the order of the
 // threads changes all the time and that of the blocks with every launch, so that what depends on it
-// shows as different bits.
+// shows as different bits. Shared memory is full of NaN when a kernel begins.
+#define _GNU_SOURCE
 #include "halves.h"
 
+#include <link.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,7 +277,26 @@ static void run_block(void) {
   }
 }
 
+/**
+ * Fills what this library has of its own for each thread of the processor, but for the state of the
+ * emulation: all variables that are SHARED.
+ */
+static int poison_shared(struct dl_phdr_info *library, size_t size, void *state) {
+  char *own = state, *from = library->dlpi_tls_data;
+  (void)size;
+  for (int i = 0; i < library->dlpi_phnum && from; i++) {
+    const ElfW(Phdr) *part = &library->dlpi_phdr[i];
+    char *to = from + part->p_memsz;
+    if (part->p_type != PT_TLS || own < from || own >= to) continue;
+    memset(from, -1, (size_t)(own - from));
+    memset(own + sizeof host, -1, (size_t)(to - own) - sizeof host);
+    return 1;
+  }
+  return 0;
+}
+
 void run_blocks(void (*body)(const void *), const void *at, int blocks) {
+  if (!dl_iterate_phdr(poison_shared, &host)) fail("shared memory was not found");
   if (!host.threads) {
     host.threads = calloc(THREADS, sizeof(Thread));
     host.fibres = calloc(THREADS, sizeof(Fibre));
