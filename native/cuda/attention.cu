@@ -106,7 +106,9 @@ DEVICE void put_sums(Heads to, int first, const float4 *sums, Tiling t) {
 DEVICE void attend(const Attended *at, Tiling t, float4 *queries, float4 *tile, float4 *weights) {
   int first = first_row(t, at->tq);
   long head = own_head(t, at->tq);
-  Heads k = heads_of(at, at->k, head, at->tk, at->d), v = heads_of(at, at->v, head, at->tk, at->dv);
+  long keys_of = head_of_keys(at, head);
+  Heads k = heads_of(at, at->k, keys_of, at->tk, at->d);
+  Heads v = heads_of(at, at->v, keys_of, at->tk, at->dv);
   float maximum[MAX_DOWN] = {LOWEST, LOWEST}, total[MAX_DOWN] = {0}, kept[MAX_DOWN];
   float4 sums[MAX_SUMS] = {{0, 0, 0, 0}};
   load_rows(queries, heads_of(at, at->q, head, at->tq, at->d), first, t.rows, t);

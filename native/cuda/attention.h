@@ -20,6 +20,9 @@ typedef struct {
   int fours; // whether all rows of all heads are aligned to four elements
   // Elements of a row of a head, of queries and keys and of values, where they are bfloat16.
   int wide, wide_v;
+  int half;  // whether results, and y, are bfloat16
+  int keyed; // images that k and v are of, the first of them for all that have none of their own
+  int row_q, row_k, row_v; // elements from a row to the next, where they are bfloat16
 } Attended;
 
 /** Rows of one head of a tensor [b, t, heads, width]. */
@@ -60,6 +63,12 @@ DEVICE Heads heads_of(const Attended *at, const float *x, long head, int t, int 
   Heads rows = {x + (head / at->heads * t * at->heads + head % at->heads) * width,
                 (long)at->heads * width, t, width, at->fours};
   return rows;
+}
+
+/** The head of k and v for one of q. */
+DEVICE long head_of_keys(const Attended *at, long head) {
+  long shared = (long)(at->b - at->keyed) * at->heads;
+  return head < shared ? head % at->heads : head - shared;
 }
 
 /** Four elements of a row, 0 where there are none. */

@@ -72,7 +72,9 @@ DEVICE void add_core_weighted(float *sums, const float *weights, const float4 *l
 DEVICE void attend_by_cores(const Attended *at, Tiling t, float4 *keys, float4 *values) {
   int first = first_row(t, at->tq);
   long head = own_head(t, at->tq);
-  Heads k = heads_of(at, at->k, head, at->tk, at->d), v = heads_of(at, at->v, head, at->tk, at->dv);
+  long keys_of = head_of_keys(at, head);
+  Heads k = heads_of(at, at->k, keys_of, at->tk, at->d);
+  Heads v = heads_of(at, at->v, keys_of, at->tk, at->dv);
   float maximum[2] = {LOWEST, LOWEST}, total[2] = {0}, kept[2];
   float queries[MAX_KEPT], sums[MAX_CORE_SUMS] = {0};
   keep_factors(queries, heads_of(at, at->q, head, at->tq, at->d), first, t);

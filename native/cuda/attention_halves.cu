@@ -29,10 +29,11 @@ typedef struct {
   int count, width;
 } HalfHeads;
 
-DEVICE HalfHeads half_heads(const Attended *at, const float *x, long head, int t, int width) {
+DEVICE HalfHeads half_heads(const Attended *at, const float *x, long head, int t, int width,
+                            int stride) {
   HalfHeads rows = {
-      (const unsigned short *)x + (head / at->heads * t * at->heads + head % at->heads) * width,
-      (long)at->heads * width, t, width};
+      (const unsigned short *)x + head / at->heads * t * stride + head % at->heads * width,
+      stride, t, width};
   return rows;
 }
 
@@ -98,19 +99,36 @@ DEVICE void add_half_weighted(float *sums, const float *weights, const unsigned 
   }
 }
 
+/** Writes sums for rows of one head, as bfloat16 or float32. */
+DEVICE void put_half_sums(const Attended *at, float *to, long head, int t_rows, int width, int first,
+                          const float *sums, Tiling t) {
+  if (!at->half) {
+    put_core_sums(heads_of(at, to, head, t_rows, width), first, sums, t);
+    return;
+  }
+  HalfHeads rows = half_heads(at, to, head, t_rows, width, at->heads * width);
+  UNROLL
+  for (int i = 0; i < 2 * t.sums; i += 2) {
+    int row = first + own_row(t, i / t.sums), column = own_column(t, i % t.sums);
+    if (row < rows.count && column < width) {
+      *(unsigned *)(rows.at + row * rows.stride + column) = two_halves(sums[i], sums[i + 1]);
+    }
+  }
+}
+
 DEVICE void attend_halves(const Attended *at, Tiling t, unsigned short *keys,
                           unsigned short *values) {
   int first = first_row(t, at->tq), tile = t.columns * t.line;
-  long head = own_head(t, at->tq);
-  HalfHeads k = half_heads(at, at->k, head, at->tk, at->wide);
-  HalfHeads v = half_heads(at, at->v, head, at->tk, at->wide_v);
+  long head = own_head(t, at->tq), keys_of = head_of_keys(at, head);
+  HalfHeads k = half_heads(at, at->k, keys_of, at->tk, at->wide, at->row_k);
+  HalfHeads v = half_heads(at, at->v, keys_of, at->tk, at->wide_v, at->row_v);
   float maximum[2] = {LOWEST, LOWEST}, total[2] = {0}, kept[2];
   unsigned queries[MAX_KEPT_WORDS];
   float sums[MAX_HALF_SUMS] = {0};
   begin_tile(keys, k, 0, t);
   begin_tile(values, v, 0, t);
   end_copies();
-  keep_halves(queries, half_heads(at, at->q, head, at->tq, at->wide), first, t);
+  keep_halves(queries, half_heads(at, at->q, head, at->tq, at->wide, at->row_q), first, t);
   for (int from = 0, turn = 0; from < at->tk; from += t.columns, turn ^= 1) {
     if (from + t.columns < at->tk) {
       begin_tile(keys + (turn ^ 1) * tile, k, from + t.columns, t);
@@ -127,7 +145,10 @@ DEVICE void attend_halves(const Attended *at, Tiling t, unsigned short *keys,
     barrier();
   }
   normalise(at, t, sums, maximum, total);
-  put_core_sums(heads_of(at, at->to[0], head, at->tq, at->dv), first, sums, t);
+  // The same bits, however they are kept.
+  UNROLL
+  for (int i = 0; i < 2 * t.sums; i++) sums[i] = rounded_to_bf16(sums[i]);
+  put_half_sums(at, at->to[0], head, at->tq, at->dv, first, sums, t);
 }
 
 /** What a kernel computes: dq; or of keys dk, dv or both. */
@@ -139,10 +160,10 @@ DEVICE void differentiate_halves(const Attended *at, Tiling t, int what, unsigne
   int of_keys = what != DQ, own = of_keys ? at->tk : at->tq, others = of_keys ? at->tq : at->tk;
   int first = first_row(t, own), tile = t.columns * t.line;
   long head = own_head(t, own);
-  HalfHeads q = half_heads(at, at->q, head, at->tq, at->wide);
-  HalfHeads k = half_heads(at, at->k, head, at->tk, at->wide);
-  HalfHeads v = half_heads(at, at->v, head, at->tk, at->wide_v);
-  HalfHeads dy = half_heads(at, at->dy, head, at->tq, at->wide_v);
+  HalfHeads q = half_heads(at, at->q, head, at->tq, at->wide, at->row_q);
+  HalfHeads k = half_heads(at, at->k, head, at->tk, at->wide, at->row_k);
+  HalfHeads v = half_heads(at, at->v, head, at->tk, at->wide_v, at->row_v);
+  HalfHeads dy = half_heads(at, at->dy, head, at->tq, at->wide_v, at->heads * at->wide_v);
   HalfHeads other = of_keys ? q : k, other_y = of_keys ? dy : v;
   unsigned kept[MAX_KEPT_WORDS], kept_y[MAX_KEPT_WORDS];
   float sums[MAX_HALF_SUMS] = {0}, sums_y[MAX_HALF_SUMS] = {0};
@@ -168,8 +189,8 @@ DEVICE void differentiate_halves(const Attended *at, Tiling t, int what, unsigne
     if (what != DV) add_half_weighted(sums, ds, lines, t);
     barrier();
   }
-  if (what != DV) put_core_sums(heads_of(at, at->to[0], head, own, at->d), first, sums, t);
-  if (what & DV) put_core_sums(heads_of(at, at->to[1], head, own, at->dv), first, sums_y, t);
+  if (what != DV) put_half_sums(at, at->to[0], head, own, at->d, first, sums, t);
+  if (what & DV) put_half_sums(at, at->to[1], head, own, at->dv, first, sums_y, t);
 }
 
 #define HALVES_FORWARD(head, columns)                                \
@@ -199,6 +220,23 @@ HALVES_BACKWARD(attention_halves_dq_160, DQ, 160, 16)
 // Both at once do not fit registers.
 HALVES_BACKWARD(attention_halves_dk_160, DK, 160, 16)
 HALVES_BACKWARD(attention_halves_dv_160, DV, 160, 16)
+
+/** Σ dy·y of numbers that are rounded: a warp for each row of each head. */
+KERNEL(attention_halves_delta, Attended) {
+  const unsigned short *all_dy = (const unsigned short *)at.dy;
+  Numbers all_y = {(void *)at.y, at.half};
+  long rows = (long)at.b * at.tq * at.heads;
+  for (long i = (block() * THREADS + thread()) / WARP; i < rows; i += blocks() * (THREADS / WARP)) {
+    float sum = 0;
+    for (int j = thread() % WARP; j < at.dv; j += WARP) {
+      float y = rounded_to_bf16(number_at(all_y, i * at.dv + j));
+      sum += y * from_bf16_bits(all_dy[i * at.wide_v + j]);
+    }
+    sum = warp_sum(sum);
+    long head = i % at.heads, row = i / at.heads % at.tq, image = i / at.heads / at.tq;
+    if (thread() % WARP == 0) at.to[0][(image * at.heads + head) * at.tq + row] = sum;
+  }
+}
 
 /** A tensor of rows, as bfloat16 in rows of a multiple of 8 elements. */
 typedef struct {

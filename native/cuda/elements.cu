@@ -2,12 +2,12 @@
 //
 // Functions of single elements, each as two kernels: NAME for operands that are as contiguous as
 // the result, four elements at a time, and NAME_strided for any strides and broadcasting.
-#include "halves.h"
+#include "sums.h"
 
 enum { MAX_AXES = 8, MAX_OPERANDS = 3 };
 
 typedef struct {
-  float *y;
+  Result y;
   const float *from[MAX_OPERANDS];
   long n, fours; // fours: how many times four elements can be taken at once, 0 if not aligned
   float p, q;
@@ -43,12 +43,12 @@ DEVICE long position(const Elements *at, int operand, long place) {
       y.y = at_##name(a.y, b.y, c.y, at.p, at.q);                                       \
       y.z = at_##name(a.z, b.z, c.z, at.p, at.q);                                       \
       y.w = at_##name(a.w, b.w, c.w, at.p, at.q);                                       \
-      ((float4 *)at.y)[i] = y;                                                          \
+      put_results(at.y, 4 * i, y, 4, 1);                                                \
     }                                                                                   \
     long done = 4 * at.fours;                                                           \
     FOR_EACH(rest, at.n - done) {                                                       \
       long i = done + rest;                                                             \
-      at.y[i] = at_##name(from_a[i], from_b[i], from_c[i], at.p, at.q);                 \
+      put_result(at.y, i, at_##name(from_a[i], from_b[i], from_c[i], at.p, at.q));      \
     }                                                                                   \
   }                                                                                     \
   KERNEL(name##_strided, Elements) {                                                    \
@@ -56,7 +56,7 @@ DEVICE long position(const Elements *at, int operand, long place) {
       float a = at.from[0][position(&at, 0, i)], b = a, c = a;                          \
       if (operands > 1) b = at.from[1][position(&at, 1, i)];                            \
       if (operands > 2) c = at.from[2][position(&at, 2, i)];                            \
-      at.y[i] = at_##name(a, b, c, at.p, at.q);                                         \
+      put_result(at.y, i, at_##name(a, b, c, at.p, at.q));                              \
     }                                                                                   \
   }
 
@@ -150,46 +150,28 @@ KERNEL(fill, Filled) {
 }
 
 typedef struct {
-  float *y;
-  const float *bias, *residual; // either may be null
+  Sum sum;
+  Result y;
   long n;
-  unsigned c, image; // image: elements that share a row of the bias; 0 if all do
-  int aligned;       // whether rows and all addresses are
-  const unsigned short *halves; // bfloat16 that y begins with; null if it is there
+  int aligned; // whether rows and all addresses are
 } Epilogue;
 
-/** y += bias + residual, for rows of c elements; fewer than 2^32. */
+/** y = sum, for fewer than 2^32 elements. */
 KERNEL(epilogue, Epilogue) {
-  FOR_EACH_FOUR(first, at.n) {
-    unsigned i = (unsigned)first;
-    int some = up_to_four(at.n - first);
-    if (at.aligned) {
-      float4 y = at.halves ? four_from_bf16(*(const unsigned long *)(at.halves + first))
-                           : *(float4 *)(at.y + first);
-      if (at.bias) {
-        unsigned row = at.image ? i / at.image * at.c : 0;
-        y = add_fours(y, *(const float4 *)(at.bias + row + i % at.c));
-      }
-      if (at.residual) y = add_fours(y, *(const float4 *)(at.residual + first));
-      *(float4 *)(at.y + first) = y;
-    } else {
-      for (int k = 0; k < some; k++, i++) {
-        float y = at.halves ? from_bf16_bits(at.halves[i]) : at.y[i];
-        if (at.bias) y += at.bias[(at.image ? i / at.image * at.c : 0) + i % at.c];
-        if (at.residual) y += at.residual[i];
-        at.y[i] = y;
-      }
-    }
+  FOR_EACH_FOUR(i, at.n) {
+    int some = up_to_four(at.n - i);
+    put_results(at.y, i, sums_at(&at.sum, (unsigned)i, some, at.aligned), some, at.aligned);
   }
 }
 
 typedef struct {
-  const float *x, *dy;
-  float *y;
-  long n; // elements of half of x
+  Numbers x;
+  Result y;
+  const float *dy;
+  const float *bias; // [2 c], of x; null for none
+  long n;            // elements of half of x
   unsigned c;
   int aligned;
-  const float *bias; // [2 c], of x; null for none
 } Gate;
 
 DEVICE float geglu_at(float a, float b) { return a * b * normal_below(b); }
@@ -200,23 +182,23 @@ KERNEL(geglu, Gate) {
     unsigned i = (unsigned)first;
     int some = up_to_four(at.n - first);
     if (at.aligned) {
-      const float *x = at.x + first + i / at.c * (long)at.c;
-      float4 a = *(const float4 *)x, b = *(const float4 *)(x + at.c);
+      long from = first + i / at.c * (long)at.c;
+      float4 a = numbers_at(at.x, from), b = numbers_at(at.x, from + at.c);
       if (at.bias) {
         a = add_fours(a, *(const float4 *)(at.bias + i % at.c));
         b = add_fours(b, *(const float4 *)(at.bias + at.c + i % at.c));
       }
       float4 y = {geglu_at(a.x, b.x), geglu_at(a.y, b.y), geglu_at(a.z, b.z), geglu_at(a.w, b.w)};
-      *(float4 *)(at.y + first) = y;
+      put_results(at.y, first, y, 4, 1);
     } else {
       for (int k = 0; k < some; k++, i++) {
-        const float *x = at.x + i + i / at.c * (long)at.c;
-        float a = x[0], b = x[at.c];
+        long from = i + i / at.c * (long)at.c;
+        float a = number_at(at.x, from), b = number_at(at.x, from + at.c);
         if (at.bias) {
           a += at.bias[i % at.c];
           b += at.bias[at.c + i % at.c];
         }
-        at.y[i] = geglu_at(a, b);
+        put_result(at.y, i, geglu_at(a, b));
       }
     }
   }
@@ -229,20 +211,20 @@ KERNEL(geglu_backward, Gate) {
     int some = up_to_four(at.n - first);
     if (at.aligned) {
       long place = first + i / at.c * (long)at.c;
-      float4 a = *(const float4 *)(at.x + place), b = *(const float4 *)(at.x + place + at.c);
+      float4 a = numbers_at(at.x, place), b = numbers_at(at.x, place + at.c);
       float4 dy = *(const float4 *)(at.dy + first);
       float4 da = {dy.x * b.x * normal_below(b.x), dy.y * b.y * normal_below(b.y),
                    dy.z * b.z * normal_below(b.z), dy.w * b.w * normal_below(b.w)};
       float4 db = {dy.x * a.x * gelu_slope(b.x), dy.y * a.y * gelu_slope(b.y),
                    dy.z * a.z * gelu_slope(b.z), dy.w * a.w * gelu_slope(b.w)};
-      *(float4 *)(at.y + place) = da;
-      *(float4 *)(at.y + place + at.c) = db;
+      put_results(at.y, place, da, 4, 1);
+      put_results(at.y, place + at.c, db, 4, 1);
     } else {
       for (int k = 0; k < some; k++, i++) {
         long place = i + i / at.c * (long)at.c;
-        float a = at.x[place], b = at.x[place + at.c], dy = at.dy[i];
-        at.y[place] = dy * b * normal_below(b);
-        at.y[place + at.c] = dy * a * gelu_slope(b);
+        float a = number_at(at.x, place), b = number_at(at.x, place + at.c), dy = at.dy[i];
+        put_result(at.y, place, dy * b * normal_below(b));
+        put_result(at.y, place + at.c, dy * a * gelu_slope(b));
       }
     }
   }

@@ -1,37 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Normalisation over rows (Ba et al. 2016), and its gradient.
-#include "columns.h"
-#include "rows.h"
+#include "sums.h"
 
 typedef struct {
-  const float *x, *gamma, *beta;
-  float *y, *mean, *rstd;
+  Source x;
+  const float *gamma, *beta;
+  Result y;
+  float *mean, *rstd;
   long rows;
   int c, lanes, aligned; // aligned: whether all rows are
   float epsilon;
 } LayerNormed;
 
+/** `what` of four elements of a row, `other` for those behind the last. */
+#define OF_ROW(what, at, i, left, aligned, other)                                    \
+  ((left) >= 4 ? what(at, i, 4, aligned) : padded(what(at, i, left, 0), left, other))
+
+DEVICE float4 padded(float4 value, int some, float other) {
+  if (some < 2) value.y = other;
+  if (some < 3) value.z = other;
+  value.w = other;
+  return value;
+}
+
 KERNEL(layer_norm, LayerNormed) {
   int lane = thread() % at.lanes;
   FOR_EACH_ROW(row, at.rows, at.lanes) {
-    const float *x = at.x + row * at.c;
+    long start = row * at.c;
     int c = row < at.rows ? at.c : 0;
-    float first = c ? x[0] : 0, sum = 0, squares = 0;
+    float first = c ? first_read(&at.x, start, 1, 0).x : 0, sum = 0, squares = 0;
     for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
-      sum += sum_of_four(sub_fours(row_four(x + i, c - i, at.aligned, first), four(first)));
+      float4 x = OF_ROW(first_own, &at.x, start + i, c - i, at.aligned, first);
+      sum += sum_of_four(sub_fours(x, four(first)));
     }
     float mean = first + row_sum(sum, at.lanes) / at.c;
     for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
-      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, mean), four(mean));
+      float4 d = sub_fours(OF_ROW(read_again, &at.x, start + i, c - i, at.aligned, mean), four(mean));
       squares += sum_of_four(mul_fours(d, d));
     }
     float rstd = 1 / sqrtf(row_sum(squares, at.lanes) / at.c + at.epsilon);
     for (int i = 4 * lane; i < c; i += 4 * at.lanes) {
-      float4 d = sub_fours(row_four(x + i, c - i, at.aligned, 0), four(mean));
+      float4 d = sub_fours(OF_ROW(read_again, &at.x, start + i, c - i, at.aligned, 0), four(mean));
       float4 y = mul_fours(mul_fours(d, four(rstd)), row_four(at.gamma + i, c - i, at.aligned, 0));
       y = add_fours(y, row_four(at.beta + i, c - i, at.aligned, 0));
-      store_four(at.y + row * at.c + i, y, c - i, at.aligned && c - i >= 4);
+      put_results(at.y, start + i, y, c - i, at.aligned && c - i >= 4);
     }
     if (lane == 0 && row < at.rows) {
       at.mean[row] = mean;
@@ -42,7 +55,7 @@ KERNEL(layer_norm, LayerNormed) {
 
 typedef struct {
   const float *x, *gamma, *mean, *rstd, *dy;
-  float *dx;
+  Result dx;
   long rows;
   int c, lanes, aligned; // aligned: whether all rows are
 } LayerGradient;
@@ -70,7 +83,7 @@ KERNEL(layer_norm_gradient, LayerGradient) {
       float4 normal = mul_fours(d, four(rstd));
       float4 slope = sub_fours(sub_fours(g, four(sum)), mul_fours(normal, four(product)));
       float4 dx = mul_fours(four(rstd), slope);
-      store_four(at.dx + row * at.c + i, dx, c - i, at.aligned && c - i >= 4);
+      put_results(at.dx, row * at.c + i, dx, c - i, at.aligned && c - i >= 4);
     }
   }
 }

@@ -109,6 +109,31 @@ typedef struct {
 PLACE(place, float)
 PLACE(place_fours, float4)
 
+enum { MAX_PARTS = 8 };
+
+typedef struct {
+  const float *parts[MAX_PARTS];
+  long counts[MAX_PARTS]; // in a row of each
+  Result y;
+  long rows, width, row; // width: in a row of all parts; row: from a row of y to the next
+} Concatenated;
+
+DEVICE void put_fours(Result y, long i, float4 value) { put_results(y, 4 * i, value, 4, 1); }
+
+/** Rows of several parts behind each other. */
+#define CONCAT(name, Type, put)                                                              \
+  KERNEL(name, Concatenated) {                                                          \
+    FOR_EACH(i, at.rows * at.width) {                                                   \
+      long row = i / at.width, to = i % at.width, from = to;                            \
+      int part = 0;                                                                     \
+      while (from >= at.counts[part]) from -= at.counts[part++];                        \
+      const Type *x = (const Type *)at.parts[part];                                     \
+      put(at.y, row * at.row + to, x[row * at.counts[part] + from]);                    \
+    }                                                                                   \
+  }
+CONCAT(concat, float, put_result)
+CONCAT(concat_fours, float4, put_fours)
+
 typedef struct {
   const float *table;
   const int *indices;
@@ -162,24 +187,24 @@ KERNEL(scatter_rows, Scattered) {
 
 typedef struct {
   const float *x;
-  float *y;
+  Result y;
   long n; // elements of y
   int factor, w, c; // w: pixels in a row of the smaller image
 } Scaled;
 
-#define UPSAMPLE(name, Type)                                             \
+#define UPSAMPLE(name, Type, put)                                             \
   KERNEL(name, Scaled) {                                                 \
     long row = (long)at.w * at.factor;                                   \
     FOR_EACH(i, at.n) {                                                  \
       long pixel = i / at.c;                                             \
       long from = pixel / row / at.factor * at.w + pixel % row / at.factor; \
-      ((Type *)at.y)[i] = ((const Type *)at.x)[from * at.c + i % at.c];  \
+      put(at.y, i, ((const Type *)at.x)[from * at.c + i % at.c]);        \
     }                                                                    \
   }
-UPSAMPLE(upsample, float)
-UPSAMPLE(upsample_fours, float4)
+UPSAMPLE(upsample, float, put_result)
+UPSAMPLE(upsample_fours, float4, put_fours)
 
-#define AVERAGE_POOL(name, Type)                                                         \
+#define AVERAGE_POOL(name, Type, put)                                                         \
   KERNEL(name, Scaled) {                                                                 \
     float scale = 1.0f / ((float)at.factor * at.factor);                                 \
     long row = (long)at.w * at.factor;                                                   \
@@ -195,11 +220,11 @@ UPSAMPLE(upsample_fours, float4)
         }                                                                                \
       }                                                                                  \
       for (int k = 0; k < (int)(sizeof(Type) / 4); k++) ((float *)&total)[k] *= scale;   \
-      ((Type *)at.y)[i] = total;                                                         \
+      put(at.y, i, total);                                                               \
     }                                                                                    \
   }
-AVERAGE_POOL(average_pool, float)
-AVERAGE_POOL(average_pool_fours, float4)
+AVERAGE_POOL(average_pool, float, put_result)
+AVERAGE_POOL(average_pool_fours, float4, put_fours)
 
 typedef struct {
   float *image, *columns;

@@ -3,11 +3,10 @@
 // Normalisation over groups of channels (Wu and He 2018) and its gradient. Images are matrices of
 // pixels and channels. Small ones are gone through at once; of others, what belongs to the pixels
 // of a piece is found first, channel by channel, and then brought together in a fixed order.
-#include "columns.h"
-#include "rows.h"
+#include "sums.h"
 
 typedef struct {
-  const float *x;
+  Source x;
   float *means, *deviations; // [n, pieces, c]
   Columns columns;
 } ChannelMoments;
@@ -22,14 +21,14 @@ typedef struct {
  * the first pixel: as one of those that are summed, it is never so far from their mean that their
  * variance would be lost, however large the mean is.
  */
-DEVICE Moments moments_in(const float *x, const Columns *all, const Place *place) {
+DEVICE Moments moments_in(const Source *x, const Columns *all, const Place *place) {
   float4 first = four(0), sum = first, squares = first;
   long start = place->row - place->lane, count = place->end - start;
   if (place->columns > 0 && count > 0) {
-    first = load_four(x + first_in(all, place, start), place->columns, all->aligned);
+    first = first_read(x, first_in(all, place, start), place->columns, all->aligned);
   }
   for (long row = place->row; row < place->end; row += all->lanes) {
-    float4 own = load_four(x + first_in(all, place, row), place->columns, all->aligned);
+    float4 own = first_own(x, first_in(all, place, row), place->columns, all->aligned);
     float4 d = sub_fours(own, first);
     sum = add_fours(sum, d);
     squares = add_fours(squares, mul_fours(d, d));
@@ -44,7 +43,7 @@ DEVICE Moments moments_in(const float *x, const Columns *all, const Place *place
 KERNEL(channel_moments, ChannelMoments) {
   const Columns *all = &at.columns;
   Place place = place_in(all);
-  Moments moments = moments_in(at.x, all, &place);
+  Moments moments = moments_in(&at.x, all, &place);
   if (place.lane > 0 || place.columns <= 0) return;
   long to = place.part * all->c + place.column;
   store_four(at.means + to, moments.mean, place.columns, all->aligned);
@@ -115,8 +114,10 @@ DEVICE float4 silu_slopes(float4 x) {
 }
 
 typedef struct {
-  const float *x, *gamma, *beta;
-  float *y, *mean, *rstd;
+  Source x;
+  const float *gamma, *beta;
+  Result y;
+  float *mean, *rstd;
   int groups, silu;
   float epsilon;
   Columns columns;
@@ -129,10 +130,10 @@ DEVICE void normalise(const GroupNormed *at, const Place *place, float4 mean, fl
   float4 beta = of_channels(at->beta, place);
   for (long row = place->row; row < place->end; row += all->lanes) {
     long from = first_in(all, place, row);
-    float4 x = load_four(at->x + from, place->columns, all->aligned);
+    float4 x = read_again(&at->x, from, place->columns, all->aligned);
     float4 y = add_fours(mul_fours(sub_fours(x, mean), factor), beta);
     if (at->silu) y = silu_fours(y);
-    store_four(at->y + from, y, place->columns, all->aligned);
+    put_results(at->y, from, y, place->columns, all->aligned);
   }
 }
 
@@ -200,7 +201,7 @@ PAIRS_OF_GROUPS(statistics_of_groups, statistics_of, GroupNormed)
 /** All at once: tiles of whole groups, each with all pixels of an image. */
 KERNEL(group_norm_at_once, GroupNormed) {
   Place place = place_in(&at.columns);
-  Moments own = moments_in(at.x, &at.columns, &place);
+  Moments own = moments_in(&at.x, &at.columns, &place);
   Tile tile = shared_in_tile(own.mean, own.deviation, &place, at.columns.c / at.groups);
   if (place.columns <= 0) return;
   float4 mean, rstd;
@@ -211,7 +212,7 @@ KERNEL(group_norm_at_once, GroupNormed) {
 typedef struct {
   const float *x, *gamma, *beta, *mean, *rstd, *dy;
   const float *means;     // [2, n, groups]: of g and of g x^, see below
-  float *dx;
+  Result dx;
   float *sums, *products; // [n, pieces, c]: of dz and of dz x^
   int groups, silu;
   Columns columns;
@@ -308,7 +309,7 @@ DEVICE void gradient(const GroupGradient *at, const Place *place, const Channels
     float4 normal = mul_fours(sub_fours(x, own->mean), own->rstd);
     float4 g = mul_fours(before_activation(dy, normal, own, at->silu), own->gamma);
     float4 dx = mul_fours(own->rstd, sub_fours(sub_fours(g, mean), mul_fours(normal, product)));
-    store_four(at->dx + from, dx, place->columns, all->aligned);
+    put_results(at->dx, from, dx, place->columns, all->aligned);
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Updates of many tensors by one launch: gradients that are added up, averages of weights, and the
-// optimizer. The tensors are a table in the device's memory, their elements cut into tiles.
-#include "columns.h"
+// Updates of many tensors by one launch: gradients that are added up, averages of weights, the
+// optimizer, and weights that are rounded. The tensors are a table in the device's memory, their elements cut into tiles.
+#include "halves.h"
 
 enum { MAX_UPDATED = 8, TILE_ELEMENTS = 4096 };
 
@@ -50,6 +50,13 @@ DEVICE void put_four(const Updated *one, int which, long i, float4 value) {
 /** y = a + b, of the pointers y, a, b. */
 UPDATE(add_all, {
   put_four(&one, 0, i, add_fours(updated_four(&one, 1, i), updated_four(&one, 2, i)));
+})
+
+/** y = x as bfloat16, of the pointers y, x. */
+UPDATE(narrow_all, {
+  int some = up_to_four(one.n - i);
+  Result y = {0, (unsigned short *)one.at[0]};
+  put_results(y, i, updated_four(&one, 1, i), some, one.aligned && some == 4);
 })
 
 /** y = a + weight * (b - a), of the pointers y, a, b. */

@@ -2,11 +2,13 @@
 package reverie.unet;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.extension.ExtendWith;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
@@ -15,6 +17,8 @@ import reverie.tensor.Ops;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
+import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.laws.LeakCheck;
 
@@ -49,6 +53,37 @@ class CapturedTrainingTest {
           }
           x.assign(x.mul(0.5));
           timesteps.assign(new double[] {7 * time, 20, 800 - time});
+        }
+      }
+    }
+  }
+
+  /** Guided: one context for all samples and one for each, so that rows are repeated. */
+  @Test
+  @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
+  void inBfloat16PredictionsAreTheSameWithAndWithoutGradients() {
+    Device cuda = new Device(HostCuda.backend(Precision.BF16));
+    try (Scope _ = Scope.open("test");
+        UNet model = UNet.random(UNetConfig.of(Configs.conditioned()), cuda, Rng.of(3))) {
+      List<Tensor> weights = model.parameters().all().stream().map(Parameter::value).toList();
+      Tensor x = Rng.of(4).normal(cuda, 2, 4, 4, 4);
+      Tensor target = Rng.of(5).normal(cuda, 4, 4, 4, 4);
+      Tensor context = Rng.of(6).normal(cuda, 3, 5, 12);
+      Tensor timesteps = cuda.tensor(new double[] {3, 999}, 2);
+      Tensor[] expected = differentiate(model, weights, x, timesteps, context, target);
+      try (CapturedGraph alone =
+              CapturedGraph.of(
+                  cuda,
+                  () -> new Tensor[] {Ops.mse(model.forward(x, timesteps, context), target)});
+          CapturedGraph step =
+              CapturedGraph.of(
+                  cuda, () -> differentiate(model, weights, x, timesteps, context, target))) {
+        alone.run();
+        assertEquals(expected[0].item(), alone.outputs().getFirst().item());
+        step.run();
+        for (int i = 0; i < expected.length; i++) {
+          assertArrayEquals(
+              expected[i].toFloats(), step.outputs().get(i).toFloats(), "output " + i);
         }
       }
     }

@@ -16,7 +16,7 @@ record CountingBlas(CountingDriver driver) implements Blas {
   }
 
   private static long bytes(Matrix matrix, int rows, int columns, int batch) {
-    return 4L * rows * columns * (matrix.stride() == 0 ? 1 : batch);
+    return (matrix.half() ? 2L : 4L) * rows * columns * (matrix.stride() == 0 ? 1 : batch);
   }
 
   @Override

@@ -4,7 +4,9 @@ package reverie.tensor.cuda;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import reverie.tensor.DType;
+import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Dnn;
@@ -17,6 +19,7 @@ import reverie.tensor.spi.Backend;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
 import reverie.tensor.spi.Replay;
+import reverie.tensor.spi.Step;
 
 /**
  * A graphics processor: float32 tensors, products in a {@link Precision}, the same bits every time.
@@ -114,6 +117,11 @@ public final class CudaBackend implements Backend, AutoCloseable {
   @Override
   public synchronized void run(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     operations.run(op, inputs, outputs, scratch);
+  }
+
+  @Override
+  public List<Step> arrange(List<Step> steps, Set<Storage> kept) {
+    return operations.arrange(steps, kept);
   }
 
   @Override

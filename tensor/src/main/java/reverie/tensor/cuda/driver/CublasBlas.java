@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
+import static jcuda.cudaDataType.CUDA_R_16BF;
 import static jcuda.cudaDataType.CUDA_R_32F;
 import static jcuda.jcublas.JCublas2.*;
 import static jcuda.jcublas.cublasAtomicsMode.CUBLAS_ATOMICS_NOT_ALLOWED;
@@ -76,26 +77,30 @@ final class CublasBlas implements Blas {
             k,
             ONE,
             new Address(a.address()),
-            CUDA_R_32F,
+            type(a),
             a.leading(),
             a.stride(),
             new Address(b.address()),
-            CUDA_R_32F,
+            type(b),
             b.leading(),
             b.stride(),
             ZERO,
             new Address(c.address()),
-            CUDA_R_32F,
+            type(c),
             c.leading(),
             c.stride(),
             batch,
-            sums(precision),
+            a.half() ? CUBLAS_COMPUTE_32F : sums(precision),
             CUBLAS_GEMM_DEFAULT);
     if (result != CUBLAS_STATUS_SUCCESS) {
       check(
           result,
           String.format(Locale.ROOT, "a product of %d×%d by %d×%d, %d times", m, k, k, n, batch));
     }
+  }
+
+  private static int type(Matrix matrix) {
+    return matrix.half() ? CUDA_R_16BF : CUDA_R_32F;
   }
 
   private static int sums(Precision precision) {

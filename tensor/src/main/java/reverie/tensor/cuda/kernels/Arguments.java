@@ -45,6 +45,16 @@ final class Arguments {
     return pointer(address);
   }
 
+  /** So many numbers that are read, and their type. */
+  Arguments read(Numbers numbers, long count) {
+    return read(numbers.address(), count * numbers.bytes()).int64(numbers.half() ? 1 : 0);
+  }
+
+  /** So many results. */
+  Arguments write(Result result, long count) {
+    return write(result.wide(), 4 * count).write(result.half(), 2 * count);
+  }
+
   /** A pointer to a tensor that is read and then written. */
   Arguments update(Tensor tensor) {
     read += bytes(tensor);

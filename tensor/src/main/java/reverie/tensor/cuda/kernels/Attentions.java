@@ -46,6 +46,15 @@ final class Attentions {
     return Math.min(d, dv) > 0 && Math.max(d, dv) <= SIZES[SIZES.length - 1];
   }
 
+  /**
+   * Whether queries, keys, values and gradients may be kept as bfloat16: in rows of whole units.
+   */
+  boolean takesHalves(int heads, Tensor[] inputs) {
+    return precision == Precision.BF16
+        && inputs[0].dim(2) / heads % UNIT == 0
+        && inputs[2].dim(2) / heads % UNIT == 0;
+  }
+
   /** Room for factors of bfloat16. */
   long scratchBytes(Attention op, Tensor[] inputs) {
     Form form = new Form(op.heads(), op.scale(), inputs[0], inputs[2]);
@@ -62,39 +71,49 @@ final class Attentions {
   private long narrowedBytes(Form form, Tensor... factors) {
     long bytes = 0;
     for (Tensor x : factors) {
-      bytes += precision == Precision.BF16 ? aligned(form.narrowedBytes(x)) : 0;
+      boolean narrowed = precision == Precision.BF16 && !Staging.isHalf(x);
+      bytes += narrowed ? aligned(form.narrowedBytes(x)) : 0;
     }
     return bytes;
   }
 
-  /** Where a kernel finds a factor. */
-  private record Factor(long address, long bytes) {}
+  /**
+   * Where a kernel finds a factor.
+   *
+   * @param row elements from one query or key to the next
+   */
+  private record Factor(long address, long bytes, int row) {}
 
   /** The factors as the kernels want them: in bfloat16 rows of whole units. */
   private Factor[] factors(Form form, Space scratch, Tensor... tensors) {
     Factor[] factors = new Factor[tensors.length];
     if (precision != Precision.BF16) {
       for (int i = 0; i < factors.length; i++) {
-        factors[i] = new Factor(address(tensors[i]), 4 * tensors[i].size());
+        factors[i] = new Factor(address(tensors[i]), 4 * tensors[i].size(), 0);
       }
       return factors;
     }
     Arguments arguments = new Arguments();
     long all = 0;
-    for (int i = 0; i < MAX_FACTORS; i++) {
-      if (i >= tensors.length) {
-        arguments.pointer(0).pointer(0).int64(0).int32(0).int32(0).int64(0);
-        continue;
-      }
+    int narrowed = 0;
+    for (int i = 0; i < factors.length; i++) {
       Tensor x = tensors[i];
       long bytes = form.narrowedBytes(x);
-      factors[i] = new Factor(scratch.take(bytes), bytes);
+      if (Staging.isHalf(x)) {
+        factors[i] = new Factor(address(x), bytes, x.dim(1) == 1 ? x.stride(0) : x.stride(1));
+        continue;
+      }
       int width = x.dim(2) / form.heads;
+      factors[i] = new Factor(scratch.take(bytes), bytes, form.heads * wide(width));
       long pieces = bytes / 2 / UNIT;
       boolean fours = width % 4 == 0 && address(x) % WIDTH == 0;
       arguments.read(x).write(factors[i].address, bytes).int64(pieces);
       arguments.int32(width).int32(wide(width)).int64(fours ? 1 : 0);
       all += pieces;
+      narrowed++;
+    }
+    for (int i = narrowed; i < MAX_FACTORS; i++) {
+      arguments.pointer(0).pointer(0).int64(0).int32(0).int32(0).int64(0);
     }
     kernels.launch("attention_narrow", kernels.blocks(all), arguments.int64(all));
     return factors;
@@ -109,7 +128,8 @@ final class Attentions {
     boolean fours =
         form.fours(address(inputs[0]), address(inputs[1]), address(inputs[2]), address(outputs[0]));
     Arguments arguments = new Arguments();
-    for (Factor factor : factors(form, scratch, inputs[0], inputs[1], inputs[2])) {
+    Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2]);
+    for (Factor factor : factors) {
       arguments.read(factor.address, factor.bytes);
     }
     arguments.pointer(0).pointer(0).pointer(0).pointer(0).write(outputs[0]).write(outputs[1]);
@@ -117,13 +137,14 @@ final class Attentions {
     arguments.products(form.flops(1, 1), precision);
     int size = form.size();
     int kept = byCores ? CORE_ROWS : size <= 80 ? 64 : 32;
-    launch(name(precision) + size, form, form.tq, kept, fours, arguments);
+    launch(name(precision) + size, form, form.tq, kept, fours, arguments, outputs[0], factors);
   }
 
   void backward(AttentionBackward attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     Form form = new Form(attention.heads(), attention.scale(), inputs[0], inputs[2]);
     long bytes = 4 * inputs[4].size();
     long delta = scratch.take(bytes);
+    Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2], inputs[5]);
     boolean fours =
         form.fours(
             address(inputs[0]),
@@ -133,17 +154,19 @@ final class Attentions {
             address(outputs[0]),
             address(outputs[1]),
             address(outputs[2]));
-    Arguments deltas = new Arguments().pointer(0).pointer(0).pointer(0);
-    deltas.read(inputs[3]).read(inputs[5]).pointer(0).pointer(0).write(delta, bytes).pointer(0);
+    Arguments deltas = new Arguments().pointer(0).pointer(0).pointer(0).read(inputs[3]);
+    deltas.read(factors[3].address, factors[3].bytes).pointer(0).pointer(0);
+    deltas.write(delta, bytes).pointer(0);
     kernels.launch(
-        "attention_delta", kernels.blocks(32 * inputs[4].size()), add(deltas, form, fours));
+        precision == Precision.BF16 ? "attention_halves_delta" : "attention_delta",
+        kernels.blocks(32 * inputs[4].size()),
+        add(deltas, form, fours, inputs[3], factors));
 
     int size = form.size();
     boolean wide = size > MAX_GRADIENT;
     Precision unit = wide && precision == Precision.TF32 ? Precision.FLOAT32 : precision;
     boolean byCores = unit != Precision.FLOAT32;
     int kept = byCores ? CORE_ROWS : size <= 40 ? 64 : size <= 80 ? 32 : 16;
-    Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2], inputs[5]);
     Supplier<Arguments> read =
         () -> {
           Arguments arguments = new Arguments();
@@ -154,16 +177,16 @@ final class Attentions {
           return arguments.read(inputs[4]).read(delta, bytes);
         };
     Arguments queries = read.get().write(outputs[0]).pointer(0).products(form.flops(2, 1), unit);
-    launch(name(unit) + "dq_" + size, form, form.tq, kept, fours, queries);
+    launch(name(unit) + "dq_" + size, form, form.tq, kept, fours, queries, outputs[0], factors);
     if (wide && unit == Precision.BF16) {
       Arguments keys = read.get().write(outputs[1]).pointer(0).products(form.flops(2, 1), unit);
-      launch(name(unit) + "dk_" + size, form, form.tk, kept, fours, keys);
+      launch(name(unit) + "dk_" + size, form, form.tk, kept, fours, keys, outputs[1], factors);
       Arguments values = read.get().pointer(0).write(outputs[2]).products(form.flops(1, 1), unit);
-      launch(name(unit) + "dv_" + size, form, form.tk, kept, fours, values);
+      launch(name(unit) + "dv_" + size, form, form.tk, kept, fours, values, outputs[2], factors);
     } else {
       Arguments both = read.get().write(outputs[1]).write(outputs[2]);
       both.products(form.flops(2, 2), unit);
-      launch(name(unit) + "dk_dv_" + size, form, form.tk, kept, fours, both);
+      launch(name(unit) + "dk_dv_" + size, form, form.tk, kept, fours, both, outputs[1], factors);
     }
   }
 
@@ -175,10 +198,15 @@ final class Attentions {
     };
   }
 
-  /** Sizes: batch, heads, queries, keys, width of keys and of values in a head. */
-  private record Form(int b, int heads, int tq, int tk, int d, int dv, double scale) {
+  /**
+   * Sizes: batch, heads, queries, keys, width of keys and of values in a head.
+   *
+   * @param keyed images that have keys and values of their own
+   */
+  private record Form(int b, int heads, int tq, int tk, int d, int dv, double scale, int keyed) {
     Form(int heads, double scale, Tensor q, Tensor v) {
-      this(q.dim(0), heads, q.dim(1), v.dim(1), q.dim(2) / heads, v.dim(2) / heads, scale);
+      this(
+          q.dim(0), heads, q.dim(1), v.dim(1), q.dim(2) / heads, v.dim(2) / heads, scale, v.dim(0));
     }
 
     /** Of so many products over the width of keys and over that of values. */
@@ -216,16 +244,28 @@ final class Attentions {
    *
    * @param length how many queries or keys there are
    * @param kept how many the kernel's tiles have
+   * @param result of whose type all results are
    */
   private void launch(
-      String kernel, Form form, int length, int kept, boolean fours, Arguments arguments) {
+      String kernel,
+      Form form,
+      int length,
+      int kept,
+      boolean fours,
+      Arguments arguments,
+      Tensor result,
+      Factor... factors) {
     long blocks = (long) form.b * form.heads * ((length + kept - 1) / kept);
-    kernels.launch(kernel, blocks, add(arguments, form, fours));
+    kernels.launch(kernel, blocks, add(arguments, form, fours, result, factors));
   }
 
-  private Arguments add(Arguments arguments, Form form, boolean fours) {
+  /** Adds the sizes, and whether what is no factor is bfloat16. */
+  private Arguments add(
+      Arguments arguments, Form form, boolean fours, Tensor other, Factor... factors) {
     arguments.int32(form.b).int32(form.heads).int32(form.tq).int32(form.tk);
     arguments.int32(form.d).int32(form.dv).float32(form.scale);
-    return arguments.int32(fours ? 1 : 0).int32(wide(form.d)).int32(wide(form.dv));
+    arguments.int32(fours ? 1 : 0).int32(wide(form.d)).int32(wide(form.dv));
+    arguments.int32(Staging.isHalf(other) ? 1 : 0).int32(form.keyed);
+    return arguments.int32(factors[0].row).int32(factors[1].row).int32(factors[2].row);
   }
 }

@@ -103,6 +103,11 @@ record Columns(
     for (long address : addresses) {
       aligned &= address % 16 == 0;
     }
+    return add(arguments, aligned);
+  }
+
+  /** The same, where it is known whether four columns can be read at once. */
+  Arguments add(Arguments arguments, boolean aligned) {
     arguments.int64(matrices).int64(rows).int64(piece);
     arguments.int32(c).int32(quads).int32(tiles).int32(lanes).int32(pieces);
     return arguments.int32(aligned ? 1 : 0);

@@ -44,6 +44,7 @@ final class Convolutions {
       Products products,
       Elements elements,
       Moves moves,
+      Staging staging,
       PreparedWeights weights,
       Precision precision) {
     this.dnn = dnn;
@@ -51,9 +52,9 @@ final class Convolutions {
     this.products = products;
     this.elements = elements;
     this.moves = moves;
+    this.staging = staging;
     this.weights = weights;
     this.precision = precision;
-    staging = new Staging(elements);
   }
 
   private record Kind(Dnn.Problem problem, Dnn.Direction direction) {}
@@ -155,7 +156,7 @@ final class Convolutions {
       return 0;
     }
     if (task.pointwise()) {
-      return Staging.scratchBytes(task.x, task.w, task.y);
+      return factorBytes(task, task.x) + factorBytes(task, task.w) + factorBytes(task, task.y);
     }
     Choice choice = choice(task);
     if (choice.problem == null) {
@@ -163,53 +164,96 @@ final class Convolutions {
     }
     long operands = Staging.scratchBytes(task.x, task.y);
     if (choice.problem.precision() == Precision.BF16) {
-      operands = aligned(2 * task.x.size()) + aligned(2 * task.y.size());
+      operands = Staging.halvesBytes(task.x) + Staging.halvesBytes(task.y);
     }
     long workspace = aligned(dnn.workspaceBytes(choice.problem, task.direction));
     return aligned(4 * task.w.size()) + operands + workspace;
   }
 
-  /** Computes a convolution or one of its gradients. */
-  void run(Convolution op, Tensor[] inputs, Tensor output, Space scratch) {
+  /** Computes a convolution, to be completed, or one of its gradients, which is complete. */
+  Sum run(Convolution op, Tensor[] inputs, Tensor output, Space scratch) {
     Task task = task(op, inputs, output);
+    Numbers result = Numbers.of(output);
     if (task.vanishes()) {
-      elements.fill(0, output);
+      elements.clear(result, output.size());
     } else if (task.pointwise()) {
-      multiply(task, scratch);
+      result = multiply(task, scratch);
     } else {
       Choice choice = choice(task);
       if (choice.problem == null) {
         unfold(task, scratch);
       } else if (choice.problem.precision() == Precision.BF16) {
-        convolveHalves(task, choice.problem, inputs, scratch);
-        return;
+        result = convolveHalves(task, choice.problem, scratch);
       } else {
         convolve(task, choice.problem, scratch);
       }
     }
-    if (op instanceof Conv2d) {
-      elements.epilogue(output, optional(inputs, 2), optional(inputs, 3));
+    return op instanceof Conv2d ? Sum.of(result, inputs, 2) : Sum.of(Numbers.of(output));
+  }
+
+  /**
+   * Whether an input is rounded to bfloat16: images and their gradients, where they are factors.
+   */
+  boolean rounds(Convolution op, Tensor[] inputs, Tensor output, int input) {
+    boolean factor = input == 0 || input == 1 && op instanceof Conv2dWeightGradient;
+    Task task = task(op, inputs, output);
+    return factor && precision == Precision.BF16 && !task.vanishes() && inHalves(task);
+  }
+
+  private boolean inHalves(Task task) {
+    if (task.pointwise()) {
+      return true;
     }
+    Dnn.Problem problem = choice(task).problem;
+    return problem != null && problem.precision() == Precision.BF16;
   }
 
-  private static Tensor optional(Tensor[] inputs, int index) {
-    return inputs.length > index ? inputs[index] : null;
-  }
-
-  private void multiply(Task task, Space scratch) {
+  private Numbers multiply(Task task, Space scratch) {
     int in = task.problem.channels();
     int out = task.problem.outputs();
     int pixels = Math.toIntExact(task.y.size() / out);
-    long to = staging.write(task.result(), scratch);
-    Rows x = Rows.contiguous(operand(task, task.x, to, scratch), in);
-    Rows w = Rows.contiguous(operand(task, task.w, to, scratch), out);
-    Rows y = Rows.contiguous(operand(task, task.y, to, scratch), out);
+    Rows x = factor(task, task.x, in, scratch);
+    Rows w = factor(task, task.w, out, scratch);
+    Rows y = factor(task, task.y, out, scratch);
     switch (task.direction) {
-      case FORWARD -> products.multiply(x, w, to, pixels, out, in);
-      case INPUT_GRADIENT -> products.multiply(y, w.flipped(), to, pixels, in, out);
-      case WEIGHT_GRADIENT -> products.multiply(x.flipped(), y, to, in, out, pixels);
+      case FORWARD -> products.multiply(x, w, y, pixels, out, in);
+      case INPUT_GRADIENT -> {
+        products.multiply(y, w.flipped(), x, pixels, in, out);
+        staging.finish(task.x, x.address());
+      }
+      case WEIGHT_GRADIENT -> {
+        products.multiply(x.flipped(), y, w, in, out, pixels);
+        staging.finish(task.w, w.address());
+      }
     }
-    staging.finish(task.result(), to);
+    return y.numbers();
+  }
+
+  /** A factor as cuBLAS gets it, or where it writes the result. */
+  private Rows factor(Task task, Tensor tensor, int columns, Space scratch) {
+    boolean half = isHalf(task, tensor);
+    boolean result = tensor == task.result();
+    long at;
+    if (half) {
+      at = result ? resultOfHalves(tensor, scratch) : staging.halves(tensor, scratch);
+    } else {
+      at = result ? staging.write(tensor, scratch) : staging.read(tensor, scratch);
+    }
+    return Rows.contiguous(at, half, columns);
+  }
+
+  /** Whether cuBLAS gets or gives bfloat16; gradients are float32. */
+  private boolean isHalf(Task task, Tensor tensor) {
+    boolean gradient = tensor == task.result() && task.direction != Dnn.Direction.FORWARD;
+    return precision == Precision.BF16 && !gradient;
+  }
+
+  private long factorBytes(Task task, Tensor tensor) {
+    return isHalf(task, tensor) ? Staging.halvesBytes(tensor) : Staging.scratchBytes(tensor);
+  }
+
+  private static long resultOfHalves(Tensor y, Space scratch) {
+    return Staging.isHalf(y) ? address(y) : scratch.take(2 * y.size());
   }
 
   /** The address of an operand, or where the result is written. */
@@ -246,27 +290,26 @@ final class Convolutions {
     return own;
   }
 
-  /** With bias and residual: what widens the result adds them. */
-  private void convolveHalves(Task task, Dnn.Problem problem, Tensor[] inputs, Space scratch) {
+  /** Gradients are widened here, results by what completes them. */
+  private Numbers convolveHalves(Task task, Dnn.Problem problem, Space scratch) {
     long x = half(task, task.x, scratch);
     long y = half(task, task.y, scratch);
     long w = prepared(task, true, scratch);
     call(task, problem, x, w, y, scratch);
     switch (task.direction) {
-      case FORWARD -> elements.epilogue(y, task.y, optional(inputs, 2), optional(inputs, 3));
+      case FORWARD -> {}
       case INPUT_GRADIENT -> moves.widen(x, address(task.x), task.x.size());
       case WEIGHT_GRADIENT ->
           moves.transposeHalves(w, address(task.w), task.problem.outputs(), task.perOutput());
     }
+    return new Numbers(y, true);
   }
 
   /** Images as bfloat16, or room for those of the result. */
   private long half(Task task, Tensor images, Space scratch) {
-    long halves = scratch.take(2 * images.size());
-    if (images != task.result()) {
-      moves.narrow(address(images), halves, images.size());
-    }
-    return halves;
+    return images == task.result()
+        ? resultOfHalves(images, scratch)
+        : staging.halves(images, scratch);
   }
 
   private void call(Task task, Dnn.Problem problem, long x, long w, long y, Space scratch) {
@@ -318,22 +361,23 @@ final class Convolutions {
       Moves.Unfolded some =
           new Moves.Unfolded(task.problem, address(task.x) + first * image, columns, images);
       int pixels = images * some.rows() * some.across();
-      Rows unfolded = Rows.contiguous(columns, some.width());
-      Rows factors = Rows.contiguous(w, out);
-      Rows part = Rows.contiguous(y + first * result, out);
+      Rows unfolded = Rows.contiguous(columns, false, some.width());
+      Rows factors = Rows.contiguous(w, false, out);
+      Rows part = Rows.contiguous(y + first * result, false, out);
       switch (task.direction) {
         case FORWARD -> {
           moves.unfold(some);
-          products.multiply(unfolded, factors, part.address(), pixels, out, some.width());
+          products.multiply(unfolded, factors, part, pixels, out, some.width());
         }
         case INPUT_GRADIENT -> {
-          products.multiply(part, factors.flipped(), columns, pixels, some.width(), out);
+          products.multiply(part, factors.flipped(), unfolded, pixels, some.width(), out);
           moves.fold(some);
         }
         case WEIGHT_GRADIENT -> {
           moves.unfold(some);
           long to = first == 0 ? w : scratch.take(0);
-          products.multiply(unfolded.flipped(), part, to, some.width(), out, pixels);
+          products.multiply(
+              unfolded.flipped(), part, Rows.contiguous(to, false, out), some.width(), out, pixels);
           if (first > 0) {
             elements.accumulate(to, w, task.w.size());
           }

@@ -32,30 +32,30 @@ final class Elements {
     this.kernels = kernels;
   }
 
-  /** y = op(inputs), where y is contiguous and the inputs are broadcast to it. */
-  void run(ElementFunction op, Tensor[] inputs, Tensor y) {
+  /** y = op(inputs), where y has a shape and the inputs are broadcast to it. */
+  void run(ElementFunction op, Tensor[] inputs, Result y, Shape shape) {
     switch (op) {
-      case Affine affine -> launch("affine", affine.scale(), affine.shift(), inputs, y);
-      case Clamp clamp -> launch("clamp", clamp.low(), clamp.high(), inputs, y);
-      case Power power -> launch("power", power.exponent(), 0, inputs, y);
+      case Affine affine -> launch("affine", affine.scale(), affine.shift(), inputs, y, shape);
+      case Clamp clamp -> launch("clamp", clamp.low(), clamp.high(), inputs, y, shape);
+      case Power power -> launch("power", power.exponent(), 0, inputs, y, shape);
       case RoundTo round when round.narrower() == DType.BF16 ->
-          launch("round_to_bf16", 0, 0, inputs, y);
+          launch("round_to_bf16", 0, 0, inputs, y, shape);
       case RoundTo round when round.narrower() == DType.F16 ->
-          launch("round_to_f16", 0, 0, inputs, y);
-      case RoundTo _ -> copy(inputs[0], y);
+          launch("round_to_f16", 0, 0, inputs, y, shape);
+      case RoundTo _ -> launch("copy", 0, 0, inputs, y, shape);
       case Binary _, GeluBackward _, Select _, SiluBackward _, Unary _ ->
-          launch(op.name(), 0, 0, inputs, y);
+          launch(op.name(), 0, 0, inputs, y, shape);
     }
   }
 
   /** Copies elements of four bytes, of any strides, to contiguous ones. */
   void copy(Tensor x, Tensor y) {
-    launch("copy", 0, 0, new Tensor[] {x}, y);
+    launch("copy", 0, 0, new Tensor[] {x}, Result.of(y), y.shape());
   }
 
   /** Copies elements of four bytes, broadcast to a shape, to an address in row-major order. */
   void copy(Tensor x, Shape shape, long to) {
-    launch("copy", 0, 0, new Tensor[] {x}, to, shape);
+    launch("copy", 0, 0, new Tensor[] {x}, new Result(to, 0), shape);
   }
 
   /** Copies contiguous elements of four bytes. */
@@ -70,7 +70,7 @@ final class Elements {
 
   private void contiguous(String name, long n, long to, long... from) {
     boolean aligned = to % WIDTH == 0;
-    Arguments arguments = new Arguments().write(to, 4 * n);
+    Arguments arguments = new Arguments().write(new Result(to, 0), n);
     for (int i = 0; i < MAX_OPERANDS; i++) {
       arguments.read(i < from.length ? from[i] : 0, 4 * n);
       aligned &= i >= from.length || from[i] % WIDTH == 0;
@@ -81,20 +81,16 @@ final class Elements {
     kernels.launch(name, kernels.blocks(Math.max(fours, n - 4 * fours)), arguments);
   }
 
-  private void launch(String name, double p, double q, Tensor[] inputs, Tensor y) {
-    launch(name, p, q, inputs, address(y), y.shape());
-  }
-
-  private void launch(String name, double p, double q, Tensor[] inputs, long to, Shape output) {
+  private void launch(String name, double p, double q, Tensor[] inputs, Result to, Shape output) {
     boolean contiguous = true;
-    boolean aligned = to % WIDTH == 0;
+    boolean aligned = to.isAligned();
     for (Tensor x : inputs) {
       contiguous &= x.isContiguous() && x.shape().equals(output);
       aligned &= address(x) % WIDTH == 0;
     }
     long n = output.size();
     long fours = contiguous && aligned ? n / 4 : 0;
-    Arguments arguments = new Arguments().write(to, 4 * n);
+    Arguments arguments = new Arguments().write(to, n);
     for (int i = 0; i < MAX_OPERANDS; i++) {
       arguments.read(i < inputs.length ? inputs[i] : null);
     }
@@ -153,58 +149,42 @@ final class Elements {
     fill(value, address(y), y.size());
   }
 
-  void fill(double value, long y, long n) {
+  /** Zeros, which are the same in both types. */
+  void clear(Numbers y, long n) {
+    fill(0, y.address(), (n * y.bytes() + 3) / 4);
+  }
+
+  private void fill(double value, long y, long n) {
     Arguments arguments = new Arguments().write(y, 4 * n).int64(n).float32(value);
     arguments.int32(y % WIDTH == 0 ? 1 : 0);
     kernels.launch("fill", kernels.blocks(n / 4 + 1), arguments);
   }
 
   /**
-   * y += bias + residual; either may be null.
+   * The result of a layer, whose product may be there.
    *
-   * @param bias [c] or [n, c], for y [n, …, c]
+   * @param y of its shape
    */
-  void epilogue(Tensor y, Tensor bias, Tensor residual) {
-    if (bias != null || residual != null) {
-      epilogue(0, y, bias, residual);
-    }
-  }
-
-  /**
-   * y = halves + bias + residual.
-   *
-   * @param halves bfloat16; 0 for y itself
-   */
-  void epilogue(long halves, Tensor y, Tensor bias, Tensor residual) {
-    if (y.size() == 0) {
+  void complete(Sum sum, Result result, Tensor y) {
+    boolean there =
+        sum.isComplete() && sum.x().equals(Numbers.of(y)) && result.equals(Result.of(y));
+    if (y.size() == 0 || there) {
       return;
     }
-    int c = y.dim(-1);
-    boolean oneForAll = bias == null || bias.shape().rank() == 1;
-    // Kernels count with 32 bits: so many rows, or images with a bias of their own, at once.
-    long row = oneForAll ? c : y.size() / y.dim(0);
-    long all = y.size() / row;
-    long atOnce = Math.max(1, MAX_AT_ONCE / row);
-    for (long first = 0; first < all; first += atOnce) {
-      long n = Math.min(atOnce, all - first) * row;
-      long to = address(y) + 4 * first * row;
-      long added = bias == null ? 0 : address(bias) + (oneForAll ? 0 : 4 * first * c);
-      long kept = residual == null ? 0 : address(residual) + 4 * first * row;
-      long from = halves == 0 ? 0 : halves + 2 * first * row;
-      Arguments arguments = new Arguments().write(to, 4 * n);
-      arguments
-          .moves(from == 0 ? 4 * n : 0, 0)
-          .read(added, 4L * (oneForAll ? c : n / row * c))
-          .read(kept, 4 * n);
-      arguments.int64(n).int32(c).int32(oneForAll ? 0 : Math.toIntExact(row));
-      boolean aligned = c % 4 == 0 && (to | added | kept | 2 * from) % WIDTH == 0;
-      arguments.int32(aligned ? 1 : 0).read(from, 2 * n);
-      kernels.launch("epilogue", kernels.blocks(n / 4 + 1), arguments);
+    // Kernels count with 32 bits: so many rows, or images with all biases, at once.
+    long whole = sum.rows() * sum.image(y);
+    long atOnce = Math.max(1, MAX_AT_ONCE / whole) * whole;
+    for (long first = 0; first < y.size(); first += atOnce) {
+      long n = Math.min(atOnce, y.size() - first);
+      Result to = result.plus(first);
+      Arguments arguments = sum.add(new Arguments(), y, first, n).write(to, n).int64(n);
+      boolean aligned = sum.isAligned(y.dim(-1)) && to.isAligned();
+      kernels.launch("epilogue", kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
     }
   }
 
   void geglu(Tensor x, Tensor y) {
-    geglu(address(x), 0, address(y), y.size(), y.dim(-1));
+    geglu(Numbers.of(x), 0, Result.of(y), y.size(), y.dim(-1));
   }
 
   /**
@@ -212,31 +192,32 @@ final class Elements {
    *
    * @param bias [2c], or 0
    */
-  void geglu(long x, long bias, long y, long n, int c) {
+  void geglu(Numbers x, long bias, Result y, long n, int c) {
     gate("geglu", x, bias, 0, y, n, c);
   }
 
-  void gegluBackward(Tensor x, Tensor dy, Tensor dx) {
-    gate("geglu_backward", address(x), 0, address(dy), address(dx), dy.size(), dy.dim(-1));
+  void gegluBackward(Tensor x, Tensor dy, Result dx) {
+    gate("geglu_backward", Numbers.of(x), 0, address(dy), dx, dy.size(), dy.dim(-1));
   }
 
-  private void gate(String name, long x, long bias, long dy, long y, long all, int c) {
+  private void gate(String name, Numbers x, long bias, long dy, Result y, long all, int c) {
     if (all == 0) {
       return;
     }
     long rows = all / c;
     long atOnce = Math.max(1, MAX_AT_ONCE / c);
+    int outputs = dy == 0 ? 1 : 2;
     for (long first = 0; first < rows; first += atOnce) {
       long n = Math.min(atOnce, rows - first) * c;
-      long skipped = 4 * first * c;
-      long from = x + 2 * skipped;
-      long gradient = dy == 0 ? 0 : dy + skipped;
-      long to = y + (dy == 0 ? 1 : 2) * skipped;
-      Arguments arguments = new Arguments().read(from, 8 * n).read(gradient, 4 * n);
-      arguments.write(to, (dy == 0 ? 4 : 8) * n).int64(n).int32(c);
-      boolean aligned = c % 4 == 0 && (from | bias | gradient | to) % WIDTH == 0;
-      arguments.int32(aligned ? 1 : 0).read(bias, 8L * c);
-      kernels.launch(name, kernels.blocks(n / 4 + 1), arguments);
+      long skipped = first * c;
+      Numbers from = x.plus(2 * skipped);
+      Result to = y.plus(outputs * skipped);
+      long gradient = dy == 0 ? 0 : dy + 4 * skipped;
+      Arguments arguments = new Arguments().read(from, 2 * n).write(to, outputs * n);
+      arguments.read(gradient, 4 * n).read(bias, 8L * c).int64(n).int32(c);
+      boolean aligned =
+          c % 4 == 0 && (bias | gradient) % WIDTH == 0 && from.isAligned() && to.isAligned();
+      kernels.launch(name, kernels.blocks(n / 4 + 1), arguments.int32(aligned ? 1 : 0));
     }
   }
 }

@@ -3,6 +3,7 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
+import java.util.Arrays;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Dnn;
@@ -16,6 +17,7 @@ final class Moves {
   private static final int TILE = 32;
   private static final int WIDTH = 16;
   private static final int MAX_SEQUENCES = 48;
+  private static final int MAX_PARTS = 8;
 
   private final Kernels kernels;
 
@@ -125,18 +127,45 @@ final class Moves {
     kernels.launch(kernel, kernels.blocks(elements), arguments);
   }
 
-  void concat(int axis, Tensor[] inputs, Tensor y) {
+  /**
+   * Joins along an axis.
+   *
+   * @param y of the result's shape
+   */
+  void concat(int axis, Tensor[] inputs, Result result, Tensor y) {
     long rows = outer(y, axis);
     if (y.size() == 0) {
       return;
     }
     long row = y.size() / rows;
-    long to = address(y);
-    for (Tensor x : inputs) {
-      long count = x.size() / rows;
-      place(address(x), to, rows, count, 0, count, row);
-      to += 4 * count;
+    Result to = result;
+    for (int first = 0; first < inputs.length; first += MAX_PARTS) {
+      int last = Math.min(inputs.length, first + MAX_PARTS);
+      to = to.plus(concat(Arrays.copyOfRange(inputs, first, last), to, rows, row));
     }
+  }
+
+  /** Puts parts behind each other, and gives how many elements of a row they have. */
+  private long concat(Tensor[] parts, Result to, long rows, long row) {
+    long width = 0;
+    long addresses = to.isAligned() ? 0 : 1;
+    long lengths = row;
+    for (Tensor x : parts) {
+      width += x.size() / rows;
+      addresses |= address(x);
+      lengths |= x.size() / rows;
+    }
+    int unit = unit(addresses, lengths);
+    Arguments arguments = new Arguments();
+    for (int i = 0; i < MAX_PARTS; i++) {
+      arguments.read(i < parts.length ? parts[i] : null);
+    }
+    for (int i = 0; i < MAX_PARTS; i++) {
+      arguments.int64(i < parts.length ? parts[i].size() / rows / unit : 0);
+    }
+    arguments.write(to, rows * width).int64(rows).int64(width / unit).int64(row / unit);
+    launch("concat", unit, rows * width, arguments);
+    return width;
   }
 
   void pad(Pad pad, Tensor x, Tensor y) {
@@ -214,12 +243,14 @@ final class Moves {
     }
   }
 
-  void averagePool(int factor, Tensor x, Tensor y) {
-    scale("average_pool", factor, x, y, y.dim(2));
+  /** Means of tiles; y is of the result's shape. */
+  void averagePool(int factor, Tensor x, Result result, Tensor y) {
+    scale("average_pool", factor, x, result, y, y.dim(2));
   }
 
-  void upsample(int factor, Tensor x, Tensor y) {
-    scale("upsample", factor, x, y, x.dim(2));
+  /** Repeated pixels; y is of the result's shape. */
+  void upsample(int factor, Tensor x, Result result, Tensor y) {
+    scale("upsample", factor, x, result, y, x.dim(2));
   }
 
   /**
@@ -227,10 +258,10 @@ final class Moves {
    *
    * @param w pixels in a row of the smaller one
    */
-  private void scale(String name, int factor, Tensor x, Tensor y, int w) {
+  private void scale(String name, int factor, Tensor x, Result result, Tensor y, int w) {
     int c = y.dim(3);
-    int unit = unit(address(x) | address(y), c);
-    Arguments arguments = new Arguments().read(x).write(y).int64(y.size() / unit);
+    int unit = unit(address(x) | (result.isAligned() ? 0 : 1), c);
+    Arguments arguments = new Arguments().read(x).write(result, y.size()).int64(y.size() / unit);
     launch(name, unit, y.size(), arguments.int32(factor).int32(w).int32(c / unit));
   }
 }

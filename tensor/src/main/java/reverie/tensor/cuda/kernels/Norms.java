@@ -66,14 +66,23 @@ final class Norms {
     return Reductions.lanes(4L * columns.pieces() * (columns.c() / groups));
   }
 
-  void groupNorm(GroupNorm norm, Tensor[] inputs, Tensor[] outputs, Space scratch) {
-    Tensor x = inputs[0];
-    Columns atOnce = atOnce(x, norm.groups());
-    Columns columns = atOnce == null ? images(x) : atOnce;
+  /**
+   * Normalises groups.
+   *
+   * @param parameters gamma and beta
+   * @param outputs y, mean and 1/√(variance+ε)
+   */
+  void groupNorm(
+      GroupNorm norm, Source source, Tensor[] parameters, Tensor[] outputs, Space scratch) {
+    Tensor like = outputs[0];
+    Columns atOnce = atOnce(like, norm.groups());
+    Columns columns = atOnce == null ? images(like) : atOnce;
     if (atOnce == null) {
-      statistics(norm, columns, x, outputs, scratch);
+      statistics(norm, columns, source, outputs, scratch);
     }
-    Arguments arguments = read(inputs).write(outputs[0]);
+    Result y = Result.of(like);
+    Arguments arguments = source.add(new Arguments(), atOnce != null).read(parameters[0]);
+    arguments.read(parameters[1]).write(y, like.size());
     for (int i = 1; i < outputs.length; i++) {
       if (atOnce == null) {
         arguments.read(outputs[i]);
@@ -82,18 +91,19 @@ final class Norms {
       }
     }
     arguments.int32(norm.groups()).int32(flag(norm.activation())).float32(norm.epsilon());
-    columns.add(arguments, address(x), address(outputs[0]));
+    columns.add(arguments, source.isAligned() && y.isAligned());
     String kernel = atOnce == null ? "group_norm" : "group_norm_at_once";
     kernels.launch(kernel, columns.blocks(), arguments);
   }
 
   private void statistics(
-      GroupNorm norm, Columns columns, Tensor x, Tensor[] outputs, Space scratch) {
+      GroupNorm norm, Columns columns, Source source, Tensor[] outputs, Space scratch) {
     long means = scratch.take(bytes(columns));
     long deviations = scratch.take(bytes(columns));
     long bytes = 4 * columns.parts() * columns.c();
-    Arguments moments = new Arguments().read(x).write(means, bytes).write(deviations, bytes);
-    kernels.launch("channel_moments", columns.blocks(), columns.add(moments, address(x), means));
+    Arguments moments = source.add(new Arguments(), true);
+    moments.write(means, bytes).write(deviations, bytes);
+    kernels.launch("channel_moments", columns.blocks(), columns.add(moments, source.isAligned()));
 
     int groups = norm.groups();
     int lanes = lanes(columns, groups);
@@ -121,15 +131,17 @@ final class Norms {
     long half = 4 * columns.parts() * columns.c();
     long sums = scratch.take(2 * half);
     long products = sums + half;
-    Tensor dx = outputs[0];
+    Result dx = Result.first(outputs, 3);
+    long size = inputs[0].size();
     if (atOnce != null) {
-      Arguments all = read(inputs).pointer(0).write(dx).write(sums, half).write(products, half);
+      Arguments all = read(inputs).pointer(0).write(dx, size);
+      all.write(sums, half).write(products, half);
       kernels.launch(
           "group_norm_gradient_at_once", columns.blocks(), add(norm, columns, inputs, dx, all));
     } else {
       long pairs = 8L * columns.matrices() * groups;
       long means = scratch.take(pairs);
-      Arguments first = read(inputs).pointer(means).pointer(address(dx));
+      Arguments first = read(inputs).pointer(means).pointer(0).pointer(0);
       first.write(sums, half).write(products, half);
       kernels.launch(
           "group_norm_gradient_sums", columns.blocks(), add(norm, columns, inputs, dx, first));
@@ -139,7 +151,8 @@ final class Norms {
       both.int32(columns.c()).int32(groups).int32(columns.pieces()).int32(lanes);
       kernels.launch(
           "group_norm_gradient_means", kernels.blocks(columns.matrices() * groups * lanes), both);
-      Arguments last = read(inputs).read(means, pairs).write(dx).pointer(sums).pointer(products);
+      Arguments last = read(inputs).read(means, pairs).write(dx, size);
+      last.pointer(sums).pointer(products);
       kernels.launch("group_norm_gradient", columns.blocks(), add(norm, columns, inputs, dx, last));
     }
     parameters(columns, sums, outputs);
@@ -154,9 +167,10 @@ final class Norms {
   }
 
   private static Arguments add(
-      GroupNormBackward norm, Columns columns, Tensor[] inputs, Tensor dx, Arguments arguments) {
+      GroupNormBackward norm, Columns columns, Tensor[] inputs, Result dx, Arguments arguments) {
     arguments.int32(norm.groups()).int32(flag(norm.activation()));
-    return columns.add(arguments, address(inputs[0]), address(inputs[5]), address(dx));
+    boolean aligned = aligned(columns.c(), inputs[0], inputs[5]) && dx.isAligned();
+    return columns.add(arguments, aligned);
   }
 
   /** dgamma and dbeta: sums[parts, c] of their two kinds brought together. */
@@ -165,15 +179,16 @@ final class Norms {
         .reduce(kernels, "sum", sums, address(outputs[2]), address(outputs[1]));
   }
 
-  void layerNorm(LayerNorm norm, Tensor[] inputs, Tensor[] outputs) {
-    int c = inputs[0].dim(-1);
+  /** Normalises rows; see {@link #groupNorm}. */
+  void layerNorm(LayerNorm norm, Source source, Tensor[] parameters, Tensor[] outputs) {
+    Result y = Result.of(outputs[0]);
+    int c = outputs[0].dim(-1);
     long rows = outputs[1].size();
     int lanes = Reductions.lanes(c);
-    Arguments arguments = read(inputs);
-    for (Tensor output : outputs) {
-      arguments.write(output);
-    }
-    boolean aligned = aligned(c, inputs[0], inputs[1], inputs[2], outputs[0]);
+    Arguments arguments = source.add(new Arguments(), true).read(parameters[0]);
+    arguments.read(parameters[1]).write(y, rows * c).write(outputs[1]).write(outputs[2]);
+    boolean aligned =
+        aligned(c, parameters[0], parameters[1]) && source.isAligned() && y.isAligned();
     arguments.int64(rows).int32(c).int32(lanes).int32(aligned ? 1 : 0).float32(norm.epsilon());
     kernels.launch("layer_norm", kernels.blocks(rows * lanes), arguments);
   }
@@ -192,9 +207,10 @@ final class Norms {
     Tensor dy = inputs[4];
     Columns columns = rows(inputs);
     int lanes = Reductions.lanes(columns.c());
-    Arguments gradient = read(inputs).write(outputs[0]);
+    Result dx = Result.first(outputs, 3);
+    Arguments gradient = read(inputs).write(dx, x.size());
     gradient.int64(columns.rows()).int32(columns.c()).int32(lanes);
-    gradient.int32(aligned(columns.c(), x, inputs[1], dy, outputs[0]) ? 1 : 0);
+    gradient.int32(aligned(columns.c(), x, inputs[1], dy) && dx.isAligned() ? 1 : 0);
     kernels.launch("layer_norm_gradient", kernels.blocks(columns.rows() * lanes), gradient);
 
     long half = 4 * columns.parts() * columns.c();

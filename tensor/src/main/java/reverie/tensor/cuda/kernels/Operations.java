@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.kernels;
 
+import static reverie.tensor.cuda.driver.Pool.address;
+
+import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Dnn;
@@ -47,6 +52,7 @@ import reverie.tensor.op.View;
 import reverie.tensor.op.Widen;
 import reverie.tensor.spi.Buffer;
 import reverie.tensor.spi.Call;
+import reverie.tensor.spi.Step;
 
 /** Which kernels, of ours and of NVIDIA's libraries, carry out an operation. */
 public final class Operations {
@@ -74,10 +80,12 @@ public final class Operations {
     reductions = new Reductions(kernels);
     norms = new Norms(kernels);
     attentions = new Attentions(kernels, precision);
-    products = new Products(blas, rehearsal, elements, precision);
-    weights = new PreparedWeights(pool, moves);
-    convolutions = new Convolutions(dnn, rehearsal, products, elements, moves, weights, precision);
     updates = new Updates(driver, kernels, pool);
+    weights = new PreparedWeights(pool, moves, updates);
+    Staging staging = new Staging(elements, moves, weights);
+    products = new Products(blas, rehearsal, elements, staging, weights, precision);
+    convolutions =
+        new Convolutions(dnn, rehearsal, products, elements, moves, staging, weights, precision);
   }
 
   /** Whether {@link #run} knows an operation on these inputs. */
@@ -109,7 +117,7 @@ public final class Operations {
 
   /** Bytes of working memory that {@link #run} needs. */
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
-    return switch (op) {
+    return switch (bare(op)) {
       case Attention attention -> attentions.scratchBytes(attention, inputs);
       case AttentionBackward attention -> attentions.scratchBytes(attention, inputs);
       case Convolution convolution -> convolutions.scratchBytes(convolution, inputs, outputs[0]);
@@ -118,9 +126,13 @@ public final class Operations {
       case GroupNorm norm -> norms.scratchBytes(norm, inputs);
       case GroupNormBackward norm -> norms.scratchBytes(norm, inputs);
       case LayerNormBackward norm -> norms.scratchBytes(norm, inputs);
-      case FeedForward network -> Products.scratchBytes(network, inputs, outputs[0]);
-      case Linear linear -> Products.scratchBytes(linear, inputs, outputs[0]);
-      case MatMul product -> Products.scratchBytes(product, inputs, outputs[0]);
+      case JoinedLayers _ -> products.scratchBytes(inputs[0], outputs[0]);
+      case Completed completed ->
+          scratchBytes(completed.layer(), Completed.ofLayer(inputs), outputs)
+              + scratchBytes(completed.norm(), completed.ofNorm(outputs), outputs);
+      case FeedForward network -> products.scratchBytes(network, inputs, outputs[0]);
+      case Linear linear -> products.scratchBytes(linear, inputs, outputs[0]);
+      case MatMul product -> products.scratchBytes(product, inputs, outputs[0]);
       case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
       case AveragePool _,
           Creation _,
@@ -136,6 +148,18 @@ public final class Operations {
           View _ ->
           0;
     };
+  }
+
+  /** The steps of a function that is captured, with fewer launches and less traffic. */
+  public List<Step> arrange(List<Step> steps, Set<Storage> kept) {
+    Abilities abilities = new Abilities(attentions, products, convolutions);
+    List<Step> joined = Joining.of(abilities, Repetition.of(steps, kept), kept);
+    return Narrowing.of(this, abilities, Completion.of(abilities, joined, kept), kept);
+  }
+
+  /** What is carried out. */
+  static Op bare(Op op) {
+    return op instanceof Arranged arranged ? arranged.op() : op;
   }
 
   /** Has the device compute. */
@@ -169,38 +193,76 @@ public final class Operations {
   void launch(Op op, Tensor[] inputs, Tensor[] outputs, Buffer scratch) {
     Space space = new Space(scratch);
     Tensor y = outputs[0];
-    switch (op) {
-      case ElementFunction function -> elements.run(function, inputs, y);
+    switch (bare(op)) {
+      case ElementFunction function ->
+          elements.run(function, inputs, Result.first(outputs, 1), y.shape());
+      case Copy _ when Staging.isHalf(y) -> moves.narrow(address(inputs[0]), address(y), y.size());
       case Copy _, View _ -> elements.copy(inputs[0], y);
       case Fill fill -> elements.fill(fill.value(), y);
       case ParameterUpdate update -> updates.run(update, inputs, outputs);
       case Geglu _ -> elements.geglu(inputs[0], y);
-      case GegluBackward _ -> elements.gegluBackward(inputs[0], inputs[1], y);
-      case Convolution convolution -> convolutions.run(convolution, inputs, y, space);
-      case FeedForward _ -> products.feedForward(inputs, y, space);
-      case Linear _ -> products.linear(inputs, y, space);
+      case GegluBackward _ ->
+          elements.gegluBackward(inputs[0], inputs[1], Result.first(outputs, 1));
+      case Convolution _, FeedForward _, JoinedLayers _, Linear _ ->
+          elements.complete(sum(op, inputs, y, space), Result.first(outputs, 1), y);
+      case Completed completed -> normalise(completed, inputs, outputs, space);
       case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
-      case Concat concat -> moves.concat(concat.axis(), inputs, y);
+      case Concat concat -> moves.concat(concat.axis(), inputs, Result.first(outputs, 1), y);
       case Pad pad -> moves.pad(pad, inputs[0], y);
       case Embedding _ -> moves.embedding(inputs[0], inputs[1], y);
       case ScatterRows _ -> moves.scatterRows(inputs[0], inputs[1], y);
       case RandomNormal normal -> moves.randomNormal(normal, y);
-      case AveragePool average -> moves.averagePool(average.factor(), inputs[0], y);
-      case UpsampleNearest upsample -> moves.upsample(upsample.factor(), inputs[0], y);
+      case AveragePool average ->
+          moves.averagePool(average.factor(), inputs[0], Result.first(outputs, 1), y);
+      case UpsampleNearest upsample ->
+          moves.upsample(upsample.factor(), inputs[0], Result.first(outputs, 1), y);
       case Widen widen -> moves.widen(widen, inputs[0], y);
       case Reduce reduce -> reductions.reduce(reduce, inputs[0], y, space);
       case Softmax _ -> reductions.softmax(inputs[0], y);
       case SoftmaxBackward _ -> reductions.softmaxBackward(inputs[0], inputs[1], y);
       case EuclideanNorm _ -> reductions.norm(inputs[0], y, space);
       case GaussianLogProb _ -> reductions.gaussianLogProb(inputs, y, space);
-      case GroupNorm norm -> norms.groupNorm(norm, inputs, outputs, space);
+      case GroupNorm norm ->
+          norms.groupNorm(norm, Source.of(inputs[0]), Completed.parameters(inputs), outputs, space);
       case GroupNormBackward norm -> norms.groupNormBackward(norm, inputs, outputs, space);
-      case LayerNorm norm -> norms.layerNorm(norm, inputs, outputs);
+      case LayerNorm norm ->
+          norms.layerNorm(norm, Source.of(inputs[0]), Completed.parameters(inputs), outputs);
       case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
       case Attention attention -> attentions.forward(attention, inputs, outputs, space);
       case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
       case CustomOp _, FeedForwardBackward _ ->
           throw new IllegalStateException(op.name() + " is decomposed");
+    }
+  }
+
+  /** What a layer gives, to be completed. */
+  private Sum sum(Op op, Tensor[] inputs, Tensor y, Space space) {
+    if (op instanceof Arranged arranged && arranged.shifted()) {
+      Tensor[] own = Arrays.copyOf(inputs, inputs.length - 1);
+      return sum(arranged.op(), own, y, space).with(inputs[inputs.length - 1]);
+    }
+    Op bare = bare(op);
+    if (bare instanceof Convolution convolution) {
+      return convolutions.run(convolution, inputs, y, space);
+    }
+    if (bare instanceof JoinedLayers joined) {
+      return products.joined(joined, inputs, y, space);
+    }
+    return bare instanceof FeedForward
+        ? products.feedForward(inputs, y, space)
+        : products.linear(inputs, y, space);
+  }
+
+  private void normalise(Completed op, Tensor[] inputs, Tensor[] outputs, Space space) {
+    Tensor[] parameters = Completed.parameters(inputs);
+    Tensor[] normed = op.ofNorm(outputs);
+    Sum sum = sum(op.layer(), Completed.ofLayer(inputs), outputs[0], space);
+    Result kept = Result.first(outputs, op.types().size());
+    Source source = new Source(sum, outputs[0], op.kept() ? kept : kept.withoutWide());
+    if (op.norm() instanceof GroupNorm norm) {
+      norms.groupNorm(norm, source, parameters, normed, space);
+    } else {
+      norms.layerNorm((LayerNorm) op.norm(), source, parameters, normed);
     }
   }
 }

@@ -11,129 +11,207 @@ import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.MatMul;
 
-/** Matrix products and linear layers by cuBLAS, which sees row-major matrices transposed. */
+/**
+ * Matrix products and linear layers by cuBLAS, which sees row-major matrices transposed. In
+ * bfloat16 mode layers take and give bfloat16, whatever their input and result are kept as, and
+ * what completes them widens: so a layer gives the same bits wherever it is.
+ */
 final class Products {
   private final Blas blas;
   private final Rehearsal rehearsal;
   private final Elements elements;
   private final Staging staging;
+  private final PreparedWeights weights;
   private final Precision precision;
 
-  Products(Blas blas, Rehearsal rehearsal, Elements elements, Precision precision) {
+  Products(
+      Blas blas,
+      Rehearsal rehearsal,
+      Elements elements,
+      Staging staging,
+      PreparedWeights weights,
+      Precision precision) {
     this.blas = blas;
     this.rehearsal = rehearsal;
     this.elements = elements;
+    this.staging = staging;
+    this.weights = weights;
     this.precision = precision;
-    staging = new Staging(elements);
   }
 
   /**
    * A matrix.
    *
+   * @param half whether elements are bfloat16, else float32
    * @param transposed whether its columns are contiguous, else its rows are
    * @param leading elements from one row, or column, to the next
    */
-  record Rows(long address, boolean transposed, int leading) {
-    static Rows contiguous(long address, int columns) {
-      return new Rows(address, false, columns);
+  record Rows(long address, boolean half, boolean transposed, int leading) {
+    static Rows contiguous(long address, boolean half, int columns) {
+      return new Rows(address, half, false, columns);
+    }
+
+    Numbers numbers() {
+      return new Numbers(address, half);
     }
 
     Rows flipped() {
-      return new Rows(address, !transposed, leading);
+      return new Rows(address, half, !transposed, leading);
     }
 
     private Blas.Matrix columns(long stride) {
-      return new Blas.Matrix(address, transposed, Math.max(1, leading), stride);
+      return new Blas.Matrix(address, half, transposed, Math.max(1, leading), stride);
     }
   }
 
   /** y[m, n] = a[m, k]·b[k, n]. */
-  void multiply(Rows a, Rows b, long y, int m, int n, int k) {
+  void multiply(Rows a, Rows b, Rows y, int m, int n, int k) {
     multiply(a, 0, b, 0, y, m, n, k, 1);
   }
 
+  private boolean inHalves() {
+    return precision == Precision.BF16;
+  }
+
   /** What distinguishes two calls of cuBLAS's that may use different kernels. */
-  private record Kind(Blas.Matrix a, Blas.Matrix b, int m, int n, int k, int batch) {
+  private record Kind(Blas.Matrix a, Blas.Matrix b, boolean half, int m, int n, int k, int batch) {
     Kind {
-      a = new Blas.Matrix(0, a.transposed(), a.leading(), a.stride());
-      b = new Blas.Matrix(0, b.transposed(), b.leading(), b.stride());
+      a = new Blas.Matrix(0, a.half(), a.transposed(), a.leading(), a.stride());
+      b = new Blas.Matrix(0, b.half(), b.transposed(), b.leading(), b.stride());
     }
   }
 
   private void multiply(
-      Rows a, long aStride, Rows b, long bStride, long y, int m, int n, int k, int batch) {
+      Rows a, long aStride, Rows b, long bStride, Rows y, int m, int n, int k, int batch) {
     Blas.Matrix first = b.columns(bStride);
     Blas.Matrix second = a.columns(aStride);
     long size = (long) m * n;
     rehearsal.call(
-        new Kind(first, second, n, m, k, batch),
+        new Kind(first, second, y.half, n, m, k, batch),
         4 * size * batch,
-        y,
-        to ->
-            blas.multiply(
-                first, second, new Blas.Matrix(to, false, n, size), n, m, k, batch, precision));
+        y.address,
+        to -> {
+          Blas.Matrix result = new Blas.Matrix(to, y.half, false, n, size);
+          blas.multiply(first, second, result, n, m, k, batch, precision);
+        });
   }
 
-  /** x·weightᵀ + bias + residual. */
-  void linear(Tensor[] inputs, Tensor y, Space scratch) {
+  /** x·weightᵀ + bias + residual, to be completed. */
+  Sum linear(Tensor[] inputs, Tensor y, Space scratch) {
     if (y.size() == 0) {
-      return;
+      return Sum.of(Numbers.of(y));
     }
-    long to = staging.write(y, scratch);
-    layer(staging.read(inputs[0], scratch), inputs[1], to, rows(inputs[1], y), scratch);
-    staging.finish(y, to);
-    elements.epilogue(
-        y, inputs.length > 2 ? inputs[2] : null, inputs.length > 3 ? inputs[3] : null);
+    Rows to = result(y, scratch);
+    layer(factor(inputs[0], scratch), inputs[1], to, rows(inputs[1], y), scratch);
+    return Sum.of(to.numbers(), inputs, 2);
+  }
+
+  /** Layers of the same input, whose weights and biases lie prepared one after another. */
+  Sum joined(JoinedLayers layers, Tensor[] inputs, Tensor y, Space scratch) {
+    Tensor x = inputs[0];
+    int in = x.dim(-1);
+    int out = y.dim(-1);
+    int rows = Math.toIntExact(y.size() / out);
+    Rows to = result(y, scratch);
+    Rows weight = Rows.contiguous(weights.find(true, layers.weights(inputs)), true, in);
+    multiply(Rows.contiguous(factor(x, scratch), true, in), weight.flipped(), to, rows, out, in);
+    long bias = layers.biased() ? weights.find(false, layers.biases(inputs)) : 0;
+    return new Sum(to.numbers(), bias, 1, 0, 0, null);
+  }
+
+  /** Bytes for copies of operands of such layers. */
+  long scratchBytes(Tensor x, Tensor y) {
+    return factorBytes(x) + resultBytes(y);
   }
 
   private static int rows(Tensor weight, Tensor y) {
     return Math.toIntExact(y.size() / weight.dim(0));
   }
 
+  /** The address of a factor as cuBLAS gets it. */
+  private long factor(Tensor x, Space scratch) {
+    return inHalves() ? staging.halves(x, scratch) : staging.read(x, scratch);
+  }
+
+  private long factorBytes(Tensor x) {
+    return inHalves() ? Staging.halvesBytes(x) : Staging.scratchBytes(x);
+  }
+
+  /** Where cuBLAS writes a layer's result. */
+  private Rows result(Tensor y, Space scratch) {
+    int columns = y.dim(-1);
+    if (!inHalves()) {
+      return Rows.contiguous(staging.write(y, scratch), false, columns);
+    }
+    long at = Staging.isHalf(y) ? address(y) : scratch.take(2 * y.size());
+    return Rows.contiguous(at, true, columns);
+  }
+
+  private long resultBytes(Tensor y) {
+    return inHalves() ? Staging.halvesBytes(y) : Staging.scratchBytes(y);
+  }
+
   /** y[rows, out] = x[rows, in]·weight[out, in]ᵀ, of aligned x and y. */
-  private void layer(long x, Tensor weight, long y, int rows, Space scratch) {
+  private void layer(long x, Tensor weight, Rows y, int rows, Space scratch) {
     int in = weight.dim(1);
     int out = weight.dim(0);
     if (in == 0) {
-      elements.fill(0, y, (long) rows * out);
+      elements.clear(y.numbers(), (long) rows * out);
     } else {
-      Rows rowsOfWeight = Rows.contiguous(staging.read(weight, scratch), in);
-      multiply(Rows.contiguous(x, in), rowsOfWeight.flipped(), y, rows, out, in);
+      Rows rowsOfWeight = Rows.contiguous(factor(weight, scratch), y.half, in);
+      multiply(Rows.contiguous(x, y.half, in), rowsOfWeight.flipped(), y, rows, out, in);
     }
   }
 
-  /** Two linear layers; what gates between them adds the first one's bias. */
-  void feedForward(Tensor[] inputs, Tensor y, Space scratch) {
+  /** Two linear layers, to be completed; what gates between them adds the first one's bias. */
+  Sum feedForward(Tensor[] inputs, Tensor y, Space scratch) {
     if (y.size() == 0) {
-      return;
+      return Sum.of(Numbers.of(y));
     }
     int wide = inputs[1].dim(0);
     int rows = rows(inputs[3], y);
-    long to = staging.write(y, scratch);
-    long before = scratch.take(4L * rows * wide);
-    long gated = scratch.take(2L * rows * wide);
-    layer(staging.read(inputs[0], scratch), inputs[1], before, rows, scratch);
-    elements.geglu(before, address(inputs[2]), gated, (long) rows * wide / 2, wide / 2);
-    layer(gated, inputs[3], to, rows, scratch);
-    staging.finish(y, to);
-    elements.epilogue(y, inputs[4], inputs[5]);
+    boolean half = inHalves();
+    Rows to = result(y, scratch);
+    Rows before = Rows.contiguous(scratch.take(bytes(half) * rows * wide), half, wide);
+    Rows gated = Rows.contiguous(scratch.take(bytes(half) * rows * wide / 2), half, wide / 2);
+    layer(factor(inputs[0], scratch), inputs[1], before, rows, scratch);
+    elements.geglu(
+        before.numbers(),
+        address(inputs[2]),
+        half ? new Result(0, gated.address) : new Result(gated.address, 0),
+        (long) rows * wide / 2,
+        wide / 2);
+    layer(gated.address, inputs[3], to, rows, scratch);
+    return Sum.of(to.numbers(), inputs, 4);
+  }
+
+  private static long bytes(boolean half) {
+    return half ? 2 : 4;
   }
 
   /** Bytes for what is between the layers, and for copies. */
-  static long scratchBytes(FeedForward op, Tensor[] inputs, Tensor y) {
+  long scratchBytes(FeedForward op, Tensor[] inputs, Tensor y) {
     long wide = y.size() == 0 ? 0 : (long) rows(inputs[3], y) * inputs[1].dim(0);
-    return Space.aligned(4 * wide)
-        + Space.aligned(2 * wide)
-        + Staging.scratchBytes(inputs[0], inputs[1], inputs[3], y);
+    return Space.aligned(bytes(inHalves()) * wide)
+        + Space.aligned(bytes(inHalves()) * wide / 2)
+        + factorBytes(inputs[0])
+        + factorBytes(inputs[1])
+        + factorBytes(inputs[3])
+        + resultBytes(y);
   }
 
   /** Bytes for copies of operands that cuBLAS cannot take as they are. */
-  static long scratchBytes(Linear op, Tensor[] inputs, Tensor y) {
-    return Staging.scratchBytes(inputs[0], inputs[1], y);
+  long scratchBytes(Linear op, Tensor[] inputs, Tensor y) {
+    return factorBytes(inputs[0]) + factorBytes(inputs[1]) + resultBytes(y);
   }
 
   /** The same for a product. */
-  static long scratchBytes(MatMul op, Tensor[] inputs, Tensor y) {
+  long scratchBytes(MatMul op, Tensor[] inputs, Tensor y) {
+    if (takesHalves(inputs)) {
+      return Staging.halvesBytes(inputs[0])
+          + Staging.halvesBytes(inputs[1])
+          + Staging.scratchBytes(y);
+    }
     return copyBytes(inputs[0], y) + copyBytes(inputs[1], y) + Staging.scratchBytes(y);
   }
 
@@ -142,23 +220,52 @@ final class Products {
     return copy == null ? 0 : Space.aligned(4 * copy.size());
   }
 
+  /**
+   * Whether a product gets its factors as bfloat16: matrices that lie in memory without gaps, row
+   * after row or column after column.
+   */
+  boolean takesHalves(Tensor... factors) {
+    boolean takes = inHalves();
+    for (Tensor x : factors) {
+      takes &= x.shape().rank() == 2 && x.size() > 0 && isDense(x);
+    }
+    return takes;
+  }
+
+  private static boolean isDense(Tensor x) {
+    return x.isContiguous() || x.stride(0) == 1 && x.stride(1) == x.dim(0);
+  }
+
   /** Batched products of matrices; leading axes broadcast. */
   void matmul(Tensor a, Tensor b, Tensor y, Space scratch) {
     if (y.size() == 0) {
       return;
     }
     if (a.dim(-1) == 0) {
-      elements.fill(0, y);
+      elements.clear(Numbers.of(y), y.size());
       return;
     }
-    Operand first = operand(a, y, scratch);
-    Operand second = operand(b, y, scratch);
     int m = y.dim(-2);
     int n = y.dim(-1);
-    long to = staging.write(y, scratch);
-    int batch = Math.toIntExact(y.size() / m / n);
-    multiply(first.matrix, first.stride, second.matrix, second.stride, to, m, n, a.dim(-1), batch);
-    staging.finish(y, to);
+    Rows to = Rows.contiguous(staging.write(y, scratch), false, n);
+    if (takesHalves(a, b)) {
+      multiply(dense(a, scratch), dense(b, scratch), to, m, n, a.dim(-1));
+    } else {
+      Operand first = operand(a, y, scratch);
+      Operand second = operand(b, y, scratch);
+      int batch = Math.toIntExact(y.size() / m / n);
+      multiply(
+          first.matrix, first.stride, second.matrix, second.stride, to, m, n, a.dim(-1), batch);
+    }
+    staging.finish(y, to.address);
+  }
+
+  /** A dense factor as bfloat16. */
+  private Rows dense(Tensor x, Space scratch) {
+    long at = staging.halves(x, scratch);
+    return x.isContiguous()
+        ? new Rows(at, true, false, x.dim(1))
+        : new Rows(at, true, true, x.dim(0));
   }
 
   /** A factor: its first matrix, and elements from one of a batch to the next. */
@@ -181,8 +288,8 @@ final class Products {
     int column = strides[strides.length - 1];
     Rows matrix =
         fits(rows, row, columns, column)
-            ? new Rows(at, false, rows == 1 ? columns : row)
-            : new Rows(at, true, columns == 1 ? rows : column);
+            ? new Rows(at, false, false, rows == 1 ? columns : row)
+            : new Rows(at, false, true, columns == 1 ? rows : column);
     return new Operand(matrix, batchStride(shape, strides, y));
   }
 

@@ -3,20 +3,53 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
+import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 
 /**
- * Operands at addresses that are multiples of 16, which cuBLAS and cuDNN need for their fast
- * kernels: with others they take slower ones, whose bits differ. Operands elsewhere go through
- * working memory. Buffers are aligned, so an operand is if its offset is.
+ * Operands as cuBLAS and cuDNN want them: at addresses that are multiples of 16, since with others
+ * they take slower kernels, whose bits differ, and where asked for as bfloat16. Other operands go
+ * through working memory. Buffers are aligned, so an operand is if its offset is.
  */
 final class Staging {
   private static final int ALIGNMENT = 16;
 
   private final Elements elements;
+  private final Moves moves;
+  private final PreparedWeights weights;
 
-  Staging(Elements elements) {
+  Staging(Elements elements, Moves moves, PreparedWeights weights) {
     this.elements = elements;
+    this.moves = moves;
+    this.weights = weights;
+  }
+
+  /** Whether a tensor is kept as bfloat16, which is aligned wherever {@link Narrowing} has it. */
+  static boolean isHalf(Tensor x) {
+    return x.dtype() == DType.BF16;
+  }
+
+  /**
+   * The address of an operand as bfloat16, its elements in the order in which they lie in memory.
+   *
+   * @param x without gaps
+   */
+  long halves(Tensor x, Space scratch) {
+    if (isHalf(x)) {
+      return address(x);
+    }
+    long known = weights.find(true, x);
+    if (known != 0) {
+      return known;
+    }
+    long copy = scratch.take(2 * x.size());
+    moves.narrow(address(x), copy, x.size());
+    return copy;
+  }
+
+  /** Working memory for it, or for a result of bfloat16. */
+  static long halvesBytes(Tensor x) {
+    return isHalf(x) ? 0 : Space.aligned(2 * x.size());
   }
 
   static boolean isAligned(Tensor tensor) {

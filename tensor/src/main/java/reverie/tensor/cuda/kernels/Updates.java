@@ -7,7 +7,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Driver;
@@ -58,7 +62,7 @@ final class Updates {
     }
 
     private static boolean isPlain(Tensor[] inputs, Tensor... outputs) {
-      boolean plain = true;
+      boolean plain = outputs.length == 1 && outputs[0].dtype() == DType.F32;
       for (Tensor x : inputs) {
         plain &= x.isContiguous() && x.shape().equals(outputs[0].shape()) && x.dtype() == DType.F32;
       }
@@ -69,80 +73,97 @@ final class Updates {
       return to[0].size();
     }
 
-    /** As the kernel wants it in its table. */
-    long[] row(long firstTile) {
-      long[] row = new long[LONGS];
-      int next = 0;
-      boolean aligned = true;
-      for (Tensor y : to) {
-        row[next++] = address(y);
-      }
-      for (Tensor x : from) {
-        row[next++] = address(x);
-      }
-      for (int i = 0; i < next; i++) {
-        aligned &= row[i] % 16 == 0;
-      }
-      row[MAX_POINTERS] = size();
-      row[MAX_POINTERS + 1] = firstTile;
-      row[MAX_POINTERS + 2] = aligned ? 1 : 0;
-      return row;
+    Row row() {
+      LongStream results = Stream.of(to).mapToLong(Pool::address);
+      LongStream operands = from.stream().mapToLong(Pool::address);
+      return new Row(size(), LongStream.concat(results, operands).toArray());
+    }
+
+    /** Adds what it moves. */
+    Arguments add(Arguments arguments) {
+      return arguments.moves(4L * from.size() * size(), 4L * to.length * size());
+    }
+  }
+
+  /** An entry of a table: so many elements behind each pointer. */
+  record Row(long size, long... pointers) {
+    /** As the kernel wants it. */
+    long[] packed(long firstTile) {
+      long[] packed = Arrays.copyOf(pointers, LONGS);
+      boolean aligned = LongStream.of(pointers).allMatch(pointer -> pointer % 16 == 0);
+      packed[MAX_POINTERS] = size;
+      packed[MAX_POINTERS + 1] = firstTile;
+      packed[MAX_POINTERS + 2] = aligned ? 1 : 0;
+      return packed;
+    }
+
+    long tiles() {
+      return (size + TILE - 1) / TILE;
     }
   }
 
   /** Updates one tensor. */
   void run(ParameterUpdate op, Tensor[] inputs, Tensor... outputs) {
     Update update = Update.of(op, inputs, outputs);
-    launch(op, update, tiles(update), 0, 0, update.row(0), List.of(update));
+    Row row = update.row();
+    launch(kind(op, update), row.tiles(), 0, 0, row.packed(0), update::add);
   }
 
-  private static long tiles(Update update) {
-    return (update.size() + TILE - 1) / TILE;
+  /** What all updates of a launch share. */
+  private record Kind(String kernel, Tensor control, double... numbers) {}
+
+  private static Kind kind(Op op, Update update) {
+    return op instanceof AdamW adam
+        ? new Kind(
+            update.kernel,
+            update.control,
+            adam.beta1(),
+            adam.beta2(),
+            adam.epsilon(),
+            adam.weightDecay())
+        : new Kind(update.kernel, update.control, 0, 0, 0, 0);
   }
 
+  /**
+   * Launches a kernel.
+   *
+   * @param moves adds what is read and written
+   */
   private void launch(
-      Op op, Update first, long tiles, long table, long owners, long[] row, List<Update> all) {
+      Kind kind, long tiles, long table, long owners, long[] row, UnaryOperator<Arguments> moves) {
     Arguments arguments = new Arguments().pointer(table).pointer(owners);
-    arguments.read(first.control).int64(tiles);
-    double[] numbers =
-        op instanceof AdamW adam
-            ? new double[] {adam.beta1(), adam.beta2(), adam.epsilon(), adam.weightDecay()}
-            : new double[4];
-    for (double number : numbers) {
+    arguments.read(kind.control).int64(tiles);
+    for (double number : kind.numbers) {
       arguments.float32(number);
     }
     for (long field : row) {
       arguments.int64(field);
     }
-    for (Update update : all) {
-      arguments.moves(
-          4L * update.from.size() * update.size(), 4L * update.to.length * update.size());
-    }
-    kernels.launch(first.kernel, kernels.blocks(tiles * Driver.THREADS), arguments);
+    kernels.launch(kind.kernel, kernels.blocks(tiles * Driver.THREADS), moves.apply(arguments));
   }
 
   /** Many updates that are one launch. */
   final class Table implements AutoCloseable {
-    private final Op op;
-    private final List<Update> updates;
+    private final Kind kind;
+    private final UnaryOperator<Arguments> moves;
     private final Pool.Block memory;
     private final long owners;
     private final long tiles;
 
-    private Table(Op op, List<Update> updates) {
-      this.op = op;
-      this.updates = updates;
-      tiles = updates.stream().mapToLong(Updates::tiles).sum();
-      owners = Space.aligned(8L * LONGS * updates.size());
+    private Table(Kind kind, List<Row> rows, UnaryOperator<Arguments> moves) {
+      this.kind = kind;
+      this.moves = moves;
+      tiles = rows.stream().mapToLong(Row::tiles).sum();
+      owners = Space.aligned(8L * LONGS * rows.size());
       long bytes = owners + 4 * tiles;
       memory = pool.allocate(bytes);
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment host = arena.allocate(bytes, 8);
         int tile = 0;
-        for (int i = 0; i < updates.size(); i++) {
-          long[] row = updates.get(i).row(tile);
+        for (int i = 0; i < rows.size(); i++) {
+          long[] row = rows.get(i).packed(tile);
           MemorySegment.copy(row, 0, host, ValueLayout.JAVA_LONG, 8L * LONGS * i, LONGS);
-          for (long own = tiles(updates.get(i)); own > 0; own--) {
+          for (long own = rows.get(i).tiles(); own > 0; own--) {
             host.set(ValueLayout.JAVA_INT, owners + 4L * tile++, i);
           }
         }
@@ -155,7 +176,7 @@ final class Updates {
 
     void run() {
       long at = memory.address();
-      launch(op, updates.getFirst(), tiles, at, at + owners, new long[LONGS], updates);
+      launch(kind, tiles, at, at + owners, new long[LONGS], moves);
     }
 
     @Override
@@ -170,7 +191,22 @@ final class Updates {
     for (Call call : calls) {
       updates.add(Update.of(call.op(), call.inputs(), call.outputs()));
     }
-    return new Table(calls.getFirst().op(), updates);
+    return new Table(
+        kind(calls.getFirst().op(), updates.getFirst()),
+        updates.stream().map(Update::row).toList(),
+        arguments -> {
+          updates.forEach(update -> update.add(arguments));
+          return arguments;
+        });
+  }
+
+  /** A table that rounds to bfloat16; the pointers of its rows are result and operand. */
+  Table narrowing(List<Row> rows) {
+    long all = rows.stream().mapToLong(Row::size).sum();
+    return new Table(
+        new Kind("narrow_all", null, 0, 0, 0, 0),
+        rows,
+        arguments -> arguments.moves(4 * all, 2 * all));
   }
 
   /** How many calls from one on are updates of the same kind that do not touch each other. */

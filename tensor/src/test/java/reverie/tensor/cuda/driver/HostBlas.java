@@ -25,9 +25,12 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
     check(a, m, k);
     check(b, k, n);
     check(c, m, n);
+    if (a.half() != b.half() || c.half() && !a.half()) {
+      throw new AssertionError("CUBLAS_STATUS_NOT_SUPPORTED: " + List.of(a, b, c));
+    }
     List<Object> kind = new ArrayList<>(List.of(m, n, k, batch, precision));
     for (Matrix one : List.of(a, b, c)) {
-      kind.addAll(List.of(one.transposed(), one.leading(), one.stride()));
+      kind.addAll(List.of(one.half(), one.transposed(), one.leading(), one.stride()));
     }
     HostDriver.checkKnown(driver, made, kind);
     driver.enqueue(
@@ -43,7 +46,7 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
                   sum += rows[row * k + j] * columns[column * k + j];
                 }
                 HostDriver.set(
-                    c.address(), i * c.stride() + row + (long) column * c.leading(), sum);
+                    c.address(), c.half(), i * c.stride() + row + (long) column * c.leading(), sum);
               }
             }
           }
@@ -70,7 +73,8 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
                 : row + (long) column * matrix.leading();
         factors[byColumn ? column * rows + row : row * columns + column] =
             Rounding.of(
-                precision, HostDriver.get(matrix.address(), index * matrix.stride() + place));
+                precision,
+                HostDriver.get(matrix.address(), matrix.half(), index * matrix.stride() + place));
       }
     }
     return factors;

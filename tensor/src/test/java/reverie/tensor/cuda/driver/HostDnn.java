@@ -140,11 +140,7 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
     }
 
     private void set(int index, double value) {
-      if (p.precision() == Precision.BF16) {
-        HostDriver.setHalf(result, index, value);
-      } else {
-        HostDriver.set(result, index, value);
-      }
+      HostDriver.set(result, p.precision() == Precision.BF16, index, value);
     }
   }
 

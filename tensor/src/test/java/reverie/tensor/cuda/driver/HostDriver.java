@@ -361,6 +361,19 @@ public final class HostDriver implements Driver {
     ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address + 2 * index, (short) bits);
   }
 
+  /** A float32 or a bfloat16. */
+  static float get(long address, boolean half, long index) {
+    return half ? getHalf(address, index) : get(address, index);
+  }
+
+  static void set(long address, boolean half, long index, double value) {
+    if (half) {
+      setHalf(address, index, value);
+    } else {
+      set(address, index, value);
+    }
+  }
+
   /** What libraries take without loss: multiples of 16. */
   static void checkAligned(long address) {
     if (address % 16 != 0) {

@@ -80,8 +80,8 @@ class AlignmentTest {
   void theStandInRefusesOthers() {
     try (HostDriver driver = HostCuda.driver()) {
       long memory = driver.allocate(1024);
-      Blas.Matrix aligned = new Blas.Matrix(memory, false, 1, 0);
-      Blas.Matrix other = new Blas.Matrix(memory + 12, false, 1, 0);
+      Blas.Matrix aligned = new Blas.Matrix(memory, false, false, 1, 0);
+      Blas.Matrix other = new Blas.Matrix(memory + 12, false, false, 1, 0);
       HostBlas blas = new HostBlas(driver);
       assertThrows(
           AssertionError.class,
@@ -93,7 +93,7 @@ class AlignmentTest {
   @Test
   void theStandInRefusesAFirstCallWithinACapture() {
     try (HostDriver driver = HostCuda.driver()) {
-      Blas.Matrix one = new Blas.Matrix(driver.allocate(4), false, 1, 0);
+      Blas.Matrix one = new Blas.Matrix(driver.allocate(4), false, false, 1, 0);
       HostBlas blas = new HostBlas(driver);
       driver.beginCapture();
       assertThrows(

@@ -69,7 +69,10 @@ class AttentionsTest {
         heads);
   }
 
-  /** Inputs are exact in bfloat16, so only weights and gradients of scores are rounded. */
+  /**
+   * Inputs are exact in bfloat16, so only weights and gradients of scores are rounded, and in
+   * bfloat16 mode the result, which gradients are made of.
+   */
   @ParameterizedTest
   @CsvSource({
     "8, 200, 130, 8, 8, 2",
@@ -83,8 +86,8 @@ class AttentionsTest {
     List<String> cores = List.of("cores_%d", "delta", "cores_dq_%d", "cores_dk_dv_%d");
     check(Precision.TF32, 0x1p-11, cores, size, tq, tk, d, dv, heads);
     List<String> halves =
-        List.of("narrow", "halves_%d", "delta", "narrow", "halves_dq_%d", "halves_dk_dv_%d");
-    check(Precision.BF16, 0x1p-8, halves, size, tq, tk, d, dv, heads);
+        List.of("narrow", "halves_%d", "narrow", "halves_delta", "halves_dq_%d", "halves_dk_dv_%d");
+    check(Precision.BF16, 0x1p-7, halves, size, tq, tk, d, dv, heads);
   }
 
   /** What nvcc made of the kernels, on a device where there is one. */
@@ -128,12 +131,12 @@ class AttentionsTest {
         List.of(
             "narrow",
             "halves_%d",
-            "delta",
             "narrow",
+            "halves_delta",
             "halves_dq_%d",
             "halves_dk_%d",
             "halves_dv_%d");
-    check(Precision.BF16, 0x1p-8, halves, 160, 140, 70, 160, 155, 1);
+    check(Precision.BF16, 0x1p-7, halves, 160, 140, 70, 160, 155, 1);
   }
 
   private void check(

@@ -146,7 +146,7 @@ class MovesTest {
 
   @Test
   void movesFourElementsAtOnce() {
-    checkSame("place_fours", new Concat(1), Shape.of(3, 2, 4), Shape.of(3, 5, 4));
+    checkSame("concat_fours", new Concat(1), Shape.of(3, 2, 4), Shape.of(3, 5, 4));
     checkSame("place_fours", new Pad(1, 2, 1), Shape.of(3, 5, 8));
     checkSame("average_pool_fours", new AveragePool(3), Shape.of(2, 6, 9, 8));
     checkSame("upsample_fours", new UpsampleNearest(3), Shape.of(2, 5, 3, 8));
