@@ -4,8 +4,9 @@ package reverie.tensor.cuda.driver;
 import java.util.Locale;
 
 /**
- * To what the factors of matrix products, convolutions and attention are rounded. Tensors, sums and
- * everything else are float32, and weights are never rounded where they are kept.
+ * To what the factors of matrix products, convolutions and attention are rounded; in bfloat16 mode
+ * what linear layers, convolutions and attention give is rounded too. Sums and everything else are
+ * float32, and weights are never rounded where they are kept.
  */
 public enum Precision {
   /** Not at all: 24 bits. */
