@@ -103,6 +103,12 @@ public final class SamplingStep implements AutoCloseable {
     return decision.captureFailure().or(determined::captureFailure);
   }
 
+  /** Gives the memory of a large step back until the next one. */
+  public void discard() {
+    decision.discard();
+    determined.discard();
+  }
+
   /** Frees its memory. */
   @Override
   public void close() {

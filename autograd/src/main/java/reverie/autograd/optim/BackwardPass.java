@@ -106,6 +106,13 @@ public final class BackwardPass<I extends Record, O extends Record> implements A
     return new Loss<>(sum, pass.run(inputs));
   }
 
+  /**
+   * Gives the memory of a large pass back until the next one; see {@link CapturedGraph#discard}.
+   */
+  public void discard() {
+    pass.discard();
+  }
+
   /** The captured pass over a micro-batch, if there is one. */
   public Optional<CapturedGraph> captured() {
     return pass.captured();

@@ -164,6 +164,12 @@ final class DecisionPass implements Pass {
   }
 
   @Override
+  public void discard() {
+    pass.discard();
+    own.discard();
+  }
+
+  @Override
   public void close() {
     pass.close();
     own.close();

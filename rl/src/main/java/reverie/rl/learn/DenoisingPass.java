@@ -237,6 +237,13 @@ final class DenoisingPass implements Pass {
   }
 
   @Override
+  public void discard() {
+    pass.discard();
+    own.discard();
+    base.discard();
+  }
+
+  @Override
   public void close() {
     pass.close();
     own.close();

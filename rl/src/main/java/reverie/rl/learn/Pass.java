@@ -22,6 +22,9 @@ interface Pass extends AutoCloseable {
   /** Why it cannot be captured; empty if it can, or was not made yet. */
   Optional<String> captureFailure();
 
+  /** Gives the memory of a large step back until the next one. */
+  void discard();
+
   @Override
   void close();
 

@@ -79,6 +79,11 @@ final class Scoring implements AutoCloseable {
     return pass.captureFailure();
   }
 
+  /** Gives the memory of a large step back until the next one. */
+  void discard() {
+    pass.discard();
+  }
+
   @Override
   public void close() {
     pass.close();

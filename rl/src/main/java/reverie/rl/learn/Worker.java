@@ -14,7 +14,10 @@ import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
-/** What one machine of a {@link Fleet} does with a shard, under the weights that its policy has. */
+/**
+ * What one machine of a {@link Fleet} does with a shard, under the weights that its policy has:
+ * drawing, scoring and differentiating have the memory of large steps in turn.
+ */
 public final class Worker implements AutoCloseable {
   private final Policy policy;
   private final TrainerSettings settings;
@@ -45,6 +48,8 @@ public final class Worker implements AutoCloseable {
    * @param drawn is given the images of every batch as soon as it is drawn
    */
   public Rollout draw(Drawing drawing, int first, Consumer<RewardBatch> drawn) {
+    pass.discard();
+    discardScoring();
     return Rollout.draw(policy, sampling, drawing, first, settings.samplingBatch(), drawn);
   }
 
@@ -76,6 +81,8 @@ public final class Worker implements AutoCloseable {
 
   /** Log-probabilities of decisions of some of its samples, as of {@link Fleet#logProbs}. */
   public double[][] logProbs(Rollout rollout, Fleet.Under model, int... samples) {
+    sampling.discard();
+    pass.discard();
     return (model == Fleet.Under.CURRENT ? current : reference).of(rollout, samples);
   }
 
@@ -87,6 +94,8 @@ public final class Worker implements AutoCloseable {
    */
   public List<Update.Outcome> differentiate(
       Rollout rollout, List<Update.Batch> batches, Update update, IntConsumer trained) {
+    sampling.discard();
+    discardScoring();
     List<Update.Outcome> outcomes = new ArrayList<>();
     for (Update.Batch batch : batches) {
       Learner.checkInterrupted();
@@ -95,6 +104,11 @@ public final class Worker implements AutoCloseable {
       }
     }
     return outcomes;
+  }
+
+  private void discardScoring() {
+    current.discard();
+    reference.discard();
   }
 
   /** Why something cannot be captured; empty if all can, or nothing ran yet. */

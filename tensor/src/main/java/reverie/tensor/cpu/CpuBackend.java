@@ -113,6 +113,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void discard(Buffer buffer) {
+    Pool.discard((Pool.Block) buffer);
+  }
+
+  @Override
   public long liveBytes() {
     return pool.live();
   }

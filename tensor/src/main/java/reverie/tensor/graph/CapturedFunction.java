@@ -160,6 +160,13 @@ public final class CapturedFunction<I extends Record, O extends Record> implemen
     return Optional.ofNullable(captureFailure);
   }
 
+  /** As {@link CapturedGraph#discard}. */
+  void discard() {
+    if (captured != null) {
+      captured.discard();
+    }
+  }
+
   /** Frees the memory of the captured step. */
   @Override
   public void close() {

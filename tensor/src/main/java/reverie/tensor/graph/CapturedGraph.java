@@ -60,9 +60,14 @@ public final class CapturedGraph implements AutoCloseable {
   private final Replay replay;
   private final long plannedBytes;
   private final long requestedBytes;
+  private final Runnable discard;
 
   private CapturedGraph(
-      Backend backend, Supplier<Tensor[]> function, List<Step> steps, Tensor[] results) {
+      Backend backend,
+      Supplier<Tensor[]> function,
+      List<Step> steps,
+      long aboveBytes,
+      Tensor[] results) {
     this.function = function;
     Liveness liveness = new Liveness(steps, results);
     outside = liveness.outside();
@@ -72,6 +77,7 @@ public final class CapturedGraph implements AutoCloseable {
     memory = Storage.allocated(backend, plannedBytes);
     scope.adopt(memory);
     Buffer whole = memory.live(this);
+    discard = plannedBytes > aboveBytes ? () -> backend.discard(whole) : () -> {};
     Map<Storage, Storage> parts = new IdentityHashMap<>();
     liveness
         .places()
@@ -133,7 +139,11 @@ public final class CapturedGraph implements AutoCloseable {
       Set<Storage> kept = Stream.of(results).map(Tensor::storage).collect(Collectors.toSet());
       List<Step> steps = device.backend().arrange(DeadCode.of(tracer.steps(), results), kept);
       return new CapturedGraph(
-          device.backend(), step, Rematerialization.of(steps, aboveBytes, results), results);
+          device.backend(),
+          step,
+          Rematerialization.of(steps, aboveBytes, results),
+          aboveBytes,
+          results);
     }
   }
 
@@ -194,6 +204,14 @@ public final class CapturedGraph implements AutoCloseable {
     return calls.size();
   }
 
+  /**
+   * Gives the memory of a large step back to the system until it runs again, for what comes in
+   * between; its outputs have no values till then.
+   */
+  public void discard() {
+    discard.run();
+  }
+
   /** For instance {@code captured step of 300 operations}. */
   @Override
   public String toString() {
@@ -204,6 +222,7 @@ public final class CapturedGraph implements AutoCloseable {
   @Override
   public void close() {
     replay.close();
+    discard();
     scope.close();
   }
 }

@@ -309,6 +309,14 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
     return Optional.ofNullable(captureFailure);
   }
 
+  /**
+   * As {@link CapturedGraph#discard}, between two calls; the outputs of the last call keep their
+   * values.
+   */
+  public synchronized void discard() {
+    all.forEach(worker -> worker.pass.discard());
+  }
+
   /** Frees all memory. */
   @Override
   public void close() {

@@ -51,6 +51,9 @@ public interface Backend {
    */
   default void trim() {}
 
+  /** Gives the pages of a buffer that stays allocated, but whose values nobody needs, back. */
+  default void discard(Buffer buffer) {}
+
   /** Bytes allocated and not released: what leak checks compare. */
   long liveBytes();
 

@@ -44,6 +44,11 @@ public final class Pool {
     free.forEach((size, addresses) -> addresses.forEach(address -> Pages.discard(address, size)));
   }
 
+  /** Gives the pages of a block back to the system; they come again when they are written. */
+  public static void discard(Block block) {
+    Pages.discard(block.address, block.bytes);
+  }
+
   public static Block part(Block whole, long offset, long bytes) {
     return new Block(whole.address + offset, bytes);
   }
