@@ -56,6 +56,12 @@ final class RolloutExperience implements Experience {
     this.listener = listener;
     rewardName = job.reward().name();
     root = Rng.of(settings.seed());
+    if ((policy.process().steps() + 1L) * settings.samplesPerEpoch() > Integer.MAX_VALUE) {
+      throw new SettingException(
+          "promptsPerEpoch",
+          "so few that an epoch has at most 2147483647 states, a sample after a step each",
+          settings.promptsPerEpoch());
+    }
     // A window that does not fit is an error before the first epoch.
     settings.window().of(policy.process(), root.fork("window"), 0);
     fleet = fleets.apply(job);

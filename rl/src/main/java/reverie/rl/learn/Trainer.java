@@ -51,6 +51,7 @@ public final class Trainer implements AutoCloseable {
   private final Rng root;
   private final Experience experience;
   private final Position position = new Position();
+  private final ClipWarning clipping = new ClipWarning();
   private final Checkpoint checkpoint;
   private boolean unfinished;
 
@@ -152,7 +153,12 @@ public final class Trainer implements AutoCloseable {
             policy.parameters(),
             new TrainingStep.Settings(
                 settings.optimizer(), settings.gradientClip(), settings.emaDecay()));
-    experience = from.apply(step.gradients());
+    try {
+      experience = from.apply(step.gradients());
+    } catch (RuntimeException e) {
+      step.close();
+      throw e;
+    }
     root = Rng.of(settings.seed());
     checkpoint = new Checkpoint(policy, objective, settings, position, step, experience);
   }
@@ -208,6 +214,7 @@ public final class Trainer implements AutoCloseable {
       EpochReport report = diagnostics.report(epoch, position.updates, experience.rewardQueries());
       position.epoch++;
       unfinished = false;
+      clipping.watch(report);
       listener.finished(report);
       return report;
     }

@@ -15,7 +15,8 @@ import reverie.tensor.Tensor;
  * elements of an image. At {@code lp == lp_old} the clipping does nothing and the gradient is that
  * of {@link DdpoScoreFunction}.
  *
- * @param clipRange 1e-4 in the paper
+ * @param clipRange 1e-4 in the paper, whatever the size of images, the number of steps and their
+ *     noise are: {@link reverie.rl.learn.EpochReport#clipFraction} says whether it fits
  * @param advantageLimit advantages are clamped to ± this, 5 in ddpo-pytorch, 10 in the authors' own
  *     code
  */

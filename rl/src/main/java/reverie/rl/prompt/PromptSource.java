@@ -70,7 +70,7 @@ public interface PromptSource {
     boolean[] held = new boolean[size()];
     int count = 0;
     for (int i = 0; i < held.length; i++) {
-      held[i] = pattern.matcher(get(i).text()).find();
+      held[i] = isFound(pattern, get(i).text());
       count += held[i] ? 1 : 0;
     }
     if (count == 0 || count == held.length) {
@@ -95,6 +95,21 @@ public interface PromptSource {
       }
     }
     return new Split(new PromptSubset(this, training), new PromptSubset(this, rest));
+  }
+
+  private static boolean isFound(Pattern pattern, String text) {
+    try {
+      return pattern.matcher(text).find();
+    } catch (StackOverflowError e) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "prompts: '%s' is too deep an expression for a prompt of %d letters",
+              pattern,
+              text.length()),
+          "write it without alternatives that are repeated, such as (a|b)*",
+          e);
+    }
   }
 
   /**

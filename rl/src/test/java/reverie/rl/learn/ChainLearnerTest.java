@@ -136,6 +136,53 @@ class ChainLearnerTest {
         });
   }
 
+  /** PRDP's lies around the weights that drew, PPOD's around the base. */
+  @Test
+  void theTrustRegionHasItsOwnMiddle() {
+    movedAway();
+    withRollout(
+        policy,
+        rollout -> {
+          for (ChainObjective objective :
+              List.of(
+                  new Prdp(1, 1e-6, Prdp.Time.MEAN),
+                  new Ppod(Ppod.Link.SIGMOID, Ppod.Span.STEP, 2, 1e-6))) {
+            boolean aroundTheBase = objective instanceof Ppod;
+            double clipped = after(objective, 0, rollout).clipFraction();
+            assertEquals(aroundTheBase, clipped > 0.5, objective::toString);
+          }
+        });
+  }
+
+  /** The loss that is told is the whole one. */
+  @Test
+  void theLossCountsTheDistanceToTheBase() {
+    movedAway();
+    withRollout(
+        policy,
+        rollout -> {
+          double free = after(new PlackettLuce(2), 0, rollout).loss();
+          Diagnostics held = after(new PlackettLuce(2), 0.3, rollout);
+          assertTrue(held.kl() > 1e-6, () -> "" + held.kl());
+          assertEquals(free + 0.3 * held.kl(), held.loss(), 1e-12);
+        });
+  }
+
+  private void movedAway() {
+    try (Scope _ = Scope.open("move")) {
+      model.move(0.02);
+    }
+  }
+
+  private Diagnostics after(ChainObjective objective, double klWeight, Drawn rollout) {
+    var diagnostics = new Diagnostics();
+    try (var run = new Run(policy, objective, settings(6, klWeight), rollout, diagnostics)) {
+      run.gradient();
+    }
+    diagnostics.addUpdate(0);
+    return diagnostics;
+  }
+
   @Test
   void passesLeaveNothingBehind() {
     withRollout(

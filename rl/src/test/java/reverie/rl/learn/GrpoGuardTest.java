@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameters;
 import reverie.autograd.optim.GradientAccumulator;
@@ -120,6 +122,36 @@ class GrpoGuardTest {
         }
       }
     }
+  }
+
+  /** It compares with the weights that drew, in every epoch anew. */
+  @Test
+  void goesOnBitForBit(@TempDir Path folder) {
+    Path file = folder.resolve("state.safetensors");
+    List<float[]> whole;
+    try (var model = new TinyModel(Device.cpu());
+        Trainer run = guarded(model)) {
+      run.epoch();
+      run.save(file);
+      run.epoch();
+      whole = TrainerTest.weights(model);
+    }
+    try (var model = new TinyModel(Device.cpu());
+        Trainer resumed = guarded(model)) {
+      resumed.resume(file);
+      resumed.epoch();
+      TrainerTest.assertSame(whole, TrainerTest.weights(model));
+    }
+  }
+
+  private static Trainer guarded(TinyModel model) {
+    return new Trainer(
+        flow(model),
+        GUARD,
+        new GroupAdvantages(),
+        PromptSource.of("a", "b"),
+        TrainerTest.BRIGHTNESS,
+        TrainerTest.settings().withPromptsPerEpoch(2));
   }
 
   @Test

@@ -3,6 +3,7 @@ package reverie.rl.learn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -90,6 +91,40 @@ class PreferenceTest {
       assertEquals(Double.NaN, last.ratioDeviation());
       assertTrue(trainer.captureFailure().isEmpty());
     }
+  }
+
+  /** Every pair comes once in a round, and every round has an order of its own. */
+  @Test
+  void epochsGoThroughAllPairsInTurn() {
+    List<Integer> asked = new ArrayList<>();
+    PreferenceDataset eight = bright(8);
+    var noting =
+        new PreferenceDataset() {
+          @Override
+          public int size() {
+            return 8;
+          }
+
+          @Override
+          public Preference get(int index) {
+            asked.add(index);
+            return eight.get(index);
+          }
+
+          @Override
+          public String identity() {
+            return eight.identity();
+          }
+        };
+    TrainerSettings four = settings().withUpdatesPerEpoch(1).withPromptsPerEpoch(4);
+    try (var model = new TinyModel(Device.cpu());
+        Trainer trainer = new Trainer(model.policy(1, 2), new DiffusionDpo(50), noting, four)) {
+      trainer.run(4);
+    }
+    List<Integer> all = List.of(0, 1, 2, 3, 4, 5, 6, 7);
+    assertEquals(all, asked.subList(0, 8).stream().sorted().toList());
+    assertEquals(all, asked.subList(8, 16).stream().sorted().toList());
+    assertNotEquals(asked.subList(0, 8), asked.subList(8, 16));
   }
 
   @Test

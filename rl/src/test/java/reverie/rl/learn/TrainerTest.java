@@ -24,6 +24,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import reverie.autograd.Tape;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
 import reverie.rl.advantage.GroupAdvantages;
@@ -351,6 +353,7 @@ class TrainerTest {
             2,
             3,
             1);
+    long before = policy.device().liveBytes();
     TrainerSettings anchored = settings().withKlWeight(0.1);
     assertContains(
         assertThrows(
@@ -359,6 +362,14 @@ class TrainerTest {
     var regression = new RewardWeightedRegression(5, true, 1);
     assertContains(
         assertThrows(ReverieException.class, () -> trainer(policy, regression, anchored)), "rwr");
+    Policy longer = policy.along(ReversePolicy.ddim(SchedulerConfig.defaults(), 1000, 1));
+    TrainerSettings many =
+        settings().withUpdatesPerEpoch(1).withSamplesPerPrompt(1).withPromptsPerEpoch(9_000_000);
+    assertContains(
+        assertThrows(ReverieException.class, () -> trainer(longer, new DdpoScoreFunction(), many)),
+        "promptsPerEpoch",
+        "2147483647 states");
+    assertEquals(before, policy.device().liveBytes());
     assertContains(
         assertThrows(ReverieException.class, () -> settings().withUpdatesPerEpoch(7)),
         "24 samples",

@@ -147,6 +147,8 @@ class PromptSourceTest {
     assertError(() -> PromptSource.animals().split("jj"), "is found in none of 45 prompts");
     assertError(() -> PromptSource.animals().split(""), "is found in all of 45 prompts");
     assertError(() -> PromptSource.animals().split("(a"), "is no regular expression");
+    PromptSource longOne = PromptSource.of("a".repeat(500_000));
+    assertError(() -> longOne.split("(a|b)*c"), "too deep an expression");
   }
 
   @Test

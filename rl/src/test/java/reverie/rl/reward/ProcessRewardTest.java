@@ -107,8 +107,7 @@ class ProcessRewardTest {
         arguments("no line end", "printf '1 2'; exit", "ended without an answer (exit code 0)"),
         arguments(
             "an exit", "echo out of memory >&2; exit 7", "(exit code 7); it wrote:\n  out of"),
-        arguments(
-            "much of an error", "yes error | head -c 3000000 >&2; exit 1", "  error\n  error"),
+        arguments("much of an error", "seq 600000 >&2; exit 1", "  599999\n  600000"),
         arguments("a crash", "kill -9 $$", "ended without an answer"),
         arguments("closed output", "exec 1>&-; exit 0", "ended without an answer"),
         arguments("no folder left", "rm -r \"$folder\"; echo 1 2 3", "got 3"),
