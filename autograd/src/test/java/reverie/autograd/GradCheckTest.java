@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reverie.tensor.Device;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -58,6 +59,20 @@ class GradCheckTest {
     try (Scope _ = Scope.open("test")) {
       Tensor x = Device.reference().tensor(new double[] {at}, 1);
       GradCheck check = GradCheck.of(in -> new Tensor[] {in[0].mul(in[0].detach())});
+      assertTrue(check.check(x).worst() > 0.1);
+    }
+  }
+
+  /** Of a large tensor some are tried, and not the first ones alone. */
+  @Test
+  void elementsAreTakenFromEverywhere() {
+    try (Scope _ = Scope.open("test")) {
+      Tensor x = Rng.of(1).normal(Device.reference(), 1000);
+      GradCheck check =
+          GradCheck.of(in -> {
+            Tensor first = in[0].slice(0, 0, 64).square();
+            return new Tensor[] {Ops.concat(0, first, in[0].slice(0, 64, 1000).detach().square())};
+          });
       assertTrue(check.check(x).worst() > 0.1);
     }
   }

@@ -58,6 +58,13 @@ class TapeTest {
   }
 
   @Test
+  void addsUpBothSidesOfOneOperation() {
+    Tensor a = DEVICE.tensor(new double[] {2, 3}, 2);
+    Tape.Result r = Tape.run(List.of(a), () -> a.mul(a).add(a.div(a)).sum());
+    assertArrayEquals(new double[] {4, 6}, r.gradient(a).toDoubles(), 1e-12);
+  }
+
+  @Test
   void addsUpTheCotangentsOfAnOutputThatIsGivenTwice() {
     Tensor x = DEVICE.tensor(new double[] {2, 3}, 2);
     Tensor g = DEVICE.tensor(new double[] {1, 10}, 2);

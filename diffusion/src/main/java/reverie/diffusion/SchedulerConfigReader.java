@@ -122,8 +122,6 @@ final class SchedulerConfigReader {
 
   private SchedulerConfig diffusion() {
     SchedulerConfig ours = SchedulerConfig.defaults();
-    refuse("thresholding", "true");
-    refuse("use_flow_sigmas", "true");
     refuse("variance_type", "learned", "learned_range");
     // What prediction_type was before diffusers 0.9.
     refuse("predict_epsilon", "false");

@@ -4,6 +4,7 @@ package reverie.diffusion;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
@@ -131,16 +132,18 @@ class DenoisingLossTest {
   void minSnrCapsTheWeightOfTheCleanSample(Prediction prediction) {
     DenoisingLoss plain = DenoisingLoss.of(CONFIG.withPrediction(prediction));
     DenoisingLoss capped = new DenoisingLoss(plain.schedule(), prediction, 5);
-    Tensor original = Rng.of(1).normal(DEVICE, 8, 5);
-    DenoisingLoss.NoiseDraw draw = plain.draw(original, rows(0, 8));
+    Tensor original = Rng.of(1).normal(DEVICE, 64, 5);
+    DenoisingLoss.NoiseDraw draw = plain.draw(original, rows(0, 64));
+    int above = 0;
     Denoiser silent = (x, _, _) -> x.mul(0);
     double[] before = plain.perSample(silent, original, null, draw).toDoubles();
     double[] after = capped.perSample(silent, original, null, draw).toDoubles();
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 64; i++) {
       double alphaBar = plain.schedule().alphaBar((int) draw.timesteps()[i]);
       // An error e of x_0 is an error e·√SNR of ε and e/√(1−ᾱ) of v: all three weigh x_0 by
       // min(SNR, 5).
       double snr = alphaBar / (1 - alphaBar);
+      above += snr > 5 ? 1 : 0;
       double ofSample =
           switch (prediction) {
             case EPSILON -> 1 / snr;
@@ -150,6 +153,7 @@ class DenoisingLossTest {
           };
       assertEquals(before[i] * Math.min(snr, 5) * ofSample, after[i], 1e-10 * before[i]);
     }
+    assertTrue(above > 5 && above < 59, above + " are capped");
     assertThrows(ReverieException.class, () -> new DenoisingLoss(plain.schedule(), prediction, 0));
   }
 

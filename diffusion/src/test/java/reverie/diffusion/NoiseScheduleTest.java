@@ -52,6 +52,15 @@ class NoiseScheduleTest {
   }
 
   @Test
+  void everyTimestepHasAnEqualShareOfChance() {
+    for (int t : new int[] {0, 1, 500, 998, 999}) {
+      assertEquals(t, STABLE.timestepAt((t + 0.01) / 1000));
+      assertEquals(t, STABLE.timestepAt((t + 0.99) / 1000));
+    }
+    assertEquals(999, STABLE.timestepAt(1));
+  }
+
+  @Test
   void linearAndCosineMatchDiffusers() {
     assertEquals(0.9999, LINEAR.alphaBar(0), 1e-15);
     assertEquals(0.999780092072072, LINEAR.alphaBar(1), 1e-14);

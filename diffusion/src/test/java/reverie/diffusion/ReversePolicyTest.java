@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static reverie.diffusion.RecordedStepsTest.stepAt;
 
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -104,6 +106,34 @@ class ReversePolicyTest {
         expectedDdim, ddim.step(waves.x(), waves.output(), i).mean().toDoubles(), 1e-12);
     assertArrayEquals(
         expectedDdpm, ddpm.step(waves.x(), waves.output(), i).mean().toDoubles(), 1e-12);
+  }
+
+  /** Three ways to say the same clean image and noise lead to the same next step. */
+  @Test
+  void whatTheModelPredictsMakesNoDifference() {
+    Waves waves = Waves.on(DEVICE, false);
+    Tensor clean = waves.x();
+    Tensor noise = waves.output();
+    for (SchedulerConfig config : List.of(STABLE, SchedulerConfig.defaults().withClipping(0.5))) {
+      int i = 40;
+      NoiseSchedule schedule = config.schedule();
+      double t = ReversePolicy.ddim(config, 100, 0.7).timestep(i);
+      Tensor x = schedule.addNoise(clean, noise, t);
+      Tensor v = noise.mul(schedule.signal(t)).sub(clean.mul(schedule.noise(t)));
+      for (boolean ddpm : new boolean[] {false, true}) {
+        List<double[]> means = new ArrayList<>();
+        for (var said :
+            Map.of(Prediction.EPSILON, noise, Prediction.V_PREDICTION, v, Prediction.SAMPLE, clean)
+                .entrySet()) {
+          SchedulerConfig own = config.withPrediction(said.getKey());
+          ReversePolicy policy =
+              ddpm ? ReversePolicy.ddpm(own, 100) : ReversePolicy.ddim(own, 100, 0.7);
+          means.add(policy.step(x, said.getValue(), i).mean().toDoubles());
+        }
+        assertArrayEquals(means.get(0), means.get(1), 1e-10);
+        assertArrayEquals(means.get(0), means.get(2), 1e-10);
+      }
+    }
   }
 
   @Test

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -284,7 +286,15 @@ class SchedulerConfigTest {
              "use_dynamic_shifting": true}\
             """,
             "file.json");
-    assertEquals(config, SchedulerConfig.parse(config.toJson(), "again"));
+    for (SchedulerConfig written :
+        List.of(
+            config,
+            config.withFlow(
+                Optional.of(
+                    new SchedulerConfig.Flow(
+                        2, Optional.of(new SchedulerConfig.DynamicShift(1, 3, 16, 64, false))))))) {
+      assertEquals(written, SchedulerConfig.parse(written.toJson(), "again"));
+    }
     String message = assertThrows(ReverieException.class, () -> config.grid(4)).getMessage();
     assertTrue(message.contains("forTokens"), message);
     SchedulerConfig.Flow flow = config.forTokens(1024).flow().orElseThrow();

@@ -4,6 +4,7 @@ package reverie.autograd.nn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -57,6 +58,23 @@ class NarrowTest {
         Tensor sum = wide.get("layer.weight").effective().roundTo(dtype);
         assertArrayEquals(sum.toFloats(), copy.get("layer.weight").read().toFloats());
       }
+    }
+  }
+
+  /** Weights are packed in pieces of 262,144, random ones made in such. */
+  @Test
+  void largeWeightsAreHeldWhole() {
+    try (Scope _ = Scope.open("test");
+        Parameters wide = Parameters.random(device, Rng.of(1));
+        Parameters narrow = Parameters.random(device, Rng.of(1), DType.BF16)) {
+      new Linear(wide.at("layer"), 601, 901, false);
+      new Linear(narrow.at("layer"), 601, 901, false);
+      Tensor expected = wide.get("layer.weight").value();
+      assertArrayEquals(
+          expected.roundTo(DType.BF16).toFloats(), narrow.get("layer.weight").read().toFloats());
+      float[] values = expected.toFloats();
+      assertNotEquals(values[0], values[1 << 18]);
+      assertNotEquals(values[1], values[1 + (1 << 18)]);
     }
   }
 

@@ -25,6 +25,14 @@ class ParametersTest {
       double largest = Arrays.stream(values).map(Math::abs).max().orElseThrow();
       assertTrue(largest > 0.19 && largest <= 0.2, () -> "" + largest);
     }
+    try (Parameters p = Parameters.random(device, Rng.of(1))) {
+      new Conv2d(p.at("convolution"), 4, 16, 5, 1, 2);
+      new Linear(p.at("linear"), 100, 16, true);
+      for (Parameter each : p.all()) {
+        double most = Arrays.stream(each.value().toDoubles()).map(Math::abs).max().orElseThrow();
+        assertTrue(most > 0.07 && most <= 0.1, () -> each + " " + most);
+      }
+    }
   }
 
   private final Device device = Device.reference();
@@ -103,6 +111,9 @@ class ParametersTest {
       new Linear(p.at("x"), 3, 4, true);
       p.freeze(name -> name.endsWith("bias"));
       assertEquals(List.of(p.get("x.weight")), p.trainable());
+      try (Parameters copy = p.copy()) {
+        assertEquals(List.of(copy.get("x.weight")), copy.trainable());
+      }
       p.unfreeze(_ -> true);
       assertEquals(2, p.trainable().size());
     }

@@ -53,7 +53,11 @@ class VariationalBoundTest {
   }
 
   private static VariationalBound bound(int steps, double eta) {
-    ReversePolicy policy = ReversePolicy.ddim(CONFIG, steps, eta);
+    return bound(CONFIG, steps, eta);
+  }
+
+  private static VariationalBound bound(SchedulerConfig config, int steps, double eta) {
+    ReversePolicy policy = ReversePolicy.ddim(config, steps, eta);
     return new VariationalBound(
         policy, Prediction.EPSILON, GaussianDenoiser.of(policy.schedule(), MEAN, DEVIATION));
   }
@@ -80,8 +84,12 @@ class VariationalBoundTest {
    * The bound itself: errors of the model are linear in the noise, so that their squares are known.
    */
   private static double closedForm(int steps, double eta) {
-    VariationalBound bound = bound(steps, eta);
+    return closedForm(bound(steps, eta));
+  }
+
+  private static double closedForm(VariationalBound bound) {
     ReversePolicy policy = bound.policy();
+    int steps = policy.steps();
     double total = 0;
     for (double x : POINT) {
       for (int step = 0; step < steps; step++) {
@@ -98,7 +106,9 @@ class VariationalBoundTest {
         if (step < steps - 1) {
           total -= squares / (2 * Math.pow(policy.sigma(step), 2));
         } else {
-          double variance = Math.pow(bound.decoderDeviation(), 2);
+          double deviation =
+              policy.isDecision(step) ? policy.sigma(step) : bound.decoderDeviation();
+          double variance = deviation * deviation;
           total -= 0.5 * (squares / variance + Math.log(2 * Math.PI * variance));
         }
       }
@@ -116,6 +126,16 @@ class VariationalBoundTest {
         assertTrue(bound < chainDensity(steps, eta), () -> steps + " steps, eta " + eta);
       }
     }
+  }
+
+  /** As in Stable Diffusion, whose schedule leaves noise there. */
+  @Test
+  void whereTheLastStepDrawsItsChanceIsTheDecoder() {
+    VariationalBound bound = bound(SchedulerConfig.stableDiffusion(), 10, 1);
+    assertTrue(bound.policy().isDecision(9));
+    Tensor point = DEVICE.tensor(POINT, 3, 2, 1);
+    Measured measured = Measured.of(bound.of(point, null, 256, Rng.of(3)));
+    assertEquals(closedForm(bound), measured.mean, 5 * measured.error);
   }
 
   @Test
