@@ -99,10 +99,12 @@ public final class CommandLines implements Runnable {
     line.getSubcommands()
         .values()
         .forEach(sub -> sub.getCommandSpec().mixinStandardHelpOptions(true));
-    line.setOut(session.out());
+    line.setOut(session.console());
     line.setErr(session.err());
     line.setUsageHelpWidth(100);
     line.setCaseInsensitiveEnumValuesAllowed(true);
+    // A prompt may begin with @.
+    line.setExpandAtFiles(false);
     line.setExecutionExceptionHandler((error, _, _) -> Failures.report(session, error));
     line.setParameterExceptionHandler((error, _) -> usage(session, error));
     return line;

@@ -90,10 +90,13 @@ final class SampleCommand implements Callable<Integer> {
 
   private void draw(LoadedModel model, List<String> prompts, Device device) {
     requireFit(model, prompts);
+    ImageSize size = model.sampler().size();
+    int pixels = scale != null ? scale : PngGrid.scale(size, 6);
+    int columns = columns(prompts.size());
+    PngGrid.requireRoom((long) prompts.size() * images, columns, pixels, size);
     List<String> repeated =
         prompts.stream().flatMap(p -> Collections.nCopies(images, p).stream()).toList();
     try (Progress progress = Progress.start("drawing", "images", repeated.size())) {
-      ImageSize size = model.sampler().size();
       float[] values =
           model
               .sampler()
@@ -103,8 +106,7 @@ final class SampleCommand implements Callable<Integer> {
       for (int i = 0; i < drawn.size(); i++) {
         cells.add(new PngGrid.Cell(repeated.get(i), drawn.get(i)));
       }
-      int pixels = scale != null ? scale : Math.max(size.width(), size.height()) < 128 ? 6 : 1;
-      BufferedImage grid = PngGrid.of(cells, columns(prompts.size()), pixels).toImage();
+      BufferedImage grid = PngGrid.of(cells, columns, pixels).toImage();
       AtomicFile.write(out, PngImages.png(grid, origin(device)));
     }
   }

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import reverie.app.run.PlainText;
 import reverie.app.run.RunFolder;
 import reverie.app.run.RunLog;
 import reverie.app.text.CachedEncoder;
@@ -16,6 +17,7 @@ import reverie.app.text.PromptEncoder;
 final class Session {
   private final List<String> arguments;
   private final Map<String, String> environment;
+  private final PrintWriter console;
   private final PrintWriter out;
   private final PrintWriter err;
   private RunLog log;
@@ -24,8 +26,14 @@ final class Session {
       List<String> arguments, Map<String, String> environment, PrintWriter out, PrintWriter err) {
     this.arguments = List.copyOf(arguments);
     this.environment = Map.copyOf(environment);
-    this.out = out;
-    this.err = err;
+    console = out;
+    this.out = PlainText.writer(out);
+    this.err = PlainText.writer(err);
+  }
+
+  /** Where help goes, which is coloured; all else that is printed is plain. */
+  PrintWriter console() {
+    return console;
   }
 
   PrintWriter out() {

@@ -53,6 +53,11 @@ public record ImageSampler(
   /** Largest side whose pixels an array still holds. */
   private static final int MAX_SIDE = 8192;
 
+  /** The longest array that every Java machine makes. */
+  private static final int MAX_NUMBERS = Integer.MAX_VALUE - 8;
+
+  private static final double HEAP_SHARE = 0.6;
+
   /**
    * Of a model that draws images.
    *
@@ -160,6 +165,26 @@ public record ImageSampler(
   }
 
   /**
+   * Fails if Java's heap has no room for so many images, before any of them is drawn: their numbers
+   * are kept until all are scored.
+   */
+  public void requireRoom(int images) {
+    long numbers = 3L * size.width() * size.height() * images;
+    double heap = Runtime.getRuntime().maxMemory();
+    if (numbers > MAX_NUMBERS || Float.BYTES * (double) numbers > HEAP_SHARE * heap) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "images: %d images of %s take %.1f GB of Java's heap, which has %.1f",
+              images,
+              size,
+              Float.BYTES * (double) numbers / 1e9,
+              heap / 1e9),
+          "draw fewer at once, or give Java more: REVERIE_JAVA_OPTS=-Xmx8g ./reverie …");
+    }
+  }
+
+  /**
    * Draws one image for each prompt.
    *
    * @param denoiser the model
@@ -171,13 +196,10 @@ public record ImageSampler(
    */
   public float[] draw(
       Denoiser denoiser, Device device, List<String> prompts, long seed, IntConsumer progress) {
+    requireRoom(prompts.size());
     Rng[] rows = rows(prompts, seed);
-    float[] all =
-        new float
-            [Math.multiplyExact(
-                Math.multiplyExact(size.width(), size.height()),
-                Math.multiplyExact(3, prompts.size()))];
     int each = size.width() * size.height() * 3;
+    float[] all = new float[each * prompts.size()];
     for (int from = 0; from < prompts.size(); from += batchSize) {
       int to = Math.min(from + batchSize, prompts.size());
       int first = from;

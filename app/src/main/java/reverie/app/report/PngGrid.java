@@ -10,8 +10,11 @@ import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import reverie.app.data.ImageSize;
 import reverie.app.data.PngImages;
 import reverie.app.run.PlainText;
+import reverie.tensor.ReverieException;
 
 /**
  * Many small images on one, each pixel a square, with its caption below.
@@ -22,6 +25,13 @@ import reverie.app.run.PlainText;
 public final class PngGrid {
   private static final int GAP = 12;
   private static final int CAPTION_LINES = 2;
+
+  /** Sides of images whose pixels need no enlarging to be seen. */
+  private static final int LARGE = 128;
+
+  /** A gigabyte while it is drawn. */
+  private static final int MAX_PIXELS = 1 << 28;
+
   private static final Color INK = new Color(0x333333);
   private static final Color FRAME = new Color(0xdddddd);
 
@@ -59,6 +69,36 @@ public final class PngGrid {
   public PngGrid(List<Row> rows, int scale) {
     this.rows = List.copyOf(rows);
     this.scale = scale;
+  }
+
+  /** Pixels of the grid for a pixel of an image of this size: a few for a small one, else 1. */
+  public static int scale(ImageSize size, int ofSmall) {
+    return Math.max(size.width(), size.height()) < LARGE ? ofSmall : 1;
+  }
+
+  /**
+   * Fails for a grid that would be too large, before its images are drawn.
+   *
+   * @param cells number of images
+   * @param columns images in a row
+   * @param scale pixels of the grid for a pixel of an image
+   * @param size of an image
+   */
+  public static void requireRoom(long cells, int columns, int scale, ImageSize size) {
+    double width = columns * ((double) size.width() * scale + GAP);
+    double height = Math.ceil((double) cells / columns) * ((double) size.height() * scale + GAP);
+    if (width * height > MAX_PIXELS) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "images: a grid of %d images of %s has %.0f×%.0f pixels, expected %d at most",
+              cells,
+              size,
+              width,
+              height,
+              MAX_PIXELS),
+          "draw fewer images at once, or choose a smaller --scale");
+    }
   }
 
   /**

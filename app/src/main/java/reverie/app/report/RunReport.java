@@ -285,9 +285,9 @@ public final class RunReport {
               ? String.join(
                   ", ",
                   value.properties().stream()
-                      .map(d -> d.getKey() + " " + d.getValue().asString())
+                      .map(d -> d.getKey() + " " + words(d.getValue()))
                       .toList())
-              : value.asString();
+              : words(value);
       page.append(
           String.format(
               Locale.ROOT,
@@ -296,6 +296,10 @@ public final class RunReport {
               Html.escape(text)));
     }
     page.append("</tbody></table></div></section>");
+  }
+
+  private static String words(JsonNode value) {
+    return value.isString() ? value.stringValue() : value.toString();
   }
 
   private static String read(Path file) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.run;
 
+import java.io.FilterWriter;
+import java.io.IOException;
+import java.io.PrintWriter;
 import java.util.HexFormat;
 
 /**
@@ -24,22 +27,49 @@ public final class PlainText {
     shortened(text)
         .codePoints()
         .forEach(c -> {
-          if (c == '\n' || c == '\t' || !isControl(c)) {
-            plain.appendCodePoint(c);
+          if (isControl(c) || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE) {
+            plain.append(escaped(c));
           } else {
-            plain.append("\\u").append(HexFormat.of().toHexDigits((char) c));
+            plain.appendCodePoint(c);
           }
         });
     return plain.toString();
   }
 
+  /** A writer that escapes the same in whatever is printed to it, and cuts nothing. */
+  public static PrintWriter writer(PrintWriter to) {
+    return new PrintWriter(
+        new FilterWriter(to) {
+          @Override
+          public void write(int c) throws IOException {
+            out.write(isControl(c) ? escaped(c) : Character.toString((char) c));
+          }
+
+          @Override
+          public void write(char[] text, int from, int length) throws IOException {
+            for (int i = from; i < from + length; i++) {
+              write(text[i]);
+            }
+          }
+
+          @Override
+          public void write(String text, int from, int length) throws IOException {
+            write(text.toCharArray(), from, length);
+          }
+        },
+        true);
+  }
+
+  private static String escaped(int c) {
+    return "\\u" + HexFormat.of().toHexDigits((char) c);
+  }
+
   private static boolean isControl(int c) {
-    return Character.isISOControl(c)
+    return Character.isISOControl(c) && c != '\n' && c != '\t'
         || c == 0x061C
         || c >= 0x200E && c <= 0x200F
         || c >= 0x2028 && c <= 0x202E
-        || c >= 0x2066 && c <= 0x2069
-        || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE;
+        || c >= 0x2066 && c <= 0x2069;
   }
 
   private static String shortened(String text) {

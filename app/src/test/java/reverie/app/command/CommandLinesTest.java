@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -106,6 +107,34 @@ class CommandLinesTest extends CommandTest {
     assertMessage("the benchmarks are not on the class path", "./reverie bench");
     assertEquals(ExitCode.USAGE, run("bench", "--rounds", "0"));
     assertMessage("expected 1 round or more, got 0", "15 give");
+  }
+
+  /** Whatever it is that is printed. */
+  @Test
+  void namesOfFilesCannotCommandATerminal() throws IOException {
+    Path evil = folder.resolve("a\u001b]0;owned\u0007.safetensors");
+    Files.copy(Path.of(VECTORS), evil);
+    assertEquals(0, run("check", evil.toString()));
+    assertTrue(
+        out.toString().contains("a\\u001b]0;owned\\u0007.safetensors  U-Net"), out::toString);
+    assertFalse(out.toString().contains("\u001b"), out::toString);
+  }
+
+  /** Such as @home, which picocli would take for a file of arguments. */
+  @Test
+  void aPromptMayBeginWithAnAt() throws Exception {
+    Path file = Files.writeString(folder.resolve("more"), "--no-such-option");
+    Session session = new Session(List.of(), Map.of(), new PrintWriter(out), new PrintWriter(err));
+    var parsed = CommandLines.commandLine(session).parseArgs("sample", "--prompt", "@" + file);
+    assertEquals(List.of("@" + file), parsed.subcommand().matchedOption("--prompt").getter().get());
+  }
+
+  @Test
+  void aGridThatIsTooLargeIsRefusedBeforeItIsDrawn() {
+    assertEquals(
+        ExitCode.BAD_INPUT,
+        run("sample", "--prompt", "cat", "--images", "10000", "--scale", "100", "--device", "cpu"));
+    assertTrue(err.toString().contains("a grid of 10000 images of 16 has 12896"), err::toString);
   }
 
   @Test

@@ -32,6 +32,7 @@ class FailuresTest {
     assertEquals(130, Failures.report(session, new Interruption.Stopped("stopped")));
     assertEquals(70, Failures.report(session, new IllegalStateException("oops")));
     assertEquals(70, Failures.report(session, new OutOfMemoryError("Java heap space")));
+    assertTrue(err.toString().contains("REVERIE_JAVA_OPTS=-Xmx4g"), err::toString);
   }
 
   @Test

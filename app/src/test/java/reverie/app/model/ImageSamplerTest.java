@@ -34,4 +34,21 @@ class ImageSamplerTest {
       assertTrue(error.getMessage().contains("image 1 of 2 (prompt \"cat\")"), error::getMessage);
     }
   }
+
+  /** Before any is drawn: the numbers of all images lie in the heap at once. */
+  @Test
+  void imagesForWhichThereIsNoRoomAreRefused() {
+    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.defaults(), 2, 1);
+    ImageSampler images =
+        new ImageSampler(process, new LetterEncoder(), 1, 4, ImageSize.square(1000), 3);
+    images.requireRoom(1);
+    for (int count : new int[] {716, Integer.MAX_VALUE}) {
+      ReverieException error =
+          assertThrows(ReverieException.class, () -> images.requireRoom(count));
+      assertTrue(
+          error.getMessage().startsWith("images: " + count + " images of 1000 take "),
+          error::getMessage);
+      assertTrue(error.getMessage().contains("\nhint: draw fewer at once"), error::getMessage);
+    }
+  }
 }

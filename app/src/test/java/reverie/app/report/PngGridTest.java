@@ -12,6 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.data.ImageSize;
 import reverie.app.data.PngImages;
 import reverie.tensor.ReverieException;
 
@@ -71,6 +72,22 @@ class PngGridTest {
       }
     }
     assertTrue(ink > 20, "the note is drawn on the last line");
+  }
+
+  /** A grid of images of 768 pixels, five times as large, would take more than the heap. */
+  @Test
+  void largeImagesAreNotEnlarged() {
+    assertEquals(5, PngGrid.scale(new ImageSize(127, 16), 5));
+    assertEquals(1, PngGrid.scale(new ImageSize(16, 128), 5));
+    PngGrid.requireRoom(64, 8, 1, ImageSize.square(2032));
+    PngGrid.requireRoom(1024, 32, 2, new ImageSize(250, 250));
+    for (Runnable tooLarge :
+        List.<Runnable>of(
+            () -> PngGrid.requireRoom(65, 8, 1, ImageSize.square(2036)),
+            () -> PngGrid.requireRoom(10_000_000_000L, 16, 100, ImageSize.square(8192)))) {
+      ReverieException error = assertThrows(ReverieException.class, tooLarge::run);
+      assertTrue(error.getMessage().contains("expected 268435456 at most\nhint: draw fewer"));
+    }
   }
 
   @Test

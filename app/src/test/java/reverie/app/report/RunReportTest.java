@@ -98,6 +98,19 @@ class RunReportTest {
     }
   }
 
+  /** Whatever stands in the table of versions is shown, never an error. */
+  @Test
+  void oddVersionsAreShown() throws IOException {
+    ReportFixture.write(folder);
+    Files.writeString(
+        folder.resolve("versions.json"),
+        "{\"list\": [1, \"<b>\"], \"deep\": {\"a\": {\"b\": null}}, \"none\": null, \"n\": 1.5}");
+    String html = Files.readString(RunReport.write(folder, "x"));
+    assertTrue(html.contains("<td>[1,&quot;&lt;b&gt;&quot;]</td>"), html);
+    assertTrue(html.contains("<td>a {&quot;b&quot;:null}</td>"), html);
+    assertTrue(html.contains("<td>null</td>") && html.contains("<td>1.5</td>"), html);
+  }
+
   @Test
   void measuresMemory() {
     assertTrue(Summary.currentPeakRssMb() > 10);

@@ -131,6 +131,17 @@ class RunFolderTest {
   }
 
   @Test
+  void aDamagedConfigurationIsNamed() throws IOException {
+    create(folder).close();
+    for (String damaged : List.of("epochs: [", "- a", "\u0000", "a: 1\na: 2\n", "\t")) {
+      Files.writeString(folder.resolve("config.yaml"), damaged);
+      String message = message(() -> RunFolder.resume(folder, config(), console));
+      assertTrue(message.startsWith("the configuration that the run was started with: "), message);
+      assertTrue(message.contains("\nhint: "), message);
+    }
+  }
+
+  @Test
   void resumesOnlyRuns() {
     assertTrue(
         message(() -> RunFolder.resume(folder, config(), console))
