@@ -4,12 +4,14 @@ package reverie.app.choose;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import reverie.app.data.ImageFile;
 import reverie.app.data.PngImages;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
@@ -99,6 +101,7 @@ public record ImagePairs(Path folder, List<Pair> pairs) {
     }
     JsonNode images = node.path("images");
     if (!node.path("prompt").isString()
+        || !images.isArray()
         || images.size() != 2
         || !images.get(0).isString()
         || !images.get(1).isString()) {
@@ -106,8 +109,12 @@ public record ImagePairs(Path folder, List<Pair> pairs) {
     }
     List<String> names = List.of(images.get(0).stringValue(), images.get(1).stringValue());
     for (String name : names) {
-      if (!Files.isRegularFile(folder.resolve(name))) {
-        throw wrong(folder, number, "the image '" + folder.resolve(name) + "' does not exist");
+      try {
+        ImageFile.size("pairs", folder.resolve(name));
+      } catch (InvalidPathException e) {
+        throw wrong(folder, number, "no file can be called '" + name + "'");
+      } catch (ReverieException e) {
+        throw wrong(folder, number, e.getMessage().lines().findFirst().orElseThrow());
       }
     }
     return new Pair(node.get("prompt").stringValue(), names);

@@ -6,6 +6,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
+import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.reward.CommandReward;
@@ -29,8 +30,8 @@ final class RewardOption {
       description =
           "${COMPLETION-CANDIDATES}, or one with settings, as a configuration writes it: --reward"
               + " '{http: {url: http://127.0.0.1:8000/score}}'. Reverie finetune --show-config"
-              + " explains all. Default: ${DEFAULT-VALUE}")
-  private String reward = BuiltInReward.JPEG_COMPRESSIBILITY.toString();
+              + " explains all. Default: jpeg_compressibility")
+  private String reward;
 
   @Option(
       names = "--reward-command",
@@ -38,7 +39,7 @@ final class RewardOption {
       description =
           "A program of yours that scores images, with its arguments: --reward-command 'python3"
               + " my_reward.py'. Reverie finetune --show-config explains how it is asked.")
-  private String command = "";
+  private String command;
 
   /** The reward that was asked for, made ready; close it. */
   Reward open() {
@@ -58,8 +59,16 @@ final class RewardOption {
   }
 
   RewardChoice choice() {
-    return command.isBlank()
-        ? FinetuneConfig.reward(reward, "--reward")
-        : RewardChoice.of(new CommandReward(List.of(command.strip().split("\\s+"))));
+    if (reward != null && command != null) {
+      throw new ConfigurationException(
+          "--reward " + reward + " and --reward-command " + command + ": images have one reward",
+          "give one of the two; a sum of rewards is written as --reward '{sum: […]}'");
+    }
+    if (command != null) {
+      return RewardChoice.of(new CommandReward(List.of(command.strip().split("\\s+"))));
+    }
+    return reward == null
+        ? RewardChoice.of(BuiltInReward.JPEG_COMPRESSIBILITY)
+        : FinetuneConfig.reward(reward, "--reward");
   }
 }

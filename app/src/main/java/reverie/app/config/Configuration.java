@@ -16,6 +16,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param <T> the record that holds the settings
  */
 public final class Configuration<T extends Record> implements RunSettings {
+  private static final String STORED = "the configuration that the run was started with";
+
   private final T value;
   private final ObjectNode tree;
 
@@ -42,7 +44,7 @@ public final class Configuration<T extends Record> implements RunSettings {
   @Override
   public void requireResumable(Path run, String stored) {
     List<String> conflicts = differencesFrom(stored);
-    JsonNode before = ConfigurationReader.YAML.readTree(stored);
+    ObjectNode before = ConfigurationReader.parse(STORED, stored);
     for (String length : List.of("epochs", "steps")) {
       if (tree.path(length).asInt(0) > before.path(length).asInt(0)) {
         conflicts.removeIf(line -> line.startsWith(length + ":"));
@@ -61,7 +63,7 @@ public final class Configuration<T extends Record> implements RunSettings {
   @Override
   public List<String> differencesFrom(String stored) {
     List<String> differences = new ArrayList<>();
-    compare("", ConfigurationReader.YAML.readTree(stored), tree, differences);
+    compare("", ConfigurationReader.parse(STORED, stored), tree, differences);
     return differences;
   }
 

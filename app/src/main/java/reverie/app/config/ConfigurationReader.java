@@ -283,7 +283,7 @@ public final class ConfigurationReader<T extends Record> {
     return (ObjectNode) value;
   }
 
-  private static ObjectNode parse(String place, String yaml) {
+  static ObjectNode parse(String place, String yaml) {
     JsonNode tree;
     try {
       tree = YAML.readTree(yaml);

@@ -12,6 +12,7 @@ import reverie.app.data.DataSet;
 import reverie.app.data.Recognition;
 import reverie.app.files.AtomicFile;
 import reverie.app.reward.RewardKind;
+import reverie.tensor.io.JsonText;
 
 /**
  * The prompts that a model was trained with, which it remembers: {@code prompts.txt} in its folder,
@@ -88,7 +89,10 @@ public record ModelPrompts(DataSet data, List<String> own) {
     }
     try {
       return new ModelPrompts(
-          Files.readAllLines(file).stream().filter(line -> !line.isBlank()).toList());
+          JsonText.withoutByteOrderMark(Files.readString(file))
+              .lines()
+              .filter(line -> !line.isBlank())
+              .toList());
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
     }

@@ -106,16 +106,10 @@ final class Endpoint implements AutoCloseable {
   Endpoint(String reward, Settings settings) {
     this.reward = reward;
     this.settings = settings;
-    key = settings.keyVariable.isEmpty() ? null : System.getenv(settings.keyVariable);
-    if (key == null && !settings.keyVariable.isEmpty()) {
-      throw new ReverieException(
-          String.format(
-              Locale.ROOT,
-              "reward %s: the environment variable %s is not set",
-              reward,
-              settings.keyVariable),
-          "export " + settings.keyVariable + "=…, or leave key_variable empty");
-    }
+    key =
+        settings.keyVariable.isEmpty()
+            ? null
+            : key(reward, settings.keyVariable, System.getenv(settings.keyVariable));
     client =
         HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
@@ -123,6 +117,28 @@ final class Endpoint implements AutoCloseable {
             .build();
     requests =
         Executors.newFixedThreadPool(settings.parallel, Thread.ofPlatform().daemon().factory());
+  }
+
+  /** The key in an environment variable, whose value is null if it is not set. */
+  static String key(String reward, String variable, String value) {
+    if (value == null) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT, "reward %s: the environment variable %s is not set", reward, variable),
+          "export " + variable + "=…, or leave key_variable empty");
+    }
+    // Files of secrets end with a line.
+    String key = value.strip();
+    if (key.chars().anyMatch(c -> c < ' ' || c > '~')) {
+      throw new ReverieException(
+          String.format(
+              Locale.ROOT,
+              "reward %s: the environment variable %s holds characters that no key has",
+              reward,
+              variable),
+          "export it again, as one line of ASCII");
+    }
+    return key;
   }
 
   private static Duration duration(double seconds) {

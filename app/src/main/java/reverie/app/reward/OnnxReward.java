@@ -41,7 +41,7 @@ public final class OnnxReward implements Reward {
   public record File(String onnx) implements RewardKind {
     /** Checks that there is a name. */
     public File {
-      if (onnx.isBlank()) {
+      if (onnx.isBlank() || Path.of(onnx).getFileName() == null) {
         throw new ReverieException(
             "reward: 'onnx' names no file", "for example --set reward.onnx=aesthetic.yaml");
       }

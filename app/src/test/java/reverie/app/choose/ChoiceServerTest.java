@@ -206,8 +206,37 @@ class ChoiceServerTest {
     refused("line 1 of", 0);
     Files.writeString(folder.resolve(ImagePairs.FILE), "{\"prompt\": \"a\"}\n");
     assertThrows(ReverieException.class, () -> ImagePairs.read(folder));
-    Files.writeString(folder.resolve(ImagePairs.FILE), "");
-    assertThrows(ReverieException.class, () -> ImagePairs.read(folder));
+  }
+
+  /** A list of pairs may come from anywhere: what it names is shown only if it is an image. */
+  @Test
+  void hostilePairsAreOneError() throws IOException {
+    pairs(folder, "a");
+    Path secret = Files.writeString(folder.resolve("secret.txt"), "the password");
+    for (String images :
+        List.of(
+            "",
+            "{\"a\": \"images/000000-0.png\", \"b\": \"images/000000-1.png\"}",
+            "[\"images/000000-0.png\\u0000\", \"images/000000-1.png\"]",
+            "[\"images/000000-0.png\", \"" + secret + "\"]",
+            "[\"images/000000-0.png\", \"images\"]",
+            "[\"images/000000-0.png\", \"absent.png\"]",
+            "[\"images/000000-0.png\", 7]")) {
+      String line = images.isEmpty() ? "" : "{\"prompt\": \"a\", \"images\": " + images + "}\n";
+      Files.writeString(folder.resolve(ImagePairs.FILE), line);
+      var error = assertThrows(ReverieException.class, () -> ImagePairs.read(folder), line);
+      assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+    }
+  }
+
+  @Test
+  void linksOfStrangersAreNotFollowed() throws IOException {
+    ImagePairs pairs = pairs(folder, "a");
+    Path precious = Files.writeString(folder.resolve("precious"), "without an end of line");
+    Files.createSymbolicLink(folder.resolve(ChoiceLog.FILE), precious);
+    var error = assertThrows(ReverieException.class, () -> new ChoiceServer(pairs, "127.0.0.1", 0));
+    assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+    assertEquals("without an end of line", Files.readString(precious));
   }
 
   private void refused(String part, int port) {

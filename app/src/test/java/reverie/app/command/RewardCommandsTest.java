@@ -27,6 +27,11 @@ import org.junit.jupiter.api.io.TempDir;
 import reverie.app.data.ImageSize;
 import reverie.app.data.PreferenceFile;
 import reverie.app.reward.ScoreServer;
+import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.Device;
+import reverie.tensor.Rng;
+import reverie.unet.UNet;
+import reverie.unet.UNetConfig;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -109,6 +114,22 @@ class RewardCommandsTest extends CommandTest {
     assertTrue(err.toString().contains("is no run, no model and has no pairs"), err::toString);
   }
 
+  /** Every folder that the other commands take, also one whose weights lie at its top. */
+  @Test
+  @Timeout(120)
+  void aModelAloneIsServed() throws Exception {
+    String config =
+        "{\"_class_name\": \"UNet2DModel\", \"sample_size\": 8, \"down_block_types\":"
+            + " [\"DownBlock2D\"], \"up_block_types\": [\"UpBlock2D\"], \"block_out_channels\":"
+            + " [4], \"layers_per_block\": 1, \"attention_head_dim\": 2, \"norm_num_groups\": 2}";
+    try (UNet unet = UNet.random(UNetConfig.parse(config), Device.cpu(), Rng.of(1))) {
+      unet.save(folder);
+    }
+    SchedulerConfig.defaults().write(folder);
+    String state = served("--pairs 1 --steps 1 --device cpu", "{\"pair\": 0, \"choice\": 1}");
+    assertTrue(state.startsWith("{\"done\":1,\"total\":1,\"pair\":null"), state);
+  }
+
   /** What the server says to a choice. */
   private String served(String options, String choice) throws Exception {
     StringWriter said = new StringWriter();
@@ -144,12 +165,19 @@ class RewardCommandsTest extends CommandTest {
     says("this is no YAML", "{http");
     says("is no address of a server", "{http: {url: x}}");
     says("there is no mean and deviation", "{sum: [{reward: colourfulness, normalize: true}]}");
+    says("'onnx' names no file", "{onnx: /}");
+    says("images have one reward", "colourfulness", "--reward-command", "true");
+    says("'command' names no program", "--reward-command", " ");
   }
 
-  private void says(String part, String reward) {
-    err.getBuffer().setLength(0);
-    assertNotEquals(
-        0, run("evaluate", "--prompt", "a", "--samples", "2", "--reward", reward), out::toString);
+  private void says(String part, String... reward) {
+    List<String> line = new ArrayList<>(List.of("--prompt", "a", "--samples", "2"));
+    if (!reward[0].startsWith("--")) {
+      line.add("--reward");
+    }
+    line.addAll(List.of(reward));
+    int code = run("evaluate", line.toArray(String[]::new));
+    assertTrue(code == ExitCode.USAGE || code == ExitCode.BAD_INPUT, () -> code + " " + out);
     assertTrue(err.toString().contains(part), err::toString);
     assertTrue(err.toString().contains("\nhint: "), err::toString);
   }

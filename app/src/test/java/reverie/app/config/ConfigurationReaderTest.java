@@ -135,6 +135,32 @@ class ConfigurationReaderTest {
     assertTrue(e.getMessage().contains("for example 512, or 768x512"), e::getMessage);
   }
 
+  /** A run is resumed from any folder. */
+  @Test
+  void pathsAreStoredWhole() {
+    Path here = Path.of("").toAbsolutePath();
+    String yaml =
+        FINETUNE
+            .read(
+                null,
+                null,
+                List.of(
+                    "model=a/../model-folder",
+                    "prompts.source=some.txt",
+                    "preferences=pairs.jsonl",
+                    "reward.onnx=judge.yaml"))
+            .yaml();
+    for (String file : List.of("model-folder", "some.txt", "pairs.jsonl", "judge.yaml")) {
+      assertTrue(yaml.contains(": " + here.resolve(file)), yaml);
+    }
+    for (String known : List.of("icons", "icons-flow")) {
+      assertEquals(known, value("model=" + known).model());
+    }
+    for (String known : List.of("icons", "model", "animals", "animal_activities")) {
+      assertEquals(known, value("prompts.source=" + known).prompts().source());
+    }
+  }
+
   private static FinetuneConfig value(String... settings) {
     return FINETUNE.read(null, null, List.of(settings)).value();
   }

@@ -205,6 +205,17 @@ class HttpRewardTest {
     assertFalse(error.getMessage().contains("secret"), error::getMessage);
   }
 
+  /** A header's error would repeat it. */
+  @Test
+  void aKeyIsOneLine() {
+    assertEquals("secret", Endpoint.key("judge", "KEY", " secret\r\n"));
+    for (String odd : List.of("sec\nret", "sec\u0000ret", "secrét")) {
+      var error = assertThrows(ReverieException.class, () -> Endpoint.key("judge", "KEY", odd));
+      assertTrue(error.getMessage().contains("variable KEY holds characters"), error::getMessage);
+      assertFalse(error.getMessage().contains("sec"), error::getMessage);
+    }
+  }
+
   @Test
   void aServerThatIsNotThereIsGivenUp() {
     server.stop(0);
