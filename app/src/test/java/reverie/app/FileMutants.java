@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.Mutations;
 
@@ -46,6 +47,12 @@ final class FileMutants {
     tryAll(folder, formats, EACH / 8);
   }
 
+  /** Every fourth is sound JSON of another shape, where the file is JSON. */
+  private static byte[] mutant(byte[] seed, int i) {
+    return (i % 4 == 0 ? JsonMutants.of(seed, i) : Optional.<byte[]>empty())
+        .orElseGet(() -> Mutations.of(seed, i));
+  }
+
   private static void tryAll(Path folder, List<Format> formats, int each) throws IOException {
     List<String> failures = new ArrayList<>();
     Map<String, int[]> counts = new LinkedHashMap<>();
@@ -54,7 +61,7 @@ final class FileMutants {
       Path file = folder.resolve(format.name());
       Files.createDirectories(file.getParent());
       for (int i = 0; i < each; i++) {
-        Files.write(file, Mutations.of(format.seed(), i));
+        Files.write(file, mutant(format.seed(), i));
         try {
           format.use().of(file);
           count[0]++;

@@ -11,6 +11,7 @@ import java.util.Map;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.choose.ImagePairs;
 import reverie.app.data.ImageFile;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSize;
@@ -63,6 +64,11 @@ class MutatedFilesTest {
                 + " \"ratio_self_test_max_deviation\": 0}",
             "summary.json",
             _ -> Summary.read(run)),
+        new FileMutants.Format(
+            "{\"prompt\": \"x\", \"images\": [\"a.png\", \"b.png\"]}\n"
+                + "{\"prompt\": \"y\", \"images\": [\"b.png\", \"a.png\"]}\n",
+            "pairs.jsonl",
+            _ -> ImagePairs.read(folder)),
         new FileMutants.Format(
             "[{\"file\": \"000.png\", \"prompt\": \"a cat\", \"note\": \"7 bytes\"}]",
             "images/g/gallery.json",
