@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.data;
 
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.AbstractList;
 import java.util.List;
 import java.util.Locale;
 import java.util.RandomAccess;
 import java.util.function.Predicate;
+import java.util.zip.CRC32;
 import reverie.tensor.ReverieException;
 
 /**
@@ -86,6 +89,18 @@ public record ImageSet(int height, int width, List<Item> items) {
     public String get(int index) {
       return items.get(index).prompt();
     }
+  }
+
+  /** Tells these images and prompts from others: all of them are looked at. */
+  public String identity() {
+    CRC32 sum = new CRC32();
+    for (Item item : items) {
+      sum.update(item.prompt.getBytes(StandardCharsets.UTF_8));
+      ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * item.pixels.length);
+      bytes.asFloatBuffer().put(item.pixels);
+      sum.update(bytes);
+    }
+    return String.format(Locale.ROOT, "%d with checksum %08x", items.size(), sum.getValue());
   }
 
   /**

@@ -4,6 +4,7 @@ package reverie.app.data;
 import java.awt.Dimension;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -89,6 +90,12 @@ public final class PreferenceFile implements PreferenceDataset {
     CRC32 sum = new CRC32();
     try {
       sum.update(Files.readAllBytes(file));
+      // An image that was replaced by another is rarely as long.
+      for (Entry entry : entries) {
+        for (Path image : List.of(entry.chosen, entry.rejected)) {
+          sum.update(Long.toString(Files.size(image)).getBytes(StandardCharsets.US_ASCII));
+        }
+      }
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
     }

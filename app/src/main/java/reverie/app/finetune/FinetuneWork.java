@@ -2,7 +2,6 @@
 package reverie.app.finetune;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiFunction;
 import java.util.function.IntConsumer;
@@ -12,11 +11,13 @@ import reverie.app.config.FinetuneConfig;
 import reverie.app.data.DataSet;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.model.BaseModels;
+import reverie.app.model.ImageSampler;
 import reverie.app.model.ModelFolder;
 import reverie.app.text.PromptEncoder;
 import reverie.autograd.nn.Parameters;
 import reverie.rl.learn.Fleet;
 import reverie.rl.learn.Trainer;
+import reverie.rl.objective.RolloutObjective;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.rl.reward.Reward;
@@ -32,7 +33,7 @@ final class FinetuneWork implements AutoCloseable {
   private final FinetuneConfig config;
   private final BiFunction<FinetuneModel, Fleet.Job, Fleet> fleets;
   private final Scope scope = Scope.open("fine-tuning");
-  private final List<AutoCloseable> parts = new ArrayList<>();
+  private final Parts parts = new Parts();
   private FinetuneModel model;
   private Trainer trainer;
 
@@ -61,7 +62,8 @@ final class FinetuneWork implements AutoCloseable {
 
   private void open(PromptEncoder encoder, Device device) {
     ModelFolder folder = BaseModels.read(config.model(), encoder, device, config.weights().dtype());
-    model = opened(new FinetuneModel(folder, config, encoder, device));
+    model = parts.opened(new FinetuneModel(folder, config, encoder, device));
+    requireRoom(config, model.sampler());
     Stream.concat(Stream.of(config.reward()), config.watch().stream())
         .forEach(choice -> folder.prompts().requireFit(choice.kind()));
     PromptSource.Split split = split(prompts(folder), folder);
@@ -70,12 +72,12 @@ final class FinetuneWork implements AutoCloseable {
         limit == 0
             ? split.training()
             : split.training().limited(limit, Rng.of(config.seed()).fork("prompts"));
-    Reward reward = opened(config.reward().make());
+    Reward reward = parts.opened(config.reward().make());
     reward.start();
-    watch = opened(Watch.of(config));
+    watch = parts.opened(Watch.of(config));
     watch.rewards().forEach(Reward::start);
     trainer =
-        opened(
+        parts.opened(
             TrainerFactory.of(
                 config,
                 model,
@@ -99,9 +101,13 @@ final class FinetuneWork implements AutoCloseable {
     training = prompts.all();
   }
 
-  private <T extends AutoCloseable> T opened(T part) {
-    parts.add(part);
-    return part;
+  /** The images of an evaluation, and those of an epoch, lie in the heap at once. */
+  private static void requireRoom(FinetuneConfig config, ImageSampler sampler) {
+    sampler.requireRoom(config.evaluation().samples());
+    sampler.requireRoom(config.evaluation().everySamples());
+    if (config.objective() instanceof RolloutObjective) {
+      sampler.requireRoom(config.training().samplesPerEpoch());
+    }
   }
 
   private PromptSource prompts(ModelFolder folder) {
@@ -192,15 +198,7 @@ final class FinetuneWork implements AutoCloseable {
 
   @Override
   public void close() {
-    for (AutoCloseable part : parts.reversed()) {
-      try {
-        part.close();
-      } catch (RuntimeException e) {
-        throw e;
-      } catch (Exception e) {
-        throw new IllegalStateException(e);
-      }
-    }
+    parts.close();
     scope.close();
   }
 }

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import reverie.app.config.Configuration;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.data.Estimate;
+import reverie.app.model.ModelFolder;
 import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Gallery;
 import reverie.app.report.RunReport;
@@ -36,6 +37,7 @@ public final class Finetuning implements AutoCloseable {
 
   private static final String CHECKPOINT = "checkpoint.safetensors";
   private static final String SECONDS = "run_seconds";
+  private static final String BEFORE = "scores_before";
   private static final String GRID = "evaluation/images";
   private static final String DEVIATION = "ratio_self_test_deviation";
 
@@ -101,6 +103,7 @@ public final class Finetuning implements AutoCloseable {
     stop = asked;
     measurements = new Measurements(config, work, device, run, this::stopIfAsked);
     run.computesOn(device.describe());
+    work.trainer().identify(units());
     Path checkpoint = run.resolve(CHECKPOINT);
     if (Files.exists(checkpoint)) {
       notes.putAll(work.trainer().resume(checkpoint));
@@ -115,23 +118,26 @@ public final class Finetuning implements AutoCloseable {
     return go();
   }
 
-  /** The report is written last, from everything else. */
-  private boolean isFinished() {
-    return Files.exists(run.path().resolve(RunReport.FILE))
-        && Files.exists(run.path().resolve(MODEL))
-        && Summary.read(run.path()).isPresent();
-  }
-
-  private Path go() {
-    int done = work.trainer().epochs();
-    double secondsBefore = notes.getOrDefault(SECONDS, 0.0);
-    RewardUnits.settle(
+  private Map<String, String> units() {
+    return RewardUnits.settle(
         run,
         config,
         Stream.concat(Stream.of(work.evaluation().reward()), work.watch().rewards().stream()),
         work.evaluation(),
         work.model().baseDenoiser(),
         work.training());
+  }
+
+  /** The report is written last, from everything else. */
+  private boolean isFinished() {
+    return Files.exists(run.path().resolve(RunReport.FILE))
+        && ModelFolder.hasWeights(run.path().resolve(MODEL))
+        && Summary.read(run.path()).isPresent();
+  }
+
+  private Path go() {
+    int done = work.trainer().epochs();
+    double secondsBefore = notes.getOrDefault(SECONDS, 0.0);
     Measurements.Measured after;
     try (Metrics metrics = run.metrics(done == 0 ? 0 : done + 1)) {
       if (done == 0) {
@@ -139,6 +145,7 @@ public final class Finetuning implements AutoCloseable {
         Measurements.Measured before = measurements.all("the base model", Fleet.Under.REFERENCE);
         measurements.keep(before, Gallery.BEFORE);
         before.scores().write(run);
+        notes.put(BEFORE, before.scores().checksum());
         log(metrics, 0, measurements.point(before, 0, 0).toMetrics(), secondsBefore);
         metrics.image(0, GRID, measurements.grid(before));
         measurements.say("base model", before);
@@ -215,6 +222,7 @@ public final class Finetuning implements AutoCloseable {
   private void finish(Measurements.Measured measured, double secondsBefore) {
     Scores scoresBefore =
         Scores.read(run.path(), config.evaluation().samples())
+            .filter(scores -> notes.getOrDefault(BEFORE, Double.NaN) == scores.checksum())
             .orElseGet(() -> measurements.all("the base model", Fleet.Under.REFERENCE).scores());
     Scores scoresAfter = measured.scores();
     EvaluationPoint before = scoresBefore.all(0);

@@ -54,7 +54,7 @@ record Measurements(
       cells.add(new PngGrid.Cell(texts.get(i), images.get(i)));
     }
     Path file = run.resolve("images/base-model.png");
-    PngGrid.of(cells, 6, SCALE).write(file);
+    PngGrid.of(cells, 6, scale()).write(file);
     run.log().say("first images of the base model: " + file);
   }
 
@@ -110,7 +110,11 @@ record Measurements(
     if (measured.heldOut != null) {
       rows.add(row("held out", gallery("heldout", measured.heldOut)));
     }
-    return new PngGrid(rows, SCALE).toImage();
+    return new PngGrid(rows, scale()).toImage();
+  }
+
+  private int scale() {
+    return PngGrid.scale(work.evaluation().sampler().size(), SCALE);
   }
 
   private static PngGrid.Row row(String label, Gallery gallery) {
@@ -163,7 +167,7 @@ record Measurements(
       }
     }
     Path file = run.resolve("images/before-after.png");
-    new PngGrid(rows, SCALE).write(file);
+    new PngGrid(rows, scale()).write(file);
     run.log().say("before and after: " + file);
   }
 }

@@ -33,6 +33,9 @@ import tools.jackson.databind.json.JsonMapper;
 final class RewardUnits {
   private static final String FILE = "reward-units.json";
 
+  private static final String MEAN = "mean";
+  private static final String DEVIATION = "deviation";
+
   private RewardUnits() {}
 
   /**
@@ -41,8 +44,9 @@ final class RewardUnits {
    * @param rewards what is optimised and what is watched
    * @param base the base model
    * @param training its prompts
+   * @return the units, which the rest of the run depends on; empty if none had to be found
    */
-  static void settle(
+  static Map<String, String> settle(
       RunFolder run,
       FinetuneConfig config,
       Stream<Reward> rewards,
@@ -55,15 +59,17 @@ final class RewardUnits {
             .filter(reward -> reward.spread().isEmpty())
             .toList();
     if (open.isEmpty()) {
-      return;
+      return Map.of();
     }
     Path file = run.resolve(FILE);
     if (!Files.exists(file)) {
       measure(file, config, open, evaluation, base, training);
     }
     read(file, open);
+    List<String> units = new ArrayList<>();
     for (NormalizedReward reward : open) {
       Spread unit = reward.spread().orElseThrow();
+      units.add(reward.raw().name() + " " + unit.mean() + " " + unit.deviation());
       run.log()
           .say(
               String.format(
@@ -73,6 +79,7 @@ final class RewardUnits {
                   unit.mean(),
                   unit.deviation()));
     }
+    return Map.of("reward_units", String.join(", ", units));
   }
 
   private static void measure(
@@ -96,8 +103,8 @@ final class RewardUnits {
                   reward.raw(), timeout, prompts, pixels, sampler.size(), sampler.batchSize()));
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("reward", reward.raw().name());
-      line.put("mean", unit.mean());
-      line.put("deviation", unit.deviation());
+      line.put(MEAN, unit.mean());
+      line.put(DEVIATION, unit.deviation());
       units.add(line);
     }
     AtomicFile.writeText(
@@ -105,23 +112,32 @@ final class RewardUnits {
   }
 
   private static void read(Path file, List<NormalizedReward> open) {
-    JsonNode units = JsonFile.read(file, "it belongs to this run; start a new one");
-    if (units.size() != open.size()) {
+    String hint = "put the file back that the run wrote, or start a new run";
+    JsonNode units = JsonFile.read(file, hint);
+    if (!units.isArray()
+        || units.size() != open.size()
+        || !units.valueStream().allMatch(RewardUnits::isSound)) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "%s: expected the units of %d rewards, got %d",
+              "read %s: expected a mean, and a deviation above 0, of %d rewards, got %s",
               file,
               open.size(),
-              units.size()),
-          "put the file back that the run wrote, or start a new run");
+              ReverieException.shown(units)),
+          hint);
     }
     for (int i = 0; i < open.size(); i++) {
       JsonNode unit = units.get(i);
       open.get(i)
-          .calibrate(
-              new Spread(
-                  unit.path("mean").asDouble(Double.NaN), unit.path("deviation").asDouble(0)));
+          .calibrate(new Spread(unit.path(MEAN).doubleValue(), unit.path(DEVIATION).doubleValue()));
     }
+  }
+
+  private static boolean isSound(JsonNode unit) {
+    return unit.path(MEAN).isNumber()
+        && unit.path(DEVIATION).isNumber()
+        && Double.isFinite(unit.path(MEAN).doubleValue())
+        && Double.isFinite(unit.path(DEVIATION).doubleValue())
+        && unit.path(DEVIATION).doubleValue() > 0;
   }
 }

@@ -20,9 +20,7 @@ import reverie.tensor.ReverieException;
  * The base model and programs of rewards are found under the same paths on every machine.
  */
 public final class RunJob implements AutoCloseable {
-  private final FinetuneModel model;
-  private final Reward reward;
-  private final GradientAccumulator gradients;
+  private final Parts parts = new Parts();
   private final Fleet.Job job;
 
   /**
@@ -43,32 +41,36 @@ public final class RunJob implements AutoCloseable {
       Device device) {
     FinetuneConfig config =
         FinetuneConfig.READER.readStored(yaml, "the configuration of the run", List.of()).value();
-    model =
-        new FinetuneModel(
-            BaseModels.read(config.model(), encoder, device, config.weights().dtype()),
-            config,
-            encoder,
-            device);
-    if (!model.identity().equals(identity)) {
-      model.close();
-      throw new ReverieException(
-          "model: expected " + identity + " as on the driver, got " + model.identity(),
-          "let " + config.model() + " be the same folder on every machine");
+    try {
+      FinetuneModel model =
+          parts.opened(
+              new FinetuneModel(
+                  BaseModels.read(config.model(), encoder, device, config.weights().dtype()),
+                  config,
+                  encoder,
+                  device));
+      if (!model.identity().equals(identity)) {
+        throw new ReverieException(
+            "model: expected " + identity + " as on the driver, got " + model.identity(),
+            "let " + config.model() + " be the same folder on every machine");
+      }
+      Reward reward = parts.opened(config.reward().make());
+      List<NormalizedReward> normalized = NormalizedReward.within(reward);
+      for (int i = 0; i < units.size(); i++) {
+        normalized.get(i).calibrate(units.get(i));
+      }
+      reward.start();
+      job =
+          new Fleet.Job(
+              model.policy(),
+              (RolloutObjective) config.objective(),
+              reward,
+              config.training(),
+              parts.opened(new GradientAccumulator(model.parameters().trainable())));
+    } catch (RuntimeException e) {
+      parts.close();
+      throw e;
     }
-    reward = config.reward().make();
-    List<NormalizedReward> normalized = NormalizedReward.within(reward);
-    for (int i = 0; i < units.size(); i++) {
-      normalized.get(i).calibrate(units.get(i));
-    }
-    reward.start();
-    gradients = new GradientAccumulator(model.parameters().trainable());
-    job =
-        new Fleet.Job(
-            model.policy(),
-            (RolloutObjective) config.objective(),
-            reward,
-            config.training(),
-            gradients);
   }
 
   /** What a fleet works on. */
@@ -78,8 +80,6 @@ public final class RunJob implements AutoCloseable {
 
   @Override
   public void close() {
-    gradients.close();
-    reward.close();
-    model.close();
+    parts.close();
   }
 }

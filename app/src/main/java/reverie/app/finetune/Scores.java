@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.zip.CRC32;
 import reverie.app.data.Estimate;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.report.EvaluationPoint;
@@ -73,6 +76,17 @@ record Scores(double[] training, double[] heldOut, double[] recognised) {
         : Estimate.proportion((int) Arrays.stream(values).sum(), values.length);
   }
 
+  /** Tells these scores from others; the checkpoint knows that of the base model's. */
+  double checksum() {
+    CRC32 sum = new CRC32();
+    for (double[] some : List.of(training, heldOut, recognised)) {
+      ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * some.length);
+      bytes.asDoubleBuffer().put(some);
+      sum.update(bytes);
+    }
+    return sum.getValue();
+  }
+
   /** Keeps the scores of the base model. */
   void write(RunFolder run) {
     Map<String, Object> map = new LinkedHashMap<>();
@@ -107,10 +121,6 @@ record Scores(double[] training, double[] heldOut, double[] recognised) {
   }
 
   private static double[] numbers(JsonNode list) {
-    double[] numbers = new double[list.size()];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = list.get(i).asDouble(Double.NaN);
-    }
-    return numbers;
+    return list.valueStream().mapToDouble(value -> value.asDouble(Double.NaN)).toArray();
   }
 }

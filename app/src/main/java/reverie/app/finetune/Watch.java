@@ -36,24 +36,33 @@ public final class Watch implements TrainerListener, AutoCloseable {
 
   /** The rewards that a configuration wants watched. */
   static Watch of(FinetuneConfig config) {
-    List<Watched> all = new ArrayList<>();
-    Duration timeout = config.training().rewardTimeout();
-    for (RewardChoice choice : config.watch()) {
-      String shown = choice.title();
-      if (shown.equals(config.reward().title())) {
-        throw new ConfigurationException(
-            "watch: " + shown + " is the reward that is optimised, and is reported anyway",
-            "watch others, colourfulness for instance");
+    Watch watch = new Watch(new ArrayList<>());
+    try {
+      for (RewardChoice choice : config.watch()) {
+        watch.add(choice, config);
       }
-      if (all.stream().anyMatch(other -> other.name.equals(shown))) {
-        throw new ConfigurationException(
-            "watch: two rewards are called " + shown,
-            "give them labels: {http: {url: …}, label: first}");
-      }
-      Reward reward = choice.make();
-      all.add(new Watched(shown, reward, new RewardRunner(reward, timeout), new ArrayList<>()));
+      return watch;
+    } catch (RuntimeException e) {
+      watch.close();
+      throw e;
     }
-    return new Watch(all);
+  }
+
+  private void add(RewardChoice choice, FinetuneConfig config) {
+    String shown = choice.title();
+    if (shown.equals(config.reward().title())) {
+      throw new ConfigurationException(
+          "watch: " + shown + " is the reward that is optimised, and is reported anyway",
+          "watch others, colourfulness for instance");
+    }
+    if (all.stream().anyMatch(other -> other.name.equals(shown))) {
+      throw new ConfigurationException(
+          "watch: two rewards are called " + shown,
+          "give them labels: {http: {url: …}, label: first}");
+    }
+    Reward reward = choice.make();
+    Duration timeout = config.training().rewardTimeout();
+    all.add(new Watched(shown, reward, new RewardRunner(reward, timeout), new ArrayList<>()));
   }
 
   /** What is watched. */

@@ -68,6 +68,13 @@ public record ModelFolder(
     this(unet, scheduler, encoder, prompts, null, List.of());
   }
 
+  /** Whether a folder has what {@link #read} begins with: adapters, or a U-Net and its weights. */
+  public static boolean hasWeights(Path folder) {
+    return AdapterFolder.isOne(folder)
+        || ModelReader.hasWeights(folder.resolve(UNET))
+        || ModelReader.hasWeights(folder);
+  }
+
   /**
    * Reads a model.
    *
@@ -173,10 +180,21 @@ public record ModelFolder(
     return new ModelFolder(unet, scheduler, encoder, prompts, pipeline, List.copyOf(all));
   }
 
-  /** What tells the weights of the U-Net from others. */
+  /**
+   * What tells the weights from others: of a pipeline those of all parts, which images depend on.
+   */
   public String weightsDigest() {
     MessageDigest digest = sha256();
-    for (Parameter p : unet.parameters().all()) {
+    add(unet.parameters(), digest);
+    if (pipeline != null) {
+      add(pipeline.textEncoder().parameters(), digest);
+      add(pipeline.autoencoder().parameters(), digest);
+    }
+    return "sha256 " + HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void add(Parameters parameters, MessageDigest digest) {
+    for (Parameter p : parameters.all()) {
       digest.update(p.name().getBytes(StandardCharsets.UTF_8));
       ByteBuffer bytes =
           ByteBuffer.allocate(Math.toIntExact(Math.min(p.shape().size(), 1 << 20)) * 4);
@@ -189,7 +207,6 @@ public record ModelFolder(
       }
       digest.update(bytes.flip());
     }
-    return "sha256 " + HexFormat.of().formatHex(digest.digest());
   }
 
   private static float[] floats(Parameter p) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.model;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -8,7 +9,9 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.stream.Stream;
 import reverie.app.data.DataSet;
+import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.diffusion.SchedulerConfig;
 import reverie.pipeline.PipelineFolder;
@@ -23,6 +26,8 @@ import tools.jackson.databind.json.JsonMapper;
 /** Finds out what kind of model a folder has, and reads it. */
 final class ModelReader {
   private static final Logger LOG = Logger.getLogger(ModelReader.class.getName());
+
+  private static final String WEIGHTS = "diffusion_pytorch_model";
 
   private ModelReader() {}
 
@@ -45,6 +50,18 @@ final class ModelReader {
     } catch (RuntimeException e) {
       model.close();
       throw e;
+    }
+  }
+
+  /** Whether a folder has a configuration and weights, of whatever type. */
+  static boolean hasWeights(Path unet) {
+    if (!Files.isRegularFile(unet.resolve(ModelFolder.CONFIG))) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(unet)) {
+      return files.anyMatch(file -> file.getFileName().toString().startsWith(WEIGHTS));
+    } catch (IOException e) {
+      throw AtomicFile.readFailure(unet, e);
     }
   }
 

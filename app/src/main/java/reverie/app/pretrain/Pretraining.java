@@ -4,6 +4,7 @@ package reverie.app.pretrain;
 import java.lang.invoke.MethodHandles;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -94,6 +95,7 @@ public final class Pretraining implements AutoCloseable {
       // As large as the training's images.
       ImageSize size = new ImageSize(training.width(), training.height());
       sampler = ImageSampler.of(model, config.sampling().sized(size), this.encoder);
+      sampler.requireRoom(config.evaluationSamples());
       loss =
           new DenoisingLoss(
               ModelShape.noise(config.schedule(), model.scheduler()),
@@ -166,12 +168,23 @@ public final class Pretraining implements AutoCloseable {
               .map(weights -> new UNet(model.unet().config(), weights))
               .orElse(model.unet());
       Denoiser denoiser = model.denoiser(average);
-      train(new Trained(step, new TrainingCheckpoint(step), pass), denoiser, results);
+      var checkpoint = new TrainingCheckpoint(step, identity());
+      train(new Trained(step, checkpoint, pass), denoiser, results);
       Path target = run.resolve(MODEL);
       model.with(average).write(target);
       results.finish(denoiser);
       return target;
     }
+  }
+
+  /** What the rest of a run depends on beside its settings and its state. */
+  private Map<String, String> identity() {
+    Map<String, String> identity = new LinkedHashMap<>();
+    identity.put("images", data == null ? training.identity() : data.toString());
+    identity.put("base_weights", model.weightsDigest());
+    identity.put("scheduler", model.scheduler().toString());
+    identity.put("kernels", device.identity());
+    return identity;
   }
 
   /** The model to begin with, which will remember what it was trained on. */
@@ -207,7 +220,7 @@ public final class Pretraining implements AutoCloseable {
     Path checkpoint = run.resolve(CHECKPOINT);
     long done = 0;
     if (Files.exists(checkpoint)) {
-      done = trained.state.read(checkpoint);
+      done = trained.state.read(checkpoint, config.steps());
     } else {
       run.requireNoLostCheckpoint(checkpoint, config.checkpointEvery(), "step");
     }

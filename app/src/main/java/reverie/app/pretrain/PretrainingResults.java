@@ -59,7 +59,7 @@ final class PretrainingResults {
     List<PngGrid.Row> rows = new ArrayList<>();
     rows.addAll(rows("training", training, model));
     rows.addAll(rows("held out", heldOut, model));
-    PngGrid grid = new PngGrid(rows, SCALE);
+    PngGrid grid = new PngGrid(rows, PngGrid.scale(sampler.size(), SCALE));
     grid.write(run.resolve(String.format(Locale.ROOT, "samples/step-%06d.png", steps)));
     return grid.toImage();
   }

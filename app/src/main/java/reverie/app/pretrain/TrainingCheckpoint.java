@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import reverie.autograd.optim.TrainingState;
 import reverie.autograd.optim.TrainingStep;
 import reverie.tensor.ReverieException;
@@ -16,9 +17,12 @@ import reverie.tensor.io.Safetensors;
  * The whole state of a pretraining run between two steps: weights, their running average, the
  * optimizer's moments and the number of steps made. Random numbers need no state, they are
  * addressed by the step. One file, replaced atomically.
+ *
+ * @param identity what else the rest of the run depends on
  */
-record TrainingCheckpoint(TrainingStep step) {
+record TrainingCheckpoint(TrainingStep step, Map<String, String> identity) {
   private static final String STEPS = "steps";
+  private static final String SETUP = "setup.";
 
   /** Writes the state after {@code step.steps()} steps. */
   void write(Path file) {
@@ -26,19 +30,25 @@ record TrainingCheckpoint(TrainingStep step) {
     step.state()
         .tensors()
         .forEach((name, tensor) -> entries.put(name, Safetensors.Entry.of(tensor)));
-    Safetensors.writeChecked(file, entries, Map.of(STEPS, Long.toString(step.steps())));
+    Map<String, String> metadata = new TreeMap<>();
+    metadata.put(STEPS, Long.toString(step.steps()));
+    identity.forEach((name, value) -> metadata.put(SETUP + name, value));
+    Safetensors.writeChecked(file, entries, metadata);
   }
 
   /**
    * Takes over a written state.
    *
+   * @param most steps of the whole run
    * @return steps made
-   * @throws ReverieException if the file is damaged or of another model, naming the tensor
+   * @throws ReverieException if the file is damaged, of another model, naming the tensor, or of a
+   *     run that depends on something else
    */
-  long read(Path file) {
+  long read(Path file, long most) {
     try (Safetensors saved = Safetensors.openChecked(file);
         Scope _ = Scope.open("checkpoint")) {
-      long steps = steps(file, saved);
+      requireSame(file, saved.metadata());
+      long steps = steps(file, saved, most);
       Map<String, Tensor> state = new LinkedHashMap<>();
       TrainingState own = step.state();
       own.tensors().forEach((name, target) -> state.put(name, tensor(file, saved, name, target)));
@@ -49,15 +59,34 @@ record TrainingCheckpoint(TrainingStep step) {
     }
   }
 
-  private static long steps(Path file, Safetensors saved) {
+  private void requireSame(Path file, Map<String, String> metadata) {
+    identity.forEach((name, now) -> {
+      String then = metadata.get(SETUP + name);
+      if (!now.equals(then)) {
+        throw new ReverieException(
+            String.format(
+                Locale.ROOT,
+                "checkpoint: '%s' was written by a run with another %s:\n  then %s\n  now  %s",
+                file,
+                name,
+                then,
+                now),
+            "put back what it was begun with, or start a new run");
+      }
+    });
+  }
+
+  private static long steps(Path file, Safetensors saved, long most) {
     String steps = saved.metadata().get(STEPS);
-    if (steps == null || !steps.matches("\\d{1,18}")) {
+    if (steps == null || !steps.matches("\\d{1,18}") || Long.parseLong(steps) > most) {
       throw new ReverieException(
           String.format(
               Locale.ROOT,
-              "checkpoint: '%s' does not say after how many steps it was written",
-              file),
-          "it is no checkpoint of reverie pretrain; delete it to begin again");
+              "checkpoint: '%s': expected to hear after how many of %d steps it was written, got %s",
+              file,
+              most,
+              steps),
+          "it is no checkpoint of this run; delete it to begin again");
     }
     return Long.parseLong(steps);
   }

@@ -112,6 +112,10 @@ class ModelFoldersTest extends CommandTest {
     }
     Path run = folder.resolve("run");
     assertEquals(0, finetune(model, run, settings), err::toString);
+    String words = kind.prompt.isEmpty() ? "" : "--prompt " + kind.prompt + " ";
+    assertTrue(
+        out.toString().contains("./reverie sample " + words.replaceAll("[0-9]", "0") + "--model "),
+        () -> "suggests a prompt of the model: " + out);
     String weights = "diffusion_pytorch_model.safetensors";
     Path before = Path.of(model, top ? "" : "unet", weights);
     assertTrue(Files.mismatch(before, run.resolve("model/unet").resolve(weights)) >= 0);

@@ -258,6 +258,7 @@ class FinetuningTest extends IconRuns {
     assertMessage("is no model folder", "model=" + folder);
     assertMessage("cannot be started", "reward.command=[/no/such/program]");
     assertMessage("cannot be started", "watch=[{command: [/no/such/program]}]");
+    assertMessage("take 9.2 GB", "prompts.per_epoch=3000000", "prompts.images_each=1");
   }
 
   /** The averaged weights are what is measured and saved. */

@@ -81,6 +81,33 @@ class ResumedRunsTest extends IconRuns {
     assertEquals(summary.rewardBefore(), Summary.read(run).orElseThrow().rewardBefore());
     assertEquals(summary.rewardAfter(), Summary.read(run).orElseThrow().rewardAfter());
     assertEquals(figures(report), figures(Files.readString(run.resolve("report.html"))));
+    // The weights alone.
+    Files.delete(weights);
+    finetune(run, true, () -> false);
+    assertArrayEquals(model, Files.readAllBytes(weights));
+  }
+
+  /** Scores of the base model that were changed are measured again, and damage is no error. */
+  @Test
+  void scoresOfTheBaseModelAreNotTakenOnTrust() throws IOException {
+    Path run = folder.resolve("run");
+    finetune(run, false, () -> false, "epochs=1");
+    Summary summary = Summary.read(run).orElseThrow();
+    Path file = run.resolve("evaluation-before.json");
+    String scores = Files.readString(file);
+    for (String other :
+        List.of(
+            scores.replaceFirst("-(\\d)", "-9$1"),
+            "{\"training\": {\"a\": 1}, \"heldout\": 7}",
+            "[null]",
+            "")) {
+      Files.writeString(file, other);
+      Files.delete(run.resolve("summary.json"));
+      finetune(run, true, () -> false, "epochs=1");
+      Summary again = Summary.read(run).orElseThrow();
+      assertEquals(summary.rewardBefore(), again.rewardBefore(), other);
+      assertEquals(summary.rewardChange(), again.rewardChange(), other);
+    }
   }
 
   private static long figures(String report) {
@@ -157,11 +184,29 @@ class ResumedRunsTest extends IconRuns {
       new ModelFolder(
               unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.of(DataSet.ICONS))
           .write(model);
-      ReverieException error =
-          assertThrows(
-              ReverieException.class,
-              () -> finetune(run, true, () -> false, "model=" + model, "epochs=2"));
-      assertTrue(error.getMessage().contains("another base_weights"), error::getMessage);
+      refuses(run, model, "another base_weights");
     }
+  }
+
+  @Test
+  void anotherSchedulerIsNotResumedWith() throws IOException {
+    Path model = folder.resolve("model");
+    try (UNet unet = UNet.load(shared.resolve("model/unet"), Device.cpu())) {
+      new ModelFolder(
+              unet, SchedulerConfig.defaults(), ENCODER.identity(), ModelPrompts.of(DataSet.ICONS))
+          .write(model);
+    }
+    Path run = folder.resolve("run");
+    finetune(run, false, () -> false, "model=" + model, "epochs=1");
+    SchedulerConfig.defaults().withClipping(2).write(model.resolve("scheduler"));
+    refuses(run, model, "another scheduler");
+  }
+
+  private static void refuses(Path run, Path model, String part) {
+    ReverieException error =
+        assertThrows(
+            ReverieException.class,
+            () -> finetune(run, true, () -> false, "model=" + model, "epochs=2"));
+    assertTrue(error.getMessage().contains(part), error::getMessage);
   }
 }

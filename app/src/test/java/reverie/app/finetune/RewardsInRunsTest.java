@@ -98,11 +98,32 @@ class RewardsInRunsTest {
     // A run that goes on has the units that it began with, not those of what it draws now.
     run.finetune(path, sum, watch, "epochs=3");
     assertEquals(units, Files.readString(path.resolve("reward-units.json")));
-    Files.writeString(path.resolve("reward-units.json"), "[]");
-    ReverieException error =
-        assertThrows(ReverieException.class, () -> run.finetune(path, sum, watch, "epochs=4"));
-    assertTrue(error.getMessage().contains("expected the units of 2 rewards"), error::getMessage);
     assertTrue(Files.readString(path.resolve(RunFolder.CONFIG)).contains("weight: -2"));
+    String unit = "{\"mean\": 1, \"deviation\": 2}";
+    for (String damaged :
+        List.of(
+            "",
+            "[]",
+            "[1, 2]",
+            "{\"a\": 1, \"b\": 2}",
+            "[" + unit + ", {\"mean\": 1, \"deviation\": 0}]",
+            "[" + unit + ", {\"mean\": 1e999, \"deviation\": 1}]")) {
+      refuses(run, path, damaged, "reward-units.json: ", sum, watch);
+    }
+    // Sound, but not what the epochs before were rewarded by.
+    refuses(run, path, "[" + unit + ", " + unit + "]", "another reward_units", sum, watch);
+    Files.writeString(path.resolve("reward-units.json"), units);
+    run.finetune(path, sum, watch, "epochs=3");
+  }
+
+  private static void refuses(
+      TinyRun run, Path path, String units, String part, String sum, String watch)
+      throws IOException {
+    Files.writeString(path.resolve("reward-units.json"), units);
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> run.finetune(path, sum, watch, "epochs=3"));
+    assertTrue(error.getMessage().contains(part), error::getMessage);
+    assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
   }
 
   private static double[] unit(String json, int index) {

@@ -62,9 +62,23 @@ class RunJobTest {
         }
       }
       Map<String, String> other = Map.of("base_weights", "sha256 of others");
-      var error = assertThrows(ReverieException.class, () -> job(configuration, other).close());
-      assertTrue(error.getMessage().contains("sha256 of others"), error.getMessage());
+      assertRefused(configuration, other, "sha256 of others");
+      Configuration<FinetuneConfig> absent =
+          FinetuneConfig.READER.readStored(
+              configuration.yaml(), "test", List.of("reward.command=[/no/such/program]"));
+      assertRefused(absent, driver.identity(), "cannot be started");
     }
+  }
+
+  /** With an error, and nothing left open. */
+  private static void assertRefused(
+      Configuration<FinetuneConfig> configuration, Map<String, String> identity, String part) {
+    long before = Device.cpu().liveBytes();
+    try (Scope _ = Scope.open("refused")) {
+      var error = assertThrows(ReverieException.class, () -> job(configuration, identity).close());
+      assertTrue(error.getMessage().contains(part), error.getMessage());
+    }
+    assertEquals(before, Device.cpu().liveBytes());
   }
 
   private static RunJob job(

@@ -13,8 +13,12 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import javax.imageio.ImageIO;
@@ -34,9 +38,13 @@ import reverie.app.run.RunFolder;
 import reverie.app.text.LetterEncoder;
 import reverie.diffusion.Prediction;
 import reverie.diffusion.SchedulerConfig;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
+import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
+import reverie.tensor.io.Safetensors;
 import reverie.unet.UNet;
 import reverie.unet.UNetConfig;
 
@@ -149,8 +157,54 @@ class PretrainingTest {
   void aDamagedCheckpointIsRefused() throws IOException {
     Path run = temp.resolve("run");
     pretrain(run, false, () -> false);
-    Files.write(run.resolve("checkpoint.safetensors"), new byte[] {1, 2, 3});
-    assertThrows(ReverieException.class, () -> pretrain(run, true, () -> false));
+    Path checkpoint = run.resolve("checkpoint.safetensors");
+    set("steps=7");
+    // Sound, but of a run that is longer than this one.
+    Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
+    Map<String, String> metadata;
+    try (Safetensors saved = Safetensors.open(checkpoint)) {
+      metadata = new TreeMap<>(saved.metadata());
+      for (String name : saved.names()) {
+        entries.put(name, new Safetensors.Entry(DType.F32, saved.shape(name), saved.floats(name)));
+      }
+    }
+    metadata.put("steps", "99999999999");
+    Safetensors.writeChecked(checkpoint, entries, metadata);
+    refuses(run, "after how many of 7 steps it was written, got 99999999999");
+    Files.write(checkpoint, new byte[] {1, 2, 3});
+    refuses(run, checkpoint.toString());
+  }
+
+  private void refuses(Path run, String part) {
+    ReverieException error =
+        assertThrows(ReverieException.class, () -> pretrain(run, true, () -> false));
+    assertTrue(error.getMessage().contains(part), error::getMessage);
+    assertTrue(error.getMessage().contains("\nhint: "), error::getMessage);
+  }
+
+  /** What a run depends on is the same when it goes on, or it does not. */
+  @Test
+  void otherImagesAreNotResumedWith() throws IOException {
+    Path base = base(3, 0);
+    set("base=" + base);
+    Path run = temp.resolve("run");
+    pretrain(run, false, () -> false);
+    set("steps=8");
+    Path image = temp.resolve("data/line_x.png");
+    byte[] before = Files.readAllBytes(image);
+    Files.copy(temp.resolve("data/line_xx.png"), image, StandardCopyOption.REPLACE_EXISTING);
+    refuses(run, "another images:\n  then 5 with checksum ");
+    Files.write(image, before);
+    SchedulerConfig.defaults().withTrainSteps(500).write(base.resolve("scheduler"));
+    refuses(run, "another scheduler:");
+    SchedulerConfig.defaults().write(base.resolve("scheduler"));
+    try (UNet other = UNet.load(base.resolve("unet"), Device.cpu());
+        Scope _ = Scope.open("change")) {
+      Tensor weight = other.parameters().all().getFirst().value();
+      weight.assign(weight.add(1e-3));
+      other.save(base.resolve("unet"));
+    }
+    refuses(run, "another base_weights:");
   }
 
   @Test
