@@ -51,6 +51,9 @@ import reverie.tensor.spi.Step;
  * the interpreter sees its operations.
  */
 public final class CapturedGraph implements AutoCloseable {
+  /** More is given back between runs: fresh pages cost about two seconds a gigabyte. */
+  private static final long LARGE_BYTES = 64L << 20;
+
   private final Supplier<Tensor[]> function;
   private final Scope scope = Scope.detached("captured step");
   private final Storage memory;
@@ -63,11 +66,7 @@ public final class CapturedGraph implements AutoCloseable {
   private final Runnable discard;
 
   private CapturedGraph(
-      Backend backend,
-      Supplier<Tensor[]> function,
-      List<Step> steps,
-      long aboveBytes,
-      Tensor[] results) {
+      Backend backend, Supplier<Tensor[]> function, List<Step> steps, Tensor[] results) {
     this.function = function;
     Liveness liveness = new Liveness(steps, results);
     outside = liveness.outside();
@@ -77,7 +76,7 @@ public final class CapturedGraph implements AutoCloseable {
     memory = Storage.allocated(backend, plannedBytes);
     scope.adopt(memory);
     Buffer whole = memory.live(this);
-    discard = plannedBytes > aboveBytes ? () -> backend.discard(whole) : () -> {};
+    discard = plannedBytes > LARGE_BYTES ? () -> backend.discard(whole) : () -> {};
     Map<Storage, Storage> parts = new IdentityHashMap<>();
     liveness
         .places()
@@ -139,11 +138,7 @@ public final class CapturedGraph implements AutoCloseable {
       Set<Storage> kept = Stream.of(results).map(Tensor::storage).collect(Collectors.toSet());
       List<Step> steps = device.backend().arrange(DeadCode.of(tracer.steps(), results), kept);
       return new CapturedGraph(
-          device.backend(),
-          step,
-          Rematerialization.of(steps, aboveBytes, results),
-          aboveBytes,
-          results);
+          device.backend(), step, Rematerialization.of(steps, aboveBytes, results), results);
     }
   }
 
