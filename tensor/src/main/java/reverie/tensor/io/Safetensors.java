@@ -65,7 +65,7 @@ public final class Safetensors implements AutoCloseable {
   public static Safetensors open(Path path) {
     Safetensors opened = new Safetensors(path);
     try {
-      if (path.getFileName().toString().endsWith(".json")) {
+      if (path.toString().endsWith(".json")) {
         opened.addShards(ShardIndex.read(path));
       } else {
         opened.add(path, header -> header.tensors().keySet());

@@ -229,6 +229,7 @@ class SafetensorsTest {
     Path path = folder.resolve("x.safetensors");
     assertTrue(opening(path).getMessage().contains(path + " does not exist"));
     assertTrue(opening(folder).getMessage().contains(folder + " is a folder"));
+    assertTrue(opening(folder.getRoot()).getMessage().contains(folder.getRoot() + " is a folder"));
     assertTrue(
         opening(Files.write(path, new byte[7]))
             .getMessage()
