@@ -127,7 +127,8 @@ public final class NoiseSchedule {
     for (int t = 0; t < betas.length; t++) {
       if (!(betas[t] > 0 && betas[t] < 1)) {
         throw new ReverieException(
-            "noise schedule: expected 0 < beta < 1, got " + betas[t] + " at timestep " + t);
+            "noise schedule: expected 0 < beta < 1, got " + betas[t] + " at timestep " + t,
+            "beta_start, beta_end and trained_betas are variances of the noise of one step");
       }
       lost += kept * betas[t];
       kept *= 1 - betas[t];

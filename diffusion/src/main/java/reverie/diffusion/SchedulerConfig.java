@@ -61,6 +61,8 @@ public record SchedulerConfig(
     Map<String, JsonNode> source)
     implements SchedulerConfigBuilder.With {
 
+  static final String KEYS_HINT = "keys and values are those of diffusers' schedulers";
+
   /** Beyond every model: an array of this length is made of every schedule. */
   private static final int MAX_STEPS = 100_000;
 
@@ -130,14 +132,13 @@ public record SchedulerConfig(
     source = Collections.unmodifiableMap(new LinkedHashMap<>(source));
     if (!trainedBetas.isEmpty() && trainedBetas.size() != trainSteps) {
       throw new ReverieException(
-          "scheduler config: expected "
-              + trainSteps
-              + " trained_betas, got "
-              + trainedBetas.size());
+          "scheduler config: expected " + trainSteps + " trained_betas, got " + trainedBetas.size(),
+          KEYS_HINT);
     }
     if (trainSteps < 1) {
       throw new ReverieException(
-          "scheduler config: expected at least one training timestep, got " + trainSteps);
+          "scheduler config: expected at least one training timestep, got " + trainSteps,
+          KEYS_HINT);
     }
     if (trainSteps > MAX_STEPS) {
       throw new ReverieException(
@@ -149,11 +150,12 @@ public record SchedulerConfig(
     }
     if (!(clipSampleRange > 0 && Double.isFinite(clipSampleRange))) {
       throw new ReverieException(
-          "scheduler config: expected a positive clip_sample_range, got " + clipSampleRange);
+          "scheduler config: expected a positive clip_sample_range, got " + clipSampleRange,
+          KEYS_HINT);
     }
     if (stepsOffset < 0) {
       throw new ReverieException(
-          "scheduler config: expected a steps_offset of at least 0, got " + stepsOffset);
+          "scheduler config: expected a steps_offset of at least 0, got " + stepsOffset, KEYS_HINT);
     }
     if (flow.isPresent() != (prediction == Prediction.FLOW)) {
       throw new ReverieException(

@@ -171,7 +171,8 @@ final class SchedulerConfigReader {
     if (line.maxTokens() == line.baseTokens()) {
       throw new ReverieException(
           "scheduler config: expected base_image_seq_len and max_image_seq_len to differ in "
-              + where);
+              + where,
+          SchedulerConfig.KEYS_HINT);
     }
     var flow = new SchedulerConfig.Flow(shift, dynamic ? Optional.of(line) : Optional.empty());
     var spacing = TimestepGrid.Spacing.of(text("timestep_spacing", flow.spacing().key()));
@@ -233,7 +234,8 @@ final class SchedulerConfigReader {
               + " in "
               + where
               + ", got "
-              + ReverieException.shown(value));
+              + ReverieException.shown(value),
+          SchedulerConfig.KEYS_HINT);
     }
     return value;
   }
