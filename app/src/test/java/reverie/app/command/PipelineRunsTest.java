@@ -4,6 +4,7 @@ package reverie.app.command;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
@@ -13,6 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -111,6 +114,11 @@ class PipelineRunsTest extends CommandTest {
     assertSameTensors(whole, parts, "checkpoint.safetensors");
     assertSameTensors(whole, parts, "model/" + LoraFile.NAME);
 
+    // What is saved is the average, not the weights as they are at the end.
+    Set<List<Double>> saved = values(whole.resolve("model/" + LoraFile.NAME), "");
+    assertEquals(values(whole.resolve("checkpoint.safetensors"), "average."), saved);
+    assertNotEquals(values(whole.resolve("checkpoint.safetensors"), "weight."), saved);
+
     Path model = whole.resolve("model");
     int[] tuned = drawn("tuned", "--model", model.toString());
     assertArrayEquals(
@@ -136,6 +144,16 @@ class PipelineRunsTest extends CommandTest {
     Files.writeString(note, "{\"base\": \"" + model + "\", \"base_weights\": \"x\"}");
     assertEquals(ExitCode.BAD_INPUT, run("convert", model.toString(), "--out", merged.toString()));
     assertTrue(err.toString().contains("belong to themselves"), err::toString);
+  }
+
+  /** The first factors of adapters whose names begin so; the second are scaled in files. */
+  private static Set<List<Double>> values(Path file, String prefix) {
+    try (Safetensors tensors = Safetensors.open(file)) {
+      return tensors.names().stream()
+          .filter(name -> name.startsWith(prefix) && name.contains("lora_A"))
+          .map(name -> Arrays.stream(tensors.doubles(name)).boxed().toList())
+          .collect(Collectors.toSet());
+    }
   }
 
   private static void assertSameTensors(Path one, Path other, String file) {
