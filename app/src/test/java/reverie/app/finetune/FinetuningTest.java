@@ -228,6 +228,15 @@ class FinetuningTest extends IconRuns {
     assertTrue(
         Files.readString(run.resolve("report.html")).contains("<h2>What was not optimised</h2>"));
     assertMessage("is the reward that is optimised", "watch=[jpeg_compressibility]");
+    Path single = folder.resolve("single");
+    finetune(
+        single,
+        false,
+        () -> false,
+        "prompts.images_each=1",
+        "advantage.baseline=batch",
+        "epochs=1");
+    assertFalse(Metrics.read(single).getLast().values().containsKey(Watch.WITHIN));
   }
 
   @Test
