@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tries what mvn -P release verify has made as a stranger would: lays it out as a repository, target/repository, looks
+# Tries what mvn -P release verify has made from outside: lays it out as a repository, target/repository, looks
 # for licences, and lets a Maven project that knows that repository and Central alone compile and run the README's example, on the
 # class path and on the module path. Nothing of this machine's local repository is used. Prints the list of artifacts.
 set -euo pipefail
@@ -13,6 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 fail() { printf 'try-release: %s\n' "$1" >&2; exit 1; }
+
+[[ $(javac -version 2>&1) =~ ^javac\ (2[5-9]|[3-9][0-9]) ]] || fail "JAVA_HOME must name a JDK 25 or newer"
 
 rm -rf "$repository"
 for pom in "$root"/{,*/}pom.xml; do

@@ -69,7 +69,7 @@ public final class SilkIcons {
       if (!"jar".equals(uri.getScheme())) {
         return read(Path.of(uri));
       }
-      Path jar = Path.of(URI.create(uri.getSchemeSpecificPart().split("!", 2)[0]));
+      Path jar = Path.of(URI.create(uri.getRawSchemeSpecificPart().split("!", 2)[0]));
       try (FileSystem files = FileSystems.newFileSystem(jar, Map.of())) {
         return read(files.getPath(FOLDER));
       }

@@ -6,6 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,6 +19,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class SilkIconsTest {
   private static final Set<String> BADGES =
@@ -116,5 +122,24 @@ class SilkIconsTest {
 
   private static String badge(String name) {
     return name.substring(name.lastIndexOf('_') + 1);
+  }
+
+  /** A folder of programs on Windows, for one, has a space in its name. */
+  @Test
+  void thePackageMayLieInAFolderWithASpace(@TempDir Path folder) throws Exception {
+    Path odd = Files.createDirectory(folder.resolve("a b%20c"));
+    List<URL> classPath = new ArrayList<>();
+    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+      Path path = Path.of(entry);
+      boolean icons = path.getFileName().toString().startsWith("famfamfam-silk");
+      classPath.add((icons ? Files.copy(path, odd.resolve("silk.jar")) : path).toUri().toURL());
+    }
+    assertTrue(Files.exists(odd.resolve("silk.jar")));
+    ClassLoader nothing = ClassLoader.getPlatformClassLoader();
+    try (var loader = new URLClassLoader(classPath.toArray(URL[]::new), nothing)) {
+      Class<?> icons = loader.loadClass(SilkIcons.class.getName());
+      Object all = icons.getMethod("all").invoke(null);
+      assertEquals(1000, all.getClass().getMethod("size").invoke(all));
+    }
   }
 }
