@@ -35,7 +35,7 @@ val denoiser = Denoiser { x, _, _ -> x.add(layer.forward(x).mul(0.1)) }
 val process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 10, 1.0)
 val policy = Policy(process, denoiser, weights, 8, 8, 3)
 val blue = Reward.perImage("blue") { image -> image.getRGB(0, 0, 8, 8, null, 0, 8).map { it and 255 }.average() }
-val settings = TrainerSettings.defaults().withLearningRate(0.1)
+val settings = TrainerSettings.defaults().withLearningRate(0.1).withUpdatesPerEpoch(1)
 Trainer(policy, DdpoImportanceSampled(), GroupAdvantages(), PromptSource.of("anything"), blue, settings).use { run ->
     repeat(10) { println("blue: ${run.epoch().rewards().mean()}") }
 }

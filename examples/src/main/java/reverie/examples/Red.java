@@ -42,7 +42,7 @@ public final class Red {
 
     var objective = new DdpoImportanceSampled();
     var prompts = PromptSource.of("anything");
-    var settings = TrainerSettings.defaults().withLearningRate(0.1);
+    var settings = TrainerSettings.defaults().withLearningRate(0.1).withUpdatesPerEpoch(1);
     try (weights;
         var run = new Trainer(policy, objective, new GroupAdvantages(), prompts, red, settings)) {
       for (int i = 0; i < 10; i++) {
