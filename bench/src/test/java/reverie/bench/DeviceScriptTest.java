@@ -107,7 +107,8 @@ class DeviceScriptTest {
   void unpacksWhereThereIsNoXz() throws IOException, InterruptedException {
     Path tar = bundle("*--require*) echo \"unpacked: $*\"; exit 1 ;;");
     Path bundle = folder.resolve("bundle.tar.xz");
-    String compress = "import lzma, sys; lzma.open(sys.argv[2], 'w').write(open(sys.argv[1], 'rb').read())";
+    String compress =
+        "import lzma, sys; lzma.open(sys.argv[2], 'w').write(open(sys.argv[1], 'rb').read())";
     assertEquals(0, run(Map.of(), "python3", "-c", compress, tar, bundle).status);
     Path xz = Files.createDirectories(folder.resolve("bin")).resolve("xz");
     Files.writeString(xz, "#!/bin/sh\nexit 127\n");
