@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tries what ./reverie package has made as a stranger would: unpacks both archives into folders with a space in their names, and
+# Tries what ./reverie package has made from outside: unpacks both archives into folders with a space in their names, and
 # runs the command with no JDK and nothing on the path: the version, the machine, images, a short fine-tuning with its report.
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
