@@ -36,7 +36,7 @@ public interface DecisionWindow {
       throw new ReverieException(
           "decision window: expected to move every 1 or more epochs, got " + every);
     }
-    return of(width, (epoch, steps) -> (int) (epoch / every % Math.max(1, steps - width)));
+    return of(width, (epoch, steps) -> (int) (epoch / every % (steps - width)));
   }
 
   private static DecisionWindow of(int width, DecisionWindow first) {

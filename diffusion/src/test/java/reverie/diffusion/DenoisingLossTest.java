@@ -154,6 +154,11 @@ class DenoisingLossTest {
       assertEquals(before[i] * Math.min(snr, 5) * ofSample, after[i], 1e-10 * before[i]);
     }
     assertTrue(above > 5 && above < 59, above + " are capped");
+    // Other weights come on top.
+    Tensor halves = DEVICE.full(0.5, 64);
+    double[] halved =
+        capped.noised(original, draw).weighted(halves).perSample(silent, null).toDoubles();
+    assertArrayEquals(Arrays.stream(after).map(v -> v / 2).toArray(), halved, 1e-14);
     assertThrows(ReverieException.class, () -> new DenoisingLoss(plain.schedule(), prediction, 0));
   }
 

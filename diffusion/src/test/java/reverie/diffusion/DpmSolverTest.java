@@ -24,7 +24,7 @@ import reverie.tensor.Tensor;
  */
 class DpmSolverTest {
   private static final Device DEVICE = Device.reference();
-  private static final Denoiser MODEL =
+  static final Denoiser MODEL =
       (x, timesteps, _) ->
           x.sigmoid().mul(0.8).add(timesteps.reshape(timesteps.dim(0), 1).mul(1.0 / 2000));
 
@@ -100,6 +100,8 @@ class DpmSolverTest {
     double fine = error(ReversePolicy.dpmSolver(flow, 80), flow);
     double first = error(ReversePolicy.flow(flow, 80, FlowNoise.ODE, 0), flow);
     assertTrue(fine < coarse / 8, coarse + " " + fine);
+    // A flow ends at its data whatever the file says of ᾱ.
+    assertEquals(coarse, error(ReversePolicy.dpmSolver(flow.withEndsClean(false), 20), flow));
     assertTrue(fine < first / 4, first + " " + fine);
   }
 
@@ -110,6 +112,9 @@ class DpmSolverTest {
         ReversePolicy.ddim(config, 20, 1).secondOrder().deciding(i -> i == 5 || i == 6);
     assertTrue(window.isSecondOrder());
     assertArrayEquals(new int[] {5, 6}, window.decisions());
+    assertArrayEquals(
+        new int[] {5},
+        ReversePolicy.ddim(config, 20, 1).deciding(i -> i == 5).secondOrder().decisions());
     ReversePolicy first = ReversePolicy.ddim(config, 20, 1).deciding(i -> i == 5 || i == 6);
     assertEquals(
         GaussianChain.of(first, 0, 1).sigmas()[5], GaussianChain.of(window, 0, 1).sigmas()[5]);

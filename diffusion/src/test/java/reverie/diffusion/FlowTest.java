@@ -65,6 +65,7 @@ class FlowTest {
   void theOdeComesToTheData() {
     GaussianChain chain =
         GaussianChain.of(ReversePolicy.flow(UNIFORM, 1000, FlowNoise.ODE, 0), 0.3, 0.7);
+    assertEquals("ode, eta 0.0", ReversePolicy.flow(UNIFORM, 9, FlowNoise.ODE, 0.7).rule());
     assertEquals(0.49, chain.variance(), 2e-3);
     assertEquals(0.3, chain.mean(), 1e-3);
   }
@@ -199,6 +200,7 @@ class FlowTest {
     assertEquals(500, normal.timestepAt(0.5), 1e-9);
     assertEquals(1000 / (1 + Math.exp(1)), normal.timestepAt(0.158655253931457), 1e-6);
     assertEquals(0, normal.timestepAt(0));
+    assertEquals(750, NoiseSchedule.logitNormalFlow(1000, 3, 0, 1).timestepAt(0.5), 1e-9);
     assertThrows(
         ReverieException.class,
         () -> new DenoisingLoss(normal, Prediction.FLOW, 5).noised(original, draw));

@@ -49,6 +49,8 @@ class NoiseScheduleTest {
       assertEquals(single[i], rounded.alphaBar(t[i]), 1e-6 * single[i]);
       assertEquals((float) rounded.alphaBar(t[i]), rounded.alphaBar(t[i]));
     }
+    assertEquals((float) 0.1, rounded.withZeroTerminalSnr().round(0.1));
+    assertEquals(0.1, STABLE.withZeroTerminalSnr().round(0.1));
   }
 
   @Test

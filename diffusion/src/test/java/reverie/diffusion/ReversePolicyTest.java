@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -311,6 +312,23 @@ class ReversePolicyTest {
     assertEquals(-0.0100005, plain.outputFactor(49), 1e-7);
   }
 
+  /** diffusers' PNDMScheduler knows no {@code clip_sample}. */
+  @Test
+  void pseudoNumericalStepsClipNothing() {
+    ReversePolicy clipped = ReversePolicy.pndm(SchedulerConfig.defaults().withClipping(0.1), 5);
+    ReversePolicy free = ReversePolicy.pndm(SchedulerConfig.defaults().withoutClipping(), 5);
+    assertFalse(clipped.clips());
+    Waves waves = Waves.on(DEVICE, false);
+    for (int i = 0; i < clipped.steps(); i++) {
+      assertArrayEquals(
+          free.originalSample(waves.x(), waves.output(), i).toDoubles(),
+          clipped.originalSample(waves.x(), waves.output(), i).toDoubles());
+      assertArrayEquals(
+          free.step(waves.x(), waves.output(), i).mean().toDoubles(),
+          clipped.step(waves.x(), waves.output(), i).mean().toDoubles());
+    }
+  }
+
   @Test
   void onlyStepsOfAWindowDecide() {
     ReversePolicy all = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 25, 1);
@@ -341,6 +359,11 @@ class ReversePolicyTest {
       assertEquals(i < 10 ? 100 : 0, counts[i], i < 10 ? 50 : 0);
     }
     assertArrayEquals(random.of(all, 7).decisions(), random.of(all, 7).decisions());
+    // One that is wider than half of the chain begins with it.
+    DecisionWindow wide = DecisionWindow.random(15, Rng.of(1));
+    for (int epoch = 0; epoch < 20; epoch++) {
+      assertArrayEquals(IntStream.range(0, 15).toArray(), wide.of(all, epoch).decisions());
+    }
     assertThrows(ReverieException.class, () -> DecisionWindow.random(0, Rng.of(1)));
     assertThrows(ReverieException.class, () -> DecisionWindow.progressive(25, 1).of(all, 0));
     assertThrows(ReverieException.class, () -> DecisionWindow.progressive(2, 0));

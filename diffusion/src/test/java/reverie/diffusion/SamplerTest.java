@@ -143,6 +143,18 @@ class SamplerTest {
   }
 
   @Test
+  void aModelThatLooksAtValuesIsTold() {
+    Denoiser looking = (x, _, _) -> x.mul(x.toDoubles()[0]);
+    ReversePolicy ode = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 0);
+    for (ReversePolicy policy : List.of(POLICY, ode)) {
+      try (var step = new SamplingStep(policy, DEVICE, looking)) {
+        new Sampler(policy, DEVICE).rollout(step, null, rows(0, 1), 2);
+        assertTrue(step.captureFailure().isPresent(), policy::rule);
+      }
+    }
+  }
+
+  @Test
   void onlyTheResultStays() {
     long before = DEVICE.liveBytes();
     new Sampler(POLICY, DEVICE).sample(MODEL, null, rows(0, 3), 7);

@@ -98,6 +98,11 @@ class SchedulerConfigTest {
             "{\"num_train_timesteps\": 2, \"trained_betas\": [0.1, 0.2]}", "file.json");
     assertEquals(0.9 * 0.8, config.schedule().alphaBar(1), 1e-15);
     assertEquals(config.toJson(), SchedulerConfig.parse(config.toJson(), "again").toJson());
+    assertEquals(
+        0.5 * 0.5,
+        config.withBetas(SchedulerConfig.BetaSchedule.LINEAR, 0.5, 0.5).schedule().alphaBar(1),
+        1e-15);
+    assertEquals(0.9999, config.withTrainSteps(3).schedule().alphaBar(0), 1e-15);
     assertTrue(
         message("{\"trained_betas\": [0.1, 0.2]}").contains("expected 1000 trained_betas, got 2"));
   }
@@ -297,6 +302,14 @@ class SchedulerConfigTest {
     }
     String message = assertThrows(ReverieException.class, () -> config.grid(4)).getMessage();
     assertTrue(message.contains("forTokens"), message);
+    // On the line from (16, 1) to (64, 3).
+    for (boolean exponential : new boolean[] {false, true}) {
+      double mu = 1 + 2 * (32 - 16) / 48.0;
+      assertEquals(
+          exponential ? Math.exp(mu) : mu,
+          new SchedulerConfig.DynamicShift(1, 3, 16, 64, exponential).shift(32),
+          1e-12);
+    }
     SchedulerConfig.Flow flow = config.forTokens(1024).flow().orElseThrow();
     assertEquals(1.8776105792643432, flow.shift(), 1e-12);
     assertEquals(1000, config.forTokens(1024).grid(4).timestep(0), 1e-9);

@@ -76,6 +76,9 @@ class TimestepGridTest {
         new double[] {1000, 900, 750, 500},
         TimestepGrid.ofFlow(Spacing.TRAILING, 1000, 4, 3).timesteps(),
         1e-9);
+    for (Spacing spacing : new Spacing[] {Spacing.LINSPACE, Spacing.TRAILING}) {
+      assertEquals(1000, TimestepGrid.ofFlow(spacing, 1000, 1, 3).timestep(0));
+    }
     assertThrows(ReverieException.class, () -> TimestepGrid.ofFlow(Spacing.LEADING, 1000, 4, 1));
   }
 

@@ -38,6 +38,15 @@ class NoiseLevelsTest {
     }
   }
 
+  /** Between timesteps 1 and 2 of four: the numbers of SciPy's PchipInterpolator. */
+  @Test
+  void liesBetweenTimestepsAsFritschAndButlandHaveIt() {
+    NoiseLevels levels = NoiseLevels.of(NoiseSchedule.ofBetas(0.1, 0.3, 0.2, 0.6));
+    assertEquals(1.2023201516078688, levels.timestep(-0.20158134782354573), 1e-12);
+    assertEquals(1.4924660946634294, levels.timestep(-0.13705428877343734), 1e-12);
+    assertEquals(1.786378990387275, levels.timestep(-0.07252722972332895), 1e-12);
+  }
+
   @Test
   void refusesWhatLiesOutside() {
     NoiseLevels levels = NoiseLevels.of(NoiseSchedule.squaredCosine(10));
