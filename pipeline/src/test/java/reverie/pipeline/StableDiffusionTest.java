@@ -142,7 +142,7 @@ class StableDiffusionTest {
         "text_encoder/config.json | \"num_attention_heads\": 3 | \"num_attention_heads\": 5 |"
             + " divides hidden_size 24",
         "text_encoder/config.json | \"max_position_embeddings\": 77 | \"max_position_embeddings\":"
-            + " 70 | at most max_position_embeddings 70",
+            + " 76 | at most max_position_embeddings 76",
         "unet/config.json | \"cross_attention_dim\": 24 | \"cross_attention_dim\": 32 | expected"
             + " cross_attention_dim 24",
         "unet/config.json | \"in_channels\": 4 | \"in_channels\": 9 | in_channels and out_channels"

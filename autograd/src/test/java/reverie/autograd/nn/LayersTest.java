@@ -87,6 +87,13 @@ class LayersTest {
       Tensor bypass = Ops.linear(Ops.linear(x, a, null), b, null).mul(4 / 2.0);
       assertClose(before.add(bypass), adapted);
       assertClose(before, lora.without(() -> layer.forward(x)));
+      assertThrows(
+          IllegalStateException.class,
+          () ->
+              lora.without(() -> {
+                throw new IllegalStateException();
+              }));
+      assertClose(adapted, layer.forward(x));
       Tape.Result r = Tape.run(List.of(a, b), () -> layer.forward(x).square().sum());
       Tape.Result expected =
           Tape.run(

@@ -101,6 +101,12 @@ class ParametersTest {
         ReverieException other =
             assertThrows(ReverieException.class, () -> new Linear(frozen.at("x"), 3, 5, true));
         assertTrue(other.getMessage().contains("x.weight[5, 3]"), other.getMessage());
+        try (Parameters turned = Parameters.random(device, Rng.of(5))) {
+          new Linear(turned.at("x"), 4, 3, true);
+          ReverieException shape =
+              assertThrows(ReverieException.class, () -> frozen.copyFrom(turned));
+          assertTrue(shape.getMessage().contains("got x.weight[3, 4]"), shape.getMessage());
+        }
       }
     }
   }

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -110,6 +113,15 @@ class StateDictTest {
     String message = failure();
     assertTrue(message.contains("\"fc.bias\": expected [4]"), message);
     assertTrue(message.contains("got F32[2, 2]"), message);
+  }
+
+  @Test
+  void wholeNumbersAreNoWeights() throws IOException {
+    StateDict.save(p, file, Map.of());
+    String bytes = Files.readString(file, StandardCharsets.ISO_8859_1);
+    String whole = bytes.replaceFirst("(\"fc.bias\":\\{\"dtype\":\")F32", "$1I32");
+    Files.writeString(file, whole, StandardCharsets.ISO_8859_1);
+    assertTrue(failure().contains("of a floating-point type, got I32[4]"), failure());
   }
 
   private String failure() {

@@ -320,6 +320,7 @@ class OptimTest {
     assertEquals(1.5, warm.at(2));
     assertEquals(2, warm.at(3));
     assertEquals(2, warm.at(100));
+    assertEquals(cosine.at(2) * 3 / 4, cosine.warmedUp(4).at(2), 1e-15);
   }
 
   private void set(Parameter parameter, double... values) {

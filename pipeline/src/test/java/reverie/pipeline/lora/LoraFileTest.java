@@ -187,6 +187,34 @@ class LoraFileTest {
     }
   }
 
+  /** By √r, and where a rank is the usual one nothing more is said of it. */
+  @Test
+  void rankStabilisedAdaptersAreDividedByTheRoot() {
+    write(
+        Map.of(
+            "lora_adapter_metadata",
+            "{\"unet.r\": 4, \"unet.lora_alpha\": 6, \"unet.use_rslora\": true}"),
+        Map.of(
+            "unet.block.0.attn1.to_q.lora_A.weight", new int[] {4, 6},
+            "unet.block.0.attn1.to_q.lora_B.weight", new int[] {4, 4}));
+    try (Lora lora = LoraFile.read(file, parts()).get(LoraFile.UNET)) {
+      // α/√r = 3 = 12/4.
+      assertEquals(new Lora.Size(4, 12), lora.adapters().getFirst().size());
+    }
+  }
+
+  /** In text encoders the old names of projections were those of the U-Net. */
+  @Test
+  void oldNamesOfTextEncodersAreRead() {
+    String module = "text_encoder.text_model.layers.0.self_attn.to_q_lora.";
+    write(
+        Map.of(),
+        Map.of(module + "down.weight", new int[] {1, 5}, module + "up.weight", new int[] {5, 1}));
+    try (Lora lora = LoraFile.read(file, parts()).get(LoraFile.TEXT_ENCODER)) {
+      assertEquals("text_model.layers.0.self_attn.q_proj", lora.adapters().getFirst().module());
+    }
+  }
+
   /** A is the name of the first matrix and B that of the second, or the only one is refused. */
   @ParameterizedTest
   @CsvSource({

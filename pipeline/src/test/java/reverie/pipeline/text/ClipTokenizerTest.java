@@ -85,6 +85,12 @@ class ClipTokenizerTest {
     int[] ids = tokenizer.encode("cat!");
     assertEquals(
         List.of(49406, 2368, 0, 49407, 0), List.of(ids[0], ids[1], ids[2], ids[3], ids[4]));
+    // Numbers beyond any text stand for no limit.
+    for (String length : List.of("20", "2000000", "1000000000000000019884624838656")) {
+      Files.writeString(
+          folder.resolve("tokenizer_config.json"), "{\"model_max_length\": " + length + "}");
+      assertEquals(length.equals("20") ? 20 : 77, ClipTokenizer.read(folder).length());
+    }
   }
 
   @Test

@@ -92,6 +92,32 @@ class AutoencoderTest {
         new float[] {0, 0, 0, 0, 0, 0, 0, .5f, 1, 1, 1, 1, 1, 1.5f, 2, 2, 2, 2, 2, 2.5f}, row);
   }
 
+  /** A quarter of five latents is no whole number of them, so that tiles make too much. */
+  @Test
+  void tilesThatDoNotDivideAreCut() {
+    TiledDecoding tiles = new TiledDecoding(z -> Ops.upsampleNearest(z, 2), 5, 2);
+    assertEquals(
+        Shape.of(1, 26, 22, 1), tiles.decode(Rng.of(3).normal(device, 1, 13, 11, 1)).shape());
+  }
+
+  @Test
+  void variancesAreHeldInBounds() {
+    Tensor bias = model.parameters().get("quant_conv.bias").value();
+    bias.assign(new float[] {0, 0, 0, 0, 1e3f, -1e3f, 0, 0});
+    float[] some = model.encode(device.zeros(1, 16, 16, 3)).logVariance().toFloats();
+    assertEquals(20, some[0]);
+    assertEquals(-30, some[1]);
+    assertTrue(Math.abs(some[2]) < 20);
+  }
+
+  @Test
+  void whatAFileDoesNotSayIsAsInDiffusers() {
+    AutoencoderConfig config = AutoencoderConfig.parse(CONFIG);
+    assertEquals(0.18215, config.scalingFactor());
+    assertEquals(4, config.latentChannels());
+    assertTrue(config.forceUpcast());
+  }
+
   @Test
   void imagesBeyondTheSizeOfTrainingAreTiled() {
     Tensor z = Rng.of(2).normal(device, 1, 97, 4, 4);
