@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,13 +45,18 @@ class DenoisingLearnerTest {
             for (int batch : new int[] {1, 3, 6}) {
               TrainerSettings settings = TrainerSettings.defaults().withTrainingBatch(batch);
               var diagnostics = new Diagnostics();
+              List<Integer> trained = new ArrayList<>();
               try (var sums = new GradientAccumulator(policy.parameters().trainable());
                   var fleet = rollout.fleet(objective, settings, sums);
                   var learner = new DenoisingLearner(policy, objective, settings, fleet)) {
                 learner.begin(
-                    new Learner.Scored(rollout.samples(), rollout.rewards()), diagnostics, _ -> {});
+                    new Learner.Scored(rollout.samples(), rollout.rewards()),
+                    diagnostics,
+                    trained::add);
                 learner.differentiate(new int[][] {SAMPLES}, Rng.of(1));
                 diagnostics.addUpdate(0);
+                assertTold(objective, rollout, diagnostics, trained);
+                assertEquals(objective.draws(), learner.itemsPerSample());
                 assertEquals(loss[0], diagnostics.loss(), 1e-12);
                 for (int i = 0; i < expected.size(); i++) {
                   Parameter parameter = policy.parameters().trainable().get(i);
@@ -60,6 +66,19 @@ class DenoisingLearnerTest {
             }
           });
     }
+  }
+
+  /** First what costs nothing, then all else; and how many samples the weights leave. */
+  private static void assertTold(
+      DenoisingObjective objective, Drawn rollout, Diagnostics diagnostics, List<Integer> trained) {
+    double[] weights = objective.weights(rollout.texts(), rollout.rewards(), rollout.rewards());
+    long free = Arrays.stream(SAMPLES).filter(sample -> weights[sample] == 0).count();
+    assertEquals(objective.draws() * free, (long) trained.getFirst());
+    assertEquals(
+        objective.draws() * SAMPLES.length, trained.stream().mapToInt(items -> items).sum());
+    double sum = Arrays.stream(weights).sum();
+    double squares = Arrays.stream(weights).map(w -> w * w).sum();
+    assertEquals(sum * sum / squares, diagnostics.effectiveSamples(), 1e-12);
   }
 
   /** Σ_k Σ_s w_s loss(s, noise of (s, k)) / (samples · draws). */

@@ -3,7 +3,9 @@ package reverie.rl.learn;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What is logged, against numbers measured with the reference implementations. */
@@ -27,5 +29,18 @@ class DiagnosticsTest {
     // The numbers were made for this: averaged before they are compared they say nothing.
     assertEquals(0, more.get("excess_chosen"), 1e-15);
     assertEquals(0, more.get("excess_rejected"), 1e-15);
+  }
+
+  @Test
+  void rewardsAreToldByTheirQuantiles() {
+    var diagnostics = new Diagnostics();
+    diagnostics.addRewards(new double[] {4, 1, 3, 2, 10}, new double[] {-1, 1});
+    Map<String, Double> metrics = diagnostics.report(0, 0, 0).metrics();
+    assertEquals(
+        List.of(4.0, Math.sqrt(10), 1.0, 2.0, 3.0, 4.0, 10.0),
+        Stream.of("mean", "std", "min", "q25", "median", "q75", "max")
+            .map(name -> metrics.get("reward_" + name))
+            .toList());
+    assertEquals(1, metrics.get("advantage_std"));
   }
 }

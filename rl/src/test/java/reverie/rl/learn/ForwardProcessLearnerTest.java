@@ -41,7 +41,6 @@ import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
-import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
 /** How objectives of the forward process are carried out. */
@@ -82,6 +81,8 @@ class ForwardProcessLearnerTest {
                 model.move(0.2);
                 learner.differentiate(new int[][] {SAMPLES}, Rng.of(1));
                 diagnostics.addUpdate(0);
+                assertEquals(objective.couples() ? GROUP : 1, learner.groupSize());
+                assertEquals(Double.NaN, diagnostics.effectiveSamples());
                 double[] loss = new double[1];
                 List<double[]> expected =
                     oneGraph(model, policy, first, rollout, objective, advantages, loss);
@@ -278,34 +279,6 @@ class ForwardProcessLearnerTest {
     }
   }
 
-  /** With d = 0.75 after each of two updates, old = ¾ (¾ w0 + ¼ w1) + ¼ w2. */
-  @Test
-  void weightsFollow() {
-    try (var model = new TinyModel(Device.reference());
-        var old = new LaggedWeights("old", model.parameters, new Lag(1, 0.75));
-        Scope _ = Scope.open("test")) {
-      Tensor value = model.parameters.all().getFirst().value();
-      double w0 = value.toDoubles()[0];
-      model.move(0.1);
-      double w1 = value.toDoubles()[0];
-      old.follow(1);
-      model.move(0.1);
-      double w2 = value.toDoubles()[0];
-      old.follow(2);
-      double expected = 0.75 * (0.75 * w0 + 0.25 * w1) + 0.25 * w2;
-      double during = old.during(() -> value.toDoubles()[0]);
-      assertEquals(expected, during, 1e-15);
-      assertEquals(w2, value.toDoubles()[0], "and are put back");
-      assertThrows(
-          IllegalStateException.class,
-          () ->
-              old.during(() -> {
-                throw new IllegalStateException();
-              }));
-      assertEquals(w2, value.toDoubles()[0], "whatever happens");
-    }
-  }
-
   @Test
   void whatDoesNotFitIsNamed() {
     try (var model = new TinyModel(Device.reference())) {
@@ -313,6 +286,7 @@ class ForwardProcessLearnerTest {
       TrainerSettings settings = TrainerSettings.defaults();
       var nft = new DiffusionNft();
       assertMessage("offline", policy, nft, settings.withOffline(true));
+      assertMessage("offline", policy, new AdvantageWeightedMatching(), settings.withOffline(true));
       assertMessage("klWeight", policy, nft, settings.withKlWeight(1));
       assertMessage(
           "each prompt gets 1",

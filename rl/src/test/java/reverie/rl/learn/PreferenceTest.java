@@ -138,10 +138,11 @@ class PreferenceTest {
     }
   }
 
-  /** A model that is moved by θ standard deviations at every decision: its KL is θ² / 2. */
+  /** A model that is moved by θ standard deviations at both decisions: its KL is θ² / 2. */
   @Test
   void theDistanceToTheBaseIsMeasured() {
-    ReversePolicy process = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 1);
+    ReversePolicy process =
+        ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 5, 1).deciding(step -> step > 2);
     try (Parameters parameters = Parameters.random(Device.reference(), Rng.of(0))) {
       Parameter theta = parameters.create("theta", AxisOrder.SAME, Initialiser.zeros(), 1);
       Denoiser base = (x, _, _) -> x.mul(0.5);

@@ -155,11 +155,22 @@ class StepLearnerTest {
           learner.begin(
               new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
           assertEquals(3, learner.itemsPerSample());
+          assertSteps(rollout, objective, 0.5, 3);
+          assertSteps(rollout, objective, 0.01, 1);
           learner.differentiate(new int[][] {samples}, Rng.of(1));
           assertSame(expected, sums);
         }
       }
     });
+  }
+
+  /** So many of five steps, rounded. */
+  private void assertSteps(Drawn rollout, StepObjective objective, double fraction, int expected) {
+    TrainerSettings settings = TrainerSettings.defaults().withStepFraction(fraction);
+    try (var learner = new StepLearner(policy, objective, settings, null)) {
+      learner.begin(new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
+      assertEquals(expected, learner.itemsPerSample());
+    }
   }
 
   /** What is taken off an advantage is the baseline of that sample at that step. */
@@ -174,10 +185,10 @@ class StepLearnerTest {
           var sums = new GradientAccumulator(policy.parameters().trainable());
           var fleet = rollout.fleet(objective, settings, sums);
           var learner = new StepLearner(policy, objective, settings, fleet)) {
-        baseline.fit(rollout, ADVANTAGES, 0, new Diagnostics());
+        baseline.fit(rollout, ADVANTAGES, 2, new Diagnostics());
         learner.begin(
             new Learner.Scored(rollout.samples(), ADVANTAGES), new Diagnostics(), _ -> {});
-        learner.finishEpoch(0);
+        learner.finishEpoch(2);
         model.move(0.02);
         double[][] values = baseline.values(rollout, 6);
         assertTrue(Math.abs(values[4][0] - values[4][3]) > 1e-3, "steps have the same value");

@@ -17,6 +17,10 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.autograd.nn.Parameter;
+import reverie.diffusion.LogProbReduction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.SchedulerConfig;
+import reverie.rl.Policy;
 import reverie.rl.advantage.PerPromptAdvantages;
 import reverie.rl.objective.DdpoImportanceSampled;
 import reverie.rl.objective.Dpok;
@@ -40,11 +44,16 @@ class TrainerStateTest {
   }
 
   private static Trainer trainer(TinyModel model, TrainerSettings settings, String... prompts) {
+    String[] usual = {"a cat", "a dog", "owl"};
+    return trainer(model.policy(1, 2), settings, prompts.length == 0 ? usual : prompts);
+  }
+
+  private static Trainer trainer(Policy policy, TrainerSettings settings, String... prompts) {
     return new Trainer(
-        model.policy(1, 2),
+        policy,
         new DdpoImportanceSampled(1e-2, 5),
         new PerPromptAdvantages(16, 4),
-        PromptSource.of(prompts.length == 0 ? new String[] {"a cat", "a dog", "owl"} : prompts),
+        PromptSource.of(prompts),
         TrainerTest.BRIGHTNESS,
         settings);
   }
@@ -144,6 +153,17 @@ class TrainerStateTest {
       try (Trainer other = trainer(model, settings(), "a cat")) {
         refused(other, file, "another prompts");
       }
+      try (Trainer other = trainer(model, settings())) {
+        other.identify(Map.of("base", "another model"));
+        refused(other, file, "another base");
+      }
+      ReversePolicy process = model.policy(1, 2).process();
+      refused(model, process.reducedBy(LogProbReduction.SUM), file, "another log_probability");
+      refused(
+          model,
+          ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 6, 1),
+          file,
+          "another timesteps");
       byte[] bytes = Files.readAllBytes(file);
       Path cut = Files.write(folder.resolve("cut"), Arrays.copyOf(bytes, bytes.length - 5));
       refused(model, settings(), cut, "cut");
@@ -167,7 +187,12 @@ class TrainerStateTest {
         refused(trainer, Files.write(folder.resolve("changed"), changed), "changed");
       }
       for (Map.Entry<String, Long> wrong :
-          Map.of("epoch", -1L, "updates", 100_000_000_000L, "average_updates", 3L).entrySet()) {
+          List.of(
+              Map.entry("epoch", -1L),
+              Map.entry("epoch", 2L),
+              Map.entry("updates", 100_000_000_000L),
+              Map.entry("optimizer_steps", 3L),
+              Map.entry("average_updates", 3L))) {
         Path forged = folder.resolve("forged");
         forge(file, forged, wrong.getKey(), wrong.getValue());
         refused(trainer, forged, "forged", wrong.getKey());
@@ -196,6 +221,13 @@ class TrainerStateTest {
       TinyModel model, TrainerSettings settings, Path file, String... parts) {
     try (Trainer trainer = trainer(model, settings)) {
       refused(trainer, file, parts);
+    }
+  }
+
+  private static void refused(TinyModel model, ReversePolicy process, Path file, String part) {
+    try (Trainer trainer =
+        trainer(model.policy(1, 2).along(process), settings(), "a cat", "a dog", "owl")) {
+      refused(trainer, file, part);
     }
   }
 

@@ -58,6 +58,7 @@ class WindowTest {
             .with(it -> {
               it.promptsPerEpoch(2);
               it.samplesPerPrompt(4);
+              it.passes(2);
               it.window(window);
             });
     return new Trainer(
@@ -82,7 +83,7 @@ class WindowTest {
           EpochReport report = run.epoch();
           assertTrue(report.ratioDeviation() <= 1e-5 && report.gradientNorm() > 0);
           // Of both chains the last step is no decision.
-          double left = (4 - window.width()) * 8;
+          double left = (4 - window.width()) * 8 * 2;
           assertEquals(left, report.metrics().get("passes_saved"));
           assertTrue(run.captureFailure().isEmpty(), () -> run.captureFailure().orElseThrow());
         }

@@ -268,6 +268,7 @@ class ChainNumbersTest {
     assertEquals("ppod", new Ppod().name());
     assertEquals("plackett_luce", new PlackettLuce().name());
     assertEquals("prdp", new Prdp().name());
-    assertTrue(new Prdp().clips(1.001, 1, 0));
+    assertTrue(new Prdp().clips(1.001, 1, 0) && new Prdp().clips(0.999, 1, 0));
+    assertTrue(!new Prdp().clips(1.00005, 1, 0));
   }
 }
