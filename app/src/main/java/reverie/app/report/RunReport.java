@@ -113,9 +113,10 @@ public final class RunReport {
         share || !naturalZero || before.mean() == 0
             ? ""
             : String.format(
-                Locale.ROOT,
-                " (%+.0f %%)",
-                100 * (after.mean() - before.mean()) / Math.abs(before.mean()));
+                    Locale.ROOT,
+                    " (%+.0f %%)",
+                    100 * (after.mean() - before.mean()) / Math.abs(before.mean()))
+                .replace('-', '−');
     card(
         name,
         String.format(Locale.ROOT, "%s → %s%s", mean(before, share), mean(after, share), percent),

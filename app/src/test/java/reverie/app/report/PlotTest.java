@@ -42,6 +42,9 @@ class PlotTest {
   void ticksAreRound() {
     assertEquals(
         List.of(0.0, 20.0, 40.0, 60.0, 80.0, 100.0), Axis.over(List.of(0.0, 100.0)).ticks());
+    assertEquals(0, Axis.over(List.of(1.0, 100.0)).low());
+    assertEquals(-5, Axis.over(List.of(-1.0, 99.0)).low(), 1e-12);
+    assertEquals(104, Axis.over(List.of(0.0, 100.0)).high(), 1e-12);
     Axis small = Axis.over(List.of(0.962, 0.981));
     assertEquals("0.965", small.format(small.ticks().getFirst()));
     Axis constant = Axis.over(List.of(-3.0, -3.0));

@@ -84,6 +84,7 @@ class PngGridTest {
     for (Runnable tooLarge :
         List.<Runnable>of(
             () -> PngGrid.requireRoom(65, 8, 1, ImageSize.square(2036)),
+            () -> PngGrid.requireRoom(65, 8, 1, ImageSize.square(2032)),
             () -> PngGrid.requireRoom(10_000_000_000L, 16, 100, ImageSize.square(8192)))) {
       ReverieException error = assertThrows(ReverieException.class, tooLarge::run);
       assertTrue(error.getMessage().contains("expected 268435456 at most\nhint: draw fewer"));

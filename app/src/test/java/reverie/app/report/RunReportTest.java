@@ -39,6 +39,23 @@ class RunReportTest {
     assertFalse(html.contains("NaN"));
   }
 
+  /** Without an exponent where one can do without; per cents only where 0 means none. */
+  @Test
+  void figuresCanBeRead() throws IOException {
+    ReportFixture.write(folder);
+    Path file = folder.resolve("summary.json");
+    String summary =
+        Files.readString(file)
+            .replaceFirst("(\"mean\" : )-234.0", "$112345.6")
+            .replaceFirst("(\"mean\" : )-180.0", "$10.012345");
+    Files.writeString(file, summary);
+    String html = Files.readString(RunReport.write(folder, "x"));
+    assertTrue(html.contains("12345.6 → 0.0123 (−100 %)"), html);
+    Files.writeString(file, summary.replaceFirst("\"natural_zero\".*", ""));
+    html = Files.readString(RunReport.write(folder, "x"));
+    assertTrue(html.contains("12345.6 → 0.0123</p>"), html);
+  }
+
   @Test
   void showsWhatAnUnfinishedRunHas() throws IOException {
     ReportFixture.write(folder);
