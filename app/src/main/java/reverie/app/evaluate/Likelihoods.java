@@ -96,11 +96,9 @@ public final class Likelihoods implements AutoCloseable {
           "resize the image, or name the model that draws such images with --model");
     }
     Rng rng = Rng.of(options.seed).fork(item.name());
+    Rng levels = rng.fork("levels");
     double[] pixels = new double[item.pixels().length];
-    for (int i = 0; i < pixels.length; i++) {
-      double noise = options.noise ? (rng.fork("levels").uniform(i) - 0.5) / 127.5 : 0;
-      pixels[i] = item.pixels()[i] + noise;
-    }
+    Arrays.setAll(pixels, i -> item.pixels()[i] + (options.noise ? noise(levels, i) : 0));
     try (Scope _ = Scope.open("image")) {
       Tensor drawn =
           model.encode(device.tensor(pixels, 1, size.height(), size.width(), ImageSet.CHANNELS));
@@ -111,6 +109,11 @@ public final class Likelihoods implements AutoCloseable {
       FlowLikelihood.Result exact = flow.of(x, context, progress);
       return new Result(estimate(exact.nats()), estimate(bounds), exact.evaluations());
     }
+  }
+
+  /** Uniform noise of a value of an image, as wide as one of 256 levels in [−1, 1]. */
+  static double noise(Rng levels, int value) {
+    return (levels.uniform(value) - 0.5) / 127.5;
   }
 
   private static Estimate estimate(double... values) {

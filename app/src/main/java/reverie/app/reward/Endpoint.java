@@ -179,7 +179,7 @@ final class Endpoint implements AutoCloseable {
     String problem = "";
     IOException cause = null;
     for (int attempt = 1; attempt <= settings.attempts; attempt++) {
-      long pause = Math.round(1000 * settings.pauseSeconds) << Math.min(attempt - 1, 10);
+      long pause = pause(settings.pauseSeconds, attempt);
       try {
         HttpResponse<String> response = send(request.build());
         if (response.statusCode() == 200) {
@@ -202,6 +202,11 @@ final class Endpoint implements AutoCloseable {
         String.format(
             Locale.ROOT, "%d attempts failed, the last with %s", settings.attempts, problem),
         cause);
+  }
+
+  /** Milliseconds after an attempt, from 1, that double with each. */
+  static long pause(double seconds, int attempt) {
+    return Math.round(1000 * seconds) << Math.min(attempt - 1, 10);
   }
 
   /** The time-out of a request would end with the headers of its answer. */

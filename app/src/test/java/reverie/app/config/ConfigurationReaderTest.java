@@ -19,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.app.data.ImageSize;
+import reverie.diffusion.SchedulerConfig;
 import reverie.rl.learn.Setting;
 import reverie.rl.learn.TrainerSettings;
 import reverie.rl.objective.DdpoImportanceSampled;
@@ -125,6 +126,24 @@ class ConfigurationReaderTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "ddim, false, 1",
+    "ddpm, false, 1",
+    "dpm_solver, false, 0",
+    "pndm, false, 0",
+    "flow_sde, true, 0.7",
+    "dance_sde, true, 0.3",
+    "cps, true, 0.7",
+    "ode, true, 0"
+  })
+  void schedulersHaveTheirUsualNoise(String scheduler, boolean flow, double eta) {
+    SchedulerConfig config = flow ? SchedulerConfig.flow(1) : SchedulerConfig.stableDiffusion();
+    String setting = "sampling.scheduler=" + scheduler;
+    assertEquals(eta, value(setting).sampling().process(config).eta());
+    assertEquals(eta, value(setting, "sampling.eta=" + eta).sampling().process(config).eta());
+  }
+
   @Test
   void imagesHaveSizes() {
     assertEquals(new ImageSize(768, 512), value("sampling.size=768x512").sampling().size());
@@ -133,6 +152,7 @@ class ConfigurationReaderTest {
         assertThrows(ConfigurationException.class, () -> value("sampling.size=[512, 512]"));
     assertTrue(e.getMessage().contains("got '[512,512]'"), e::getMessage);
     assertTrue(e.getMessage().contains("for example 512, or 768x512"), e::getMessage);
+    assertThrows(ConfigurationException.class, () -> value("sampling.size=0x512"));
   }
 
   /** A run is resumed from any folder. */

@@ -12,6 +12,8 @@ class NearestTest {
   void countsEdits() {
     assertEquals(0, Nearest.distance("seed", "seed"));
     assertEquals(1, Nearest.distance("sede", "seed"));
+    assertEquals(1, Nearest.distance("esed", "seed"));
+    assertEquals(2, Nearest.distance("esde", "seed"));
     assertEquals(3, Nearest.distance("kitten", "sitting"));
     assertEquals(4, Nearest.distance("", "seed"));
   }

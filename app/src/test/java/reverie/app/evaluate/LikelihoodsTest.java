@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -92,6 +94,17 @@ class LikelihoodsTest {
     assertEquals(4, exact.bound().n());
     assertTrue(Double.isFinite(exact.bound().mean()));
     assertNotEquals(exact.bound().mean(), measure("a_red_one.png", 2, false).bound().mean());
+  }
+
+  @Test
+  void noiseIsAsWideAsALevel() {
+    Rng levels = Rng.of(1);
+    double[] noise =
+        IntStream.range(0, 2000).mapToDouble(i -> Likelihoods.noise(levels, i)).toArray();
+    double half = 1.0 / 255;
+    assertEquals(-half, Arrays.stream(noise).min().orElseThrow(), 0.02 * half);
+    assertEquals(half, Arrays.stream(noise).max().orElseThrow(), 0.02 * half);
+    assertTrue(Arrays.stream(noise).allMatch(v -> Math.abs(v) <= half));
   }
 
   @Test

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.model;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,6 +14,7 @@ import reverie.diffusion.ReversePolicy;
 import reverie.diffusion.SchedulerConfig;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
+import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 
 class ImageSamplerTest {
@@ -33,6 +36,17 @@ class ImageSamplerTest {
                       _ -> {}));
       assertTrue(error.getMessage().contains("image 1 of 2 (prompt \"cat\")"), error::getMessage);
     }
+  }
+
+  /** Whatever else is drawn, an image is made by its prompt and how many came before of it. */
+  @Test
+  void anImageDependsOnItsPromptAndItsRepeats() {
+    Rng[] rows = ImageSampler.rows(List.of("cat", "dog", "cat"), 3);
+    Rng[] others = ImageSampler.rows(List.of("owl", "cat", "cat", "dog"), 3);
+    assertEquals(rows[0].uniform(0), others[1].uniform(0));
+    assertEquals(rows[2].uniform(0), others[2].uniform(0));
+    assertEquals(rows[1].uniform(0), others[3].uniform(0));
+    assertNotEquals(rows[0].uniform(0), rows[2].uniform(0));
   }
 
   /** Before any is drawn: the numbers of all images lie in the heap at once. */

@@ -85,6 +85,10 @@ class DenoisingBatchesTest {
         assertTrue(
             timesteps[i] >= 100 * i && timesteps[i] < 100 * (i + 1), Arrays.toString(timesteps));
       }
+      // Each by a chance of its own, and another at the next step.
+      assertTrue(Arrays.stream(timesteps).map(t -> t % 100).distinct().count() > 5);
+      double[] next = batches(IMAGES, 0).at(1, SCHEDULE, Device.reference()).draw().timesteps();
+      assertFalse(Arrays.equals(timesteps, next));
     }
   }
 

@@ -371,7 +371,7 @@ class ReproductionTest {
   void aSafeGainLeavesTheIconsRecognised() {
     Estimate base = new Estimate(-240, -241, -239, 8);
     List<EvaluationPoint> points = new ArrayList<>();
-    double[][] path = {{-240, 1}, {-220, .9}, {-200, .71}, {-150, .69}, {-100, .1}};
+    double[][] path = {{-240, 1}, {-220, .9}, {-200, .7}, {-150, .69}, {-100, .1}};
     for (int i = 0; i < path.length; i++) {
       points.add(
           new EvaluationPoint(

@@ -140,6 +140,14 @@ class HttpRewardTest {
   }
 
   @Test
+  void pausesDouble() {
+    assertEquals(1500, Endpoint.pause(1.5, 1));
+    assertEquals(3000, Endpoint.pause(1.5, 2));
+    assertEquals(12_000, Endpoint.pause(1.5, 4));
+    assertEquals(Endpoint.pause(1.5, 11), Endpoint.pause(1.5, 1_000_000));
+  }
+
+  @Test
   void aSlowServerIsGivenUp() {
     answers(question -> {
       Thread.sleep(5_000);

@@ -15,6 +15,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -190,6 +191,24 @@ class RunFolderTest {
       Files.delete(folder.resolve("versions.json"));
       run.computesOn("cpu");
       assertTrue(Files.readString(folder.resolve("versions.json")).contains("\"java\""));
+    }
+  }
+
+  /** Up to the step of the first checkpoint nothing is lost by beginning again. */
+  @Test
+  void aCheckpointThatShouldBeThereIsMissed() {
+    try (RunFolder run = create(folder)) {
+      Path checkpoint = folder.resolve("checkpoint.safetensors");
+      run.requireNoLostCheckpoint(checkpoint, 2, "epoch");
+      assertEquals("", said.toString());
+      try (Metrics metrics = run.metrics(0)) {
+        metrics.log(2, Map.of("loss", 1.0));
+        run.requireNoLostCheckpoint(checkpoint, 2, "epoch");
+        assertTrue(said.toString().contains("no checkpoint yet"), said::toString);
+        metrics.log(3, Map.of("loss", 1.0));
+      }
+      String message = message(() -> run.requireNoLostCheckpoint(checkpoint, 2, "epoch"));
+      assertTrue(message.contains("is missing, though the run came to epoch 3"), message);
     }
   }
 

@@ -49,6 +49,13 @@ class WordPieceTest {
     }
   }
 
+  @Test
+  void whatIsCutEndsAsTheWholeDoes() {
+    int[] ids = {101, 7, 8, 9, 102};
+    assertArrayEquals(new int[] {101, 7, 102}, WordPiece.cut(ids, 3));
+    assertArrayEquals(ids, WordPiece.cut(ids, 5));
+  }
+
   private static int[] numbers(String text) {
     return Arrays.stream(text.split(" ")).mapToInt(Integer::parseInt).toArray();
   }
