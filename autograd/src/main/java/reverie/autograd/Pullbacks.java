@@ -124,6 +124,7 @@ final class Pullbacks {
       case GroupNormBackward f -> decomposed(f, in, g);
       case LayerNormBackward f -> decomposed(f, in, g);
       case Lerp f -> decomposed(f, in, g);
+      case LinearGradients f -> decomposed(f, in, g);
       case SiluBackward f -> decomposed(f, in, g);
       case SoftmaxBackward f -> decomposed(f, in, g);
     };
@@ -204,6 +205,10 @@ final class Pullbacks {
   private static Tensor[] linear(Tensor[] in, Tensor g, boolean[] needs) {
     Tensor rows = g.rows();
     Tensor dx = needs[0] ? product(rows, in[1]).reshape(in[0].shape().dims()) : null;
+    if (needs[1] && in.length > 2 && needs[2]) {
+      Tensor[] both = Ops.applyAll(new LinearGradients(), in[0].rows(), rows);
+      return withBias(in, dx, both[0], needs, () -> both[1], g);
+    }
     Tensor dw = needs[1] ? product(rows.transpose(), in[0].rows()) : null;
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
   }

@@ -39,6 +39,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -174,6 +175,7 @@ public final class OpCatalog {
       case LayerNormBackward _ -> LayerSamples.layerNormBackward();
       case Lerp _ -> ElementSamples.lerp();
       case Linear _ -> ProductSamples.linear();
+      case LinearGradients _ -> ProductSamples.linearGradients();
       case MatMul _ -> ProductSamples.matmul();
       case Pad _ -> MoveSamples.pad();
       case Permute _ -> MoveSamples.permute();

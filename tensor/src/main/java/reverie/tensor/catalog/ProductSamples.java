@@ -12,6 +12,7 @@ import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 
@@ -113,6 +114,8 @@ final class ProductSamples {
       entry.smooth(op, normal(dims), normal(7, 5), normal(7), normal(y));
     }
     return entry
+        .smooth(op, normal(3, 5), normal(8, 5), normal(8))
+        .smooth(op, normal(3, 5), normal(8, 5), normal(8), normal(3, 8))
         .smooth(op, normal(3, 0), normal(2, 0), normal(2))
         .within(new Terms(131))
         .rough(op, normal(37, 131), normal(129, 131), normal(129))
@@ -171,6 +174,22 @@ final class ProductSamples {
       normal(out),
       normal(with(out, x))
     };
+  }
+
+  static Entry linearGradients() {
+    Op op = new LinearGradients();
+    Entry entry = new Entry();
+    int[][] sizes = {{1, 1, 1}, {5, 3, 2}, {9, 8, 4}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}};
+    for (int[] size : sizes) {
+      entry
+          .within(new Terms(size[0]))
+          .smooth(op, normal(size[0], size[1]), normal(size[0], size[2]));
+    }
+    return entry
+        .within(new Largest(5e-5))
+        .rough(op, normal(301, 37), normal(301, 130))
+        .rough(op, normal(128, 64), normal(128, 96))
+        .refuse("with the same n", op, normal(3, 5), normal(4, 5));
   }
 
   static Entry feedForwardBackward() {

@@ -33,6 +33,7 @@ import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Lerp;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -55,6 +56,7 @@ record Operations(KernelLibrary kernels) {
       case GroupNorm norm -> kernels.norms().fuses(norm.activation());
       case GroupNormBackward norm -> kernels.norms().fuses(norm.activation());
       case CustomOp custom -> CustomKernels.supports(custom, inputs);
+      case LinearGradients _ -> false;
       case Attention _,
           AttentionBackward _,
           Convolution _,
@@ -117,6 +119,7 @@ record Operations(KernelLibrary kernels) {
       case GaussianLogProb o -> kernels.reductions().gaussianLogProb(parallel, o, inputs, outputs);
       case Reduce o -> kernels.reductions().reduce(parallel, o, inputs, outputs);
       case CustomOp o -> CustomKernels.run(parallel, o, inputs, outputs);
+      case LinearGradients _ -> throw new IllegalStateException(op.name() + " is decomposed");
     }
   }
 }

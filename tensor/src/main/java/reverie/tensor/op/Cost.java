@@ -63,6 +63,7 @@ public record Cost(double flops, double bytes) {
       case SoftmaxBackward _ -> 4 * in;
       case MatMul _ -> 2 * out * inputs.get(0).shape().dim(-1);
       case Linear _ -> 2 * out * inputs.get(0).shape().dim(-1);
+      case LinearGradients _ -> 2 * out * inputs.get(0).shape().dim(0);
       case FeedForward _ -> feedForward(inputs.get(0), inputs.get(1), inputs.get(3));
       case FeedForwardBackward _ ->
           2 * feedForward(inputs.get(0), inputs.get(1), inputs.get(3))

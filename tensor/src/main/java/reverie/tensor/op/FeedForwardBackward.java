@@ -38,13 +38,10 @@ public record FeedForwardBackward() implements Fused {
     Tensor dy = inputs[4].rows();
     Tensor wide = Ops.linear(inputs[0].rows(), inputs[1], inputs[2]);
     Tensor dwide = Ops.apply(new GegluBackward(), wide, product(dy, inputs[3]));
-    return new Tensor[] {
-      product(dwide, inputs[1]).reshape(inputs[0].shape().dims()),
-      product(dwide.transpose(), inputs[0].rows()),
-      dwide.sum(0),
-      product(dy.transpose(), Ops.geglu(wide)),
-      dy.sum(0)
-    };
+    Tensor[] up = Ops.applyAll(new LinearGradients(), inputs[0].rows(), dwide);
+    Tensor[] down = Ops.applyAll(new LinearGradients(), Ops.geglu(wide), dy);
+    Tensor dx = product(dwide, inputs[1]).reshape(inputs[0].shape().dims());
+    return new Tensor[] {dx, up[0], up[1], down[0], down[1]};
   }
 
   private static Tensor product(Tensor a, Tensor b) {

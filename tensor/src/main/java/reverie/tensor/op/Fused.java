@@ -26,6 +26,7 @@ public sealed interface Fused extends Op
         LayerNormBackward,
         Lerp,
         Linear,
+        LinearGradients,
         SiluBackward,
         Softmax,
         SoftmaxBackward,

@@ -74,6 +74,38 @@ class JcudaTest {
   void roundsAsThePrecisionSays(String precision, int sums, int type, int math) throws Exception {
     String output = run(13, 9, "-Dtasks=all", "-Dreverie.precision=" + precision).output();
     checkPrecision(output, sums, type, math);
+    int element = precision.equals("bf16") ? 14 : 0;
+    String gradients = "product of type %d with sums of type %d and epilogue 512";
+    assertTrue(output.contains(gradients.formatted(element, element == 14 ? 68 : sums)), output);
+  }
+
+  /** Biases, residuals and sums on the way, as far as cublasLt has them. */
+  @ParameterizedTest
+  @CsvSource({
+    "bias, tf32, false, true",
+    "sums, float32, true, false",
+    "everything, bf16, false, false"
+  })
+  void completesProductsOnTheWay(String lacks, String precision, boolean biases, boolean sums)
+      throws Exception {
+    Standins standins = Standins.of(folder, 13, 9);
+    if (lacks.equals("everything")) {
+      Files.delete(folder.resolve("libcublasLt.so.13"));
+    }
+    String output =
+        standins
+            .java(
+                Map.of("STANDIN_CUBLASLT_LACKS", lacks),
+                StandinTasks.class,
+                "-Dtasks=all",
+                "-Dreverie.precision=" + precision)
+            .output();
+    assertTrue(output.contains("all done"), output);
+    assertEquals(biases, output.contains(" and epilogue 4\n"), output);
+    assertEquals(biases, output.contains(" and epilogue 4 and residual\n"), output);
+    assertEquals(sums, output.contains(" and epilogue 512\n"), output);
+    String way = lacks.equals("everything") ? "without" : "with";
+    assertTrue(output.contains("cuBLAS 13.1.2 " + way + " cublasLt"), output);
   }
 
   /** Whatever cuDNN lacks, convolutions agree with the reference, and it is said how. */

@@ -27,7 +27,13 @@ final class StandinTasks {
   /** Those that use cuBLAS, cuDNN, and one of our kernels. */
   private static final Set<String> OPERATIONS =
       Set.of(
-          "matmul", "linear", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "add");
+          "matmul",
+          "linear",
+          "linear_gradients",
+          "conv2d",
+          "conv2d_input_gradient",
+          "conv2d_weight_gradient",
+          "add");
 
   /** Elements of the inputs; the laws of backends look at larger ones. */
   private static final long SMALL = 500;

@@ -57,11 +57,12 @@ record Standins(Path folder) {
     }
   }
 
-  /** All three, of these versions. */
+  /** All of them, of these versions. */
   static Standins of(Path folder, int cublas, int cudnn) throws IOException, InterruptedException {
     Standins standins = new Standins(folder);
     standins.compile("cuda", 1);
     standins.compile("cublas", cublas, "-L.", "-l:libcuda.so.1");
+    standins.compile("cublasLt", cublas, "-L.", "-l:libcuda.so.1");
     standins.compile("cudnn", cudnn, "-L.", "-l:libcuda.so.1");
     if (cudnn > 8) {
       standins.compile("cudnn_ops", cudnn);

@@ -30,6 +30,7 @@ import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Reduction;
@@ -105,7 +106,7 @@ final class Agreement {
     return switch (op) {
       case Attention _, AttentionBackward _ -> 16;
       case FeedForward _, FeedForwardBackward _ -> 8;
-      case Convolution _, Linear _, MatMul _ -> 3;
+      case Convolution _, Linear _, LinearGradients _, MatMul _ -> 3;
       case Creation _,
           CustomOp _,
           DataMovement _,

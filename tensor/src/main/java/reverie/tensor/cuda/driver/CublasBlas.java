@@ -23,7 +23,8 @@ import reverie.tensor.ReverieException;
 
 /**
  * cuBLAS through JCublas. It gives the same bits every time because all its work is on one stream,
- * in working memory of its own that never moves; so graphs may hold it, too.
+ * in working memory of its own that never moves; so graphs may hold it, too. Products that do more
+ * are cublasLt's, in the same memory.
  */
 final class CublasBlas implements Blas {
   /** What cuBLAS recommends for the newest devices. */
@@ -35,6 +36,9 @@ final class CublasBlas implements Blas {
   private final JcudaDriver driver;
   private final cublasHandle handle = new cublasHandle();
   private long workspace;
+
+  /** Null where cublasLt is missing. */
+  private CublasLt fusing;
 
   CublasBlas(JcudaDriver driver) {
     this.driver = driver;
@@ -56,6 +60,7 @@ final class CublasBlas implements Blas {
       check(
           cublasSetWorkspace(handle, new Address(workspace), WORKSPACE),
           "setting the working memory");
+      fusing = CublasLt.open(workspace, WORKSPACE, driver.stream().address());
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -99,11 +104,23 @@ final class CublasBlas implements Blas {
     }
   }
 
+  @Override
+  public synchronized boolean does(Product product) {
+    driver.makeCurrent();
+    return fusing != null && fusing.does(product);
+  }
+
+  @Override
+  public synchronized void multiply(Product product, Operands operands) {
+    driver.makeCurrent();
+    check(fusing.multiply(product, operands), product.toString());
+  }
+
   private static int type(Matrix matrix) {
     return matrix.half() ? CUDA_R_16BF : CUDA_R_32F;
   }
 
-  private static int sums(Precision precision) {
+  static int sums(Precision precision) {
     return switch (precision) {
       case FLOAT32 -> CUBLAS_COMPUTE_32F;
       case TF32 -> CUBLAS_COMPUTE_32F_FAST_TF32;
@@ -119,12 +136,15 @@ final class CublasBlas implements Blas {
       check(cublasGetProperty(i, part), "asking for the version");
       version.append(i == 0 ? "" : ".").append(part[0]);
     }
-    return version.toString();
+    return version.append(fusing == null ? " without cublasLt" : " with cublasLt").toString();
   }
 
   @Override
   public void close() {
     driver.makeCurrent();
+    if (fusing != null) {
+      fusing.close();
+    }
     cublasDestroy(handle);
     if (workspace != 0) {
       driver.free(workspace);

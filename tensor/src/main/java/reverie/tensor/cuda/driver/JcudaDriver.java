@@ -40,13 +40,20 @@ final class JcudaDriver implements Driver {
 
   private record Function(String name, CUfunction handle) {}
 
+  /** A stream whose address libraries without JCuda get. */
+  static final class Stream extends CUstream {
+    long address() {
+      return getNativePointer();
+    }
+  }
+
   private final CUdevice device = new CUdevice();
   private final CUcontext context = new CUcontext();
   private final Handles<Function> functions = new Handles<>("kernel");
   private final Handles<CUgraphExec> graphs = new Handles<>("graph");
   private final Handles<CUevent> events = new Handles<>("event");
   private final Properties properties;
-  private CUstream stream;
+  private Stream stream;
   private CUmodule module;
   private StagingRing staging;
 
@@ -62,7 +69,7 @@ final class JcudaDriver implements Driver {
     properties = describe();
     check(cuDevicePrimaryCtxRetain(context, device), "retaining the primary context");
     try {
-      CUstream made = new CUstream();
+      Stream made = new Stream();
       makeCurrent();
       check(cuStreamCreate(made, CU_STREAM_NON_BLOCKING), "creating a stream");
       stream = made;
@@ -123,7 +130,7 @@ final class JcudaDriver implements Driver {
   }
 
   /** For the libraries that work on the same stream. */
-  CUstream stream() {
+  Stream stream() {
     return stream;
   }
 

@@ -8,16 +8,39 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodType;
 
-/** Functions of loaded libraries, called before JCuda can be. */
+/** Functions of loaded libraries, for what JCuda does not call. */
 final class Symbols {
   private Symbols() {}
 
   static boolean has(String name) {
     return SymbolLookup.loaderLookup().find(name).isPresent();
+  }
+
+  /** A function that returns a status. */
+  record Function(String name, MethodHandle handle) {
+    static Function of(String name, MemoryLayout... parameters) {
+      MethodHandle exact = function(name, FunctionDescriptor.of(JAVA_INT, parameters));
+      return new Function(
+          name,
+          exact
+              .asSpreader(Object[].class, parameters.length)
+              .asType(MethodType.methodType(int.class, Object[].class)));
+    }
+
+    /** The status of a call. */
+    int call(Object... arguments) {
+      try {
+        return (int) handle.invokeExact(arguments);
+      } catch (Throwable e) {
+        throw failure(name, e);
+      }
+    }
   }
 
   static MethodHandle function(String name, FunctionDescriptor type) {

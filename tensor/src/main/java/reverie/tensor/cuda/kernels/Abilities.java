@@ -25,6 +25,7 @@ import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -97,7 +98,7 @@ final class Abilities {
       case FeedForward _, Linear _ ->
           Ability.layer(products.takesHalves(inputs[1]) && y.size() > 0, Set.of());
       case JoinedLayers _ -> Ability.layer(true, Set.of());
-      case MatMul _ ->
+      case LinearGradients _, MatMul _ ->
           products.takesHalves(inputs) && y.size() > 0
               ? Ability.factors(Set.of(0, 1))
               : Ability.NONE;

@@ -177,7 +177,7 @@ final class Convolutions {
     if (task.vanishes()) {
       elements.clear(result, output.size());
     } else if (task.pointwise()) {
-      result = multiply(task, scratch);
+      return multiply(task, inputs, scratch);
     } else {
       Choice choice = choice(task);
       if (choice.problem == null) {
@@ -208,25 +208,26 @@ final class Convolutions {
     return problem != null && problem.precision() == Precision.BF16;
   }
 
-  private Numbers multiply(Task task, Space scratch) {
+  private Sum multiply(Task task, Tensor[] inputs, Space scratch) {
     int in = task.problem.channels();
     int out = task.problem.outputs();
     int pixels = Math.toIntExact(task.y.size() / out);
     Rows x = factor(task, task.x, in, scratch);
     Rows w = factor(task, task.w, out, scratch);
     Rows y = factor(task, task.y, out, scratch);
-    switch (task.direction) {
-      case FORWARD -> products.multiply(x, w, y, pixels, out, in);
+    return switch (task.direction) {
+      case FORWARD -> products.multiply(x, w, y, pixels, out, in, inputs, 2);
       case INPUT_GRADIENT -> {
         products.multiply(y, w.flipped(), x, pixels, in, out);
         staging.finish(task.x, x.address());
+        yield Sum.of(Numbers.of(task.x));
       }
       case WEIGHT_GRADIENT -> {
         products.multiply(x.flipped(), y, w, in, out, pixels);
         staging.finish(task.w, w.address());
+        yield Sum.of(Numbers.of(task.w));
       }
-    }
-    return y.numbers();
+    };
   }
 
   /** A factor as cuBLAS gets it, or where it writes the result. */

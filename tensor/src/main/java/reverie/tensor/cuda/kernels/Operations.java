@@ -37,6 +37,7 @@ import reverie.tensor.op.GroupNormBackward;
 import reverie.tensor.op.LayerNorm;
 import reverie.tensor.op.LayerNormBackward;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.Op;
 import reverie.tensor.op.Pad;
@@ -92,6 +93,7 @@ public final class Operations {
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
       case CustomOp _, FeedForwardBackward _ -> false;
+      case LinearGradients _ -> products.givesGradients(inputs[0], inputs[1]);
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       case Convolution _,
@@ -132,6 +134,7 @@ public final class Operations {
               + scratchBytes(completed.norm(), completed.ofNorm(outputs), outputs);
       case FeedForward network -> products.scratchBytes(network, inputs, outputs[0]);
       case Linear linear -> products.scratchBytes(linear, inputs, outputs[0]);
+      case LinearGradients gradients -> products.scratchBytes(gradients, inputs, outputs);
       case MatMul product -> products.scratchBytes(product, inputs, outputs[0]);
       case Reduce reduce -> reductions.scratchBytes(reduce, inputs);
       case AveragePool _,
@@ -206,6 +209,7 @@ public final class Operations {
       case Convolution _, FeedForward _, JoinedLayers _, Linear _ ->
           elements.complete(sum(op, inputs, y, space), Result.first(outputs, 1), y);
       case Completed completed -> normalise(completed, inputs, outputs, space);
+      case LinearGradients _ -> products.gradients(inputs, outputs, space);
       case MatMul _ -> products.matmul(inputs[0], inputs[1], y, space);
       case Concat concat -> moves.concat(concat.axis(), inputs, Result.first(outputs, 1), y);
       case Pad pad -> moves.pad(pad, inputs[0], y);

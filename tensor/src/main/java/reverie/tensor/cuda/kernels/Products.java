@@ -3,18 +3,21 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
+import java.util.List;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.Linear;
+import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
 
 /**
  * Matrix products and linear layers by cuBLAS, which sees row-major matrices transposed. In
  * bfloat16 mode layers take and give bfloat16, whatever their input and result are kept as, and
- * what completes them widens: so a layer gives the same bits wherever it is.
+ * what completes them widens: so a layer gives the same bits wherever it is. Layers that give
+ * float32 are completed on the way.
  */
 final class Products {
   private final Blas blas;
@@ -96,14 +99,36 @@ final class Products {
         });
   }
 
-  /** x·weightᵀ + bias + residual, to be completed. */
+  /**
+   * The same with bias and residual, which are the inputs from one on as far as there are any:
+   * added on the way where that can be, else to be added.
+   */
+  Sum multiply(Rows a, Rows b, Rows y, int m, int n, int k, Tensor[] inputs, int from) {
+    Sum sum = Sum.of(y.numbers(), inputs, from);
+    Blas.Product product =
+        new Blas.Product(Blas.Extra.BIAS, a.half, b.transposed, a.transposed, n, m, k, precision);
+    if (y.half || !sum.hasOneBias() || !sum.isAligned(n) || !blas.does(product)) {
+      multiply(a, b, y, m, n, k);
+      return sum;
+    }
+    long residual = sum.residual() == null ? 0 : address(sum.residual());
+    rehearsal.call(
+        List.of(product, residual == 0),
+        4L * m * n,
+        y.address,
+        to ->
+            blas.multiply(
+                product, new Blas.Operands(b.address, a.address, to, sum.bias(), residual)));
+    return Sum.of(y.numbers());
+  }
+
+  /** x·weightᵀ + bias + residual, as far as it is not to be completed. */
   Sum linear(Tensor[] inputs, Tensor y, Space scratch) {
     if (y.size() == 0) {
       return Sum.of(Numbers.of(y));
     }
     Rows to = result(y, scratch);
-    layer(factor(inputs[0], scratch), inputs[1], to, rows(inputs[1], y), scratch);
-    return Sum.of(to.numbers(), inputs, 2);
+    return layer(factor(inputs[0], scratch), inputs, 1, to, rows(inputs[1], y), scratch);
   }
 
   /** Layers of the same input, whose weights and biases lie prepared one after another. */
@@ -151,19 +176,24 @@ final class Products {
     return inHalves() ? Staging.halvesBytes(y) : Staging.scratchBytes(y);
   }
 
-  /** y[rows, out] = x[rows, in]·weight[out, in]ᵀ, of aligned x and y. */
-  private void layer(long x, Tensor weight, Rows y, int rows, Space scratch) {
-    int in = weight.dim(1);
-    int out = weight.dim(0);
+  /**
+   * y[rows, out] = x[rows, in]·weight[out, in]ᵀ, of aligned x and y, and what completes it.
+   *
+   * @param weight the input that is it; bias and residual come after it
+   */
+  private Sum layer(long x, Tensor[] inputs, int weight, Rows y, int rows, Space scratch) {
+    int in = inputs[weight].dim(1);
+    int out = inputs[weight].dim(0);
     if (in == 0) {
       elements.clear(y.numbers(), (long) rows * out);
-    } else {
-      Rows rowsOfWeight = Rows.contiguous(factor(weight, scratch), y.half, in);
-      multiply(Rows.contiguous(x, y.half, in), rowsOfWeight.flipped(), y, rows, out, in);
+      return Sum.of(y.numbers(), inputs, weight + 1);
     }
+    Rows rowsOfWeight = Rows.contiguous(factor(inputs[weight], scratch), y.half, in).flipped();
+    Rows factor = Rows.contiguous(x, y.half, in);
+    return multiply(factor, rowsOfWeight, y, rows, out, in, inputs, weight + 1);
   }
 
-  /** Two linear layers, to be completed; what gates between them adds the first one's bias. */
+  /** Two linear layers; what gates between them adds the first one's bias. */
   Sum feedForward(Tensor[] inputs, Tensor y, Space scratch) {
     if (y.size() == 0) {
       return Sum.of(Numbers.of(y));
@@ -174,15 +204,50 @@ final class Products {
     Rows to = result(y, scratch);
     Rows before = Rows.contiguous(scratch.take(bytes(half) * rows * wide), half, wide);
     Rows gated = Rows.contiguous(scratch.take(bytes(half) * rows * wide / 2), half, wide / 2);
-    layer(factor(inputs[0], scratch), inputs[1], before, rows, scratch);
+    Tensor[] up = {inputs[0], inputs[1]};
+    layer(factor(inputs[0], scratch), up, 1, before, rows, scratch);
     elements.geglu(
         before.numbers(),
         address(inputs[2]),
         half ? new Result(0, gated.address) : new Result(gated.address, 0),
         (long) rows * wide / 2,
         wide / 2);
-    layer(gated.address, inputs[3], to, rows, scratch);
-    return Sum.of(to.numbers(), inputs, 4);
+    return layer(gated.address, inputs, 3, to, rows, scratch);
+  }
+
+  private Blas.Product gradients(Tensor x, Tensor dy) {
+    return new Blas.Product(
+        Blas.Extra.SUMS, inHalves(), false, true, x.dim(1), dy.dim(1), x.dim(0), precision);
+  }
+
+  /** Whether the gradients of a weight and of a bias are one pass. */
+  boolean givesGradients(Tensor x, Tensor dy) {
+    return x.size() > 0 && dy.size() > 0 && blas.does(gradients(x, dy));
+  }
+
+  /** dweight = dyᵀ·x, and dbias = the sums of dy's columns. */
+  void gradients(Tensor[] inputs, Tensor[] outputs, Space scratch) {
+    Blas.Product product = gradients(inputs[0], inputs[1]);
+    long x = factor(inputs[0], scratch);
+    long dy = factor(inputs[1], scratch);
+    long weight = staging.write(outputs[0], scratch);
+    long bias = staging.write(outputs[1], scratch);
+    long bytes = Space.aligned(4 * outputs[0].size());
+    rehearsal.call(
+        product,
+        bytes + 4 * outputs[1].size(),
+        weight,
+        to -> {
+          long sums = to == weight ? bias : to + bytes;
+          blas.multiply(product, new Blas.Operands(x, dy, to, sums, 0));
+        });
+    staging.finish(outputs[0], weight);
+    staging.finish(outputs[1], bias);
+  }
+
+  /** Bytes for copies of its operands. */
+  long scratchBytes(LinearGradients op, Tensor[] inputs, Tensor[] outputs) {
+    return factorBytes(inputs[0]) + factorBytes(inputs[1]) + Staging.scratchBytes(outputs);
   }
 
   private static long bytes(boolean half) {

@@ -47,6 +47,11 @@ record Sum(Numbers x, long bias, int rows, int stride, long common, Tensor resid
     return new Sum(x, bias, rows, stride, address(shift), residual);
   }
 
+  /** Whether there is a bias, and every row of x has the same. */
+  boolean hasOneBias() {
+    return bias != 0 && rows == 1;
+  }
+
   /** Whether nothing is added. */
   boolean isComplete() {
     return bias == 0 && residual == null;

@@ -2,9 +2,11 @@
 package reverie.tensor.cuda.driver;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * Matrix products as cuBLAS defines them, in plain loops. It refuses what makes cuBLAS slower,
@@ -12,11 +14,13 @@ import java.util.Set;
  * within a capture.
  *
  * @param made kinds of calls that were made before
+ * @param offered whether a product can do more on the way
  */
-public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
-  /** Products on the stream of a device. */
+public record HostBlas(HostDriver driver, Set<Object> made, Predicate<Product> offered)
+    implements Blas {
+  /** Products of every kind on the stream of a device. */
   public HostBlas(HostDriver driver) {
-    this(driver, new HashSet<>());
+    this(driver, new HashSet<>(), _ -> true);
   }
 
   @Override
@@ -51,6 +55,55 @@ public record HostBlas(HostDriver driver, Set<Object> made) implements Blas {
             }
           }
         });
+  }
+
+  @Override
+  public boolean does(Product product) {
+    return offered.test(product);
+  }
+
+  @Override
+  public void multiply(Product p, Operands o) {
+    if (!does(p) || p.extra() == Extra.SUMS && !p.transposedB()) {
+      throw new AssertionError("CUBLAS_STATUS_NOT_SUPPORTED: " + p);
+    }
+    for (long address : new long[] {o.a(), o.b(), o.c(), o.vector(), o.residual()}) {
+      HostDriver.checkAligned(address);
+    }
+    HostDriver.checkKnown(driver, made, List.of(p, o.residual() == 0));
+    driver.enqueue(
+        "gemm",
+        () -> {
+          double[] a =
+              factors(matrix(p, o.a(), p.transposedA(), p.m(), p.k()), p.m(), p.k(), p, false);
+          double[] b =
+              factors(matrix(p, o.b(), p.transposedB(), p.k(), p.n()), p.k(), p.n(), p, true);
+          for (int column = 0; column < p.n(); column++) {
+            for (int row = 0; row < p.m(); row++) {
+              int place = row + column * p.m();
+              double sum = o.residual() == 0 ? 0 : HostDriver.get(o.residual(), place);
+              sum += p.extra() == Extra.BIAS ? HostDriver.get(o.vector(), row) : 0;
+              for (int j = 0; j < p.k(); j++) {
+                sum += a[row * p.k() + j] * b[column * p.k() + j];
+              }
+              HostDriver.set(o.c(), false, place, sum);
+            }
+            if (p.extra() == Extra.SUMS) {
+              int first = column * p.k();
+              double sum = Arrays.stream(b, first, first + p.k()).sum();
+              HostDriver.set(o.vector(), false, column, sum);
+            }
+          }
+        });
+  }
+
+  private static Matrix matrix(Product p, long address, boolean transposed, int rows, int columns) {
+    return new Matrix(address, p.half(), transposed, transposed ? columns : rows, 0);
+  }
+
+  private static double[] factors(
+      Matrix matrix, int rows, int columns, Product p, boolean byColumn) {
+    return factors(matrix, 0, rows, columns, p.precision(), byColumn);
   }
 
   /** What cuBLAS asks of leading dimensions. */
