@@ -54,6 +54,9 @@ class AdvantagesTest {
           -0.071611466891129);
     }
     assertArrayEquals(new double[] {1, 2, 4}, Arrays.copyOfRange(tracker.state().get("c"), 1, 4));
+    var shorter = new PerPromptAdvantages(2, 1);
+    shorter.restore(tracker.state());
+    assertArrayEquals(new double[] {2, 4}, shorter.state().get("c"));
   }
 
   /** Six epochs of the same tracker, recorded with a buffer of 8 and a minimum of 4. */

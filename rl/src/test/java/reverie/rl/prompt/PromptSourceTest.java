@@ -192,6 +192,7 @@ class PromptSourceTest {
     assertEquals(first, source.draw(rng, 0, 8).subList(0, 5));
     assertEquals(8, new HashSet<>(source.draw(rng, 7, 8)).size());
     List<Prompt> more = source.draw(rng, 7, 20);
+    assertNotEquals(more.subList(0, 8), more.subList(8, 16), "every round has its own order");
     for (Prompt prompt : source.all()) {
       long times = more.stream().filter(prompt::equals).count();
       assertTrue(times == 2 || times == 3, prompt + " was drawn " + times + " times");
