@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor.cuda.driver;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import reverie.tensor.ReverieException;
 
@@ -33,9 +23,6 @@ import reverie.tensor.ReverieException;
  * is captured is refused.
  */
 public final class HostDriver implements Driver {
-  /** What the build compiled for the host. */
-  private static final String KERNELS = "libreverie-cuda-host.so";
-
   private static final long ALIGNMENT = 256;
 
   /** So little that tests go round the ring. */
@@ -48,7 +35,7 @@ public final class HostDriver implements Driver {
   private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
   private final Arena arena = Arena.ofShared();
-  private final SymbolLookup library;
+  private final HostKernels library;
   private final long capacity;
   private final Map<Long, Arena> memory = new HashMap<>();
   private final Map<Long, Long> sizes = new HashMap<>();
@@ -68,11 +55,12 @@ public final class HostDriver implements Driver {
   private int calls;
   private int waits;
   private int failing = -1;
+  private boolean inBothOrders;
 
   /** A device of so many bytes. */
   public HostDriver(long capacity) {
     this.capacity = capacity;
-    library = kernels(arena);
+    library = new HostKernels(arena);
     staging = new StagingRing(STAGED, new Staging(), _ -> {});
   }
 
@@ -117,27 +105,15 @@ public final class HostDriver implements Driver {
     onCapture = action;
   }
 
-  /** None where there was no compiler: memory, streams and events need none. */
-  private static SymbolLookup kernels(Arena arena) {
-    if (!isAvailable()) {
-      return _ -> Optional.empty();
-    }
-    try (InputStream packed = HostDriver.class.getResourceAsStream(KERNELS)) {
-      Path file = Files.createTempFile("reverie-kernels", ".so");
-      try {
-        Files.copy(packed, file, StandardCopyOption.REPLACE_EXISTING);
-        return SymbolLookup.libraryLookup(file, arena);
-      } finally {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   /** Whether there was a compiler when the tests were built. */
   public static boolean isAvailable() {
-    return HostDriver.class.getResource(KERNELS) != null;
+    return HostKernels.areAvailable();
+  }
+
+  /** Has every kernel run twice, threads and blocks in opposite orders, and compares all bits. */
+  public HostDriver inBothOrders() {
+    inBothOrders = true;
+    return this;
   }
 
   /** Makes the call after so many others fail. */
@@ -159,6 +135,14 @@ public final class HostDriver implements Driver {
   public List<String> launched() {
     finish();
     return launched;
+  }
+
+  /**
+   * Has threads and blocks of what this thread runs from now on take turns in one of four orders.
+   */
+  public void order(int order) {
+    finish();
+    library.order(order);
   }
 
   /** Memory, graphs and events that nobody gave back. */
@@ -243,14 +227,7 @@ public final class HostDriver implements Driver {
     if (capture != null) {
       throw new AssertionError("the kernel " + name + " is loaded while work is captured");
     }
-    MemorySegment symbol =
-        library
-            .find("reverie_" + name)
-            .orElseThrow(() -> new ReverieException("cuda device: there is no kernel " + name));
-    kernels.add(
-        Linker.nativeLinker()
-            .downcallHandle(
-                symbol, FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_INT)));
+    kernels.add(library.kernel(name));
     names.add(name);
     return kernels.size() - 1L;
   }
@@ -263,13 +240,35 @@ public final class HostDriver implements Driver {
     enqueue(
         "launch",
         () -> {
-          launched.add(names.get(Math.toIntExact(kernel)));
-          try {
-            handle.invokeExact(own, blocks);
-          } catch (Throwable e) {
-            throw new AssertionError(e);
+          String name = names.get(Math.toIntExact(kernel));
+          launched.add(name);
+          if (inBothOrders) {
+            compareOrders(name, () -> call(handle, own, blocks));
+          } else {
+            call(handle, own, blocks);
           }
         });
+  }
+
+  private static void call(MethodHandle kernel, MemorySegment arguments, int blocks) {
+    try {
+      kernel.invokeExact(arguments, blocks);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private void compareOrders(String name, Runnable kernel) {
+    Contents before = Contents.of(sizes);
+    library.order(0);
+    kernel.run();
+    Contents after = Contents.of(sizes);
+    before.restore();
+    library.order(3);
+    kernel.run();
+    if (!after.areThere()) {
+      throw new AssertionError(name + " gives other bits when its threads run in another order");
+    }
   }
 
   @Override

@@ -33,7 +33,7 @@ import reverie.tensor.op.AttentionBackward;
 /** Every kernel, with several tiles, aligned and not. */
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class AttentionsTest {
-  private final HostDriver driver = new HostDriver(1L << 28);
+  private final HostDriver driver = new HostDriver(1L << 28).inBothOrders();
   private final Device reference = Device.reference();
 
   private Device device(Precision precision) {

@@ -49,7 +49,7 @@ class ConvolutionFallbackTest {
   })
   void takesTheNextThatThereIs(Precision precision, String offered, String taken) {
     Set<String> precisions = Set.copyOf(Arrays.asList(offered.split(" ")));
-    HostDriver driver = new HostDriver(1L << 28);
+    HostDriver driver = new HostDriver(1L << 28).inBothOrders();
     HostDnn dnn =
         new HostDnn(
             driver, new HashSet<>(), problem -> precisions.contains(problem.precision().name()));

@@ -35,7 +35,7 @@ import reverie.tensor.op.UpsampleNearest;
 /** Sizes and alignments that the samples of the laws do not have. */
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class MovesTest {
-  private final HostDriver driver = new HostDriver(1L << 28);
+  private final HostDriver driver = new HostDriver(1L << 28).inBothOrders();
   private final CudaBackend backend =
       new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), Precision.FLOAT32);
   private final Device device = new Device(backend);

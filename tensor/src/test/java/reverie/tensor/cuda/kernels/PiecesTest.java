@@ -44,7 +44,7 @@ class PiecesTest {
   /** A mean of normal numbers may be next to nothing, unlike its rounding. */
   private static final double NEARLY_ZERO = 0.1;
 
-  private final HostDriver driver = new HostDriver(1L << 30);
+  private final HostDriver driver = new HostDriver(1L << 30).inBothOrders();
   private final CudaBackend backend =
       new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), Precision.FLOAT32);
   private final Device device = new Device(backend);
