@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Functions of single elements, each as two kernels: NAME for operands that are as contiguous as
-// the result, four elements at a time, and NAME_strided for any strides and broadcasting.
+// the result, four elements at a time, and NAME_strided for any strides and broadcasting; and all of
+// them in any composition.
 #include "sums.h"
 
 enum { MAX_AXES = 8, MAX_OPERANDS = 3 };
@@ -14,14 +15,18 @@ typedef struct {
   int axes, dims[MAX_AXES], strides[MAX_OPERANDS][MAX_AXES];
 } Elements;
 
-/** Where the element at a place of the result lies in an operand. */
-DEVICE long position(const Elements *at, int operand, long place) {
+/** Where the element at a place of the result lies in an operand with these strides. */
+DEVICE long position(int axes, const int *dims, const int *strides, long place) {
   long found = 0;
-  for (int axis = at->axes - 1; axis > 0; axis--) {
-    found += place % at->dims[axis] * at->strides[operand][axis];
-    place /= at->dims[axis];
+  for (int axis = axes - 1; axis > 0; axis--) {
+    found += place % dims[axis] * strides[axis];
+    place /= dims[axis];
   }
-  return found + place * at->strides[operand][0];
+  return found + place * strides[0];
+}
+
+DEVICE float strided_operand(const Elements *at, int operand, long place) {
+  return at->from[operand][position(at->axes, at->dims, at->strides[operand], place)];
 }
 
 #define USE(value) (void)value
@@ -53,9 +58,9 @@ DEVICE long position(const Elements *at, int operand, long place) {
   }                                                                                     \
   KERNEL(name##_strided, Elements) {                                                    \
     FOR_EACH(i, at.n) {                                                                 \
-      float a = at.from[0][position(&at, 0, i)], b = a, c = a;                          \
-      if (operands > 1) b = at.from[1][position(&at, 1, i)];                            \
-      if (operands > 2) c = at.from[2][position(&at, 2, i)];                            \
+      float a = strided_operand(&at, 0, i), b = a, c = a;                               \
+      if (operands > 1) b = strided_operand(&at, 1, i);                                 \
+      if (operands > 2) c = strided_operand(&at, 2, i);                                 \
       put_result(at.y, i, at_##name(a, b, c, at.p, at.q));                              \
     }                                                                                   \
   }
@@ -95,45 +100,113 @@ DEVICE float rounded_to_f16(float a) {
   return copysignf(shifted - unit, a);
 }
 
-ELEMENTS(copy, 1, a)
-ELEMENTS(affine, 1, p *a + q)
-ELEMENTS(clamp, 1, minimum_of(maximum_of(a, p), q))
-ELEMENTS(power, 1, powf(a, p))
-ELEMENTS(round_to_bf16, 1, rounded_to_bf16(a))
-ELEMENTS(round_to_f16, 1, rounded_to_f16(a))
+/** All functions; Elements.java has their names in the same order. */
+#define FUNCTIONS(DEFINE)                                            \
+  DEFINE(copy, 1, a)                                                 \
+  DEFINE(affine, 1, p *a + q)                                        \
+  DEFINE(clamp, 1, minimum_of(maximum_of(a, p), q))                  \
+  DEFINE(power, 1, powf(a, p))                                       \
+  DEFINE(round_to_bf16, 1, rounded_to_bf16(a))                       \
+  DEFINE(round_to_f16, 1, rounded_to_f16(a))                         \
+  DEFINE(abs, 1, fabsf(a))                                           \
+  DEFINE(cos, 1, cosf(a))                                            \
+  DEFINE(erf, 1, erff(a))                                            \
+  DEFINE(exp, 1, expf(a))                                            \
+  DEFINE(gelu, 1, a *normal_below(a))                                \
+  DEFINE(log, 1, logf(a))                                            \
+  DEFINE(log_sigmoid, 1, minimum_of(a, 0) - log1pf(expf(-fabsf(a)))) \
+  DEFINE(reciprocal, 1, 1 / a)                                       \
+  DEFINE(relu, 1, maximum_of(a, 0))                                  \
+  DEFINE(sigmoid, 1, sigmoid_at(a))                                  \
+  DEFINE(sign, 1, sign_of(a))                                        \
+  DEFINE(silu, 1, silu_at(a))                                        \
+  DEFINE(sin, 1, sinf(a))                                            \
+  DEFINE(sqrt, 1, sqrtf(a))                                          \
+  DEFINE(square, 1, a *a)                                            \
+  DEFINE(tanh, 1, tanhf(a))                                          \
+  DEFINE(add, 2, a + b)                                              \
+  DEFINE(div, 2, a / b)                                              \
+  DEFINE(greater, 2, a > b ? 1.0f : 0.0f)                            \
+  DEFINE(maximum, 2, maximum_of(a, b))                               \
+  DEFINE(minimum, 2, minimum_of(a, b))                               \
+  DEFINE(mul, 2, a *b)                                               \
+  DEFINE(sub, 2, a - b)                                              \
+  DEFINE(silu_backward, 2, b *silu_slope(a))                         \
+  DEFINE(gelu_backward, 2, b *gelu_slope(a))                         \
+  DEFINE(select, 3, a != 0 ? b : c)
 
-ELEMENTS(abs, 1, fabsf(a))
-ELEMENTS(cos, 1, cosf(a))
-ELEMENTS(erf, 1, erff(a))
-ELEMENTS(exp, 1, expf(a))
-ELEMENTS(gelu, 1, a *normal_below(a))
-ELEMENTS(log, 1, logf(a))
-ELEMENTS(log_sigmoid, 1, minimum_of(a, 0) - log1pf(expf(-fabsf(a))))
-ELEMENTS(reciprocal, 1, 1 / a)
-ELEMENTS(relu, 1, maximum_of(a, 0))
-ELEMENTS(sigmoid, 1, sigmoid_at(a))
-ELEMENTS(sign, 1, sign_of(a))
-ELEMENTS(silu, 1, silu_at(a))
-ELEMENTS(sin, 1, sinf(a))
-ELEMENTS(sqrt, 1, sqrtf(a))
-ELEMENTS(square, 1, a *a)
-ELEMENTS(tanh, 1, tanhf(a))
-
-ELEMENTS(add, 2, a + b)
-ELEMENTS(div, 2, a / b)
-ELEMENTS(greater, 2, a > b ? 1.0f : 0.0f)
-ELEMENTS(maximum, 2, maximum_of(a, b))
-ELEMENTS(minimum, 2, minimum_of(a, b))
-ELEMENTS(mul, 2, a *b)
-ELEMENTS(sub, 2, a - b)
-ELEMENTS(silu_backward, 2, b *silu_slope(a))
-ELEMENTS(gelu_backward, 2, b *gelu_slope(a))
-
-ELEMENTS(select, 3, a != 0 ? b : c)
+FUNCTIONS(ELEMENTS)
 
 /** Shares the indices from 0 to n - 1 among all threads of all blocks, four to each. */
 #define FOR_EACH_FOUR(i, n) \
   for (long i = 4 * (block() * THREADS + thread()); i < (n); i += 4 * blocks() * THREADS)
+
+enum { MAX_COMPOSED = 16, MAX_INPUTS = 8, SLOTS = 4 };
+
+/** A function of a composition; its operands are slots or, by higher numbers, inputs. */
+typedef struct {
+  Result y; // where others find the result; may be nowhere
+  float p, q;
+  int function, slot; // slot: where later functions find it, -1 for nowhere
+  int operands[MAX_OPERANDS]; // -1 for none
+} Function;
+
+typedef struct {
+  const float *inputs[MAX_INPUTS];
+  long n;
+  int functions, aligned; // aligned: whether all results and inputs but the strided ones are
+  int strided;            // has a bit for each input that is not as contiguous as the results
+  int axes, dims[MAX_AXES], strides[MAX_INPUTS][MAX_AXES];
+  Function function[MAX_COMPOSED];
+} Composed;
+
+#define NUMBER(name, operands, expression) NUMBER_##name,
+enum { FUNCTIONS(NUMBER) };
+
+#define CASE(name, operands, expression)       \
+  case NUMBER_##name:                          \
+    y.x = at_##name(a.x, b.x, c.x, p, q);      \
+    y.y = at_##name(a.y, b.y, c.y, p, q);      \
+    y.z = at_##name(a.z, b.z, c.z, p, q);      \
+    y.w = at_##name(a.w, b.w, c.w, p, q);      \
+    break;
+
+DEVICE float4 four_at(int function, float4 a, float4 b, float4 c, float p, float q) {
+  float4 y = a;
+  switch (function) { FUNCTIONS(CASE) }
+  return y;
+}
+
+DEVICE float4 operand(const Composed *at, const float4 *slots, int number, long i, int some) {
+  if (number < SLOTS) return slots[number * THREADS];
+  int input = number - SLOTS;
+  const float *x = at->inputs[input];
+  if (!(at->strided >> input & 1)) return load_four(x + i, some, at->aligned && some == 4);
+  const int *strides = at->strides[input];
+  float4 value = four(x[position(at->axes, at->dims, strides, i)]);
+  if (some > 1) value.y = x[position(at->axes, at->dims, strides, i + 1)];
+  if (some > 2) value.z = x[position(at->axes, at->dims, strides, i + 2)];
+  if (some > 3) value.w = x[position(at->axes, at->dims, strides, i + 3)];
+  return value;
+}
+
+/** One function after the other for four elements of a thread; nobody reads another's slots. */
+KERNEL(composed, Composed) {
+  SHARED float4 all[SLOTS * THREADS];
+  float4 *slots = all + thread();
+  FOR_EACH_FOUR(i, at.n) {
+    int some = up_to_four(at.n - i);
+    for (int k = 0; k < at.functions; k++) {
+      const Function *one = &at.function[k];
+      float4 a = operand(&at, slots, one->operands[0], i, some), b = a, c = a;
+      if (one->operands[1] >= 0) b = operand(&at, slots, one->operands[1], i, some);
+      if (one->operands[2] >= 0) c = operand(&at, slots, one->operands[2], i, some);
+      float4 y = four_at(one->function, a, b, c, one->p, one->q);
+      if (one->slot >= 0) slots[one->slot * THREADS] = y;
+      put_results(one->y, i, y, some, at.aligned && some == 4);
+    }
+  }
+}
 
 typedef struct {
   float *y;

@@ -5,12 +5,14 @@
 #include "halves.h"
 #include "rows.h"
 
-/** x + (bias + common) + residual, for rows of c elements; fewer than 2^32. */
+/** x + (bias + common) + (residual + its bias), for rows of c elements; fewer than 2^32. */
 typedef struct {
   Numbers x;
-  const float *bias, *common, *residual; // any may be null; common only with bias: [c]
-  unsigned c, image;            // image: elements that share a row of the bias
-  unsigned rows, stride;        // of the bias; it begins anew behind its last row
+  const float *bias, *common; // either may be null; common only with bias: [c]
+  Numbers residual;           // may be of nothing
+  const float *residual_bias; // may be null: [c]
+  unsigned c, image;          // image: elements that share a row of the bias
+  unsigned rows, stride;      // of the bias; it begins anew behind its last row
 } Sum;
 
 /** Where the bias of an element is. */
@@ -22,7 +24,11 @@ DEVICE const float *bias_at(const Sum *at, unsigned i) {
 DEVICE float sum_at(const Sum *at, unsigned i) {
   float sum = number_at(at->x, i);
   if (at->bias) sum += at->common ? *bias_at(at, i) + at->common[i % at->c] : *bias_at(at, i);
-  if (at->residual) sum += at->residual[i];
+  if (at->residual.at) {
+    float residual = number_at(at->residual, i);
+    if (at->residual_bias) residual += at->residual_bias[i % at->c];
+    sum += residual;
+  }
   return sum;
 }
 
@@ -35,7 +41,13 @@ DEVICE float4 sums_at(const Sum *at, unsigned i, int columns, int aligned) {
       if (at->common) bias = add_fours(bias, *(const float4 *)(at->common + i % at->c));
       sum = add_fours(sum, bias);
     }
-    if (at->residual) sum = add_fours(sum, *(const float4 *)(at->residual + i));
+    if (at->residual.at) {
+      float4 residual = numbers_at(at->residual, i);
+      if (at->residual_bias) {
+        residual = add_fours(residual, *(const float4 *)(at->residual_bias + i % at->c));
+      }
+      sum = add_fours(sum, residual);
+    }
     return sum;
   }
   float4 sum = four(sum_at(at, i));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.tensor;
 
+import java.util.Arrays;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -47,6 +49,19 @@ public final class Layout {
   /** Position of the first element. */
   public long offset() {
     return offset;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Layout layout
+        && offset == layout.offset
+        && shape.equals(layout.shape)
+        && Arrays.equals(strides, layout.strides);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(shape, offset, Arrays.hashCode(strides));
   }
 
   /** Position of the last element, of those that there are. */

@@ -21,7 +21,7 @@ import reverie.unet.UNet;
 public final class StepCount {
   private StepCount() {}
 
-  /** Counts the second step: the first captures. */
+  /** Counts the third step: the first captures, the second finds out what changes between steps. */
   public static Counted of(Case c) {
     CountingDriver driver = new CountingDriver(CountingDriver.H200);
     List<Node> nodes = nodes(c, driver);
@@ -45,7 +45,7 @@ public final class StepCount {
     return new CudaBackend(driver, new CountingBlas(driver), new CountingDnn(driver), precision);
   }
 
-  /** What the second step does, in order. */
+  /** What the third step does, in order. */
   static List<Node> nodes(Case c, CountingDriver driver) {
     StepSettings settings = StepSettings.usual();
     try (CudaBackend backend = backend(driver, c.precision())) {
@@ -53,6 +53,7 @@ public final class StepCount {
       try (UNet model = Weights.random(c.subject(), device);
           Batch batch = new Batch(c.subject(), c.batch(), device, settings, Rng.of(2));
           OurStep step = new OurStep(c.kind(), model, batch, settings)) {
+        step.run();
         step.run();
         driver.takeNodes();
         step.run();

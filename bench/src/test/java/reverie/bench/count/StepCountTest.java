@@ -11,6 +11,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import reverie.bench.report.Counted;
+import reverie.bench.report.Tables;
 import reverie.bench.step.Batch;
 import reverie.bench.step.Case;
 import reverie.bench.step.Kind;
@@ -47,6 +48,7 @@ class StepCountTest {
         Batch batch = new Batch(SMALL.subject(), SMALL.batch(), device, settings, Rng.of(2));
         OurStep step = new OurStep(SMALL.kind(), model, batch, settings)) {
       step.run();
+      step.run();
       driver.launched().clear();
       step.run();
     }
@@ -67,6 +69,13 @@ class StepCountTest {
     assertEquals(6.25e12, total.bf16() + total.tf32() + total.float32(), 0.05e12);
     assertTrue(count.memory() > 860_000_000L * 4, count.toString());
     assertEquals(total.nodes(), count.kernels().stream().mapToInt(Counted.Sum::nodes).sum());
+  }
+
+  /** Small U-Nets are bound by the number of launches. */
+  @Test
+  void samplesIconsInFewNodes() {
+    Counted count = StepCount.of(new Case(Subject.ICONS, 64, Kind.SAMPLING, Precision.BF16));
+    assertTrue(count.total().nodes() <= 190, Tables.kernels(count));
   }
 
   @ParameterizedTest

@@ -35,7 +35,7 @@ import reverie.tensor.op.Lerp;
 
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
 class GraphTest {
-  private final HostDriver driver = new HostDriver(1L << 30);
+  private final HostDriver driver = new HostDriver(1L << 30).inBothOrders();
   private final CudaBackend backend =
       new CudaBackend(driver, new HostBlas(driver), new HostDnn(driver), Precision.FLOAT32);
   private final Device device = new Device(backend);
@@ -53,7 +53,7 @@ class GraphTest {
         int calls = driver.calls();
         captured.run();
         assertEquals(calls + 1, driver.calls());
-        assertEquals(List.of("mul", "affine", "exp"), driver.launched());
+        assertEquals(List.of("composed"), driver.launched());
         float[] first = captured.outputs().getFirst().toFloats();
         x.assign(x.mul(0.5));
         captured.run();
@@ -72,7 +72,7 @@ class GraphTest {
         Profile profile = new Profile(null);
         captured.run(profile);
         assertEquals(
-            List.of("affine", "exp", "mat_mul", "mul"),
+            List.of("mat_mul", "mul, affine, exp"),
             profile.rows().stream().map(Profile.Row::operation).sorted().toList());
       }
     }
@@ -97,7 +97,7 @@ class GraphTest {
       }
       assertEquals(0, device.liveBytes(), "after the failure of call " + call);
     }
-    assertTrue(failures >= 9, failures + " failures");
+    assertTrue(failures >= 8, failures + " failures");
     driver.failAfter(-1);
     close();
   }

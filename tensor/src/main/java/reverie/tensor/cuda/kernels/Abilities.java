@@ -65,14 +65,15 @@ final class Abilities {
       Set<Integer> rounded, Set<Integer> gaps, Set<Integer> narrow, boolean both, boolean product) {
     private static final Ability NONE = new Ability(Set.of(), Set.of(), Set.of(), false, false);
     private static final Ability NARROW = new Ability(Set.of(), Set.of(), Set.of(0), false, false);
-    private static final Ability BOTH = new Ability(Set.of(), Set.of(), Set.of(0), true, false);
+    private static final Ability BOTH = both(1);
+
+    private static Ability both(int outputs) {
+      Set<Integer> narrow = IntStream.range(0, outputs).boxed().collect(Collectors.toSet());
+      return new Ability(Set.of(), Set.of(), narrow, true, false);
+    }
 
     private static Ability factors(Set<Integer> rounded) {
       return new Ability(rounded, Set.of(), Set.of(), false, false);
-    }
-
-    private static Ability layer(boolean product, Set<Integer> gaps) {
-      return new Ability(product ? Set.of(0) : Set.of(), gaps, Set.of(0), true, product);
     }
   }
 
@@ -85,8 +86,10 @@ final class Abilities {
       case AttentionBackward attention ->
           attention(attention.heads(), inputs, Set.of(0, 1, 2, 3, 5), Set.of(0, 1, 2));
       case Completed completed -> completed(completed, step);
+      case Composed composed -> Ability.both(composed.types().size());
       case Conv2d conv ->
-          Ability.layer(
+          layer(
+              step,
               convolutions.rounds(conv, inputs, y, 0),
               inputs.length > 2 && inputs[2].shape().rank() == 2 ? Set.of(2) : Set.of());
       case Convolution gradient ->
@@ -96,8 +99,8 @@ final class Abilities {
                   .boxed()
                   .collect(Collectors.toSet()));
       case FeedForward _, Linear _ ->
-          Ability.layer(products.takesHalves(inputs[1]) && y.size() > 0, Set.of());
-      case JoinedLayers _ -> Ability.layer(true, Set.of());
+          layer(step, products.takesHalves(inputs[1]) && y.size() > 0, Set.of());
+      case JoinedLayers _ -> layer(step, true, Set.of());
       case LinearGradients _, MatMul _ ->
           products.takesHalves(inputs) && y.size() > 0
               ? Ability.factors(Set.of(0, 1))
@@ -127,6 +130,15 @@ final class Abilities {
           Widen _ ->
           Ability.NONE;
     };
+  }
+
+  /** A residual whose bias was deferred is what such a layer computed too. */
+  private static Ability layer(Step step, boolean product, Set<Integer> gaps) {
+    Set<Integer> rounded = product ? Set.of(0) : Set.of();
+    if (product && step.op() instanceof Arranged arranged && arranged.deferred()) {
+      rounded = Set.of(0, arranged.own(step.inputs()).length - 1);
+    }
+    return new Ability(rounded, gaps, Set.of(0), true, product);
   }
 
   private Ability attention(int heads, Tensor[] inputs, Set<Integer> rounded, Set<Integer> narrow) {

@@ -14,7 +14,7 @@ import reverie.tensor.cuda.driver.Precision;
  */
 final class Arguments {
   /** Bytes. */
-  static final int MAX_BYTES = 1024;
+  static final int MAX_BYTES = 2048;
 
   private final MemorySegment bytes = MemorySegment.ofArray(new long[MAX_BYTES / 8]);
   private long size;

@@ -3,6 +3,8 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import reverie.tensor.DType;
 import reverie.tensor.ReverieException;
@@ -26,26 +28,90 @@ final class Elements {
   private static final int WIDTH = 16;
   private static final long MAX_AT_ONCE = 1L << 30;
 
+  private static final Result NOWHERE = new Result(0, 0);
+
+  /** In the order of {@code elements.cu}. */
+  private static final List<String> FUNCTIONS =
+      List.of(
+          ("copy affine clamp power round_to_bf16 round_to_f16 abs cos erf exp gelu log log_sigmoid"
+                  + " reciprocal relu sigmoid sign silu sin sqrt square tanh add div greater"
+                  + " maximum minimum mul sub silu_backward gelu_backward select")
+              .split(" "));
+
   private final Kernels kernels;
 
   Elements(Kernels kernels) {
     this.kernels = kernels;
   }
 
+  /** What a kernel computes: its name and its two numbers. */
+  private record Kernel(String name, double p, double q) {
+    static Kernel of(ElementFunction op) {
+      return switch (op) {
+        case Affine affine -> new Kernel("affine", affine.scale(), affine.shift());
+        case Clamp clamp -> new Kernel("clamp", clamp.low(), clamp.high());
+        case Power power -> new Kernel("power", power.exponent(), 0);
+        case RoundTo round when round.narrower() == DType.BF16 -> new Kernel("round_to_bf16", 0, 0);
+        case RoundTo round when round.narrower() == DType.F16 -> new Kernel("round_to_f16", 0, 0);
+        case RoundTo _ -> new Kernel("copy", 0, 0);
+        case Binary _, GeluBackward _, Select _, SiluBackward _, Unary _ ->
+            new Kernel(op.name(), 0, 0);
+      };
+    }
+  }
+
   /** y = op(inputs), where y has a shape and the inputs are broadcast to it. */
   void run(ElementFunction op, Tensor[] inputs, Result y, Shape shape) {
-    switch (op) {
-      case Affine affine -> launch("affine", affine.scale(), affine.shift(), inputs, y, shape);
-      case Clamp clamp -> launch("clamp", clamp.low(), clamp.high(), inputs, y, shape);
-      case Power power -> launch("power", power.exponent(), 0, inputs, y, shape);
-      case RoundTo round when round.narrower() == DType.BF16 ->
-          launch("round_to_bf16", 0, 0, inputs, y, shape);
-      case RoundTo round when round.narrower() == DType.F16 ->
-          launch("round_to_f16", 0, 0, inputs, y, shape);
-      case RoundTo _ -> launch("copy", 0, 0, inputs, y, shape);
-      case Binary _, GeluBackward _, Select _, SiluBackward _, Unary _ ->
-          launch(op.name(), 0, 0, inputs, y, shape);
+    Kernel kernel = Kernel.of(op);
+    launch(kernel.name, kernel.p, kernel.q, inputs, y, shape);
+  }
+
+  /** The functions of a composition for elements of the same place, one after another. */
+  void run(Composed op, Tensor[] inputs, Tensor... outputs) {
+    Shape shape = outputs[0].shape();
+    long n = shape.size();
+    boolean aligned = true;
+    int strided = 0;
+    Arguments arguments = new Arguments();
+    for (int i = 0; i < Composed.MAX_INPUTS; i++) {
+      arguments.read(i < inputs.length ? inputs[i] : null);
     }
+    for (int i = 0; i < inputs.length; i++) {
+      if (isLike(inputs[i], shape)) {
+        aligned &= address(inputs[i]) % WIDTH == 0;
+      } else {
+        strided |= 1 << i;
+      }
+    }
+    List<Result> results = new ArrayList<>();
+    results.add(Result.first(outputs, op.types().size()));
+    for (int i = 1; i < op.types().size(); i++) {
+      results.add(Result.of(outputs[i]));
+    }
+    aligned &= results.stream().allMatch(Result::isAligned);
+    arguments.int64(n).int32(op.parts().size()).int32(aligned ? 1 : 0).int32(strided);
+    strides(arguments, inputs, shape, Composed.MAX_INPUTS);
+    for (Composed.Part part : op.parts()) {
+      Result y = part.output() < 0 ? NOWHERE : results.get(part.output());
+      add(arguments.write(y, n), part);
+    }
+    for (int i = op.parts().size(); i < Composed.MAX_PARTS; i++) {
+      arguments.write(NOWHERE, 0).int32s(4 + MAX_OPERANDS);
+    }
+    kernels.launch("composed", kernels.blocks((n + 3) / 4), arguments);
+  }
+
+  private static void add(Arguments arguments, Composed.Part part) {
+    Kernel kernel = Kernel.of(part.function());
+    arguments.float32(kernel.p).float32(kernel.q);
+    arguments.int32(FUNCTIONS.indexOf(kernel.name)).int32(part.slot());
+    for (int i = 0; i < MAX_OPERANDS; i++) {
+      arguments.int32(i < part.operands().size() ? part.operands().get(i) : -1);
+    }
+  }
+
+  private static boolean isLike(Tensor x, Shape shape) {
+    return x.isContiguous() && x.shape().equals(shape);
   }
 
   /** Copies elements of four bytes, of any strides, to contiguous ones. */
@@ -85,7 +151,7 @@ final class Elements {
     boolean contiguous = true;
     boolean aligned = to.isAligned();
     for (Tensor x : inputs) {
-      contiguous &= x.isContiguous() && x.shape().equals(output);
+      contiguous &= isLike(x, output);
       aligned &= address(x) % WIDTH == 0;
     }
     long n = output.size();
@@ -98,16 +164,20 @@ final class Elements {
     if (contiguous) {
       arguments.int32s(1 + MAX_AXES * (1 + MAX_OPERANDS));
     } else {
-      strides(arguments, inputs, output);
+      strides(arguments, inputs, output, MAX_OPERANDS);
     }
     String kernel = contiguous ? name : name + "_strided";
     kernels.launch(kernel, kernels.blocks(Math.max(fours, n - 4 * fours)), arguments);
   }
 
-  /** Axes of the output, neighbours that every operand walks alike as one, and how it does. */
-  private static void strides(Arguments arguments, Tensor[] inputs, Shape output) {
+  /**
+   * Axes of the output, neighbours that every operand walks alike as one, and how it does.
+   *
+   * @param operands for which there is room
+   */
+  private static void strides(Arguments arguments, Tensor[] inputs, Shape output, int operands) {
     int[] dims = new int[MAX_AXES];
-    int[][] strides = new int[MAX_OPERANDS][MAX_AXES];
+    int[][] strides = new int[operands][MAX_AXES];
     int axes = 0;
     for (int axis = 0; axis < output.rank(); axis++) {
       int dim = output.dim(axis);

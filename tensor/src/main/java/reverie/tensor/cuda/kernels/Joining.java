@@ -2,7 +2,6 @@
 package reverie.tensor.cuda.kernels;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -58,15 +57,7 @@ final class Joining {
 
   private boolean takesColumns(Step step, int input) {
     Tensor x = step.inputs()[input];
-    return abilities.of(step).gaps().contains(input)
-        && isSame(x.layout(), layouts.get(x.storage()));
-  }
-
-  private static boolean isSame(Layout a, Layout b) {
-    return b != null
-        && a.offset() == b.offset()
-        && a.shape().equals(b.shape())
-        && Arrays.equals(a.strides(), b.strides());
+    return abilities.of(step).gaps().contains(input) && x.layout().equals(layouts.get(x.storage()));
   }
 
   /** The same steps with fewer products. */

@@ -3,7 +3,6 @@ package reverie.tensor.cuda.kernels;
 
 import static reverie.tensor.cuda.driver.Pool.address;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import reverie.tensor.Storage;
@@ -157,7 +156,9 @@ public final class Operations {
   public List<Step> arrange(List<Step> steps, Set<Storage> kept) {
     Abilities abilities = new Abilities(attentions, products, convolutions);
     List<Step> joined = Joining.of(abilities, Repetition.of(steps, kept), kept);
-    return Narrowing.of(this, abilities, Completion.of(abilities, joined, kept), kept);
+    List<Step> deferred = Deferral.of(abilities, joined, kept);
+    List<Step> completed = Completion.of(abilities, deferred, kept);
+    return Narrowing.of(this, abilities, Composition.of(completed, kept), kept);
   }
 
   /** What is carried out. */
@@ -199,6 +200,7 @@ public final class Operations {
     switch (bare(op)) {
       case ElementFunction function ->
           elements.run(function, inputs, Result.first(outputs, 1), y.shape());
+      case Composed composed -> elements.run(composed, inputs, outputs);
       case Copy _ when Staging.isHalf(y) -> moves.narrow(address(inputs[0]), address(y), y.size());
       case Copy _, View _ -> elements.copy(inputs[0], y);
       case Fill fill -> elements.fill(fill.value(), y);
@@ -241,18 +243,16 @@ public final class Operations {
 
   /** What a layer gives, to be completed. */
   private Sum sum(Op op, Tensor[] inputs, Tensor y, Space space) {
-    if (op instanceof Arranged arranged && arranged.shifted()) {
-      Tensor[] own = Arrays.copyOf(inputs, inputs.length - 1);
-      return sum(arranged.op(), own, y, space).with(inputs[inputs.length - 1]);
+    if (op instanceof Arranged arranged) {
+      return arranged.with(sum(arranged.op(), arranged.own(inputs), y, space), inputs);
     }
-    Op bare = bare(op);
-    if (bare instanceof Convolution convolution) {
+    if (op instanceof Convolution convolution) {
       return convolutions.run(convolution, inputs, y, space);
     }
-    if (bare instanceof JoinedLayers joined) {
+    if (op instanceof JoinedLayers joined) {
       return products.joined(joined, inputs, y, space);
     }
-    return bare instanceof FeedForward
+    return op instanceof FeedForward
         ? products.feedForward(inputs, y, space)
         : products.linear(inputs, y, space);
   }

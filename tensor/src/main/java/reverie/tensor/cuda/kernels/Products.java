@@ -107,11 +107,11 @@ final class Products {
     Sum sum = Sum.of(y.numbers(), inputs, from);
     Blas.Product product =
         new Blas.Product(Blas.Extra.BIAS, a.half, b.transposed, a.transposed, n, m, k, precision);
-    if (y.half || !sum.hasOneBias() || !sum.isAligned(n) || !blas.does(product)) {
+    if (y.half || !hasOneBias(inputs, from) || !sum.isAligned(n) || !blas.does(product)) {
       multiply(a, b, y, m, n, k);
       return sum;
     }
-    long residual = sum.residual() == null ? 0 : address(sum.residual());
+    long residual = sum.residual() == null ? 0 : sum.residual().address();
     rehearsal.call(
         List.of(product, residual == 0),
         4L * m * n,
@@ -120,6 +120,11 @@ final class Products {
             blas.multiply(
                 product, new Blas.Operands(b.address, a.address, to, sum.bias(), residual)));
     return Sum.of(y.numbers());
+  }
+
+  /** Not of an image's own either, to which something may be added yet ({@link Repetition}). */
+  private static boolean hasOneBias(Tensor[] inputs, int bias) {
+    return inputs.length > bias && inputs[bias].shape().rank() == 1;
   }
 
   /** x·weightᵀ + bias + residual, as far as it is not to be completed. */
@@ -141,7 +146,7 @@ final class Products {
     Rows weight = Rows.contiguous(weights.find(true, layers.weights(inputs)), true, in);
     multiply(Rows.contiguous(factor(x, scratch), true, in), weight.flipped(), to, rows, out, in);
     long bias = layers.biased() ? weights.find(false, layers.biases(inputs)) : 0;
-    return new Sum(to.numbers(), bias, 1, 0, 0, null);
+    return new Sum(to.numbers(), bias, 1, 0, 0, null, 0);
   }
 
   /** Bytes for copies of operands of such layers. */

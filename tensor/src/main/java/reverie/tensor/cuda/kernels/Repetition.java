@@ -114,7 +114,7 @@ final class Repetition {
 
   private static Step arranged(Step step, Tensor[] inputs, boolean shifted) {
     List<TensorType> types = Arrays.stream(step.outputs()).map(Tensor::type).toList();
-    Arranged arranged = new Arranged(step.op(), shifted, types);
+    Arranged arranged = new Arranged(step.op(), false, shifted, types);
     return new Step(arranged, inputs, step.outputs(), step.scratchBytes());
   }
 

@@ -7,19 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
-import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.Ops;
-import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
-import reverie.tensor.cuda.CudaBackend;
 import reverie.tensor.cuda.HostCuda;
-import reverie.tensor.cuda.driver.HostDriver;
-import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.debug.NanGuard;
 import reverie.tensor.graph.CapturedGraph;
 import reverie.tensor.op.Attention;
@@ -29,51 +23,8 @@ import reverie.tensor.op.Conv2dWeightGradient;
 import reverie.tensor.op.MatMul;
 import reverie.tensor.op.UpsampleNearest;
 
-/** Captured steps in bfloat16 mode: the same bits as operation by operation, by fewer launches. */
 @EnabledIf(value = "reverie.tensor.cuda.HostCuda#isAvailable", disabledReason = HostCuda.REASON)
-class ArrangementTest {
-  private final HostDriver driver = HostCuda.driver();
-  private final CudaBackend backend = HostCuda.backend(driver, Precision.BF16);
-  private final Device device = new Device(backend);
-  private final Scope scope = Scope.detached("test");
-  private Rng rng = Rng.of(1);
-
-  @AfterEach
-  void close() {
-    scope.close();
-    backend.synchronize();
-    backend.close();
-    assertEquals(0, driver.leaks());
-  }
-
-  private Tensor normal(int... dims) {
-    rng = rng.fork("next");
-    try (Scope _ = Scope.open("values")) {
-      return scope.adopt(rng.normal(device, dims).mul(0.5));
-    }
-  }
-
-  /** Kernels of a replay, whose results have the bits of the function itself. */
-  private List<String> replayed(Supplier<Tensor[]> function) {
-    try (Scope _ = Scope.open("replayed");
-        CapturedGraph step = CapturedGraph.of(device, function)) {
-      step.run();
-      int before = driver.launched().size();
-      step.run();
-      List<String> launched =
-          List.copyOf(driver.launched().subList(before, driver.launched().size()));
-      Tensor[] expected = function.get();
-      for (int i = 0; i < expected.length; i++) {
-        assertArrayEquals(expected[i].toFloats(), step.outputs().get(i).toFloats(), "output " + i);
-      }
-      return launched;
-    }
-  }
-
-  private List<String> replayedOne(Supplier<Tensor> function) {
-    return replayed(() -> new Tensor[] {function.get()});
-  }
-
+class ArrangementTest extends ReplayedSteps {
   @Test
   void keepsWhatConvolutionsReadAsHalves() {
     Tensor x = normal(2, 4, 4, 16);
@@ -228,6 +179,43 @@ class ArrangementTest {
           Tensor y = Ops.linear(tokens, square, beta, tokens);
           return Ops.linear(Ops.layerNorm(y, gamma, beta, 1e-5), square, gamma, y);
         }));
+  }
+
+  /** A block with a shortcut, of channels that fit fours and others. */
+  @Test
+  void addsTheBiasOfAShortcutWithTheShortcut() {
+    for (int c : new int[] {8, 6}) {
+      Tensor x = normal(2, 4, 4, 8);
+      Tensor w = normal(3, 3, 8, c);
+      Tensor one = normal(1, 1, 8, c);
+      Tensor bias = normal(c);
+      Tensor gamma = normal(c);
+      Tensor time = normal(1, 16);
+      Tensor shift = normal(c, 16);
+      Tensor matrix = normal(c, c);
+      assertEquals(
+          List.of("affine", "group_norm_at_once", "epilogue"),
+          replayedOne(() -> {
+            Tensor y = x.mul(2);
+            Tensor shortcut = Ops.conv2d(y, one, gamma, 1, 0);
+            Tensor sum = Ops.conv2d(y, w, bias, shortcut, 1, 1);
+            return Ops.linear(Ops.groupNorm(sum, gamma, bias, 2, 1e-5), matrix, null);
+          }));
+      assertEquals(
+          List.of("affine", "epilogue", "affine", "epilogue"),
+          replayedOne(() -> {
+            Tensor each = Ops.repeat(Ops.linear(time.add(1), shift, bias), 2);
+            Tensor y = x.mul(2);
+            Tensor shortcut = Ops.conv2d(y, one, bias, 1, 0);
+            return Ops.conv2d(y, w, gamma.add(each), shortcut, 1, 1);
+          }));
+      assertEquals(
+          List.of("epilogue", "epilogue"),
+          replayed(() -> {
+            Tensor shortcut = Ops.conv2d(x, one, bias, 1, 0);
+            return new Tensor[] {Ops.conv2d(x, w, gamma, shortcut, 1, 1), shortcut};
+          }));
+    }
   }
 
   /** Larger images, whose statistics are found in pieces, and channels that do not fit fours. */
