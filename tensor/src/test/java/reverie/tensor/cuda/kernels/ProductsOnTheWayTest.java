@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.function.Function;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -79,6 +80,21 @@ class ProductsOnTheWayTest {
           feedForward,
           x -> new Tensor[] {Ops.feedForward(x[0], x[1], x[2], x[3], x[4], x[5])},
           new int[][] {{3, 8}, {16, 8}, {16}, {4, 8}, {4}, {3, 4}});
+    }
+  }
+
+  /** Of one image: what is added to its bias comes after the product. */
+  @Test
+  void leavesTheBiasOfAnImageToWhatAddsBoth() {
+    HostDriver driver = HostCuda.driver();
+    try (CudaBackend backend = HostCuda.backend(driver, Precision.FLOAT32)) {
+      check(
+          new Device(backend),
+          driver,
+          0x1p-9,
+          "affine add_strided epilogue",
+          x -> new Tensor[] {Ops.conv2d(x[0], x[1], x[2].add(x[3].mul(2)), 1, 0)},
+          new int[][] {{1, 3, 2, 8}, {1, 1, 8, 12}, {12}, {1, 12}});
     }
   }
 
