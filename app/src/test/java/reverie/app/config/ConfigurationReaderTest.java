@@ -118,6 +118,20 @@ class ConfigurationReaderTest {
         new DdpoImportanceSampled(0.2, 5), objective("objective=ddpo_is", "update.clip_range=0.2"));
   }
 
+  /** But for how fast and on how much it learns, a run is by default what the library's is. */
+  @Test
+  void defaultsOfTrainingAreThoseOfTheLibrary() {
+    TrainerSettings ours = training();
+    TrainerSettings library = TrainerSettings.defaults();
+    assertEquals(library.optimizer(), ours.optimizer());
+    assertEquals(library.gradientClip(), ours.gradientClip());
+    assertEquals(library.updatesPerEpoch(), ours.updatesPerEpoch());
+    assertEquals(library.passes(), ours.passes());
+    assertEquals(library.stepFraction(), ours.stepFraction());
+    assertEquals(library.ratioTolerance(), ours.ratioTolerance());
+    assertEquals(library.window(), ours.window());
+  }
+
   /** What is forgotten in one of the places where an objective stands fails here. */
   @Test
   void everyObjectiveHasDefaultsAndAPage() {
