@@ -35,8 +35,10 @@ class VarianceComponentsTest {
     assertTrue(variance.within().low() < 4 && variance.within().high() > 4, variance::toString);
     assertTrue(variance.between().low() < 9 && variance.between().high() > 9, variance::toString);
     // 4·√(2/1400) is the standard error of a variance of 4 with 200·7 degrees of freedom.
-    double width = 2 * 1.96 * 4 * Math.sqrt(2 / 1400.0);
-    assertEquals(width, variance.within().high() - variance.within().low(), 0.1 * width);
+    double half = 1.96 * 4 * Math.sqrt(2 / 1400.0);
+    Estimate within = variance.within();
+    assertEquals(half, within.mean() - within.low(), 0.1 * half);
+    assertEquals(half, within.high() - within.mean(), 0.1 * half);
   }
 
   @Test

@@ -356,11 +356,26 @@ class FinetuningTest extends IconRuns {
   @Test
   void everyPointOfTheCurveHasTheSameImages() {
     Path run = folder.resolve("run");
-    finetune(run, false, () -> false, "optimizer.learning_rate=1e-12");
-    for (Metrics.Line line : Metrics.read(run)) {
-      assertEquals(3, EvaluationPoint.of(line).orElseThrow().reward().n());
-    }
+    finetune(
+        run,
+        false,
+        () -> false,
+        "optimizer.learning_rate=1e-12",
+        "epochs=4",
+        "evaluation.every=3",
+        "checkpoint_every=2");
+    List<EvaluationPoint> points =
+        Metrics.read(run).stream().map(EvaluationPoint::of).flatMap(Optional::stream).toList();
+    // Every third epoch, and the last.
+    assertEquals(List.of(0, 3, 4), points.stream().map(EvaluationPoint::epoch).toList());
+    assertTrue(points.stream().allMatch(point -> point.reward().n() == 3));
     Summary summary = Summary.read(run).orElseThrow();
+    assertEquals(
+        Metrics.read(run).stream()
+            .mapToDouble(line -> line.values().getOrDefault("ratio_self_test_deviation", 0.0))
+            .max()
+            .orElseThrow(),
+        summary.ratioSelfTestMaxDeviation());
     assertEquals(6, summary.rewardChange().n());
     // The same images of the same model differ by nothing, with certainty.
     assertEquals(0, summary.rewardChange().high() - summary.rewardChange().low(), 1e-9);

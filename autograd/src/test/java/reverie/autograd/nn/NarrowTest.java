@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import reverie.autograd.optim.Ema;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
@@ -42,6 +43,10 @@ class NarrowTest {
       assertEquals(1, narrow.trainable().size());
       narrow.unfreeze(_ -> true);
       assertFalse(narrow.get("layer.weight").trainable());
+      try (Ema average = new Ema(narrow, 0.9, false)) {
+        average.update();
+        assertEquals(1, average.updates(), "what cannot be trained needs no average");
+      }
       assertThrows(ReverieException.class, narrow.get("layer.weight")::value);
       try (Lora one = new Lora(wide, new Lora.Size(2, 2), _ -> true, Rng.of(3));
           Lora other = new Lora(narrow, new Lora.Size(2, 2), _ -> true, Rng.of(3));

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import reverie.rl.objective.ValueFunction;
 import reverie.rl.prompt.Prompt;
@@ -13,6 +16,7 @@ import reverie.rl.prove.GaussianPolicy;
 import reverie.tensor.Device;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 
 /** The learnt baseline against the conditional mean of a Gaussian chain. */
 class ValueBaselineTest {
@@ -41,6 +45,34 @@ class ValueBaselineTest {
         double off = Math.sqrt(squares);
         assertTrue(off < 0.1, "step " + step + ": off by " + off + " of 0.36");
       }
+    }
+  }
+
+  /** Which samples are looked at says nothing of the steps. */
+  @Test
+  void everyStepOfAnySampleIsLookedAt() {
+    try (var gaussian = new GaussianPolicy(Device.reference());
+        var baseline = new ValueBaseline(gaussian.policy(), new ValueFunction(4, 1e-2, 1, 256), 1);
+        Scope _ = Scope.open("test")) {
+      Drawn drawn = rollout(gaussian, 1);
+      Set<Integer> ofTheFirst = new TreeSet<>();
+      var noting =
+          new ChainStates() {
+            @Override
+            public Tensor before(int[] samples, int[] steps) {
+              IntStream.range(0, samples.length)
+                  .filter(i -> samples[i] < SAMPLES / 4)
+                  .forEach(i -> ofTheFirst.add(steps[i]));
+              return drawn.before(samples, steps);
+            }
+
+            @Override
+            public Tensor contexts(int... samples) {
+              return drawn.contexts(samples);
+            }
+          };
+      baseline.fit(noting, drawn.rewards(), 0, new Diagnostics());
+      assertEquals(gaussian.policy().process().decisions().length, ofTheFirst.size());
     }
   }
 

@@ -78,6 +78,10 @@ class JpegRewardTest {
     assertArrayEquals(new int[] {0}, JpegReward.payloads(flat(64, 255)));
     assertArrayEquals(new int[] {1333 - white}, JpegReward.payloads(gradient(64)));
     assertEquals(631, JpegReward.sizes(flat(16, 255))[0]);
+    // Of a grey strip of three blocks black costs two bits more than white, which is a byte here.
+    byte[] strip = new byte[2 * 24 * 8];
+    java.util.Arrays.fill(strip, 0, 24 * 8, (byte) 255);
+    assertArrayEquals(new int[] {0, 1}, JpegReward.payloads(new Images(strip, 2, 8, 24, 1)));
   }
 
   @Test
