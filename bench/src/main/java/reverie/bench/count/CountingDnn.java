@@ -14,9 +14,35 @@ record CountingDnn(CountingDriver driver) implements Dnn {
   }
 
   @Override
+  public boolean supports(Layer layer) {
+    return true;
+  }
+
+  @Override
+  public long workspaceBytes(Layer layer) {
+    return 0;
+  }
+
+  @Override
+  public void run(Layer layer, Operands operands) {
+    Driver.Work bare = work(layer.problem(), Direction.FORWARD);
+    long element = layer.problem().precision() == Precision.BF16 ? 2 : 4;
+    long y = 4 * (bare.written() / element);
+    long more = 4L * layer.problem().outputs() + (layer.residual() ? y : 0);
+    driver.add(
+        "cudnn forward with bias",
+        new Driver.Work(bare.read() + more, y, bare.flops(), bare.unit()));
+  }
+
+  @Override
   public void run(
       Problem problem, Direction direction, long first, long second, long result, long workspace) {
-    Problem p = problem;
+    driver.add(
+        "cudnn " + direction.name().toLowerCase(Locale.ROOT).replace('_', ' '),
+        work(problem, direction));
+  }
+
+  private static Driver.Work work(Problem p, Direction direction) {
     long height = (p.height() + 2L * p.padding() - p.kernelHeight()) / p.stride() + 1;
     long width = (p.width() + 2L * p.padding() - p.kernelWidth()) / p.stride() + 1;
     long element = p.precision() == Precision.BF16 ? 2 : 4;
@@ -31,9 +57,7 @@ record CountingDnn(CountingDriver driver) implements Dnn {
           case INPUT_GRADIENT -> x;
           case WEIGHT_GRADIENT -> w;
         };
-    driver.add(
-        "cudnn " + direction.name().toLowerCase(Locale.ROOT).replace('_', ' '),
-        new Driver.Work(x + w + y - written, written, flops, p.precision()));
+    return new Driver.Work(x + w + y - written, written, flops, p.precision());
   }
 
   @Override

@@ -114,6 +114,8 @@ class JcudaTest {
     "heuristics, float32, 'float32, algorithm 1 (fixed list, without tensor cores)'",
     "heuristics, bf16, 'bf16, algorithm 1 (fixed list, by tensor cores)'",
     "bf16, bf16, 'tf32, algorithm 5 (cuDNN''s heuristics, by tensor cores)'",
+    "nothing, tf32, 'one graph, 0.0 MB'",
+    "graphs, tf32, 'no graph with the same bits every time (descriptor 4: 9)'",
     "everything, float32, products of unfolded images",
     "everything, bf16, products of unfolded images"
   })

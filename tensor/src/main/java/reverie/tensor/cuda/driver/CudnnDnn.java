@@ -13,13 +13,24 @@ import java.util.Map;
 import jcuda.jcudnn.cudnnHandle;
 import jcuda.runtime.cudaStream_t;
 
-/** cuDNN through JCudnn: its convolutions, each prepared once. */
+/** cuDNN: its convolutions, through JCudnn, and its graphs, each prepared once. */
 final class CudnnDnn implements Dnn {
   private record Task(Problem problem, Direction direction) {}
 
   private final JcudaDriver driver;
-  private final cudnnHandle handle = new cudnnHandle();
+  private final Handle handle = new Handle();
   private final Map<Task, CudnnConvolution> prepared = new HashMap<>();
+  private final Map<Layer, CudnnLayer> layers = new HashMap<>();
+
+  /** Null where cuDNN has no graphs. */
+  private CudnnBackend graphs;
+
+  /** A handle whose address functions without JCuda get. */
+  private static final class Handle extends cudnnHandle {
+    long address() {
+      return getNativePointer();
+    }
+  }
 
   CudnnDnn(JcudaDriver driver) {
     this.driver = driver;
@@ -27,6 +38,7 @@ final class CudnnDnn implements Dnn {
     check(cudnnCreate(handle), "initialisation");
     try {
       check(cudnnSetStream(handle, new cudaStream_t(driver.stream())), "setting the stream");
+      graphs = CudnnBackend.isThere() ? new CudnnBackend(handle.address()) : null;
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -58,6 +70,34 @@ final class CudnnDnn implements Dnn {
     convolution(problem, direction).run(first, second, result, workspace);
   }
 
+  @Override
+  public synchronized boolean supports(Layer layer) {
+    driver.makeCurrent();
+    return graphs != null && graph(layer).isThere();
+  }
+
+  @Override
+  public synchronized String algorithm(Layer layer) {
+    driver.makeCurrent();
+    return graphs == null ? "no graphs in this cuDNN" : graph(layer).algorithm();
+  }
+
+  @Override
+  public synchronized long workspaceBytes(Layer layer) {
+    driver.makeCurrent();
+    return graph(layer).workspaceBytes();
+  }
+
+  @Override
+  public synchronized void run(Layer layer, Operands operands) {
+    driver.makeCurrent();
+    graph(layer).run(operands);
+  }
+
+  private CudnnLayer graph(Layer layer) {
+    return layers.computeIfAbsent(layer, _ -> new CudnnLayer(graphs, layer));
+  }
+
   private CudnnConvolution convolution(Problem problem, Direction direction) {
     return prepared.computeIfAbsent(
         new Task(problem, direction), task -> new CudnnConvolution(handle, problem, direction));
@@ -72,6 +112,9 @@ final class CudnnDnn implements Dnn {
   public void close() {
     driver.makeCurrent();
     prepared.values().forEach(CudnnConvolution::close);
+    if (graphs != null) {
+      graphs.close();
+    }
     cudnnDestroy(handle);
   }
 

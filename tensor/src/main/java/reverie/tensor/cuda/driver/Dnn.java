@@ -71,6 +71,41 @@ public interface Dnn extends AutoCloseable {
   void run(
       Problem problem, Direction direction, long first, long second, long result, long workspace);
 
+  /**
+   * A convolution that adds a bias [outputs] to every pixel, and a residual of the result's shape,
+   * on the way. Bias, residual and result are float32; sums are not rounded before they are added.
+   *
+   * @param residual whether there is one
+   */
+  record Layer(Problem problem, boolean residual) {}
+
+  /**
+   * The addresses of a {@link Layer}.
+   *
+   * @param residual 0 if there is none
+   */
+  record Operands(long x, long w, long bias, long residual, long y, long workspace) {}
+
+  /** Whether there is a way to compute this at once; the other methods may be called only then. */
+  default boolean supports(Layer layer) {
+    return false;
+  }
+
+  /** For people: how it is computed. */
+  default String algorithm(Layer layer) {
+    return describe();
+  }
+
+  /** Bytes of working memory that {@link #run(Layer, Operands)} needs. */
+  default long workspaceBytes(Layer layer) {
+    throw new IllegalStateException("not computed at once: " + layer);
+  }
+
+  /** Computes, in the layouts of the other {@code run}. */
+  default void run(Layer layer, Operands operands) {
+    throw new IllegalStateException("not computed at once: " + layer);
+  }
+
   /** For people: the library's name and version. */
   String describe();
 

@@ -6,7 +6,9 @@ import static reverie.tensor.cuda.kernels.Space.aligned;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Precision;
@@ -23,9 +25,6 @@ import reverie.tensor.op.Convolution;
  * not have at all as products of unfolded images.
  */
 final class Convolutions {
-  /** Bytes of unfolded images at once. */
-  private static final long MAX_UNFOLDED = 1L << 28;
-
   private static final System.Logger LOG = System.getLogger(Convolutions.class.getName());
 
   private final Dnn dnn;
@@ -35,8 +34,10 @@ final class Convolutions {
   private final Moves moves;
   private final PreparedWeights weights;
   private final Staging staging;
+  private final Unfolding unfolding;
   private final Precision precision;
   private final Map<Kind, Choice> choices = new ConcurrentHashMap<>();
+  private final Set<Dnn.Layer> layers = ConcurrentHashMap.newKeySet();
 
   Convolutions(
       Dnn dnn,
@@ -53,6 +54,7 @@ final class Convolutions {
     this.elements = elements;
     this.moves = moves;
     this.staging = staging;
+    unfolding = new Unfolding(products, elements, moves, staging);
     this.weights = weights;
     this.precision = precision;
   }
@@ -81,6 +83,24 @@ final class Convolutions {
     return noted(kind, new Choice(null, "products of unfolded images"), true);
   }
 
+  /**
+   * With bias and residual at once, if cuDNN does that; else null. Its engines for that are for
+   * tensor cores; and in bfloat16 mode a layer must give the same bits whether a norm completes it
+   * or not.
+   */
+  private Dnn.Layer layer(Task task, Tensor... inputs) {
+    if (precision != Precision.TF32
+        || task.direction != Dnn.Direction.FORWARD
+        || inputs.length < 3
+        || inputs[2].shape().rank() > 1) {
+      return null;
+    }
+    Dnn.Layer layer = new Dnn.Layer(task.problem, inputs.length > 3);
+    layers.add(layer);
+    boolean aligned = Stream.of(inputs).skip(2).allMatch(Staging::isAligned);
+    return aligned && dnn.supports(layer) ? layer : null;
+  }
+
   private static Choice noted(Kind kind, Choice choice, boolean fallback) {
     if (fallback) {
       LOG.log(
@@ -95,15 +115,21 @@ final class Convolutions {
 
   /** For people: how each convolution that was asked for is computed. */
   List<String> describe() {
-    return choices.entrySet().stream()
-        .map(e ->
-            e.getKey().direction + " of " + e.getKey().problem + ": " + e.getValue().description)
+    return Stream.concat(
+            choices.entrySet().stream()
+                .map(e ->
+                    e.getKey().direction
+                        + " of "
+                        + e.getKey().problem
+                        + ": "
+                        + e.getValue().description),
+            layers.stream().map(layer -> layer + ": " + dnn.algorithm(layer)))
         .sorted()
         .toList();
   }
 
   /** What is computed, with the tensors by their role whatever the direction. */
-  private record Task(Dnn.Direction direction, Dnn.Problem problem, Tensor x, Tensor w, Tensor y) {
+  record Task(Dnn.Direction direction, Dnn.Problem problem, Tensor x, Tensor w, Tensor y) {
     Tensor result() {
       return switch (direction) {
         case FORWARD -> y;
@@ -158,9 +184,15 @@ final class Convolutions {
     if (task.pointwise()) {
       return factorBytes(task, task.x) + factorBytes(task, task.w) + factorBytes(task, task.y);
     }
+    Dnn.Layer layer = layer(task, inputs);
+    if (layer != null) {
+      return aligned(4 * task.w.size())
+          + Staging.scratchBytes(task.x, task.y)
+          + aligned(dnn.workspaceBytes(layer));
+    }
     Choice choice = choice(task);
     if (choice.problem == null) {
-      return Staging.scratchBytes(task.w, task.y) + unfoldedBytes(task);
+      return Unfolding.scratchBytes(task);
     }
     long operands = Staging.scratchBytes(task.x, task.y);
     if (choice.problem.precision() == Precision.BF16) {
@@ -179,9 +211,13 @@ final class Convolutions {
     } else if (task.pointwise()) {
       return multiply(task, inputs, scratch);
     } else {
+      Dnn.Layer layer = layer(task, inputs);
+      if (layer != null) {
+        return convolve(task, layer, inputs, scratch);
+      }
       Choice choice = choice(task);
       if (choice.problem == null) {
-        unfold(task, scratch);
+        unfolding.run(task, scratch);
       } else if (choice.problem.precision() == Precision.BF16) {
         result = convolveHalves(task, choice.problem, scratch);
       } else {
@@ -262,6 +298,21 @@ final class Convolutions {
     return tensor == task.result() ? result : staging.read(tensor, scratch);
   }
 
+  private Sum convolve(Task task, Dnn.Layer layer, Tensor[] inputs, Space scratch) {
+    long y = staging.write(task.y, scratch);
+    long x = staging.read(task.x, scratch);
+    long w = prepared(task, false, scratch);
+    long bias = address(inputs[2]);
+    long residual = layer.residual() ? address(inputs[3]) : 0;
+    long workspace = scratch.take(dnn.workspaceBytes(layer));
+    rehearsal.call(
+        layer,
+        4 * task.y.size(),
+        y,
+        to -> dnn.run(layer, new Dnn.Operands(x, w, bias, residual, to, workspace)));
+    return Sum.of(new Numbers(y, false));
+  }
+
   private void convolve(Task task, Dnn.Problem problem, Space scratch) {
     long to = task.result() == task.w ? 0 : staging.write(task.result(), scratch);
     long x = operand(task, task.x, to, scratch);
@@ -329,64 +380,5 @@ final class Convolutions {
         4 * task.result().size(),
         result,
         to -> dnn.run(problem, direction, first, second, to, workspace));
-  }
-
-  /**
-   * Images that are unfolded at once: such that what belongs to them begins at aligned addresses.
-   */
-  private static int unfoldedImages(Task task) {
-    long each = 4 * new Moves.Unfolded(task.problem, 0, 0, 1).columnElements();
-    long most = Math.max(4, MAX_UNFOLDED / each / 4 * 4);
-    return (int) Math.min(task.problem.n(), most);
-  }
-
-  private static long unfoldedBytes(Task task) {
-    Moves.Unfolded some = new Moves.Unfolded(task.problem, 0, 0, unfoldedImages(task));
-    return aligned(4 * some.columnElements())
-        + (task.direction == Dnn.Direction.WEIGHT_GRADIENT ? aligned(4 * task.w.size()) : 0);
-  }
-
-  private void unfold(Task task, Space scratch) {
-    int atOnce = unfoldedImages(task);
-    int out = task.problem.outputs();
-    long image = 4L * task.problem.height() * task.problem.width() * task.problem.channels();
-    long result = 4 * task.y.size() / task.problem.n();
-    long y =
-        task.result() == task.y ? staging.write(task.y, scratch) : staging.read(task.y, scratch);
-    long w =
-        task.result() == task.w ? staging.write(task.w, scratch) : staging.read(task.w, scratch);
-    Moves.Unfolded all = new Moves.Unfolded(task.problem, 0, 0, atOnce);
-    long columns = scratch.take(4 * all.columnElements());
-    for (int first = 0; first < task.problem.n(); first += atOnce) {
-      int images = Math.min(atOnce, task.problem.n() - first);
-      Moves.Unfolded some =
-          new Moves.Unfolded(task.problem, address(task.x) + first * image, columns, images);
-      int pixels = images * some.rows() * some.across();
-      Rows unfolded = Rows.contiguous(columns, false, some.width());
-      Rows factors = Rows.contiguous(w, false, out);
-      Rows part = Rows.contiguous(y + first * result, false, out);
-      switch (task.direction) {
-        case FORWARD -> {
-          moves.unfold(some);
-          products.multiply(unfolded, factors, part, pixels, out, some.width());
-        }
-        case INPUT_GRADIENT -> {
-          products.multiply(part, factors.flipped(), unfolded, pixels, some.width(), out);
-          moves.fold(some);
-        }
-        case WEIGHT_GRADIENT -> {
-          moves.unfold(some);
-          long to = first == 0 ? w : scratch.take(0);
-          products.multiply(
-              unfolded.flipped(), part, Rows.contiguous(to, false, out), some.width(), out, pixels);
-          if (first > 0) {
-            elements.accumulate(to, w, task.w.size());
-          }
-        }
-      }
-    }
-    if (task.result() != task.x) {
-      staging.finish(task.result(), task.result() == task.y ? y : w);
-    }
   }
 }

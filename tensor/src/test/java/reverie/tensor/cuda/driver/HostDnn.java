@@ -4,6 +4,7 @@ package reverie.tensor.cuda.driver;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.IntToDoubleFunction;
 import java.util.function.Predicate;
 
 /**
@@ -11,15 +12,17 @@ import java.util.function.Predicate;
  *
  * @param made kinds of calls that were made before
  * @param offered whether there is an algorithm for a convolution
+ * @param atOnce whether there is a graph for one with bias and residual
  */
-public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> offered)
+public record HostDnn(
+    HostDriver driver, Set<Object> made, Predicate<Problem> offered, Predicate<Layer> atOnce)
     implements Dnn {
   /** Not 0, so that overlapping working memory shows. */
   private static final long WORKSPACE = 1000;
 
   /** Convolutions of every kind on the stream of a device. */
   public HostDnn(HostDriver driver) {
-    this(driver, new HashSet<>(), _ -> true);
+    this(driver, new HashSet<>(), _ -> true, _ -> true);
   }
 
   @Override
@@ -46,7 +49,38 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
         "convolution",
         () -> {
           HostDriver.poison(workspace, WORKSPACE);
-          Loops.of(problem, direction, first, second, result).run();
+          Loops.of(problem, direction, first, second, result).run(_ -> 0);
+        });
+  }
+
+  @Override
+  public boolean supports(Layer layer) {
+    return atOnce.test(layer);
+  }
+
+  @Override
+  public long workspaceBytes(Layer layer) {
+    return WORKSPACE;
+  }
+
+  @Override
+  public void run(Layer layer, Operands o) {
+    if (!supports(layer) || layer.residual() != (o.residual() != 0)) {
+      throw new AssertionError("CUDNN_STATUS_NOT_SUPPORTED: " + layer);
+    }
+    HostDriver.checkKnown(driver, made, layer);
+    for (long address : new long[] {o.x(), o.w(), o.bias(), o.residual(), o.y(), o.workspace()}) {
+      HostDriver.checkAligned(address);
+    }
+    driver.enqueue(
+        "convolution",
+        () -> {
+          HostDriver.poison(o.workspace(), WORKSPACE);
+          int c = layer.problem().outputs();
+          Loops.of(layer.problem(), Direction.FORWARD, o.x(), o.w(), o.y())
+              .run(i ->
+                  HostDriver.get(o.bias(), i % c)
+                      + (layer.residual() ? HostDriver.get(o.residual(), i) : 0));
         });
   }
 
@@ -103,7 +137,8 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
       return factors;
     }
 
-    void run() {
+    /** Computes, and adds something to each element. */
+    void run(IntToDoubleFunction added) {
       int height = height(p);
       int width = width(p);
       int results = p.n() * height * width * p.outputs();
@@ -125,7 +160,7 @@ public record HostDnn(HostDriver driver, Set<Object> made, Predicate<Problem> of
         }
       }
       for (int i = 0; i < sums.length; i++) {
-        set(i, sums[i]);
+        set(i, sums[i] + added.applyAsDouble(i));
       }
     }
 

@@ -52,7 +52,10 @@ class ConvolutionFallbackTest {
     HostDriver driver = new HostDriver(1L << 28).inBothOrders();
     HostDnn dnn =
         new HostDnn(
-            driver, new HashSet<>(), problem -> precisions.contains(problem.precision().name()));
+            driver,
+            new HashSet<>(),
+            problem -> precisions.contains(problem.precision().name()),
+            _ -> false);
     try (CudaBackend backend = new CudaBackend(driver, new HostBlas(driver), dnn, precision)) {
       Device device = new Device(backend);
       double tolerance = precision == Precision.BF16 ? 0x1p-6 : 0x1p-9;
@@ -74,11 +77,30 @@ class ConvolutionFallbackTest {
     }
   }
 
-  private static void check(Op op, Device device, double tolerance, int[] first, int... second) {
+  /** In TF32 mode as one graph, if there is one. */
+  @ParameterizedTest
+  @CsvSource({"TF32, true, 0", "TF32, false, 1", "FLOAT32, true, 1", "BF16, true, 1"})
+  void addsBiasAndResidualOnTheWay(Precision precision, boolean offered, long passes) {
+    HostDriver driver = new HostDriver(1L << 28);
+    HostDnn dnn = new HostDnn(driver, new HashSet<>(), _ -> true, _ -> offered);
+    try (CudaBackend backend = new CudaBackend(driver, new HostBlas(driver), dnn, precision)) {
+      Device device = new Device(backend);
+      double tolerance = precision == Precision.BF16 ? 0x1p-6 : 0x1p-9;
+      int[][] shapes = {{N, SIDE, SIDE, IN}, {3, 3, IN, OUT}, {OUT}, {N, SIDE, SIDE, OUT}};
+      for (int inputs = 3; inputs <= 4; inputs++) {
+        driver.launched().clear();
+        check(new Conv2d(1, 1), device, tolerance, Arrays.copyOf(shapes, inputs));
+        // Once directly, and once captured.
+        assertEquals(2 * passes, driver.launched().stream().filter("epilogue"::equals).count());
+      }
+    }
+  }
+
+  private static void check(Op op, Device device, double tolerance, int[]... shapes) {
     try (Scope _ = Scope.open("test")) {
       Device reference = Device.reference();
-      Tensor[] exact = inputs(reference, first, second);
-      Tensor[] own = inputs(device, first, second);
+      Tensor[] exact = inputs(reference, shapes);
+      Tensor[] own = inputs(device, shapes);
       double[] expected = Ops.apply(op, exact).toDoubles();
       double[] got = Ops.apply(op, own).toDoubles();
       double largest = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
@@ -91,9 +113,12 @@ class ConvolutionFallbackTest {
     }
   }
 
-  private static Tensor[] inputs(Device on, int[] first, int... second) {
-    double[] a = Rng.of(1).normal(Device.reference(), first).toDoubles();
-    double[] b = Rng.of(2).normal(Device.reference(), second).toDoubles();
-    return new Tensor[] {on.tensor(a, first), on.tensor(b, second)};
+  private static Tensor[] inputs(Device on, int[]... shapes) {
+    Tensor[] inputs = new Tensor[shapes.length];
+    for (int i = 0; i < shapes.length; i++) {
+      double[] values = Rng.of(1 + i).normal(Device.reference(), shapes[i]).toDoubles();
+      inputs[i] = on.tensor(values, shapes[i]);
+    }
+    return inputs;
   }
 }
