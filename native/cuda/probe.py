@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the CUDA backend relies on, asked of NVIDIA's libraries without Java:
 
-probe.py symbols FOLDER   every function listed in FOLDER/cublas.txt and cudnn.txt is exported
+probe.py symbols FOLDER   every function listed in FOLDER/cublas.txt and cudnn.txt is exported, and
+                          whether those are that the backend does without
 probe.py algorithms       cuDNN's choice for each direction, precision and shape, timed beside PyTorch's
 probe.py capture          a direction's first use inside a stream capture, replayed
 probe.py misaligned       convolutions and products at 4, 8 and 12 mod 16 bytes; errors stick: run it last
@@ -29,6 +30,18 @@ SHAPES = [
     (512, 32, 3, 64, 3, 1, 1), (128, 16, 32, 32, 3, 1, 1), (2, 7, 2, 3, 5, 3, 2),
     (1, 4, 1, 1, 3, 1, 1)]
 
+# What is called without JCuda, if it is there.
+OPTIONAL = {
+    "libcublasLt.so.13": [
+        "cublasLtCreate", "cublasLtDestroy", "cublasLtMatmul", "cublasLtMatmulAlgoGetHeuristic",
+        "cublasLtMatmulDescCreate", "cublasLtMatmulDescDestroy", "cublasLtMatmulDescSetAttribute",
+        "cublasLtMatmulPreferenceCreate", "cublasLtMatmulPreferenceDestroy",
+        "cublasLtMatmulPreferenceSetAttribute", "cublasLtMatrixLayoutCreate",
+        "cublasLtMatrixLayoutDestroy"],
+    "libcudnn.so.9": [
+        "cudnnBackendCreateDescriptor", "cudnnBackendDestroyDescriptor", "cudnnBackendExecute",
+        "cudnnBackendFinalize", "cudnnBackendGetAttribute", "cudnnBackendSetAttribute"]}
+
 
 def load(name):
     """A library from pip's packages, or else where the system finds it."""
@@ -40,12 +53,20 @@ def load(name):
 
 def symbols(folder):
     for name, file in (("cublas", "libcublas.so.13"), ("cudnn", "libcudnn.so.9")):
-        library = load(file)
-        wanted = open(os.path.join(folder, name + ".txt")).read().split()
-        missing = [function for function in wanted if not hasattr(library, function)]
-        print(f"{file}: {len(wanted)} functions, missing: {', '.join(missing) or 'none'}")
-        if missing:
+        if lacks(file, open(os.path.join(folder, name + ".txt")).read().split()):
             sys.exit(1)
+    for file, wanted in OPTIONAL.items():
+        try:
+            lacks(file, wanted)
+        except OSError as missing:
+            print(f"{file}: {missing}")
+
+
+def lacks(file, wanted):
+    library = load(file)
+    missing = [function for function in wanted if not hasattr(library, function)]
+    print(f"{file}: {len(wanted)} functions, missing: {', '.join(missing) or 'none'}")
+    return missing
 
 
 class Performance(ctypes.Structure):

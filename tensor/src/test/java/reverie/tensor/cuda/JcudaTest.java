@@ -104,6 +104,8 @@ class JcudaTest {
     assertEquals(biases, output.contains(" and epilogue 4\n"), output);
     assertEquals(biases, output.contains(" and epilogue 4 and residual\n"), output);
     assertEquals(sums, output.contains(" and epilogue 512\n"), output);
+    boolean refused = lacks.equals("bias") || lacks.equals("sums");
+    assertEquals(refused, output.contains("cublasLt has no algorithm for Product[extra="), output);
     String way = lacks.equals("everything") ? "without" : "with";
     assertTrue(output.contains("cuBLAS 13.1.2 " + way + " cublasLt"), output);
   }
@@ -142,7 +144,9 @@ class JcudaTest {
     Path packages = venv.resolve("lib/python3.12/site-packages/nvidia");
     Path cublas = Files.createDirectories(packages.resolve("cu13/lib"));
     Path cudnn = Files.createDirectories(packages.resolve("cudnn/lib"));
-    Files.move(folder.resolve("libcublas.so.13"), cublas.resolve("libcublas.so.13"));
+    for (String name : List.of("libcublas.so.13", "libcublasLt.so.13")) {
+      Files.move(folder.resolve(name), cublas.resolve(name));
+    }
     for (String name : List.of("libcudnn.so.9", "libcudnn_ops.so.9")) {
       Files.move(folder.resolve(name), cudnn.resolve(name));
     }
@@ -154,6 +158,7 @@ class JcudaTest {
     assertEquals(0, result.status(), result.output());
     assertTrue(result.output().contains(cudnn + "/libcudnn.so.9"), result.output());
     assertTrue(result.output().contains(cublas + "/libcublas.so.13"), result.output());
+    assertTrue(result.output().contains("cuBLAS 13.1.2 with cublasLt"), result.output());
     assertTrue(result.output().contains("all done"), result.output());
   }
 

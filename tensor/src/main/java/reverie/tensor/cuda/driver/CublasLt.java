@@ -23,6 +23,8 @@ import reverie.tensor.cuda.driver.Symbols.Function;
  * an order that does not change.
  */
 final class CublasLt implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(CublasLt.class.getName());
+
   // Signatures, layouts and numbers of cublasLt.h, CUDA 12 and 13; objects are addresses.
   private static final int DESC_TRANSA = 3;
   private static final int DESC_TRANSB = 4;
@@ -213,7 +215,11 @@ final class CublasLt implements AutoCloseable {
             && set(setDesc, desc, DESC_EPILOGUE, epilogue)
             // The heuristics look at the alignment of this address alone.
             && set(setDesc, desc, DESC_BIAS_POINTER, workspace + ALIGNMENT);
-    return new Plan(desc, a, b, c, set ? algorithm(desc, a, b, c) : null);
+    MemorySegment algorithm = set ? algorithm(desc, a, b, c) : null;
+    if (algorithm == null) {
+      LOG.log(System.Logger.Level.INFO, "cuda device: cublasLt has no algorithm for {0}", p);
+    }
+    return new Plan(desc, a, b, c, algorithm);
   }
 
   private long layout(boolean half, boolean transposed, long rows, long columns) {

@@ -19,6 +19,8 @@ import reverie.tensor.cuda.driver.CudnnBackend.Refused;
  * gives the same bits every time. The engine comes from cuDNN's heuristics, once.
  */
 final class CudnnLayer {
+  private static final System.Logger LOG = System.getLogger(CudnnLayer.class.getName());
+
   // Numbers of cudnn_graph.h.
   private static final int POINTWISE_DESCRIPTOR = 0;
   private static final int CONVOLUTION_DESCRIPTOR = 1;
@@ -95,6 +97,8 @@ final class CudnnLayer {
       plan = backend.plan(operations(), AVOIDED, MAX_WORKSPACE);
     } catch (Refused e) {
       refusal = e.getMessage();
+      LOG.log(
+          System.Logger.Level.INFO, "cuda device: cuDNN has no graph for {0}: {1}", layer, refusal);
     }
   }
 
