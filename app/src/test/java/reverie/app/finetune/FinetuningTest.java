@@ -362,6 +362,7 @@ class FinetuningTest extends IconRuns {
         () -> false,
         "optimizer.learning_rate=1e-12",
         "epochs=4",
+        "sampling.batch_size=1",
         "evaluation.every=3",
         "checkpoint_every=2");
     List<EvaluationPoint> points =

@@ -69,6 +69,14 @@ class BertScoreTest {
           BertScore.recall(new float[][] {states[2]}, new double[] {1}, other),
           weighted.recall(prompt, "a bike"),
           1e-9);
+      // A token of none of the three counts log 4, one of one of them log 2.
+      String unknown = "a dolphin zebra";
+      float[][] both = encoder.states(encoder.tokens(unknown));
+      assertEquals(5, both.length);
+      assertEquals(
+          BertScore.recall(both, new double[] {0, 0, Math.log(2), Math.log(4), 0}, other),
+          weighted.recall(unknown, "a bike"),
+          1e-9);
       assertThrows(ReverieException.class, () -> new BertScore(encoder, List.of(), 1));
     }
   }

@@ -52,6 +52,30 @@ class VariationalBoundTest {
     }
   }
 
+  /** A chain of one step that ends with chance, by hand, of a model that says nothing. */
+  @Test
+  void aLastStepWithChanceHasItsOwnDeviation() {
+    ReversePolicy policy = ReversePolicy.ddim(SchedulerConfig.stableDiffusion(), 1, 1);
+    double[][] noised = new double[1][];
+    var bound =
+        new VariationalBound(
+            policy,
+            Prediction.EPSILON,
+            (x, _, _) -> {
+              noised[0] = x.toDoubles();
+              return x.mul(0);
+            });
+    double actual = bound.of(DEVICE.tensor(POINT, 3, 2, 1), null, 1, Rng.of(3))[0];
+    double kept = policy.schedule().alphaBar(1);
+    double sigma = policy.sigma(0);
+    double expected = 0;
+    for (int i = 0; i < POINT.length; i++) {
+      expected -= (kept * POINT[i] * POINT[i] - kept - Math.log(1 - kept)) / 2;
+      expected += gaussian(POINT[i], policy.stateFactor(0) * noised[0][i], sigma * sigma);
+    }
+    assertEquals(expected, actual, 1e-9 * Math.abs(expected));
+  }
+
   private static VariationalBound bound(int steps, double eta) {
     return bound(CONFIG, steps, eta);
   }

@@ -118,6 +118,19 @@ class ChoiceStudyTest {
     assertArrayEquals(scores, score(noisy, values));
   }
 
+  @Test
+  void pairsDoNotDependOnTheBatch() {
+    try (var problem = new MixtureProblem(Device.reference())) {
+      List<String> drawn =
+          IntStream.of(2, 100)
+              .mapToObj(batch ->
+                  Choices.draw(problem.policy(), problem.reward(), problem.prompts(5), 3, batch)
+                      .identity())
+              .toList();
+      assertEquals(drawn.getFirst(), drawn.getLast());
+    }
+  }
+
   private static double[] twice(float... values) {
     return IntStream.range(0, values.length).mapToDouble(i -> 2.0 * values[i]).toArray();
   }
@@ -148,5 +161,8 @@ class ChoiceStudyTest {
     GradientNoise noise = GradientNoise.of(gradients, pairs);
     assertEquals(0.4, noise.ratio(), 5 * noise.error());
     assertEquals(0.4 / Math.sqrt(2 * 2 * 400), noise.error(), 0.004);
+    // Of 3 and 5: variance 2, and 4² is too large for the mean's square by half of it.
+    List<double[]> two = List.of(new double[] {3}, new double[] {5});
+    assertEquals(Math.sqrt(2 / 15.0), GradientNoise.of(two, 1).ratio(), 1e-12);
   }
 }

@@ -55,7 +55,9 @@ class GrpoGuardTest {
     try (var model = new TinyModel(Device.reference());
         Parameters first = model.parameters.frozenCopy();
         Scope _ = Scope.open("test")) {
-      Policy policy = flow(model);
+      // With chance in the last step too, whose length is all of its σ.
+      Policy ending = flow(model);
+      Policy policy = ending.along(ending.process().deciding(_ -> true));
       ReversePolicy process = policy.process();
       Rollout rollout =
           Rollout.draw(
@@ -65,7 +67,7 @@ class GrpoGuardTest {
               3,
               _ -> {});
       int[] samples = {0, 2, 1};
-      int[] steps = {0, 2, 1};
+      int[] steps = {0, 3, 1};
       double[] advantages = {1.5, -0.7, 2};
       double[] old = new double[3];
       Arrays.setAll(old, i -> rollout.logProbs()[samples[i]][steps[i]]);
@@ -82,7 +84,7 @@ class GrpoGuardTest {
         Update.Outcome outcome = pass.add(rollout, batch, update, _ -> {});
         Tensor weight = policy.parameters().trainable().getFirst().value();
         Denoiser before = TinyModel.denoiser(first);
-        double[] t = process.grid().timesteps();
+        double[] t = Arrays.copyOf(process.grid().timesteps(), process.steps() + 1);
         Tape.Result byHand =
             Tape.run(
                 List.of(weight),

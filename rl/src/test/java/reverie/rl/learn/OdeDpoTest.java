@@ -9,6 +9,8 @@ import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.optim.GradientAccumulator;
+import reverie.diffusion.likelihood.FlowDensity;
+import reverie.diffusion.likelihood.Trace;
 import reverie.rl.Policy;
 import reverie.rl.objective.OdeDpo;
 import reverie.rl.preference.Preference;
@@ -80,6 +82,41 @@ class OdeDpoTest {
         }
       }
     }
+  }
+
+  /** Both images of a pair by the same two probes, of whose densities the mean is taken. */
+  @Test
+  void theLossIsThatOfMeansOverProbes() {
+    double beta = 0.3;
+    try (var model = new TinyModel(Device.reference());
+        Scope _ = Scope.open("test")) {
+      Policy policy = model.policy(1, 1);
+      model.move(0.1);
+      double loss = 0;
+      for (int i = 0; i < PAIRS; i++) {
+        Preference pair = pairs().get(i);
+        Trace probes = new Trace.Hutchinson(2, Rng.of(1).fork(i).fork("probe"));
+        double gap = 0;
+        for (int probe = 0; probe < 2; probe++) {
+          float[] signs = probes.rows(probe, probe + 1, pair.chosen().length);
+          gap += excess(policy, pair.prompt(), pair.chosen(), signs) / 2;
+          gap -= excess(policy, pair.prompt(), pair.rejected(), signs) / 2;
+        }
+        loss += Math.log1p(Math.exp(beta * gap)) / PAIRS;
+      }
+      assertEquals(loss, update(policy, new OdeDpo(beta, 3, 2), PAIRS)[0], 1e-12);
+    }
+  }
+
+  /** By how much an image is less likely than under the reference, by one probe. */
+  private static double excess(Policy policy, Prompt prompt, float[] image, float... signs) {
+    int[] dims = {1, TinyModel.HEIGHT, TinyModel.WIDTH, 1};
+    Tensor x = policy.device().tensor(image, dims);
+    Tensor context = policy.encoder().encode(List.of(prompt));
+    List<Tensor> probe = List.of(policy.device().tensor(signs, dims));
+    var density = new FlowDensity(policy.process().schedule(), policy.prediction(), 3);
+    return density.of(policy.reference(), x, context, probe, 1).item()
+        - density.of(policy.denoiser(), x, context, probe, 1).item();
   }
 
   @Test

@@ -309,6 +309,12 @@ class PreferenceTest {
               List.of(new Preference(new Prompt("owl"), new float[PIXELS], new float[7])));
       refused(policy, large, settings(), "2×3×1 = 6 values, got 6 and 7 for \"owl\"");
       assertThrows(ReverieException.class, () -> PreferenceDataset.of(List.of()));
+      Preference pair = bright(1).get(0);
+      assertNotEquals(
+          bright(1).identity(),
+          PreferenceDataset.of(
+                  List.of(new Preference(pair.prompt(), pair.chosen(), new float[PIXELS])))
+              .identity());
     }
   }
 
