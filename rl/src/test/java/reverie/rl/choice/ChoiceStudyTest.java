@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -13,7 +14,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import reverie.autograd.Tape;
+import reverie.diffusion.LogProbReduction;
+import reverie.diffusion.ReversePolicy;
+import reverie.diffusion.Sampler;
+import reverie.diffusion.Trajectory;
 import reverie.diffusion.likelihood.FlowDensity;
+import reverie.rl.Policy;
 import reverie.rl.Statistics;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.reward.Reward;
@@ -62,6 +68,77 @@ class ChoiceStudyTest {
       assertTrue(outcome.measured().get("KL of chains")[0] > 0, contender::name);
       assertTrue(outcome.secondsPerThousand() > 0);
     }
+  }
+
+  /** A mixture that compares what it is told with the sum over elements and steps. */
+  private record Summing(MixtureProblem problem, List<Double> told) implements ChoiceProblem {
+    @Override
+    public Policy policy() {
+      return problem.policy();
+    }
+
+    @Override
+    public Reward reward() {
+      return problem.reward();
+    }
+
+    @Override
+    public List<Prompt> prompts(int pairs) {
+      return problem.prompts(pairs);
+    }
+
+    @Override
+    public Map<String, Double> measure(double divergence) {
+      ReversePolicy process = policy().process().reducedBy(LogProbReduction.SUM);
+      Rng[] rows = IntStream.range(0, 8).mapToObj(i -> Sampler.row(0, 2, i)).toArray(Rng[]::new);
+      double sum = 0;
+      try (Scope _ = Scope.open("test")) {
+        Trajectory drawn =
+            new Sampler(process, Device.reference())
+                .rollout(
+                    policy().denoiser(),
+                    null,
+                    rows,
+                    policy().height(),
+                    policy().width(),
+                    policy().channels());
+        for (int i : process.decisions()) {
+          Tensor x = drawn.before(i);
+          Tensor t = process.timesteps(x, i);
+          sum +=
+              process
+                  .divergence(
+                      process.step(x, policy().denoiser().predict(x, t, null), i),
+                      process.step(x, policy().reference().predict(x, t, null), i))
+                  .mean()
+                  .item();
+        }
+      }
+      told.add(divergence / sum);
+      return Map.of();
+    }
+
+    @Override
+    public void close() {
+      problem.close();
+    }
+  }
+
+  @Test
+  void theDivergenceOfChainsIsInNats() {
+    List<Double> told = new ArrayList<>();
+    var study =
+        new ChoiceStudy(
+            () -> new Summing(new MixtureProblem(Device.reference()), told),
+            1,
+            2,
+            1e-2,
+            0,
+            1,
+            2,
+            8);
+    study.run(CONTENDERS.getLast());
+    assertEquals(1, told.getFirst(), 1e-9);
   }
 
   /** The logarithm of E exp(r/β) is what the regularised optimum is worth. */
