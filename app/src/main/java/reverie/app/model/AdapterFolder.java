@@ -2,13 +2,10 @@
 package reverie.app.model;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -103,18 +100,7 @@ public record AdapterFolder(Path path, Path base, String weights) {
         throw AtomicFile.readFailure(unet, e);
       }
     }
-    MessageDigest digest = ModelFolder.sha256();
-    byte[] bytes = new byte[1 << 20];
-    for (Path file : files) {
-      try (InputStream in = Files.newInputStream(file)) {
-        for (int count = in.read(bytes); count >= 0; count = in.read(bytes)) {
-          digest.update(bytes, 0, count);
-        }
-      } catch (IOException e) {
-        throw AtomicFile.readFailure(file, e);
-      }
-    }
-    return "sha256 " + HexFormat.of().formatHex(digest.digest());
+    return WeightsDigest.ofFiles(files);
   }
 
   /**

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.model;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -29,7 +24,6 @@ import reverie.pipeline.lora.LoraFile;
 import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.ReverieException;
-import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.unet.UNet;
 import tools.jackson.databind.json.JsonMapper;
@@ -184,43 +178,13 @@ public record ModelFolder(
    * What tells the weights from others: of a pipeline those of all parts, which images depend on.
    */
   public String weightsDigest() {
-    MessageDigest digest = sha256();
-    add(unet.parameters(), digest);
-    if (pipeline != null) {
-      add(pipeline.textEncoder().parameters(), digest);
-      add(pipeline.autoencoder().parameters(), digest);
-    }
-    return "sha256 " + HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static void add(Parameters parameters, MessageDigest digest) {
-    for (Parameter p : parameters.all()) {
-      digest.update(p.name().getBytes(StandardCharsets.UTF_8));
-      ByteBuffer bytes =
-          ByteBuffer.allocate(Math.toIntExact(Math.min(p.shape().size(), 1 << 20)) * 4);
-      for (float value : floats(p)) {
-        if (!bytes.hasRemaining()) {
-          digest.update(bytes.flip());
-          bytes.clear();
-        }
-        bytes.putFloat(value);
-      }
-      digest.update(bytes.flip());
-    }
-  }
-
-  private static float[] floats(Parameter p) {
-    try (Scope _ = Scope.open("digest")) {
-      return p.read().toFloats();
-    }
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java has SHA-256", e);
-    }
+    return WeightsDigest.ofParameters(
+        pipeline == null
+            ? List.of(unet.parameters())
+            : List.of(
+                unet.parameters(),
+                pipeline.textEncoder().parameters(),
+                pipeline.autoencoder().parameters()));
   }
 
   /** Frees the weights. */

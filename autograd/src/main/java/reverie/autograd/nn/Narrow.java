@@ -24,7 +24,13 @@ record Narrow(Tensor words, DType dtype, Shape shape) {
   /** Zeros, in the memory of {@code scope}. */
   static Narrow zeros(Device device, DType dtype, Shape shape, Scope scope) {
     Narrow zeros = unset(device, dtype, shape, scope);
-    zeros.words.assign(new int[Widen.words(shape)]);
+    int size = Widen.words(shape);
+    try (Scope _ = Scope.open("zeros")) {
+      for (int from = 0; from < size; from += PIECE) {
+        int to = (int) Math.min((long) from + PIECE, size);
+        zeros.words.slice(0, from, to).assign(new int[to - from]);
+      }
+    }
     return zeros;
   }
 

@@ -96,6 +96,7 @@ public final class Worker implements AutoCloseable {
       Rollout rollout, List<Update.Batch> batches, Update update, IntConsumer trained) {
     sampling.discard();
     discardScoring();
+    policy.device().backend().trim();
     List<Update.Outcome> outcomes = new ArrayList<>();
     for (Update.Batch batch : batches) {
       Learner.checkInterrupted();
