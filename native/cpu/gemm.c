@@ -77,13 +77,14 @@ static void finish_edge(const struct gemm *g, const float *spare, long row, long
   }
 }
 
-void gemm_block(const struct gemm *g, float *spare) {
+/** Some columns of all rows. */
+static void gemm_columns(const struct gemm *g, long first, long end, float *spare) {
   const long blocks = micro_blocks(g->m);
   for (long block = 0; block < blocks; block++) {
     const long row = micro_first(block, blocks, g->m);
     const long rows = micro_first(block + 1, blocks, g->m) - row;
     const float *a = g->a + row * g->a_row;
-    for (long column = 0; column < g->n; column += MICRO_PANEL) {
+    for (long column = first; column < end; column += MICRO_PANEL) {
       const int cols = micro_cols(column, g->n);
       const float *b = g->b + column / MICRO_PANEL * g->b_panel;
       const int whole = column + cols * WIDTH <= g->n;
@@ -100,6 +101,15 @@ void gemm_block(const struct gemm *g, float *spare) {
         finish_edge(g, spare, row, rows, column);
       }
     }
+  }
+}
+
+void gemm_block(const struct gemm *g, float *spare) {
+  // All rows take these columns of B from the second cache before the next come.
+  const long panels = GEMM_NEAR / (MICRO_PANEL * (g->k > 0 ? g->k : 1));
+  const long some = (panels > 0 ? panels : 1) * MICRO_PANEL;
+  for (long first = 0; first < g->n; first += some) {
+    gemm_columns(g, first, least(first + some, g->n), spare);
   }
 }
 

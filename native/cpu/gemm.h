@@ -9,6 +9,9 @@
 /** Steps of k in one pass over C: a panel of B and a few rows of A stay near. */
 #define GEMM_DEPTH 512
 
+/** Floats of B that a core's second cache holds beside what else it needs. */
+#define GEMM_NEAR (1 << 16)
+
 /** Floats that gemm_block needs for tiles at the right edge. */
 #define GEMM_SPARE (MICRO_ROWS * MICRO_PANEL)
 

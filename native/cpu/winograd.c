@@ -6,7 +6,8 @@
 // cache: inputs to t * t points; then, for a panel of output channels at a time, a matrix product
 // over the channels for each point, and products to outputs with everything that is added to them.
 // The points of the filters take four times the room of the weight. For many tiles they are made
-// before; few tiles make them where they use them, which is faster than to read them from far away.
+// before; few tiles make them where they use them, which is faster than to read them from far away,
+// and divide the outputs among tasks.
 //
 // The gradient with respect to the input is the same, with filters flipped both ways and
 // transposed.
@@ -15,8 +16,9 @@
 enum {
   // Products are summed over this many channels at a time, which keeps rounding errors small.
   CHAIN = 32,
-  // Input channels whose filters are transformed at a time, where none were before.
+  // Input channels, and outputs, whose filters are transformed at a time where none were before.
   DEPTH = CHAIN,
+  BREADTH = 32,
 };
 
 /** Transforms one vector of filters and stores its points. */
@@ -249,10 +251,9 @@ INLINE void tile_outputs(const int t, const struct shape *s, const struct added 
   }
 }
 
-/** Outputs from o on, m_row of them or as many as there are, of the tiles from `first` on. */
+/** Outputs o to end of the tiles from `first` on. */
 INLINE void all_outputs(const int t, const struct shape *s, const struct added *added, long first, long o,
-                        const struct product *f, float *y) {
-  const long end = least(o + f->m_row, s->cout);
+                        long end, const struct product *f, float *y) {
   struct place at = place(t, s, first);
   for (long tile = 0; tile < f->tiles; tile++, at = after(t, s, at)) {
     for (long c = o; c < end; c += WIDTH) {
@@ -273,7 +274,8 @@ INLINE long first_pixel(int t, const struct shape *s, long tile) {
 }
 
 /**
- * Tiles first to end of y = x * weight (+ bias) (+ image_bias of the tile's image) (+ residual).
+ * Outputs o_first, a multiple of 32, to o_end of tiles first to end of y = x * weight (+ bias)
+ * (+ image_bias of the tile's image) (+ residual).
  *
  * x [n, h, w, cin], weight as for reverie_winograd_filters, u its points or null, bias [cout],
  * image_bias [n, cout], residual and y [n, h + 2 padding - 2, w + 2 padding - 2, cout]; null:
@@ -284,34 +286,38 @@ EXPORT void reverie_winograd_tiles(const float *x, const float *weight, int flip
                                    const float *bias, const float *image_bias,
                                    const float *residual, float *y, long h, long w, long cin,
                                    long cout, long padding, int t, long first, long end,
-                                   float *scratch) {
+                                   long o_first, long o_end, float *scratch) {
   const struct shape s = shape(h, w, cin, cout, padding, t);
   const struct filters filters = {weight, flipped, cin, cout};
   const struct added added = {bias, image_bias, residual};
   const long from = first_pixel(t, &s, first), to = first_pixel(t, &s, end);
-  struct product f = {t * t, end - first, cin, u ? rounded(cout) : MICRO_PANEL, scratch, 0, 0, to - from,
+  struct product f = {t * t, end - first, cin, u ? rounded(o_end - o_first) : BREADTH, scratch, 0, 0, to - from,
                cout};
   f.m = scratch + t * t * v_step(&f);
-  float *own = f.m + t * t * m_step(&f), *zeros = own + (u ? 0 : t * t * filter_step(DEPTH));
+  const long panels = BREADTH / MICRO_PANEL, panel = t * t * filter_step(DEPTH);
+  float *own = f.m + t * t * m_step(&f), *zeros = own + (u ? 0 : panels * panel);
   memset(zeros, 0, sizeof(float) * (size_t)cin);
 #define CALL(T)                                                                         \
   all_points(T, 0, &s, x, cin, cin, first, f.tiles, zeros, scratch, v_step(&f),         \
              f.tiles * WIDTH, WIDTH)
   TILE_CASES(t, CALL)
 #undef CALL
-  for (long o = 0; o < cout; o += f.m_row) {
-    const long outputs = least(f.m_row, cout - o);
+  for (long o = o_first; o < o_end; o += f.m_row) {
+    const long outputs = least(f.m_row, o_end - o);
     f.y = y + from * cout + o;
     if (u) {
-      multiply(&f, 0, cin, outputs, u);
+      multiply(&f, 0, cin, outputs, u + o / MICRO_PANEL * t * t * filter_step(cin));
     } else {
       for (long k = 0; k < cin; k += DEPTH) {
         const long depth = least(DEPTH, cin - k);
-        panel_filters(t, &filters, k, depth, o, own);
+        for (long j = 0; j < outputs; j += MICRO_PANEL) {
+          float *to = own + j / MICRO_PANEL * t * t * filter_step(depth);
+          panel_filters(t, &filters, k, depth, o + j, to);
+        }
         multiply(&f, k, depth, outputs, own);
       }
     }
-#define CALL(T) all_outputs(T, &s, &added, first, o, &f, y)
+#define CALL(T) all_outputs(T, &s, &added, first, o, o + outputs, &f, y)
     TILE_CASES(t, CALL)
 #undef CALL
   }

@@ -7,7 +7,7 @@
 void reverie_winograd_filters(const float *, int, long, long, int, long, long, float *);
 void reverie_winograd_tiles(const float *, const float *, int, const float *, const float *,
                             const float *, const float *, float *, long, long, long, long, long,
-                            int, long, long, float *);
+                            int, long, long, long, long, float *);
 void reverie_winograd_weight_gradient(const float *, const float *, float *, long, long, long, long,
                                       long, int, long, long, long, long, long, long, long,
                                       float *);
@@ -43,9 +43,14 @@ static void convolve(Sizes s, int flipped, int before, int t, const float *x, co
     long end = first + task < all ? first + task : all;
     long wide = (in + 31) / 32 * 32 + (out + 31) / 32 * 32;
     float *scratch = floats(t * t * ((end - first) * wide + 34 * 32) + rounded(in));
-    reverie_winograd_tiles(x, weight, flipped, u, bias, image_bias, residual, y,
-                           flipped ? s.oh : s.h, flipped ? s.ow : s.w, in, out,
-                           flipped ? 2 - s.padding : s.padding, t, first, end, scratch);
+    // Some outputs of all in a task of their own.
+    const long some = out > 32 ? 32 : out;
+    for (long o = 0; o < out; o = o < some ? some : out) {
+      reverie_winograd_tiles(x, weight, flipped, u, bias, image_bias, residual, y,
+                             flipped ? s.oh : s.h, flipped ? s.ow : s.w, in, out,
+                             flipped ? 2 - s.padding : s.padding, t, first, end, o,
+                             o < some ? some : out, scratch);
+    }
     free(scratch);
   }
   free(u);

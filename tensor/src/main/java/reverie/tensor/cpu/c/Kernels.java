@@ -193,6 +193,8 @@ final class Kernels {
         int t,
         long first,
         long end,
+        long firstOutput,
+        long endOutput,
         long scratch);
   }
 

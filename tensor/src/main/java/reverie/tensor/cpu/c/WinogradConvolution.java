@@ -32,11 +32,21 @@ final class WinogradConvolution {
   /** Tiles that the kernel multiplies at a time; tasks are multiples of it. */
   private static final int TILES_PER_PRODUCT = 14;
 
+  /** Floats of filters' points that are in no near cache, and tiles that read them once. */
+  private static final long LARGE_FILTERS = 1 << 19;
+
+  private static final int TILES_OF_LARGE_FILTERS = 42;
+
   /**
    * So few tiles make the points of the filters where they use them: to write them to memory and
-   * read them again takes longer than to make them, and all of them take the room of the cache.
+   * read them again takes longer than to make them.
    */
   private static final int FEW_TILES = 16;
+
+  /** The same of filters that fill the last cache. */
+  private static final int FEW_TILES_OF_HUGE_FILTERS = 64;
+
+  private static final long HUGE_FILTERS = 1 << 23;
 
   /** Floats of tiles and of sums that are in the cache in a task of the weight's gradient. */
   private static final long CACHE_SUM_FLOATS = 150_000;
@@ -158,14 +168,17 @@ final class WinogradConvolution {
       Parallel parallel, ImageShape s, boolean flipped, long x, long weight, long[] added, long y) {
     int t = side(s.oh(), s.ow());
     int points = t * t;
-    int wide = rounded(s.cin) + Math.max(SIDE, rounded(s.cout));
     int all = tiles(t, s.n, s.oh(), s.ow());
-    boolean few = all <= FEW_TILES;
-    long rows =
-        few
-            ? all
-            : Math.max(1, CACHE_FLOATS / points / wide / TILES_PER_PRODUCT) * TILES_PER_PRODUCT;
+    long filters = (long) points * s.cin * s.cout;
+    boolean few = all <= (filters > HUGE_FILTERS ? FEW_TILES_OF_HUGE_FILTERS : FEW_TILES);
+    int wide = rounded(s.cin) + Math.max(SIDE, few ? 0 : rounded(s.cout));
+    long inCache =
+        Math.max(1, CACHE_FLOATS / points / wide / TILES_PER_PRODUCT) * TILES_PER_PRODUCT;
+    long atOnce =
+        few ? all : filters > LARGE_FILTERS ? Math.max(inCache, TILES_OF_LARGE_FILTERS) : inCache;
+    int parts = (int) ((all + atOnce - 1) / atOnce);
     int panels = (s.cout + SIDE - 1) / SIDE;
+    int ranges = filters > LARGE_FILTERS ? Math.clamp(2 * TARGET_TASKS / parts, 1, panels) : 1;
     int flip = flipped ? 1 : 0;
     try (Scratch scratch = Scratch.frame()) {
       long u = few ? 0 : scratch.floats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
@@ -179,13 +192,14 @@ final class WinogradConvolution {
                   weight, flip, (long) s.cin, (long) s.cout, t, first, end, u);
             });
       }
-      long floats = points * (rows * wide + 34L * SIDE) + rounded(s.cin);
+      long floats = points * (atOnce * wide + 34L * SIDE) + rounded(s.cin);
       parallel.parallelFor(
-          (int) ((all + rows - 1) / rows),
+          parts * ranges,
           i -> {
             try (Scratch mine = Scratch.frame()) {
               long room = mine.floats(floats);
-              long first = rows * i;
+              int part = i / ranges;
+              int range = i % ranges;
               kernels.winogradTiles.run(
                   x,
                   weight,
@@ -201,8 +215,10 @@ final class WinogradConvolution {
                   s.cout,
                   s.padding,
                   t,
-                  first,
-                  Math.min(all, first + rows),
+                  (long) part * all / parts,
+                  (part + 1L) * all / parts,
+                  (long) range * panels / ranges * SIDE,
+                  Math.min(s.cout, (range + 1L) * panels / ranges * SIDE),
                   room);
             }
           });
