@@ -148,7 +148,8 @@ public record ImageSampler(
     return size.dividedBy(reduction);
   }
 
-  private static int nearest(int side, int multiple) {
+  /** The multiple, at least one, that is nearest to a side. */
+  static int nearest(int side, int multiple) {
     return Math.max(1, Math.round((float) side / multiple)) * multiple;
   }
 

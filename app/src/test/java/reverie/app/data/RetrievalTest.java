@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class RetrievalTest {
@@ -37,6 +38,19 @@ class RetrievalTest {
         shares(REAL, images, List.of("car delete", "car delete", "cup add"));
     assertEquals(1, other.get("first_word").mean());
     assertEquals(1 / 3.0, other.get("last_word").mean());
+  }
+
+  @Test
+  void setsAreToldApartByPixelsAndPrompts() {
+    List<String> identities =
+        Stream.of(
+                new ImageSet.Item("a", "car", new float[] {1, 1, 1}),
+                new ImageSet.Item("a", "cup", new float[] {1, 1, 1}),
+                new ImageSet.Item("a", "car", new float[] {1, 1, 0}))
+            .map(item -> ImageSet.of(1, 1, List.of(item)).identity())
+            .distinct()
+            .toList();
+    assertEquals(3, identities.size());
   }
 
   @Test

@@ -49,6 +49,13 @@ class ImageSamplerTest {
     assertNotEquals(rows[0].uniform(0), rows[2].uniform(0));
   }
 
+  @Test
+  void aSizeThatIsAdvisedIsNeverNothing() {
+    assertEquals(8, ImageSampler.nearest(3, 8));
+    assertEquals(8, ImageSampler.nearest(11, 8));
+    assertEquals(16, ImageSampler.nearest(12, 8));
+  }
+
   /** Before any is drawn: the numbers of all images lie in the heap at once. */
   @Test
   void imagesForWhichThereIsNoRoomAreRefused() {
