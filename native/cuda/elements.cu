@@ -285,6 +285,10 @@ KERNEL(geglu_backward, Gate) {
     if (at.aligned) {
       long place = first + i / at.c * (long)at.c;
       float4 a = numbers_at(at.x, place), b = numbers_at(at.x, place + at.c);
+      if (at.bias) {
+        a = add_fours(a, *(const float4 *)(at.bias + i % at.c));
+        b = add_fours(b, *(const float4 *)(at.bias + at.c + i % at.c));
+      }
       float4 dy = *(const float4 *)(at.dy + first);
       float4 da = {dy.x * b.x * normal_below(b.x), dy.y * b.y * normal_below(b.y),
                    dy.z * b.z * normal_below(b.z), dy.w * b.w * normal_below(b.w)};
@@ -296,6 +300,10 @@ KERNEL(geglu_backward, Gate) {
       for (int k = 0; k < some; k++, i++) {
         long place = i + i / at.c * (long)at.c;
         float a = number_at(at.x, place), b = number_at(at.x, place + at.c), dy = at.dy[i];
+        if (at.bias) {
+          a += at.bias[i % at.c];
+          b += at.bias[at.c + i % at.c];
+        }
         put_result(at.y, place, dy * b * normal_below(b));
         put_result(at.y, place + at.c, dy * a * gelu_slope(b));
       }

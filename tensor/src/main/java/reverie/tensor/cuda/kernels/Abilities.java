@@ -101,6 +101,8 @@ final class Abilities {
       case FeedForward _, Linear _ ->
           layer(step, products.takesHalves(inputs[1]) && y.size() > 0, Set.of());
       case JoinedLayers _ -> layer(step, true, Set.of());
+      case FeedForwardBackward _ ->
+          Ability.factors(products.takesHalves(inputs[1]) ? Set.of(0, 4) : Set.of());
       case LinearGradients _, MatMul _ ->
           products.takesHalves(inputs) && y.size() > 0
               ? Ability.factors(Set.of(0, 1))
@@ -118,7 +120,6 @@ final class Abilities {
           Creation _,
           CustomOp _,
           Embedding _,
-          FeedForwardBackward _,
           Geglu _,
           Pad _,
           ParameterUpdate _,

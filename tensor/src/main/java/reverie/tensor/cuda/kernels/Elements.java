@@ -267,7 +267,16 @@ final class Elements {
   }
 
   void gegluBackward(Tensor x, Tensor dy, Result dx) {
-    gate("geglu_backward", Numbers.of(x), 0, address(dy), dx, dy.size(), dy.dim(-1));
+    gegluBackward(Numbers.of(x), 0, address(dy), dx, dy.size(), dy.dim(-1));
+  }
+
+  /**
+   * dx[n / c, 2c] of dy[n / c, c] at x + bias.
+   *
+   * @param bias [2c], or 0
+   */
+  void gegluBackward(Numbers x, long bias, long dy, Result dx, long n, int c) {
+    gate("geglu_backward", x, bias, dy, dx, n, c);
   }
 
   private void gate(String name, Numbers x, long bias, long dy, Result y, long all, int c) {

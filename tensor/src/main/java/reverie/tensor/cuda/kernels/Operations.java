@@ -62,6 +62,7 @@ public final class Operations {
   private final Norms norms;
   private final Attentions attentions;
   private final Products products;
+  private final FeedForwards feedForwards;
   private final Convolutions convolutions;
   private final Rehearsal rehearsal;
   private final PreparedWeights weights;
@@ -84,6 +85,7 @@ public final class Operations {
     weights = new PreparedWeights(pool, moves, updates);
     Staging staging = new Staging(elements, moves, weights);
     products = new Products(blas, rehearsal, elements, staging, weights, precision);
+    feedForwards = new FeedForwards(products, elements, staging);
     convolutions =
         new Convolutions(dnn, rehearsal, products, elements, moves, staging, weights, precision);
   }
@@ -91,8 +93,10 @@ public final class Operations {
   /** Whether {@link #run} knows an operation on these inputs. */
   public boolean supports(Op op, Tensor[] inputs) {
     return switch (op) {
-      case CustomOp _, FeedForwardBackward _ -> false;
-      case LinearGradients _ -> products.givesGradients(inputs[0], inputs[1]);
+      case CustomOp _ -> false;
+      case FeedForwardBackward _ -> feedForwards.hasBackward(inputs);
+      case LinearGradients _ ->
+          products.givesGradients(inputs[0].dim(0), inputs[0].dim(1), inputs[1].dim(1));
       case Attention attention -> Attentions.fits(attention.heads(), inputs);
       case AttentionBackward attention -> Attentions.fits(attention.heads(), inputs);
       case Convolution _,
@@ -131,7 +135,8 @@ public final class Operations {
       case Completed completed ->
           scratchBytes(completed.layer(), Completed.ofLayer(inputs), outputs)
               + scratchBytes(completed.norm(), completed.ofNorm(outputs), outputs);
-      case FeedForward network -> products.scratchBytes(network, inputs, outputs[0]);
+      case FeedForward network -> feedForwards.scratchBytes(network, inputs, outputs[0]);
+      case FeedForwardBackward network -> feedForwards.scratchBytes(network, inputs, outputs);
       case Linear linear -> products.scratchBytes(linear, inputs, outputs[0]);
       case LinearGradients gradients -> products.scratchBytes(gradients, inputs, outputs);
       case MatMul product -> products.scratchBytes(product, inputs, outputs[0]);
@@ -141,7 +146,6 @@ public final class Operations {
           CustomOp _,
           DataMovement _,
           ElementWise _,
-          FeedForwardBackward _,
           Geglu _,
           GegluBackward _,
           LayerNorm _,
@@ -236,8 +240,8 @@ public final class Operations {
       case LayerNormBackward _ -> norms.layerNormBackward(inputs, outputs, space);
       case Attention attention -> attentions.forward(attention, inputs, outputs, space);
       case AttentionBackward attention -> attentions.backward(attention, inputs, outputs, space);
-      case CustomOp _, FeedForwardBackward _ ->
-          throw new IllegalStateException(op.name() + " is decomposed");
+      case FeedForwardBackward _ -> feedForwards.backward(inputs, outputs, space);
+      case CustomOp _ -> throw new IllegalStateException(op.name() + " is decomposed");
     }
   }
 
@@ -253,7 +257,7 @@ public final class Operations {
       return products.joined(joined, inputs, y, space);
     }
     return op instanceof FeedForward
-        ? products.feedForward(inputs, y, space)
+        ? feedForwards.forward(inputs, y, space)
         : products.linear(inputs, y, space);
   }
 

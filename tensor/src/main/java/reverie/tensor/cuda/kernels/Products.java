@@ -8,7 +8,6 @@ import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Blas;
 import reverie.tensor.cuda.driver.Precision;
-import reverie.tensor.op.FeedForward;
 import reverie.tensor.op.Linear;
 import reverie.tensor.op.LinearGradients;
 import reverie.tensor.op.MatMul;
@@ -72,7 +71,7 @@ final class Products {
     multiply(a, 0, b, 0, y, m, n, k, 1);
   }
 
-  private boolean inHalves() {
+  boolean inHalves() {
     return precision == Precision.BF16;
   }
 
@@ -154,21 +153,21 @@ final class Products {
     return factorBytes(x) + resultBytes(y);
   }
 
-  private static int rows(Tensor weight, Tensor y) {
+  static int rows(Tensor weight, Tensor y) {
     return Math.toIntExact(y.size() / weight.dim(0));
   }
 
   /** The address of a factor as cuBLAS gets it. */
-  private long factor(Tensor x, Space scratch) {
+  long factor(Tensor x, Space scratch) {
     return inHalves() ? staging.halves(x, scratch) : staging.read(x, scratch);
   }
 
-  private long factorBytes(Tensor x) {
+  long factorBytes(Tensor x) {
     return inHalves() ? Staging.halvesBytes(x) : Staging.scratchBytes(x);
   }
 
   /** Where cuBLAS writes a layer's result. */
-  private Rows result(Tensor y, Space scratch) {
+  Rows result(Tensor y, Space scratch) {
     int columns = y.dim(-1);
     if (!inHalves()) {
       return Rows.contiguous(staging.write(y, scratch), false, columns);
@@ -177,7 +176,7 @@ final class Products {
     return Rows.contiguous(at, true, columns);
   }
 
-  private long resultBytes(Tensor y) {
+  long resultBytes(Tensor y) {
     return inHalves() ? Staging.halvesBytes(y) : Staging.scratchBytes(y);
   }
 
@@ -186,7 +185,7 @@ final class Products {
    *
    * @param weight the input that is it; bias and residual come after it
    */
-  private Sum layer(long x, Tensor[] inputs, int weight, Rows y, int rows, Space scratch) {
+  Sum layer(long x, Tensor[] inputs, int weight, Rows y, int rows, Space scratch) {
     int in = inputs[weight].dim(1);
     int out = inputs[weight].dim(0);
     if (in == 0) {
@@ -198,76 +197,43 @@ final class Products {
     return multiply(factor, rowsOfWeight, y, rows, out, in, inputs, weight + 1);
   }
 
-  /** Two linear layers; what gates between them adds the first one's bias. */
-  Sum feedForward(Tensor[] inputs, Tensor y, Space scratch) {
-    if (y.size() == 0) {
-      return Sum.of(Numbers.of(y));
-    }
-    int wide = inputs[1].dim(0);
-    int rows = rows(inputs[3], y);
-    boolean half = inHalves();
-    Rows to = result(y, scratch);
-    Rows before = Rows.contiguous(scratch.take(bytes(half) * rows * wide), half, wide);
-    Rows gated = Rows.contiguous(scratch.take(bytes(half) * rows * wide / 2), half, wide / 2);
-    Tensor[] up = {inputs[0], inputs[1]};
-    layer(factor(inputs[0], scratch), up, 1, before, rows, scratch);
-    elements.geglu(
-        before.numbers(),
-        address(inputs[2]),
-        half ? new Result(0, gated.address) : new Result(gated.address, 0),
-        (long) rows * wide / 2,
-        wide / 2);
-    return layer(gated.address, inputs, 3, to, rows, scratch);
+  private Blas.Product gradients(int rows, int in, int out) {
+    return new Blas.Product(Blas.Extra.SUMS, inHalves(), false, true, in, out, rows, precision);
   }
 
-  private Blas.Product gradients(Tensor x, Tensor dy) {
-    return new Blas.Product(
-        Blas.Extra.SUMS, inHalves(), false, true, x.dim(1), dy.dim(1), x.dim(0), precision);
-  }
-
-  /** Whether the gradients of a weight and of a bias are one pass. */
-  boolean givesGradients(Tensor x, Tensor dy) {
-    return x.size() > 0 && dy.size() > 0 && blas.does(gradients(x, dy));
+  /** Whether the gradients of a weight [out, in] and of a bias are one pass. */
+  boolean givesGradients(int rows, int in, int out) {
+    return (long) rows * in * out > 0 && blas.does(gradients(rows, in, out));
   }
 
   /** dweight = dyᵀ·x, and dbias = the sums of dy's columns. */
   void gradients(Tensor[] inputs, Tensor[] outputs, Space scratch) {
-    Blas.Product product = gradients(inputs[0], inputs[1]);
+    int rows = inputs[0].dim(0);
     long x = factor(inputs[0], scratch);
-    long dy = factor(inputs[1], scratch);
-    long weight = staging.write(outputs[0], scratch);
-    long bias = staging.write(outputs[1], scratch);
-    long bytes = Space.aligned(4 * outputs[0].size());
+    gradients(x, factor(inputs[1], scratch), rows, outputs[0], outputs[1], scratch);
+  }
+
+  /** The same of factors as cuBLAS gets them. */
+  void gradients(long x, long dy, int rows, Tensor dweight, Tensor dbias, Space scratch) {
+    Blas.Product product = gradients(rows, dweight.dim(1), dweight.dim(0));
+    long weight = staging.write(dweight, scratch);
+    long bias = staging.write(dbias, scratch);
+    long bytes = Space.aligned(4 * dweight.size());
     rehearsal.call(
         product,
-        bytes + 4 * outputs[1].size(),
+        bytes + 4 * dbias.size(),
         weight,
         to -> {
           long sums = to == weight ? bias : to + bytes;
           blas.multiply(product, new Blas.Operands(x, dy, to, sums, 0));
         });
-    staging.finish(outputs[0], weight);
-    staging.finish(outputs[1], bias);
+    staging.finish(dweight, weight);
+    staging.finish(dbias, bias);
   }
 
   /** Bytes for copies of its operands. */
   long scratchBytes(LinearGradients op, Tensor[] inputs, Tensor[] outputs) {
     return factorBytes(inputs[0]) + factorBytes(inputs[1]) + Staging.scratchBytes(outputs);
-  }
-
-  private static long bytes(boolean half) {
-    return half ? 2 : 4;
-  }
-
-  /** Bytes for what is between the layers, and for copies. */
-  long scratchBytes(FeedForward op, Tensor[] inputs, Tensor y) {
-    long wide = y.size() == 0 ? 0 : (long) rows(inputs[3], y) * inputs[1].dim(0);
-    return Space.aligned(bytes(inHalves()) * wide)
-        + Space.aligned(bytes(inHalves()) * wide / 2)
-        + factorBytes(inputs[0])
-        + factorBytes(inputs[1])
-        + factorBytes(inputs[3])
-        + resultBytes(y);
   }
 
   /** Bytes for copies of operands that cuBLAS cannot take as they are. */

@@ -24,6 +24,7 @@ import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.graph.CapturedGraph;
+import reverie.tensor.op.FeedForwardBackward;
 import reverie.tensor.op.LinearGradients;
 
 /** Layers whose products add biases and residuals or sum them, and the same where they cannot. */
@@ -80,6 +81,21 @@ class ProductsOnTheWayTest {
           feedForward,
           x -> new Tensor[] {Ops.feedForward(x[0], x[1], x[2], x[3], x[4], x[5])},
           new int[][] {{3, 8}, {16, 8}, {16}, {4, 8}, {4}, {3, 4}});
+    }
+  }
+
+  /** What is between the layers is computed again, and never written as float32. */
+  @Test
+  void feedForwardGradientsGateTwice() {
+    HostDriver driver = HostCuda.driver();
+    try (CudaBackend backend = HostCuda.backend(driver, Precision.BF16)) {
+      check(
+          new Device(backend),
+          driver,
+          0x1p-4,
+          "narrow narrow narrow geglu narrow geglu_backward narrow",
+          x -> Ops.applyAll(new FeedForwardBackward(), x),
+          new int[][] {{3, 8}, {16, 8}, {16}, {4, 8}, {3, 4}});
     }
   }
 
