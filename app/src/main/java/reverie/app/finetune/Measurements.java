@@ -28,6 +28,7 @@ import reverie.tensor.Device;
  */
 record Measurements(
     FinetuneConfig config, FinetuneWork work, Device device, RunFolder run, Runnable ask) {
+  private static final int FIRST = 12;
   private static final int SHOWN = 24;
   private static final int SCALE = 5;
 
@@ -41,13 +42,25 @@ record Measurements(
     }
   }
 
-  /** Draws images as soon as there can be any. */
+  /** Draws images as soon as there can be any: no more than an evaluation has. */
   void first() {
-    List<Prompt> prompts = Evaluation.choose(work.training(), 12, config.seed());
+    int count = Math.min(FIRST, config.evaluation().samples());
+    List<Prompt> prompts = Evaluation.choose(work.training(), count, config.seed());
     List<String> texts = prompts.stream().map(Prompt::text).toList();
     ImageSampler sampler = work.evaluation().sampler();
-    float[] pixels =
-        sampler.draw(work.model().baseDenoiser(), device, texts, config.seed(), _ -> {});
+    float[] pixels;
+    try (Progress progress = Progress.start("first images of the base model", "images", count)) {
+      pixels =
+          sampler.draw(
+              work.model().baseDenoiser(),
+              device,
+              texts,
+              config.seed(),
+              drawn -> {
+                progress.advanceTo(drawn);
+                ask.run();
+              });
+    }
     var images = PngImages.fromModel(pixels, sampler.size());
     List<PngGrid.Cell> cells = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {

@@ -4,6 +4,7 @@ package reverie.app.finetune;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
@@ -34,6 +35,7 @@ import reverie.app.report.EvaluationPoint;
 import reverie.app.report.Summary;
 import reverie.app.reward.BuiltInReward;
 import reverie.app.run.EventImages;
+import reverie.app.run.Interruption;
 import reverie.app.run.Metrics;
 import reverie.diffusion.SchedulerConfig;
 import reverie.diffusion.TimestepGrid;
@@ -330,6 +332,17 @@ class FinetuningTest extends IconRuns {
     BufferedImage drawn = ImageIO.read(run.resolve("images/training-before/000.png").toFile());
     assertTrue(shows(grids.getFirst().image(), PngImages.enlarge(drawn, 5)));
     assertFalse(shows(grids.getLast().image(), PngImages.enlarge(drawn, 5)));
+  }
+
+  /** A row of six: with large models each image takes minutes. */
+  @Test
+  void theFirstImagesAreNoMoreThanThoseOfAnEvaluation() throws IOException {
+    Path run = folder.resolve("run");
+    assertThrows(
+        Interruption.Stopped.class,
+        () -> finetune(run, false, () -> Files.exists(run.resolve("images/base-model.png"))));
+    BufferedImage first = ImageIO.read(run.resolve("images/base-model.png").toFile());
+    assertTrue(first.getHeight() < 2 * 16 * 5, first::toString);
   }
 
   private static int[] pixels(EventImages grid) {
