@@ -19,6 +19,9 @@
 
 #define KERNEL(name, Arguments) \
   extern "C" __global__ void __launch_bounds__(THREADS) reverie_##name(const Arguments at)
+/** With as many registers as so many blocks on a multiprocessor leave: ptxas would spill some. */
+#define KERNEL_OF(blocks, name, Arguments) \
+  extern "C" __global__ void __launch_bounds__(THREADS, blocks) reverie_##name(const Arguments at)
 #define DEVICE static __device__ __forceinline__
 #define SHARED __shared__
 
@@ -127,6 +130,7 @@ DEVICE void await_copies(void) { asm volatile("cp.async.wait_group 1;" ::: "memo
     run_blocks(name##_thread, at, blocks);                                        \
   }                                                                               \
   static void name##_kernel(const Arguments at)
+#define KERNEL_OF(blocks, name, Arguments) KERNEL(name, Arguments)
 #define DEVICE static inline __attribute__((unused))
 #define SHARED static __thread
 

@@ -24,7 +24,7 @@ DEVICE float4 padded(float4 value, int some, float other) {
   return value;
 }
 
-KERNEL(layer_norm, LayerNormed) {
+KERNEL_OF(6, layer_norm, LayerNormed) {
   int lane = thread() % at.lanes;
   FOR_EACH_ROW(row, at.rows, at.lanes) {
     long start = row * at.c;
