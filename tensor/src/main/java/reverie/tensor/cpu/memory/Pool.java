@@ -5,7 +5,11 @@ import java.lang.foreign.Arena;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.OutOfMemory;
 
 /**
  * Memory for tensors, 64-byte aligned, kept for reuse: a training step asks for the same sizes
@@ -19,6 +23,8 @@ public final class Pool {
 
   private final Arena arena = Arena.ofAuto();
   private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
+  // In which scopes blocks were asked for that fill large pages.
+  private final Map<Block, String> holders = new HashMap<>();
   private long slab;
   private long slabLeft;
   private long live;
@@ -26,15 +32,26 @@ public final class Pool {
   /** Memory at a fixed address. */
   public record Block(long address, long bytes) implements Buffer {}
 
+  /**
+   * Memory for so many bytes.
+   *
+   * @throws ReverieException if the system has not as much, with the scopes that hold most: it
+   *     would give addresses all the same, and end the process that writes to them
+   */
   public synchronized Block allocate(long bytes) {
     long size = rounded(bytes);
     ArrayDeque<Long> spare = free.get(size);
     long address = spare == null || spare.isEmpty() ? fresh(size) : spare.pop();
     live += bytes;
-    return new Block(address, bytes);
+    Block block = new Block(address, bytes);
+    if (size >= Pages.LARGE) {
+      holders.put(block, Scope.path());
+    }
+    return block;
   }
 
   public synchronized void release(Block block) {
+    holders.remove(block);
     free.computeIfAbsent(rounded(block.bytes), _ -> new ArrayDeque<>()).push(block.address);
     live -= block.bytes;
   }
@@ -59,6 +76,7 @@ public final class Pool {
 
   private long fresh(long size) {
     if (size >= Pages.LARGE) {
+      requireRoom(size);
       return Pages.allocate(arena, size);
     }
     if (size > slabLeft) {
@@ -69,6 +87,22 @@ public final class Pool {
     slab += size;
     slabLeft -= size;
     return address;
+  }
+
+  private void requireRoom(long size) {
+    if (size <= Pages.Room.now().free()) {
+      return;
+    }
+    trim();
+    Pages.Room room = Pages.Room.now();
+    if (size > room.free()) {
+      Map<String, Long> byScope =
+          holders.entrySet().stream()
+              .collect(
+                  Collectors.groupingBy(
+                      Map.Entry::getValue, Collectors.summingLong(held -> held.getKey().bytes)));
+      throw OutOfMemory.of("cpu device", size, room.free(), room.total(), live, byScope);
+    }
   }
 
   private static long rounded(long bytes) {

@@ -6,7 +6,6 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -14,6 +13,7 @@ import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.spi.Buffer;
+import reverie.tensor.spi.OutOfMemory;
 
 /**
  * A device's memory, kept for reuse: asking the driver waits for the device. Work is done in the
@@ -22,9 +22,6 @@ import reverie.tensor.spi.Buffer;
  * <p>Sizes are rounded up to one of four steps in each power of two, so at most a fifth is wasted.
  */
 public final class Pool {
-  private static final int NAMED = 5;
-  private static final double MEBI = 1 << 20;
-
   private final Driver driver;
   private final Object device;
   private final Map<Long, Deque<Long>> spare = new HashMap<>();
@@ -127,25 +124,8 @@ public final class Pool {
     Map<String, Long> holders =
         live.stream()
             .collect(Collectors.groupingBy(Block::holder, Collectors.summingLong(Block::bytes)));
-    String largest =
-        holders.entrySet().stream()
-            .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
-            .limit(NAMED)
-            .map(holder ->
-                String.format(
-                    Locale.ROOT, "%.1f MB by %s", holder.getValue() / MEBI, holder.getKey()))
-            .collect(Collectors.joining("; "));
-    return new ReverieException(
-        String.format(
-            Locale.ROOT,
-            "cuda device: out of memory: asked for %.1f MB, %.1f MB of %.1f MB are free; %.1f MB"
-                + " are held%s",
-            bytes / MEBI,
-            driver.freeBytes() / MEBI,
-            driver.properties().bytes() / MEBI,
-            liveBytes / MEBI,
-            largest.isEmpty() ? "" : ": " + largest),
-        "make the batch smaller, or checkpoint activations");
+    return OutOfMemory.of(
+        "cuda device", bytes, driver.freeBytes(), driver.properties().bytes(), liveBytes, holders);
   }
 
   private static long rounded(long bytes) {

@@ -2,12 +2,16 @@
 package reverie.tensor.cpu.memory;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import reverie.tensor.ReverieException;
+import reverie.tensor.Scope;
 
 class PoolTest {
   private static final long[] SIZES = {0, 1, 64, 255, 256, 257, 4096, 5000, 1 << 20, 3 << 20};
@@ -61,6 +65,29 @@ class PoolTest {
       assertEquals(free.address(), again.address());
       Memory.set(again.address(), 9);
       assertEquals(9, Memory.get(again.address()));
+    }
+  }
+
+  /** The system would give the addresses, and end the process that writes to them. */
+  @Test
+  void whatTheSystemDoesNotHaveIsRefused() {
+    assumeTrue(Pages.Room.now().total() < Long.MAX_VALUE, "the system does not say what it has");
+    Pool pool = new Pool();
+    try (Scope _ = Scope.open("epoch")) {
+      Pool.Block released = pool.allocate(8 << 20);
+      try (Scope _ = Scope.open("activations")) {
+        pool.allocate(6 << 20);
+      }
+      pool.allocate(2 << 20);
+      pool.release(released);
+      ReverieException full =
+          assertThrows(ReverieException.class, () -> pool.allocate(4 * Pages.Room.now().total()));
+      String message = full.getMessage();
+      assertTrue(message.startsWith("cpu device: out of memory: asked for "), message);
+      assertTrue(
+          message.contains(" MB are held: 6.0 MB by epoch > activations; 2.0 MB by epoch\nhint: "),
+          message);
+      assertEquals(8 << 20, pool.live());
     }
   }
 }
