@@ -24,6 +24,7 @@ final class PreferenceExperience implements Experience {
   private final PreferenceDataset preferences;
   private final TrainerSettings settings;
   private final PreferenceLearner learner;
+  private final DistanceToBase distance;
   private final Rng root;
   private List<Preference> pairs;
 
@@ -37,6 +38,7 @@ final class PreferenceExperience implements Experience {
     this.preferences = preferences;
     this.settings = settings;
     learner = new PreferenceLearner(policy, objective, settings, gradients);
+    distance = new DistanceToBase(policy);
     root = Rng.of(settings.seed());
   }
 
@@ -87,8 +89,13 @@ final class PreferenceExperience implements Experience {
   public void finishEpoch(int epoch, Diagnostics diagnostics) {
     Rng rng = root.fork("divergence").fork(epoch);
     Rng noise = rng.fork("noise");
-    new DistanceToBase((samples, steps) -> learner.before(samples, steps, noise), learner::contexts)
-        .measure(policy, pairs.size(), settings.trainingBatch(), rng, diagnostics);
+    distance.measure(
+        pairs.size(),
+        settings.trainingBatch(),
+        rng,
+        (samples, steps) -> learner.before(samples, steps, noise),
+        learner::contexts,
+        diagnostics);
     learner.finishEpoch(epoch);
     pairs = null;
   }
@@ -105,11 +112,12 @@ final class PreferenceExperience implements Experience {
 
   @Override
   public List<Optional<String>> captureFailures() {
-    return List.of(learner.captureFailure());
+    return List.of(learner.captureFailure(), distance.captureFailure());
   }
 
   @Override
   public void close() {
+    distance.close();
     learner.close();
   }
 }

@@ -38,6 +38,7 @@ final class RolloutExperience implements Experience {
   private final Rng root;
   private final Fleet fleet;
   private final Learner<Learner.Scored> learner;
+  private final DistanceToBase distance;
   private Samples samples;
   private double[] collected;
   private long rewardQueries;
@@ -71,6 +72,7 @@ final class RolloutExperience implements Experience {
       fleet.close();
       throw e;
     }
+    distance = new DistanceToBase(policy);
   }
 
   @Override
@@ -141,13 +143,13 @@ final class RolloutExperience implements Experience {
   public void finishEpoch(int epoch, Diagnostics diagnostics) {
     learner.finishEpoch(epoch);
     if (!diagnostics.hasKl()) {
-      new DistanceToBase(fleet::before, fleet::contexts)
-          .measure(
-              policy,
-              samples.size(),
-              settings.trainingBatch(),
-              root.fork("divergence").fork(epoch),
-              diagnostics);
+      distance.measure(
+          samples.size(),
+          settings.trainingBatch(),
+          root.fork("divergence").fork(epoch),
+          fleet::before,
+          fleet::contexts,
+          diagnostics);
     }
     if (!settings.offline()) {
       samples = null;
@@ -219,11 +221,12 @@ final class RolloutExperience implements Experience {
 
   @Override
   public List<Optional<String>> captureFailures() {
-    return List.of(fleet.captureFailure(), learner.captureFailure());
+    return List.of(fleet.captureFailure(), learner.captureFailure(), distance.captureFailure());
   }
 
   @Override
   public void close() {
+    distance.close();
     learner.close();
     fleet.close();
   }
