@@ -48,6 +48,12 @@ class UNetConfigTest {
     assertEquals(List.of(8, 16), UNetConfig.of(c).attentionHeadDim());
   }
 
+  /** Sampling never reads it. */
+  @Test
+  void dropoutIsNoReasonToRefuse() {
+    assertTrue(Configs.with(Configs.plain(), "dropout", 0.1).json().contains("\"dropout\" : 0.1"));
+  }
+
   @Test
   void unknownKeysAreKept() {
     UNetConfig c = Configs.with(Configs.plain(), "from_a_later_version", List.of(1, "two"));
