@@ -6,7 +6,6 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.reflect.RecordComponent;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -19,6 +18,7 @@ import java.util.function.Consumer;
 import reverie.app.data.DataSet;
 import reverie.app.reward.RewardChoice;
 import reverie.rl.learn.TrainerSettings;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -339,7 +339,7 @@ public final class ConfigurationReader<T extends Record> {
 
   private static String text(Path file) {
     try {
-      return Files.readString(file);
+      return JsonText.text(file, JsonText.MAX_BYTES);
     } catch (NoSuchFileException e) {
       throw new ConfigurationException(
           "--config " + file + ": there is no such file",

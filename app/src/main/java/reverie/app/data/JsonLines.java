@@ -3,7 +3,6 @@ package reverie.app.data;
 
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
@@ -29,10 +28,13 @@ import tools.jackson.dataformat.csv.CsvSchema;
  * @param example a line as it should be
  */
 record JsonLines(String reader, Path file, String example) {
+  /** A million lines and more. */
+  private static final int MAX_BYTES = 1 << 28;
+
   /** Hands every line that is not blank, and its number from 1, to {@code each}. */
   void forEach(BiConsumer<Integer, JsonNode> each) {
     try {
-      String text = JsonText.withoutByteOrderMark(Files.readString(file));
+      String text = JsonText.withoutByteOrderMark(JsonText.text(file, MAX_BYTES));
       if (file.toString().toLowerCase(Locale.ROOT).endsWith(".csv")) {
         forEachRow(text, each);
       } else {

@@ -3,7 +3,6 @@ package reverie.app.files;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import reverie.tensor.ReverieException;
 import reverie.tensor.io.JsonText;
@@ -46,7 +45,7 @@ public final class JsonFile {
   public static JsonNode read(Path file, String hint) {
     try {
       // Bytes that are no UTF-8 become replacement characters, which no key or number contains.
-      return parse(new String(Files.readAllBytes(file), StandardCharsets.UTF_8));
+      return parse(new String(JsonText.bytes(file, JsonText.MAX_BYTES), StandardCharsets.UTF_8));
     } catch (JacksonException e) {
       throw new ReverieException("read " + file + ": this is no JSON: " + reason(e), hint, e);
     } catch (IOException e) {

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -21,6 +20,7 @@ import reverie.app.reproduce.Study.Arm;
 import reverie.app.reproduce.Study.Claim;
 import reverie.app.reproduce.Study.Expectation;
 import reverie.app.reproduce.Study.Search;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.MapperFeature;
@@ -80,7 +80,7 @@ public record StudyFile(
   /** Reads a file of a study. */
   public static Study read(Path file) {
     try {
-      return parse(Files.readString(file));
+      return parse(JsonText.text(file, JsonText.MAX_BYTES));
     } catch (IOException e) {
       throw AtomicFile.readFailure(file, e);
     } catch (JacksonException e) {

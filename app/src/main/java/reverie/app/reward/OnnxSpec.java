@@ -2,7 +2,6 @@
 package reverie.app.reward;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
@@ -12,6 +11,7 @@ import java.util.Objects;
 import reverie.app.files.AtomicFile;
 import reverie.app.files.JsonFile;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.MapperFeature;
@@ -185,7 +185,7 @@ record OnnxSpec(Image image, Text text, List<Model> models, Score score) {
   static OnnxSpec read(Path file) {
     String yaml;
     try {
-      yaml = Files.readString(file);
+      yaml = JsonText.text(file, JsonText.MAX_BYTES);
     } catch (NoSuchFileException e) {
       throw new ReverieException(
           "reward onnx: '" + file + "' does not exist",

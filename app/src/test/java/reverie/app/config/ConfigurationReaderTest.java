@@ -4,6 +4,7 @@ package reverie.app.config;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.lang.reflect.RecordComponent;
@@ -343,6 +344,20 @@ class ConfigurationReaderTest {
         assertThrows(ConfigurationException.class, () -> FINETUNE.read(null, file, List.of()));
     assertTrue(error.getMessage().startsWith(file.toString()), error::getMessage);
     assertTrue(error.getMessage().contains(message), error::getMessage);
+  }
+
+  /** An internal error before: no memory is large enough. */
+  @Test
+  void aFileWithoutAnEndIsRefused() {
+    Path endless = Path.of("/dev/zero");
+    assumeTrue(Files.exists(endless), "no such device here");
+    ConfigurationException error =
+        assertThrows(ConfigurationException.class, () -> FINETUNE.read(null, endless, List.of()));
+    assertTrue(
+        error
+            .getMessage()
+            .startsWith("--config /dev/zero: it cannot be read: expected at most 33554432"),
+        error::getMessage);
   }
 
   @Test

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import reverie.tensor.ReverieException;
+import reverie.tensor.io.JsonText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -200,7 +201,7 @@ record TokenizerFolder(Path folder) {
 
   private String text(String name) {
     try {
-      return Files.readString(folder.resolve(name));
+      return JsonText.text(folder.resolve(name), JsonText.MAX_BYTES);
     } catch (IOException e) {
       throw new ReverieException(
           "tokenizer: " + folder.resolve(name) + " cannot be read: " + e,

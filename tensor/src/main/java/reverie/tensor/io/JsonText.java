@@ -2,11 +2,13 @@
 package reverie.tensor.io;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Locale;
 import reverie.tensor.ReverieException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -18,7 +20,9 @@ public final class JsonText {
   public static final JsonFactory FACTORY =
       JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
-  private static final long MAX_BYTES = 1 << 25;
+  /** What no configuration and no description of a model comes near to. */
+  public static final int MAX_BYTES = 1 << 25;
+
   private static final String BYTE_ORDER_MARK = "\ufeff";
 
   private JsonText() {}
@@ -35,14 +39,7 @@ public final class JsonText {
       if (Files.isDirectory(file)) {
         throw new ReverieException(problem + ": it is a folder", "give the path of a file");
       }
-      long size = Files.size(file);
-      if (size > MAX_BYTES) {
-        throw new ReverieException(
-            String.format(
-                Locale.ROOT, "%s: expected at most %d bytes, got %d", problem, MAX_BYTES, size),
-            "is it the right file?");
-      }
-      return withoutByteOrderMark(Files.readString(file));
+      return withoutByteOrderMark(text(file, MAX_BYTES));
     } catch (NoSuchFileException e) {
       throw new ReverieException(problem + ": it does not exist", "check the path", e);
     } catch (CharacterCodingException e) {
@@ -50,6 +47,33 @@ public final class JsonText {
           problem + ": it is not text in UTF-8", "save it as UTF-8, or download it again", e);
     } catch (IOException e) {
       throw new ReverieException(problem + ": " + e, "check path and permissions", e);
+    }
+  }
+
+  /**
+   * The text of a file in UTF-8 that may be a device, or without an end.
+   *
+   * @throws IOException if it cannot be read, is no such text or is larger than this
+   */
+  public static String text(Path file, int maxBytes) throws IOException {
+    return StandardCharsets.UTF_8
+        .newDecoder()
+        .decode(ByteBuffer.wrap(bytes(file, maxBytes)))
+        .toString();
+  }
+
+  /**
+   * The bytes of a file, likewise.
+   *
+   * @throws IOException if it cannot be read or is larger than this
+   */
+  public static byte[] bytes(Path file, int maxBytes) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(maxBytes + 1);
+      if (bytes.length > maxBytes) {
+        throw new IOException("expected at most " + maxBytes + " bytes, got more");
+      }
+      return bytes;
     }
   }
 
