@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -194,25 +195,40 @@ class TrainerStateTest {
               Map.entry("optimizer_steps", 3L),
               Map.entry("average_updates", 3L))) {
         Path forged = folder.resolve("forged");
-        forge(file, forged, wrong.getKey(), wrong.getValue());
+        forge(file, forged, Map.of("counter." + wrong.getKey(), wrong.getValue().toString()), "");
         refused(trainer, forged, "forged", wrong.getKey());
+      }
+      for (String name : names(file)) {
+        Path forged = folder.resolve("infinite");
+        forge(file, forged, Map.of(), name);
+        refused(trainer, forged, name + " holds NaN or infinity");
       }
     }
   }
 
   /** The same state with another counter, and a checksum that is right. */
-  private static void forge(Path from, Path to, String counter, long value) {
+  private static Set<String> names(Path file) {
+    try (Safetensors source = Safetensors.open(file)) {
+      return Set.copyOf(source.names());
+    }
+  }
+
+  /** A sound file with other metadata, and a tensor of which one number is infinite. */
+  private static void forge(Path from, Path to, Map<String, String> changed, String infinite) {
     try (Safetensors source = Safetensors.open(from)) {
       Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
       source
           .names()
-          .forEach(name ->
-              entries.put(
-                  name,
-                  new Safetensors.Entry(
-                      source.dtype(name), source.shape(name), source.floats(name))));
+          .forEach(name -> {
+            float[] values = source.floats(name);
+            if (name.equals(infinite)) {
+              values[values.length - 1] = Float.POSITIVE_INFINITY;
+            }
+            entries.put(
+                name, new Safetensors.Entry(source.dtype(name), source.shape(name), values));
+          });
       Map<String, String> metadata = new TreeMap<>(source.metadata());
-      metadata.put("counter." + counter, Long.toString(value));
+      metadata.putAll(changed);
       Safetensors.writeChecked(to, entries, metadata);
     }
   }

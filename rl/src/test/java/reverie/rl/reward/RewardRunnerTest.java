@@ -98,7 +98,7 @@ class RewardRunnerTest {
             });
     try (var runner = new RewardRunner(reward, Duration.ofMillis(50))) {
       var error = assertThrows(ReverieException.class, runner.submit(batch(1))::await);
-      assertContains(error, "reward slow, batch 0", "no scores after 0.05 s", "timeout");
+      assertContains(error, "reward slow, batch 0", "no scores after 0.05 s", "timeout", "flush");
       interrupted.await();
     }
   }
