@@ -286,6 +286,7 @@ class ConfigurationReaderTest {
             + " sampling.eta=0",
         "optimizer.learning_rate=0 | 'optimizer.learning_rate' must be above 0, but is 0.0 | --set"
             + " optimizer.learning_rate=",
+        "model=\"a\\u0000b\" | 'model' is no path: | odd characters",
         "optimizer.beta1=1 | adamw: expected 0 ≤ β < 1 | ",
         "ema.decay=1 | 'ema.decay' must be in [0, 1), but is 1.0 | --set ema.decay=",
         "update.batch_size=0 | 'update.batch_size' must be of at least 1, but is 0 | --set"
