@@ -33,7 +33,7 @@ final class WinogradConvolution {
   private static final int TILES_PER_PRODUCT = 14;
 
   /** Floats of filters' points that are in no near cache, and tiles that read them once. */
-  private static final long LARGE_FILTERS = 1 << 19;
+  private static final long LARGE_FILTERS = 1 << 21;
 
   private static final int TILES_OF_LARGE_FILTERS = 42;
 
