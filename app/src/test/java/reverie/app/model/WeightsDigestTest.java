@@ -73,7 +73,7 @@ class WeightsDigestTest {
 
     public static void main(String[] arguments) {
       Path file = Path.of(arguments[0]);
-      try (Parameters large = Parameters.zeros(Device.cpu(), DType.F32);
+      try (Parameters large = Parameters.zeros(Device.cpu(), DType.BF16);
           Parameters read = Parameters.zeros(Device.cpu(), DType.F32)) {
         for (Parameters each : List.of(large, read)) {
           each.create("kernel", AxisOrder.CONV, Initialiser.zeros(), 4, 4, 1024, 1024);

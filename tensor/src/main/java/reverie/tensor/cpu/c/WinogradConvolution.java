@@ -32,10 +32,10 @@ final class WinogradConvolution {
   /** Tiles that the kernel multiplies at a time; tasks are multiples of it. */
   private static final int TILES_PER_PRODUCT = 14;
 
-  /** Floats of filters' points that are in no near cache, and tiles that read them once. */
+  /** Floats of filters' points that are in no near cache, and products that read them once. */
   private static final long LARGE_FILTERS = 1 << 21;
 
-  private static final int TILES_OF_LARGE_FILTERS = 42;
+  private static final int PRODUCTS_OF_LARGE_FILTERS = 3;
 
   /**
    * So few tiles make the points of the filters where they use them: to write them to memory and
@@ -172,13 +172,14 @@ final class WinogradConvolution {
     long filters = (long) points * s.cin * s.cout;
     boolean few = all <= (filters > HUGE_FILTERS ? FEW_TILES_OF_HUGE_FILTERS : FEW_TILES);
     int wide = rounded(s.cin) + Math.max(SIDE, few ? 0 : rounded(s.cout));
-    long inCache =
-        Math.max(1, CACHE_FLOATS / points / wide / TILES_PER_PRODUCT) * TILES_PER_PRODUCT;
-    long atOnce =
-        few ? all : filters > LARGE_FILTERS ? Math.max(inCache, TILES_OF_LARGE_FILTERS) : inCache;
-    int parts = (int) ((all + atOnce - 1) / atOnce);
+    boolean large = filters > LARGE_FILTERS;
+    // Products of tiles; a task has some of them.
+    int products = (all + TILES_PER_PRODUCT - 1) / TILES_PER_PRODUCT;
+    int inCache = (int) (CACHE_FLOATS / points / wide / TILES_PER_PRODUCT);
+    int atOnce = few ? products : Math.max(inCache, large ? PRODUCTS_OF_LARGE_FILTERS : 1);
+    int parts = (products + atOnce - 1) / atOnce;
     int panels = (s.cout + SIDE - 1) / SIDE;
-    int ranges = filters > LARGE_FILTERS ? Math.clamp(2 * TARGET_TASKS / parts, 1, panels) : 1;
+    int ranges = large ? Math.clamp(2 * TARGET_TASKS / parts, 1, panels) : 1;
     int flip = flipped ? 1 : 0;
     try (Scratch scratch = Scratch.frame()) {
       long u = few ? 0 : scratch.floats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
@@ -192,7 +193,8 @@ final class WinogradConvolution {
                   weight, flip, (long) s.cin, (long) s.cout, t, first, end, u);
             });
       }
-      long floats = points * (atOnce * wide + 34L * SIDE) + rounded(s.cin);
+      long tiles = Math.min(all, (long) atOnce * TILES_PER_PRODUCT);
+      long floats = points * (tiles * wide + 34L * SIDE) + rounded(s.cin);
       parallel.parallelFor(
           parts * ranges,
           i -> {
@@ -215,8 +217,8 @@ final class WinogradConvolution {
                   s.cout,
                   s.padding,
                   t,
-                  (long) part * all / parts,
-                  (part + 1L) * all / parts,
+                  (long) part * products / parts * TILES_PER_PRODUCT,
+                  Math.min(all, (part + 1L) * products / parts * TILES_PER_PRODUCT),
                   (long) range * panels / ranges * SIDE,
                   Math.min(s.cout, (range + 1L) * panels / ranges * SIDE),
                   room);
