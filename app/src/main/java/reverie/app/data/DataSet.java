@@ -30,7 +30,7 @@ public enum DataSet {
     }
   },
 
-  /** 50 million figures of 32×32 pixels. */
+  /** 50 million figures of 16×16 pixels. */
   NOUNS {
     @Override
     public ImageSet training() {

@@ -13,11 +13,11 @@ import java.util.stream.IntStream;
 import reverie.tensor.ReverieException;
 
 /**
- * Nouns: figures of 32×32 pixels, each a head, glasses, an accessory, a body and a background
- * painted over each other, read from {@code image-data.json} of the npm package
- * {@code @nouns/assets}. Every combination is an image, 50 million in all, whose prompt names its
- * traits: "cat head, square red glasses, cow accessory, teal body, cool background". Images are
- * painted when they are asked for.
+ * Nouns: figures, each a head, glasses, an accessory, a body and a background painted over each
+ * other, read from {@code image-data.json} of the npm package {@code @nouns/assets}. Every
+ * combination is an image, 50 million in all, whose prompt names its traits: "cat head, square red
+ * glasses, cow accessory, teal body, cool background". Images are painted when they are asked for,
+ * and halved: a pixel of the 16×16 is the mean of four, so that a model of them is cheap.
  *
  * <p>Every 16th pair of head and glasses is held out: each such head is trained with other glasses
  * and each such glasses with other heads.
@@ -26,8 +26,9 @@ import reverie.tensor.ReverieException;
  * give pixels nearer (L2) to it.
  */
 public final class Nouns implements Recognition {
-  private static final int SIDE = NounsFile.SIDE;
-  private static final int PIXELS = NounsFile.PIXELS;
+  private static final int SIDE = NounsFile.SIDE / 2;
+  private static final int VALUES = SIDE * SIDE * ImageSet.CHANNELS;
+  private static final int PAINTED = NounsFile.PIXELS;
   private static final int CLEAR = NounsFile.CLEAR;
   private static final int HELD_OUT_EVERY = 16;
 
@@ -145,30 +146,33 @@ public final class Nouns implements Recognition {
   }
 
   private float[] pixels(int... chosen) {
-    int[] colours = painted(chosen, 0, LAYERS.length);
-    float[] pixels = new float[ImageSet.CHANNELS * PIXELS];
-    for (int i = 0; i < pixels.length; i++) {
-      pixels[i] = value(colours[i / 3], i % 3);
+    return halved(painted(chosen, 0, LAYERS.length));
+  }
+
+  /** Means of 2×2 colours, red, green and blue in [−1, 1]. */
+  private static float[] halved(int... colours) {
+    float[] pixels = new float[VALUES];
+    for (int i = 0; i < colours.length; i++) {
+      int pixel = i / NounsFile.SIDE / 2 * SIDE + i % NounsFile.SIDE / 2;
+      for (int channel = 0; channel < ImageSet.CHANNELS; channel++) {
+        float value = (colours[i] >> (16 - 8 * channel) & 0xff) / 127.5f - 1;
+        pixels[ImageSet.CHANNELS * pixel + channel] += value / 4;
+      }
     }
     return pixels;
   }
 
   /** Some layers over each other. */
   private int[] painted(int[] chosen, int from, int to) {
-    int[] colours = new int[PIXELS];
+    int[] colours = new int[PAINTED];
     Arrays.fill(colours, CLEAR);
     for (int layer = from; layer < to; layer++) {
       int[] own = traits.get(LAYERS[layer]).get(chosen[LAYERS[layer]]).colours();
-      for (int i = 0; i < PIXELS; i++) {
+      for (int i = 0; i < PAINTED; i++) {
         colours[i] = own[i] == CLEAR ? colours[i] : own[i];
       }
     }
     return colours;
-  }
-
-  /** Red, green or blue in [−1, 1]. */
-  private static float value(int colour, int channel) {
-    return (colour >> (16 - 8 * channel) & 0xff) / 127.5f - 1;
   }
 
   @Override
@@ -178,20 +182,20 @@ public final class Nouns implements Recognition {
 
   @Override
   public double[][] of(float[] images, List<String> prompts) {
-    int each = ImageSet.CHANNELS * PIXELS;
-    if (images.length != prompts.size() * each) {
+    if (images.length != prompts.size() * VALUES) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "nouns: %d prompts need %d values, but %d came",
               prompts.size(),
-              prompts.size() * each,
+              prompts.size() * VALUES,
               images.length));
     }
     double[][] found = new double[prompts.size()][];
     for (int i = 0; i < found.length; i++) {
       found[i] =
-          recognised(Arrays.copyOfRange(images, i * each, (i + 1) * each), chosen(prompts.get(i)));
+          recognised(
+              Arrays.copyOfRange(images, i * VALUES, (i + 1) * VALUES), chosen(prompts.get(i)));
     }
     return found;
   }
@@ -209,17 +213,18 @@ public final class Nouns implements Recognition {
     return found;
   }
 
-  /** Squared, over the pixels that the trait's layer can change. */
+  /** Squared, of an image from that of a trait between what is below and above it. */
   private static double distance(float[] image, int[] below, int[] above, NounsFile.Trait trait) {
+    int[] colours = new int[PAINTED];
+    for (int i = 0; i < PAINTED; i++) {
+      int own = trait.colours()[i] == CLEAR ? below[i] : trait.colours()[i];
+      colours[i] = above[i] == CLEAR ? own : above[i];
+    }
+    float[] pixels = halved(colours);
     double sum = 0;
-    for (int i = 0; i < PIXELS; i++) {
-      if (above[i] == CLEAR) {
-        int colour = trait.colours()[i] == CLEAR ? below[i] : trait.colours()[i];
-        for (int channel = 0; channel < ImageSet.CHANNELS; channel++) {
-          double difference = image[ImageSet.CHANNELS * i + channel] - value(colour, channel);
-          sum += difference * difference;
-        }
-      }
+    for (int i = 0; i < VALUES; i++) {
+      double difference = image[i] - pixels[i];
+      sum += difference * difference;
     }
     return sum;
   }

@@ -48,7 +48,7 @@ class NounsTest {
   private static String colour(ImageSet.Item item, int x, int y) {
     StringBuilder colour = new StringBuilder();
     for (int channel = 0; channel < 3; channel++) {
-      float value = item.pixels()[(y * 32 + x) * 3 + channel];
+      float value = item.pixels()[(y * 16 + x) * 3 + channel];
       colour.append(String.format(Locale.ROOT, "%02x", Math.round((value + 1) * 127.5f)));
     }
     return colour.toString();
@@ -58,14 +58,14 @@ class NounsTest {
   void partsArePaintedOverEachOther() {
     ImageSet.Item item = item(PROMPT);
     assertEquals("e1d7d5", colour(item, 0, 0), "background");
-    assertEquals("e377c2", colour(item, 9, 20), "left top of the body");
-    assertEquals("e377c2", colour(item, 22, 31), "right bottom of the body");
-    assertEquals("e1d7d5", colour(item, 23, 31), "beside it");
-    assertEquals("fafafa", colour(item, 9, 28), "stripe over the body");
-    assertEquals("ff7f0e", colour(item, 7, 8), "head");
-    assertEquals("1f77b4", colour(item, 10, 11), "frame over the head");
-    assertEquals("ff7f0e", colour(item, 15, 11), "head through the gap of the glasses");
-    assertEquals("fafafa", colour(item, 11, 12), "lens");
+    assertEquals("e377c2", colour(item, 10, 15), "body");
+    assertEquals("e2a7cc", colour(item, 4, 10), "half body, half background");
+    assertEquals("e1d7d5", colour(item, 12, 15), "beside it");
+    assertEquals("fafafa", colour(item, 5, 14), "stripe over the body");
+    assertEquals("ff7f0e", colour(item, 4, 4), "head");
+    assertEquals("8f7b61", colour(item, 5, 5), "half head, half frame over it");
+    assertEquals("c77d38", colour(item, 7, 5), "a quarter of the frame, head through its gap");
+    assertEquals("8db9d7", colour(item, 5, 6), "half frame, half lens");
   }
 
   @Test
@@ -109,7 +109,7 @@ class NounsTest {
         List.of("", "box head", PROMPT + ", hat", PROMPT.replace("pink", "transparent"))) {
       ReverieException error =
           assertThrows(
-              ReverieException.class, () -> NOUNS.of(new float[3 * 32 * 32], List.of(wrong)));
+              ReverieException.class, () -> NOUNS.of(new float[3 * 16 * 16], List.of(wrong)));
       assertTrue(error.getMessage().contains("for example 'ball head"), error::getMessage);
     }
   }
