@@ -43,6 +43,7 @@ KERNEL(attention_delta, Attended) {
 
 /** Reads rows from `first` on into shared memory. */
 DEVICE void load_rows(float4 *lines, Heads x, int first, int rows, Tiling t) {
+  ROLL
   for (int i = thread(); i < rows * t.fours; i += THREADS) {
     int row = i / t.fours, four = i % t.fours;
     lines[row * t.line + four] = four_of(x, first + row, 4 * four);
@@ -163,24 +164,28 @@ DEVICE void differentiate(const Attended *at, Tiling t, int of_keys, float4 *kep
 }
 
 /** The kernels for heads of at most `head` elements, with tiles that fit shared memory. */
-#define ATTENTION(head, rows, columns, rows_backward, columns_backward)                       \
-  KERNEL(attention_##head, Attended) {                                                        \
-    LINES(queries, rows, head);                                                               \
-    LINES(tile, columns, head);                                                               \
-    LINES(weights, rows, columns);                                                            \
-    attend(&at, tiling(head, rows, columns), queries, tile, weights);                         \
-  }                                                                                           \
-  ATTENTION_BACKWARD(attention_dq_##head, 0, head, rows_backward, columns_backward)           \
-  ATTENTION_BACKWARD(attention_dk_dv_##head, 1, head, rows_backward, columns_backward)
-#define ATTENTION_BACKWARD(name, of_keys, head, rows, columns)                                \
-  KERNEL(name, Attended) {                                                                    \
-    LINES(kept, rows, head);                                                                  \
-    LINES(kept_y, rows, head);                                                                \
-    LINES(tile, columns, head);                                                               \
-    LINES(tile_y, columns, head);                                                             \
-    LINES(weights, rows, columns);                                                            \
-    differentiate(&at, tiling(head, rows, columns), of_keys, kept, kept_y, tile, tile_y,      \
-                  weights);                                                                   \
+#define ATTENTION(head, rows, columns, rows_backward, columns_backward)                         \
+  ATTENTION_FORWARD(head, rows, columns)                                                        \
+  ATTENTION_BACKWARD(KERNEL(attention_dq_##head, Attended), 0, head, rows_backward,             \
+                     columns_backward)                                                          \
+  ATTENTION_BACKWARD(KERNEL(attention_dk_dv_##head, Attended), 1, head, rows_backward,          \
+                     columns_backward)
+#define ATTENTION_FORWARD(head, rows, columns)                                                  \
+  KERNEL(attention_##head, Attended) {                                                          \
+    LINES(queries, rows, head);                                                                 \
+    LINES(tile, columns, head);                                                                 \
+    LINES(weights, rows, columns);                                                              \
+    attend(&at, tiling(head, rows, columns), queries, tile, weights);                           \
+  }
+#define ATTENTION_BACKWARD(kernel, of_keys, head, rows, columns)                                \
+  kernel {                                                                                      \
+    LINES(kept, rows, head);                                                                    \
+    LINES(kept_y, rows, head);                                                                  \
+    LINES(tile, columns, head);                                                                 \
+    LINES(tile_y, columns, head);                                                               \
+    LINES(weights, rows, columns);                                                              \
+    differentiate(&at, tiling(head, rows, columns), of_keys, kept, kept_y, tile, tile_y,        \
+                  weights);                                                                     \
   }
 ATTENTION(8, 64, 32, 64, 32)
 ATTENTION(16, 64, 32, 64, 32)
@@ -188,4 +193,6 @@ ATTENTION(32, 64, 32, 64, 32)
 ATTENTION(40, 64, 32, 64, 32)
 ATTENTION(64, 64, 32, 32, 32)
 ATTENTION(80, 64, 32, 32, 32)
-ATTENTION(160, 32, 32, 16, 16)
+ATTENTION_FORWARD(160, 32, 32)
+ATTENTION_BACKWARD(KERNEL_OF(2, attention_dq_160, Attended), 0, 160, 16, 16)
+ATTENTION_BACKWARD(KERNEL(attention_dk_dv_160, Attended), 1, 160, 16, 16)

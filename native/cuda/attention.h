@@ -28,7 +28,7 @@ typedef struct {
 /** Rows of one head of a tensor [b, t, heads, width]. */
 typedef struct {
   const float *at;
-  long stride; // from a row to the next
+  int stride; // from a row to the next
   int count, width, fours;
 } Heads;
 
@@ -61,7 +61,7 @@ DEVICE int own_column(Tiling t, int j) {
 
 DEVICE Heads heads_of(const Attended *at, const float *x, long head, int t, int width) {
   Heads rows = {x + (head / at->heads * t * at->heads + head % at->heads) * width,
-                (long)at->heads * width, t, width, at->fours};
+                at->heads * width, t, width, at->fours};
   return rows;
 }
 
@@ -75,7 +75,7 @@ DEVICE long head_of_keys(const Attended *at, long head) {
 DEVICE float4 four_of(Heads x, int row, int column) {
   float4 value = {0, 0, 0, 0};
   if (row >= x.count) return value;
-  const float *from = x.at + row * x.stride + column;
+  const float *from = x.at + (long)row * x.stride + column;
   if (x.fours) {
     if (column < x.width) value = *(const float4 *)from;
   } else {
@@ -89,7 +89,7 @@ DEVICE float4 four_of(Heads x, int row, int column) {
 
 DEVICE void put_four(Heads x, int row, int column, float4 value) {
   if (row >= x.count) return;
-  float *to = (float *)x.at + row * x.stride + column;
+  float *to = (float *)x.at + (long)row * x.stride + column;
   if (x.fours) {
     if (column < x.width) *(float4 *)to = value;
   } else {
@@ -114,7 +114,7 @@ DEVICE void put_core_sums(Heads to, int first, const float *sums, Tiling t) {
   for (int i = 0; i < 2 * t.sums; i++) {
     int row = first + own_row(t, i / t.sums), column = own_column(t, i % t.sums);
     if (row < to.count && column < to.width) {
-      ((float *)to.at)[row * to.stride + column] = sums[i];
+      ((float *)to.at)[(long)row * to.stride + column] = sums[i];
     }
   }
 }
@@ -174,14 +174,14 @@ DEVICE void score_gradients(const Attended *at, Tiling t, int of_keys, int from,
                             float *ds) {
   int own = of_keys ? at->tk : at->tq, others = of_keys ? at->tq : at->tk;
   int first = first_row(t, own);
-  long head = own_head(t, own) * at->tq;
+  unsigned head = (unsigned)(own_head(t, own) * at->tq);
   float in_bits = at->scale * LOG2_E;
   UNROLL
   for (int r = 0; r < t.down; r++) {
     UNROLL
     for (int j = 0; j < t.across; j++) {
       int row = first + own_row(t, r), column = from + own_column(t, j), i = r * t.across + j;
-      long query = head + (of_keys ? column : row);
+      unsigned query = head + (of_keys ? column : row);
       int inside = row < own && column < others;
       p[i] = inside ? exp2f(p[i] * in_bits - LOG2_E * at->log_sum[query]) : 0;
       ds[i] = inside ? at->scale * p[i] * (ds[i] - at->delta[query]) : 0;

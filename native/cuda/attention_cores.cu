@@ -33,7 +33,7 @@ DEVICE void keep_factors(float *kept, Heads x, int first, Tiling t) {
   for (int i = 0; i < t.fours * 2; i++) {
     int row = first + own_row(t, i % 2), column = 4 * (i / 2) + own_lane(t);
     int inside = row < x.count && column < x.width;
-    kept[i] = inside ? rounded_to_tf32(x.at[row * x.stride + column]) : 0;
+    kept[i] = inside ? rounded_to_tf32(x.at[(long)row * x.stride + column]) : 0;
   }
 }
 
@@ -124,21 +124,23 @@ DEVICE void differentiate_by_cores(const Attended *at, Tiling t, int of_keys, fl
     LINES(values, columns, head);                                   \
     attend_by_cores(&at, core_tiling(head, columns), keys, values); \
   }
-#define CORES_BACKWARD(name, of_keys, head, columns)                             \
-  KERNEL(name, Attended) {                                                       \
-    LINES(tile, columns, head);                                                  \
-    LINES(tile_y, columns, head);                                                \
+#define CORES_BACKWARD(kernel, of_keys, head, columns)                              \
+  kernel {                                                                          \
+    LINES(tile, columns, head);                                                     \
+    LINES(tile_y, columns, head);                                                   \
     differentiate_by_cores(&at, core_tiling(head, columns), of_keys, tile, tile_y); \
   }
-#define ATTENTION_BY_CORES(head, columns, columns_backward)                 \
-  CORES_FORWARD(head, columns)                                              \
-  CORES_BACKWARD(attention_cores_dq_##head, 0, head, columns_backward)      \
-  CORES_BACKWARD(attention_cores_dk_dv_##head, 1, head, columns_backward)
-ATTENTION_BY_CORES(8, 64, 32)
-ATTENTION_BY_CORES(16, 64, 32)
-ATTENTION_BY_CORES(32, 64, 32)
-ATTENTION_BY_CORES(40, 64, 32)
-ATTENTION_BY_CORES(64, 64, 32)
-ATTENTION_BY_CORES(80, 32, 32)
+#define ATTENTION_BY_CORES(head, columns)                                           \
+  CORES_FORWARD(head, columns)                                                      \
+  CORES_BACKWARD(KERNEL(attention_cores_dq_##head, Attended), 0, head, 32)          \
+  CORES_BACKWARD(KERNEL(attention_cores_dk_dv_##head, Attended), 1, head, 32)
+ATTENTION_BY_CORES(8, 64)
+CORES_FORWARD(16, 64)
+CORES_BACKWARD(KERNEL(attention_cores_dq_16, Attended), 0, 16, 32)
+CORES_BACKWARD(KERNEL_OF(2, attention_cores_dk_dv_16, Attended), 1, 16, 32)
+ATTENTION_BY_CORES(32, 64)
+ATTENTION_BY_CORES(40, 64)
+ATTENTION_BY_CORES(64, 64)
+ATTENTION_BY_CORES(80, 32)
 // The gradients of wider heads do not fit registers: they are left to float32 products.
 CORES_FORWARD(160, 32)

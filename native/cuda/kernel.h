@@ -116,6 +116,8 @@ DEVICE void end_copies(void) { asm volatile("cp.async.commit_group;" ::: "memory
 DEVICE void await_copies(void) { asm volatile("cp.async.wait_group 1;" ::: "memory"); }
 /** Before a loop of constant length: no loop, so that arrays can be registers. */
 #define UNROLL _Pragma("unroll")
+/** Before a loop that is to stay one, so that it needs few registers. */
+#define ROLL _Pragma("unroll 1")
 
 #else
 
@@ -151,6 +153,7 @@ void begin_copy(void *to, const void *from, int there);
 void end_copies(void);
 void await_copies(void);
 #define UNROLL
+#define ROLL
 
 DEVICE float bits_to_float(int bits) {
   float value;
