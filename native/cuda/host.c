@@ -55,15 +55,19 @@ static __thread struct {
   long block, blocks, arrived; // arrived: blocks that were told whether they are the last
   int running;
   unsigned order, launches;
+  jmp_buf caller;
+  char mistake[80];
 } host;
 
 int thread(void) { return host.running; }
 long block(void) { return host.block; }
 long blocks(void) { return host.blocks; }
 
+/** Gives up the launch: run_blocks says why. */
 static void fail(const char *what) {
-  fprintf(stderr, "kernel: %s in block %ld\n", what, host.block);
-  abort();
+  snprintf(host.mistake, sizeof host.mistake, "%s in block %ld", what, host.block);
+  host.made = host.idles = 0;
+  _longjmp(host.caller, 1);
 }
 
 /** Goes on at another place, until someone comes back to this one. */
@@ -305,7 +309,9 @@ __attribute__((visibility("default"))) void reverie_order(int order) {
   host.launches = (unsigned)order / 2;
 }
 
-void run_blocks(void (*body)(const void *), const void *at, int blocks) {
+/** Runs a kernel; null, or the mistake that ended it. */
+const char *run_blocks(void (*body)(const void *), const void *at, int blocks) {
+  if (_setjmp(host.caller)) return host.mistake;
   if (!host.threads) {
     host.threads = calloc(THREADS, sizeof(Thread));
     host.fibres = calloc(THREADS, sizeof(Fibre));
@@ -329,4 +335,5 @@ void run_blocks(void (*body)(const void *), const void *at, int blocks) {
     run_block();
   }
   if (host.arrived % blocks) fail("some blocks have not arrived");
+  return NULL;
 }

@@ -128,8 +128,8 @@ DEVICE void await_copies(void) { asm volatile("cp.async.wait_group 1;" ::: "memo
 #define KERNEL(name, Arguments)                                                   \
   static void name##_kernel(const Arguments at);                                  \
   static void name##_thread(const void *at) { name##_kernel(*(const Arguments *)at); } \
-  __attribute__((visibility("default"))) void reverie_##name(const void *at, int blocks) { \
-    run_blocks(name##_thread, at, blocks);                                        \
+  __attribute__((visibility("default"))) const char *reverie_##name(const void *at, int blocks) { \
+    return run_blocks(name##_thread, at, blocks);                                 \
   }                                                                               \
   static void name##_kernel(const Arguments at)
 #define KERNEL_OF(blocks, name, Arguments) KERNEL(name, Arguments)
@@ -138,7 +138,7 @@ DEVICE void await_copies(void) { asm volatile("cp.async.wait_group 1;" ::: "memo
 
 typedef struct { float x, y, z, w; } float4;
 
-void run_blocks(void (*body)(const void *), const void *at, int blocks);
+const char *run_blocks(void (*body)(const void *), const void *at, int blocks);
 int thread(void);
 long block(void);
 long blocks(void);

@@ -68,3 +68,50 @@ KERNEL(wrong_copy, Reversed) {
   barrier();
   at.y[own()] = values[THREADS - 1 - thread()];
 }
+
+/** Copies from an address that is not aligned. */
+KERNEL(wrong_source, Reversed) {
+  SHARED float values[THREADS] __attribute__((aligned(16)));
+  if (thread() % 4 == 0) begin_copy(values + thread(), at.x + own() + 1, 1);
+  end_copies();
+  end_copies();
+  await_copies();
+  barrier();
+  at.y[own()] = values[THREADS - 1 - thread()];
+}
+
+/** Copies to an address that is not aligned. */
+KERNEL(wrong_target, Reversed) {
+  SHARED float values[THREADS + 4] __attribute__((aligned(16)));
+  if (thread() % 4 == 0) begin_copy(values + thread() + 1, at.x + own(), 1);
+  end_copies();
+  end_copies();
+  await_copies();
+  barrier();
+  at.y[own()] = values[THREADS - thread()];
+}
+
+/** Reads rows of matrices that are not aligned. */
+KERNEL(wrong_matrix, Reversed) {
+  SHARED float values[4 * WARP + 4] __attribute__((aligned(16)));
+  unsigned parts[4];
+  if (thread() < 4 * WARP) values[thread()] = at.x[own()];
+  barrier();
+  load_matrices(parts, (const unsigned short *)(values + thread() % WARP * 4 + 1), 0);
+  at.y[own()] = (float)parts[0];
+}
+
+/** Half of a block waits for the other, which has ended. */
+KERNEL(wrong_end, Reversed) {
+  if (thread() < THREADS / 2) return;
+  barrier();
+  at.y[own()] = at.x[own()];
+}
+
+/** Warps wait for a block that waits for warps. */
+KERNEL(wrong_wait, Reversed) {
+  float other = 0;
+  if (thread() % 2) barrier();
+  else other = exchange(at.x[own()], 2);
+  at.y[own()] = other;
+}

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import reverie.tensor.cuda.HostCuda;
 
@@ -88,6 +89,20 @@ class EmulationTest {
       results.add(Arrays.toString(run(kernel, order)));
     }
     assertTrue(results.size() > 1, kernel);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "wrong_source, an address is not aligned to 16 bytes in block",
+    "wrong_target, an address is not aligned to 16 bytes in block",
+    "wrong_matrix, an address is not aligned to 16 bytes in block",
+    "wrong_end, some threads wait for others that have ended in block",
+    "wrong_wait, threads wait at different places in block",
+  })
+  void whatADeviceDoesNotSurviveIsSaid(String kernel, String mistake) {
+    AssertionError error = assertThrows(AssertionError.class, () -> run(kernel, 0));
+    assertTrue(error.getMessage().startsWith(kernel + ": " + mistake), error.getMessage());
+    aRightKernelHasTheSameBitsInEveryOrder();
   }
 
   @Test

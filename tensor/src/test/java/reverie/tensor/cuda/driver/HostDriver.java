@@ -243,18 +243,22 @@ public final class HostDriver implements Driver {
           String name = names.get(Math.toIntExact(kernel));
           launched.add(name);
           if (inBothOrders) {
-            compareOrders(name, () -> call(handle, own, blocks));
+            compareOrders(name, () -> call(name, handle, own, blocks));
           } else {
-            call(handle, own, blocks);
+            call(name, handle, own, blocks);
           }
         });
   }
 
-  private static void call(MethodHandle kernel, MemorySegment arguments, int blocks) {
+  private static void call(String name, MethodHandle kernel, MemorySegment arguments, int blocks) {
+    MemorySegment mistake;
     try {
-      kernel.invokeExact(arguments, blocks);
+      mistake = (MemorySegment) kernel.invokeExact(arguments, blocks);
     } catch (Throwable e) {
       throw new AssertionError(e);
+    }
+    if (mistake.address() != 0) {
+      throw new AssertionError(name + ": " + ALL.getString(mistake.address()));
     }
   }
 

@@ -46,9 +46,11 @@ final class HostKernels {
     return HostKernels.class.getResource(LIBRARY) != null;
   }
 
-  /** A kernel, called with its arguments and the number of blocks. */
+  /** A kernel, called with its arguments and the number of blocks; gives a mistake or null. */
   MethodHandle kernel(String name) {
-    return function(name, FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+    return function(
+        name,
+        FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
   }
 
   /** Has what this thread runs from now on begin with one of four orders. */
