@@ -11,9 +11,14 @@ record CountingBlas(CountingDriver driver) implements Blas {
   @Override
   public void multiply(
       Matrix a, Matrix b, Matrix c, int m, int n, int k, int batch, Precision precision) {
-    long read = bytes(a, m, k, batch) + bytes(b, k, n, batch);
+    long elementsA = elements(a, m, k, batch);
+    long elementsB = elements(b, k, n, batch);
+    long elementsC = elements(c, m, n, batch);
+    long read = bytes(a.half()) * elementsA + bytes(b.half()) * elementsB;
     double flops = 2.0 * m * n * k * batch;
-    driver.add("cublas", new Driver.Work(read, bytes(c, m, n, batch), flops, precision));
+    Driver.Work work = new Driver.Work(read, bytes(c.half()) * elementsC, flops, precision);
+    long least = bytes(precision == Precision.BF16) * (elementsA + elementsB + elementsC);
+    driver.add(new Node("cublas", work, least));
   }
 
   @Override
@@ -23,8 +28,9 @@ record CountingBlas(CountingDriver driver) implements Blas {
 
   @Override
   public void multiply(Product p, Operands operands) {
+    long elements = (long) p.k() * (p.m() + p.n());
     long c = 4L * p.m() * p.n();
-    long factors = (p.half() ? 2L : 4L) * p.k() * (p.m() + p.n());
+    long factors = bytes(p.half()) * elements;
     long residual = operands.residual() == 0 ? 0 : c;
     double flops = 2.0 * p.m() * p.n() * p.k();
     Driver.Work work =
@@ -32,11 +38,16 @@ record CountingBlas(CountingDriver driver) implements Blas {
           case BIAS -> new Driver.Work(factors + residual + 4L * p.m(), c, flops, p.precision());
           case SUMS -> new Driver.Work(factors, c + 4L * p.n(), flops, p.precision());
         };
-    driver.add("cublas with " + p.extra().name().toLowerCase(Locale.ROOT), work);
+    long least = bytes(p.precision() == Precision.BF16) * (elements + (long) p.m() * p.n());
+    driver.add(new Node("cublas with " + p.extra().name().toLowerCase(Locale.ROOT), work, least));
   }
 
-  private static long bytes(Matrix matrix, int rows, int columns, int batch) {
-    return (matrix.half() ? 2L : 4L) * rows * columns * (matrix.stride() == 0 ? 1 : batch);
+  private static long elements(Matrix matrix, int rows, int columns, int batch) {
+    return (long) rows * columns * (matrix.stride() == 0 ? 1 : batch);
+  }
+
+  private static long bytes(boolean half) {
+    return half ? 2 : 4;
   }
 
   @Override

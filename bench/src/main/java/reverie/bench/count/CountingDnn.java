@@ -29,17 +29,16 @@ record CountingDnn(CountingDriver driver) implements Dnn {
     long element = layer.problem().precision() == Precision.BF16 ? 2 : 4;
     long y = 4 * (bare.written() / element);
     long more = 4L * layer.problem().outputs() + (layer.residual() ? y : 0);
-    driver.add(
-        "cudnn forward with bias",
-        new Driver.Work(bare.read() + more, y, bare.flops(), bare.unit()));
+    Driver.Work work = new Driver.Work(bare.read() + more, y, bare.flops(), bare.unit());
+    driver.add(new Node("cudnn forward with bias", work, bare.read() + bare.written()));
   }
 
   @Override
   public void run(
       Problem problem, Direction direction, long first, long second, long result, long workspace) {
-    driver.add(
-        "cudnn " + direction.name().toLowerCase(Locale.ROOT).replace('_', ' '),
-        work(problem, direction));
+    Driver.Work work = work(problem, direction);
+    String name = direction.name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    driver.add(new Node("cudnn " + name, work, work.read() + work.written()));
   }
 
   private static Driver.Work work(Problem p, Direction direction) {

@@ -45,9 +45,9 @@ final class CountingDriver implements Driver {
     return peak;
   }
 
-  /** Records work, or adds it to the graph that is captured. */
-  void add(String kernel, Work work) {
-    (capture == null ? done : capture).add(new Node(kernel, work));
+  /** Records a node, or adds it to the graph that is captured. */
+  void add(Node node) {
+    (capture == null ? done : capture).add(node);
   }
 
   @Override
@@ -80,12 +80,12 @@ final class CountingDriver implements Driver {
 
   @Override
   public void upload(MemorySegment source, long target) {
-    add("upload", new Work(0, source.byteSize(), 0, Precision.FLOAT32));
+    add(new Node("upload", new Work(0, source.byteSize(), 0, Precision.FLOAT32), 0));
   }
 
   @Override
   public void download(long source, MemorySegment target) {
-    add("download", new Work(target.byteSize(), 0, 0, Precision.FLOAT32));
+    add(new Node("download", new Work(target.byteSize(), 0, 0, Precision.FLOAT32), 0));
     target.fill((byte) 0);
   }
 
@@ -97,7 +97,9 @@ final class CountingDriver implements Driver {
 
   @Override
   public void launch(long kernel, int blocks, MemorySegment arguments, Work work) {
-    add(kernels.get(Math.toIntExact(kernel)), work);
+    String name = kernels.get(Math.toIntExact(kernel));
+    boolean counts = work.flops() > 0 || name.equals("adam_w");
+    add(new Node(name, work, counts ? work.read() + work.written() : 0));
   }
 
   @Override

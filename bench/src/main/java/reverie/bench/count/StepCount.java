@@ -29,6 +29,7 @@ public final class StepCount {
     return new Counted(
         c.name(),
         sum("", nodes),
+        nodes.stream().mapToLong(Node::least).sum(),
         driver.peakBytes(),
         byKernel.entrySet().stream()
             .map(kernel -> sum(kernel.getKey(), kernel.getValue()))

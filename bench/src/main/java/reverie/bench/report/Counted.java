@@ -8,10 +8,16 @@ import java.util.List;
  *
  * @param name of the step
  * @param total of all its nodes
+ * @param floor the bytes that any such step has to move
  * @param memory the most bytes allocated at the same time
  * @param kernels the same by kernel, the longest time first
  */
-public record Counted(String name, Sum total, long memory, List<Sum> kernels) {
+public record Counted(String name, Sum total, long floor, long memory, List<Sum> kernels) {
+  /** How often the step moves the bytes that it has to. */
+  public double timesFloor() {
+    return (double) (total.read + total.written) / floor;
+  }
+
   /**
    * A sum over nodes.
    *

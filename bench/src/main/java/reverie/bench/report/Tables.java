@@ -4,7 +4,6 @@ package reverie.bench.report;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
-import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -117,45 +116,54 @@ public final class Tables {
 
   /** What steps ask of a CUDA device. */
   public static String counts(List<Counted> rows) {
-    return sums("step", rows, Counted::total, Counted::name, Counted::memory);
+    return sums(
+        List.of("step", "floor", "moved", "memory"),
+        rows,
+        Counted::total,
+        row ->
+            List.of(
+                row.name(),
+                text("%.3f GB", row.floor() / 1e9),
+                text("%.2f×", row.timesFloor()),
+                text("%.1f GB", row.memory() / 1e9)));
   }
 
   /** What a step asks of a CUDA device, by kernel. */
   public static String kernels(Counted row) {
-    return sums("kernel", row.kernels(), s -> s, Counted.Sum::kernel, null);
+    return sums(List.of("kernel"), row.kernels(), s -> s, s -> List.of(s.kernel()));
   }
 
+  /** Sums with a column before them and those that follow. */
   private static <T> String sums(
-      String what,
+      List<String> around,
       List<T> rows,
       Function<T, Counted.Sum> sum,
-      Function<T, String> name,
-      ToDoubleFunction<T> memory) {
-    List<String> head =
-        List.of(what, "nodes", "read", "written", "TFLOP FP32", "TF32", "bf16", "ms", "memory");
+      Function<T, List<String>> cells) {
+    List<String> head = List.of("nodes", "read", "written", "TFLOP FP32", "TF32", "bf16", "ms");
     return table(
-        memory == null ? head.subList(0, head.size() - 1) : head,
+        inserted(around, head),
         rows.stream()
             .map(row -> {
               Counted.Sum s = sum.apply(row);
-              List<String> cells =
+              return inserted(
+                  cells.apply(row),
                   List.of(
-                      name.apply(row),
                       s.nodes() + "",
                       text("%.3f GB", s.read() / 1e9),
                       text("%.3f GB", s.written() / 1e9),
                       text("%.3f", s.float32() / 1e12),
                       text("%.3f", s.tf32() / 1e12),
                       text("%.3f", s.bf16() / 1e12),
-                      text("%.2f", s.millis()));
-              return memory == null
-                  ? cells
-                  : Stream.concat(
-                          cells.stream(),
-                          Stream.of(text("%.1f GB", memory.applyAsDouble(row) / 1e9)))
-                      .toList();
+                      text("%.2f", s.millis())));
             })
             .toList());
+  }
+
+  /** Some after the first of others. */
+  private static List<String> inserted(List<String> around, List<String> some) {
+    return Stream.of(around.subList(0, 1), some, around.subList(1, around.size()))
+        .flatMap(List::stream)
+        .toList();
   }
 
   /** How steps grow. */
