@@ -57,7 +57,7 @@ class TrainingPrecisionTest {
         UNetConfig.parse(
             """
             {"_class_name": "UNet2DConditionModel", "sample_size": 4, "in_channels": 3, "out_channels": 3,
-             "down_block_types": ["CrossAttnDownBlock2D"], "mid_block_type": "UNetMidBlock2DCrossAttn",
+             "down_block_types": ["DownBlock2D"], "mid_block_type": "UNetMidBlock2DCrossAttn",
              "up_block_types": ["UpBlock2D"], "block_out_channels": [8], "layers_per_block": 1,
              "attention_head_dim": 1, "cross_attention_dim": 1, "norm_num_groups": 2}
             """);

@@ -9,6 +9,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import reverie.bench.report.Counted;
 import reverie.bench.report.Tables;
@@ -76,6 +77,30 @@ class StepCountTest {
   void samplesIconsInFewNodes() {
     Counted count = StepCount.of(new Case(Subject.ICONS, 64, Kind.SAMPLING, Precision.BF16));
     assertTrue(count.total().nodes() <= 190, Tables.kernels(count));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"SAMPLING, 16, 2.4", "DDPO, 65, 2.6"})
+  void stepsOfTheSizeOfStableDiffusionStayFast(Kind kind, double millis, double timesFloor) {
+    Counted count = StepCount.of(new Case(Subject.SD, 4, kind, Precision.BF16));
+    assertTrue(count.total().millis() <= millis, Tables.counts(List.of(count)));
+    assertTrue(count.timesFloor() <= timesFloor, Tables.counts(List.of(count)));
+  }
+
+  /** Each factor and result once, in the type that the precision takes; sums need no bytes. */
+  @ParameterizedTest
+  @CsvSource({"FLOAT32, 4", "TF32, 4", "BF16, 2"})
+  void theFloorIsWhatProductsMove(Precision precision, int bytes) {
+    CountingDriver driver = new CountingDriver(CountingDriver.H200);
+    try (CudaBackend backend = StepCount.backend(driver, precision);
+        Scope _ = Scope.open("test")) {
+      Device device = new Device(backend);
+      Tensor a = device.zeros(64, 32);
+      Tensor b = device.zeros(32, 16);
+      a.matmul(b).add(1);
+      long least = driver.takeNodes().stream().mapToLong(Node::least).sum();
+      assertEquals(bytes * (64 * 32 + 32 * 16 + 64 * 16), least);
+    }
   }
 
   @ParameterizedTest

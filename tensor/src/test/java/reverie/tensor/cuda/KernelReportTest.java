@@ -34,8 +34,12 @@ class KernelReportTest {
     }
   }
 
-  private static List<String> devices(Path file) throws IOException {
-    return DEVICE.matcher(Files.readString(file)).results().map(MatchResult::group).toList();
+  private static Set<String> devices(Path file) throws IOException {
+    return DEVICE
+        .matcher(Files.readString(file))
+        .results()
+        .map(MatchResult::group)
+        .collect(Collectors.toSet());
   }
 
   @Test
