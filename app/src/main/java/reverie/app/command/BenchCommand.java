@@ -103,10 +103,7 @@ final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (rounds < 1) {
-      throw new ConfigurationException(
-          "bench: expected 1 round or more, got " + rounds, "15 give a narrow interval");
-    }
+    SamplingOptions.require("--rounds", rounds, 1, 1000);
     if ((count || profile) && !cuda) {
       throw new ConfigurationException(
           "bench: --count and --profile are about CUDA devices", "add --cuda, or leave them out");

@@ -45,6 +45,7 @@ final class CheckCommand implements Callable<Integer> {
   @Option(
       names = "--tolerance",
       paramLabel = "ERROR",
+      converter = ToleranceConverter.class,
       description = "Largest relative error, norm-wise per tensor. Default: ${DEFAULT-VALUE}")
   private double tolerance = TOLERANCE;
 

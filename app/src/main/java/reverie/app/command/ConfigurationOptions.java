@@ -11,10 +11,15 @@ import picocli.CommandLine.Option;
 import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.ConfigurationReader;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.PretrainConfig;
 import reverie.app.run.RunFolder;
 
 /** The options of every command that makes a run. */
 final class ConfigurationOptions {
+  private static final List<ConfigurationReader<?>> READERS =
+      List.of(PretrainConfig.READER, FinetuneConfig.READER);
+
   /** Of the commands that have presets; null for none. */
   String preset;
 
@@ -57,11 +62,38 @@ final class ConfigurationOptions {
               Locale.ROOT, "--out %s and --resume %s: a run is either new or resumed", out, resume),
           "give one of the two");
     }
-    if (resume != null && preset == null && file == null) {
-      Path place = resume.resolve(RunFolder.CONFIG);
-      return reader.readStored(RunFolder.readConfig(resume), place.toString(), settings);
+    if (resume != null) {
+      String stored = RunFolder.readConfig(resume);
+      String place = resume.resolve(RunFolder.CONFIG).toString();
+      refuseRunsOfOthers(reader, stored, place);
+      if (preset == null && file == null) {
+        return reader.readStored(stored, place, settings);
+      }
     }
     return reader.read(preset, file, settings);
+  }
+
+  /** Says which command goes on with a run that this one did not make. */
+  private void refuseRunsOfOthers(ConfigurationReader<?> reader, String stored, String place) {
+    if (reader.knows(stored, place)) {
+      return;
+    }
+    for (ConfigurationReader<?> other : READERS) {
+      if (other.knows(stored, place)) {
+        throw new ConfigurationException(
+            String.format(
+                Locale.ROOT,
+                "resume %s: this is a run of %s, not of %s",
+                resume,
+                other.name(),
+                reader.name()),
+            String.format(
+                Locale.ROOT,
+                "go on with it by ./reverie %s --resume %s",
+                other.name(),
+                Session.quoted(resume.toString())));
+      }
+    }
   }
 
   /** The run's folder, new or resumed. */

@@ -85,6 +85,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    options.sampling();
     SamplingOptions.require("--samples", samples, 2, 1_000_000);
     Map<String, List<Prompt>> sets = new LinkedHashMap<>();
     if (!texts.isEmpty() && file != null) {

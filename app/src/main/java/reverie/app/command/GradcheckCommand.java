@@ -38,6 +38,7 @@ final class GradcheckCommand implements Callable<Integer> {
   @Option(
       names = "--tolerance",
       paramLabel = "ERROR",
+      converter = ToleranceConverter.class,
       description = "Largest relative error. Default: ${DEFAULT-VALUE}")
   private double tolerance = TOLERANCE;
 

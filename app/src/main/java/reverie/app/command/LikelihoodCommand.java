@@ -12,7 +12,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import reverie.app.config.ConfigurationException;
 import reverie.app.data.Estimate;
 import reverie.app.data.ImageFolder;
 import reverie.app.data.ImageSet;
@@ -73,6 +72,7 @@ final class LikelihoodCommand implements Callable<Integer> {
   @Option(
       names = "--tolerance",
       paramLabel = "X",
+      converter = ToleranceConverter.class,
       description = "Of the integrator, for a pixel. Default: ${DEFAULT-VALUE}")
   private double tolerance = 1e-3;
 
@@ -118,16 +118,11 @@ final class LikelihoodCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    options.sampling();
     if (probes != 0) {
       SamplingOptions.require("--probes", probes, 2, 100_000);
     }
     SamplingOptions.require("--draws", draws, 2, 100_000);
-    if (!(tolerance > 0 && tolerance < 1)) {
-      throw new ConfigurationException(
-          String.format(
-              Locale.ROOT, "--tolerance %s: expected a number between 0 and 1", tolerance),
-          "for example --tolerance 1e-3");
-    }
     ImageSet set = ImageFolder.readAll(images);
     AtomicFile.prepare(json);
     Device device = deviceOption.open(session);

@@ -81,6 +81,7 @@ final class PreferencesCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    options.sampling();
     SamplingOptions.require("--pairs", pairs, 1, 1_000_000);
     Path target = out.resolve(FILE);
     if (Files.exists(target)) {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.command;
 
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
 
 /** Trains a base model. */
@@ -20,9 +18,6 @@ import reverie.app.config.PretrainConfig;
       "  ./reverie pretrain --resume runs/pretrain-20260131-120000"
     })
 final class PretrainCommand implements Callable<Integer> {
-  private static final ConfigurationReader<PretrainConfig> READER =
-      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
-
   private final Session session;
   @Mixin private ConfigurationOptions options;
 
@@ -33,10 +28,10 @@ final class PretrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (options.show) {
-      session.out().print(READER.documentation());
+      session.out().print(PretrainConfig.READER.documentation());
       session.out().flush();
       return ExitCode.OK;
     }
-    return Recipes.pretrain(session, options, READER);
+    return Recipes.pretrain(session, options, PretrainConfig.READER);
   }
 }

@@ -73,6 +73,7 @@ final class SampleCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    options.sampling();
     SamplingOptions.require("--images", images, 1, 10_000);
     SamplingOptions.require("--scale", scale == null ? 1 : scale, 1, 100);
     List<String> prompts = new ArrayList<>(texts);

@@ -96,6 +96,7 @@ final class SamplingOptions {
     }
   }
 
+  /** What they ask for, checked: commands call this before they look at anything else. */
   FinetuneConfig.Sampling sampling() {
     require("--steps", steps, 1, 1000);
     require("--eta", eta == null ? 0 : eta, 0, 1);

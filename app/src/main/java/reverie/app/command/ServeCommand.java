@@ -83,6 +83,7 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws InterruptedException {
+    options.sampling();
     SamplingOptions.require("--pairs", pairs, 1, 1_000_000);
     SamplingOptions.require("--port", port, 0, 65_535);
     ImagePairs shown = pairs();

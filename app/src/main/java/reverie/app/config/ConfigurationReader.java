@@ -179,6 +179,23 @@ public final class ConfigurationReader<T extends Record> {
     return bind(tree, place);
   }
 
+  /** The command whose settings these are. */
+  public String name() {
+    return name;
+  }
+
+  /**
+   * Whether a stored configuration is of this kind.
+   *
+   * @param yaml the text
+   * @param place the file, for errors
+   */
+  public boolean knows(String yaml, String place) {
+    return parse("defaults", resource("defaults"))
+        .propertyNames()
+        .containsAll(parse(place, yaml).propertyNames());
+  }
+
   /** A run can be resumed from another folder than it was started in. */
   private void absolute(ObjectNode tree) {
     for (String key : paths) {

@@ -44,6 +44,9 @@ public record PretrainConfig(
     FinetuneConfig.Sampling sampling,
     @Range(min = 0, max = 1_000_000) int evaluationSamples,
     long seed) {
+  /** Reads these settings. */
+  public static final ConfigurationReader<PretrainConfig> READER =
+      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
 
   /** Checks that images are drawn as large as those that are learnt. */
   public PretrainConfig {

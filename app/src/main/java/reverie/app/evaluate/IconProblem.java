@@ -14,7 +14,6 @@ import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import reverie.app.config.Configuration;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSet;
 import reverie.app.data.PngImages;
@@ -116,17 +115,16 @@ public final class IconProblem implements ChoiceProblem {
     Path icons = work.resolve("icons");
     write(icons);
     Configuration<PretrainConfig> configuration =
-        new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-            .read(
-                null,
-                null,
-                List.of(
-                    "data=" + icons,
-                    "schedule.prediction=flow",
-                    "model.block_out_channels=[16,32]",
-                    "steps=" + steps,
-                    "sample_every=0",
-                    "evaluation_samples=0"));
+        PretrainConfig.READER.read(
+            null,
+            null,
+            List.of(
+                "data=" + icons,
+                "schedule.prediction=flow",
+                "model.block_out_channels=[16,32]",
+                "steps=" + steps,
+                "sample_every=0",
+                "evaluation_samples=0"));
     boolean begun = Files.exists(run.resolve(RunFolder.CONFIG));
     try (Pretraining pretraining = new Pretraining(configuration.value(), encoder, device);
         RunFolder folder =

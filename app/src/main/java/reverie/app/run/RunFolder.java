@@ -131,7 +131,8 @@ public final class RunFolder implements AutoCloseable {
     if (!Files.isRegularFile(config)) {
       throw new ReverieException(
           "resume " + path + ": this is no run folder: it has no " + CONFIG,
-          "give the folder that an earlier command made, such as runs/finetune-20260131-120000");
+          "give the folder that an earlier command made, such as runs/finetune-20260131-120000; a"
+              + " study goes on by the same ./reverie reproduce");
     }
     try {
       return Files.readString(config);

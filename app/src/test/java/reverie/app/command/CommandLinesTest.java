@@ -15,9 +15,12 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.config.FinetuneConfig;
+import reverie.app.config.PretrainConfig;
 import reverie.app.data.ImageSize;
 import reverie.app.data.PngImages;
 import reverie.app.data.PreferenceFile;
+import reverie.app.run.RunFolder;
 import reverie.tensor.cuda.Cuda;
 import reverie.tensor.io.Safetensors;
 
@@ -105,8 +108,28 @@ class CommandLinesTest extends CommandTest {
   void benchmarksAreNoPartOfTheApplication() {
     assertEquals(ExitCode.BAD_INPUT, run("bench"));
     assertMessage("the benchmarks are not on the class path", "./reverie bench");
-    assertEquals(ExitCode.USAGE, run("bench", "--rounds", "0"));
-    assertMessage("expected 1 round or more, got 0", "15 give");
+  }
+
+  @Test
+  void aRunOfAnotherCommandIsNotResumed() throws IOException {
+    Path run = Files.createDirectory(folder.resolve("a run"));
+    Path config = run.resolve(RunFolder.CONFIG);
+    Files.writeString(config, PretrainConfig.READER.read(null, null, List.of()).yaml());
+    for (String command : List.of("finetune", "quickstart")) {
+      assertEquals(ExitCode.USAGE, run(command, "--resume", run.toString()));
+      assertMessage(
+          "this is a run of pretrain, not of finetune",
+          "go on with it by ./reverie pretrain --resume '" + run + "'");
+    }
+    Files.writeString(config, FinetuneConfig.READER.read(null, null, List.of()).yaml());
+    assertEquals(ExitCode.USAGE, run("pretrain", "--resume", run.toString()));
+    assertMessage("this is a run of finetune, not of pretrain", "./reverie finetune --resume '");
+    Files.writeString(config, "colour: red\n");
+    assertEquals(ExitCode.USAGE, run("pretrain", "--resume", run.toString()));
+    assertMessage("unknown key 'colour'", "known keys");
+    Files.delete(config);
+    assertEquals(ExitCode.BAD_INPUT, run("pretrain", "--resume", run.toString()));
+    assertMessage("this is no run folder", "a study goes on by the same ./reverie reproduce");
   }
 
   /** Whatever it is that is printed. */

@@ -28,8 +28,7 @@ import reverie.tensor.ReverieException;
 /** Every command line in the documents is one that the command understands. */
 class GuidesTest {
   private static final Path ROOT = Path.of("..");
-  private static final ConfigurationReader<PretrainConfig> PRETRAIN =
-      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
+  private static final ConfigurationReader<PretrainConfig> PRETRAIN = PretrainConfig.READER;
   private static final Pattern BLOCK = Pattern.compile("(?ms)^```(\\w*)\n(.*?)^```$");
   private static final Pattern WORD =
       Pattern.compile("((?:'[^']*'|\"[^\"]*\"|[^\\s'\"#]|(?<=\\S)#)+)|#.*");

@@ -45,8 +45,7 @@ class ConfigurationPageTest {
             + section(
                 "pretrain",
                 "Trains a model from nothing, or goes on with one.",
-                new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-                    .documentation(),
+                PretrainConfig.READER.documentation(),
                 PretrainConfig.class);
     if (Boolean.getBoolean("reverie.write")) {
       Files.writeString(PAGE, page);

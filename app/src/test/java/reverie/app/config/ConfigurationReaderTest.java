@@ -36,8 +36,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 class ConfigurationReaderTest {
   private static final ConfigurationReader<FinetuneConfig> FINETUNE = FinetuneConfig.READER;
-  private static final ConfigurationReader<PretrainConfig> PRETRAIN =
-      new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of());
+  private static final ConfigurationReader<PretrainConfig> PRETRAIN = PretrainConfig.READER;
 
   @TempDir Path folder;
 

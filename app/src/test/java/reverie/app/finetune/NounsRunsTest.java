@@ -16,7 +16,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import reverie.app.config.Configuration;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
 import reverie.app.data.Nouns;
 import reverie.app.pretrain.Pretraining;
@@ -80,20 +79,19 @@ class NounsRunsTest {
 
   private Path pretrain() {
     Configuration<PretrainConfig> config =
-        new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-            .read(
-                null,
-                null,
-                List.of(
-                    "data=nouns",
-                    "model.block_out_channels=[4,4]",
-                    "model.norm_num_groups=2",
-                    "model.attention_head_dim=2",
-                    "steps=2",
-                    "batch_size=2",
-                    "sample_every=0",
-                    "sampling.steps=1",
-                    "evaluation_samples=2"));
+        PretrainConfig.READER.read(
+            null,
+            null,
+            List.of(
+                "data=nouns",
+                "model.block_out_channels=[4,4]",
+                "model.norm_num_groups=2",
+                "model.attention_head_dim=2",
+                "steps=2",
+                "batch_size=2",
+                "sample_every=0",
+                "sampling.steps=1",
+                "evaluation_samples=2"));
     try (Pretraining pretraining =
             new Pretraining(config.value(), new LetterEncoder(), Device.cpu());
         RunFolder run =

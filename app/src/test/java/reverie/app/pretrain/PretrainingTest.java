@@ -28,7 +28,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.app.config.Configuration;
-import reverie.app.config.ConfigurationReader;
 import reverie.app.config.PretrainConfig;
 import reverie.app.model.ModelFolder;
 import reverie.app.model.ModelPrompts;
@@ -63,23 +62,22 @@ class PretrainingTest {
       ImageIO.write(image, "png", data.resolve("line_" + "x".repeat(i + 1) + ".png").toFile());
     }
     configuration =
-        new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-            .read(
-                null,
-                null,
-                List.of(
-                    "data=" + data,
-                    "model.block_out_channels=[8,8]",
-                    "model.norm_num_groups=4",
-                    "model.attention_head_dim=2",
-                    "steps=6",
-                    "batch_size=4",
-                    "warmup=2",
-                    "log_every=1",
-                    "sample_every=3",
-                    "checkpoint_every=2",
-                    "sampling.steps=2",
-                    "evaluation_samples=7"));
+        PretrainConfig.READER.read(
+            null,
+            null,
+            List.of(
+                "data=" + data,
+                "model.block_out_channels=[8,8]",
+                "model.norm_num_groups=4",
+                "model.attention_head_dim=2",
+                "steps=6",
+                "batch_size=4",
+                "warmup=2",
+                "log_every=1",
+                "sample_every=3",
+                "checkpoint_every=2",
+                "sampling.steps=2",
+                "evaluation_samples=7"));
   }
 
   @Test
@@ -101,14 +99,11 @@ class PretrainingTest {
   void learnsAFlowThatItsFolderDescribes() throws IOException {
     for (String density : List.of("uniform", "logit_normal")) {
       configuration =
-          new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-              .readStored(
-                  configuration.yaml(),
-                  "test",
-                  List.of(
-                      "schedule.prediction=flow",
-                      "schedule.shift=3",
-                      "schedule.density=" + density));
+          PretrainConfig.READER.readStored(
+              configuration.yaml(),
+              "test",
+              List.of(
+                  "schedule.prediction=flow", "schedule.shift=3", "schedule.density=" + density));
       Path model = pretrain(temp.resolve(density), false, () -> false);
       SchedulerConfig scheduler = SchedulerConfig.read(model.resolve("scheduler"));
       assertEquals(Prediction.FLOW, scheduler.prediction());
@@ -343,8 +338,7 @@ class PretrainingTest {
 
   private void set(String... settings) {
     configuration =
-        new ConfigurationReader<>("pretrain", PretrainConfig.class, List.of())
-            .readStored(configuration.yaml(), "test", List.of(settings));
+        PretrainConfig.READER.readStored(configuration.yaml(), "test", List.of(settings));
   }
 
   private Path pretrain(Path folder, boolean resume, BooleanSupplier stop) {
