@@ -5,20 +5,12 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.stream.Stream;
 
 /**
  * Large blocks of memory in large pages, where the system has them to give: a training step walks
@@ -77,34 +69,6 @@ public final class Pages {
       throw e;
     } catch (Throwable e) {
       throw new IllegalStateException("a system call was made wrongly", e);
-    }
-  }
-
-  /**
-   * Bytes that the system has.
-   *
-   * @param free what it can give before it has to end a process
-   */
-  record Room(long free, long total) {
-    /** Without end where the system does not say. */
-    static Room now() {
-      Map<String, Long> kibibytes = new HashMap<>();
-      if (LINUX) {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
-          lines
-              .map(line -> line.split("[: ]+"))
-              .filter(words -> words.length > 2)
-              .forEach(words -> kibibytes.put(words[0], Long.parseLong(words[1])));
-        } catch (IOException | UncheckedIOException e) {
-          kibibytes.clear();
-        }
-      }
-      if (!kibibytes.keySet().containsAll(List.of("MemAvailable", "MemTotal", "SwapFree"))) {
-        return new Room(Long.MAX_VALUE, Long.MAX_VALUE);
-      }
-      return new Room(
-          (kibibytes.get("MemAvailable") + kibibytes.get("SwapFree")) << 10,
-          kibibytes.get("MemTotal") << 10);
     }
   }
 

@@ -90,11 +90,11 @@ public final class Pool {
   }
 
   private void requireRoom(long size) {
-    if (size <= Pages.Room.now().free()) {
+    if (size <= Room.now().free()) {
       return;
     }
     trim();
-    Pages.Room room = Pages.Room.now();
+    Room room = Room.now();
     if (size > room.free()) {
       Map<String, Long> byScope =
           holders.entrySet().stream()

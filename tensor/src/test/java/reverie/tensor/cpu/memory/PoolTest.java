@@ -71,7 +71,7 @@ class PoolTest {
   /** The system would give the addresses, and end the process that writes to them. */
   @Test
   void whatTheSystemDoesNotHaveIsRefused() {
-    assumeTrue(Pages.Room.now().total() < Long.MAX_VALUE, "the system does not say what it has");
+    assumeTrue(Room.now().total() < Long.MAX_VALUE, "the system does not say what it has");
     Pool pool = new Pool();
     try (Scope _ = Scope.open("epoch")) {
       Pool.Block released = pool.allocate(8 << 20);
@@ -81,7 +81,7 @@ class PoolTest {
       pool.allocate(2 << 20);
       pool.release(released);
       ReverieException full =
-          assertThrows(ReverieException.class, () -> pool.allocate(4 * Pages.Room.now().total()));
+          assertThrows(ReverieException.class, () -> pool.allocate(4 * Room.now().total()));
       String message = full.getMessage();
       assertTrue(message.startsWith("cpu device: out of memory: asked for "), message);
       assertTrue(
