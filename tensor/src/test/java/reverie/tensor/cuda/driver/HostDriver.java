@@ -4,7 +4,6 @@ package reverie.tensor.cuda.driver;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -39,10 +38,9 @@ public final class HostDriver implements Driver {
   private final long capacity;
   private final Map<Long, Arena> memory = new HashMap<>();
   private final Map<Long, Long> sizes = new HashMap<>();
-  private final List<MethodHandle> kernels = new ArrayList<>();
+  private final List<HostKernels.Kernel> kernels = new ArrayList<>();
   private final Map<Long, List<Runnable>> graphs = new HashMap<>();
   private final List<String> launched = new ArrayList<>();
-  private final List<String> names = new ArrayList<>();
   private final Map<Long, Long> events = new HashMap<>();
   private final Deque<Runnable> pending = new ArrayDeque<>();
   private final long[] passed = new long[StagingRing.BUFFERS];
@@ -228,38 +226,24 @@ public final class HostDriver implements Driver {
       throw new AssertionError("the kernel " + name + " is loaded while work is captured");
     }
     kernels.add(library.kernel(name));
-    names.add(name);
     return kernels.size() - 1L;
   }
 
   @Override
   public void launch(long kernel, int blocks, MemorySegment arguments, Work work) {
-    MethodHandle handle = kernels.get(Math.toIntExact(kernel));
+    HostKernels.Kernel one = kernels.get(Math.toIntExact(kernel));
     MemorySegment own = Arena.ofAuto().allocate(arguments.byteSize(), 16);
     own.copyFrom(arguments);
     enqueue(
         "launch",
         () -> {
-          String name = names.get(Math.toIntExact(kernel));
-          launched.add(name);
+          launched.add(one.name());
           if (inBothOrders) {
-            compareOrders(name, () -> call(name, handle, own, blocks));
+            compareOrders(one.name(), () -> one.run(own, blocks));
           } else {
-            call(name, handle, own, blocks);
+            one.run(own, blocks);
           }
         });
-  }
-
-  private static void call(String name, MethodHandle kernel, MemorySegment arguments, int blocks) {
-    MemorySegment mistake;
-    try {
-      mistake = (MemorySegment) kernel.invokeExact(arguments, blocks);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
-    if (mistake.address() != 0) {
-      throw new AssertionError(name + ": " + ALL.getString(mistake.address()));
-    }
   }
 
   private void compareOrders(String name, Runnable kernel) {

@@ -46,11 +46,25 @@ final class HostKernels {
     return HostKernels.class.getResource(LIBRARY) != null;
   }
 
-  /** A kernel, called with its arguments and the number of blocks; gives a mistake or null. */
-  MethodHandle kernel(String name) {
-    return function(
-        name,
-        FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+  /** A kernel that runs at once. */
+  record Kernel(String name, MethodHandle function) {
+    void run(MemorySegment arguments, int blocks) {
+      MemorySegment mistake;
+      try {
+        mistake = (MemorySegment) function.invokeExact(arguments, blocks);
+      } catch (Throwable e) {
+        throw new AssertionError(e);
+      }
+      if (mistake.address() != 0) {
+        throw new AssertionError(name + ": " + mistake.reinterpret(Long.MAX_VALUE).getString(0));
+      }
+    }
+  }
+
+  Kernel kernel(String name) {
+    FunctionDescriptor type =
+        FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
+    return new Kernel(name, function(name, type));
   }
 
   /** Has what this thread runs from now on begin with one of four orders. */
