@@ -19,6 +19,12 @@ enum {
   // Input channels, and outputs, whose filters are transformed at a time where none were before.
   DEPTH = CHAIN,
   BREADTH = 32,
+  // Inputs whose filters are asked for before they are transformed.
+  AHEAD = 2,
+  // Floats of a line of the caches.
+  LINE = 16,
+  // Floats that the second cache may not hold beside others.
+  FAR = 1 << 18,
 };
 
 /** Transforms one vector of filters and stores its points. */
@@ -55,42 +61,51 @@ struct filters {
   long cin, cout;
 };
 
-/** Points of the filters from `depth` inputs, k and on, to a vector of outputs, o and on. */
-INLINE void straight_filters(const int t, const struct filters *f, long k, long depth, long o, float *u,
-                             long row, long u_step) {
+/** Points of the filters from `depth` inputs, k and on, to `cols` vectors of outputs, o and on. */
+INLINE void straight_filters(const int t, const struct filters *f, long k, long depth, long o, int cols,
+                             float *u, long u_step) {
   const float *from = f->weight + k * f->cout + o;
-  for (long r = 0; r < depth; r++, from += f->cout, u += row) {
-    vec taps[TAPS * TAPS];
+  for (long r = 0; r < depth; r++, from += f->cout) {
+    // Taps often lie a power of two apart, in one set of a cache: both vectors of a line are read at
+    // once, and lines are not asked for long before.
+    for (int j = 0; j < cols; j++, u += WIDTH) {
+      vec taps[TAPS * TAPS];
 #pragma GCC unroll 9
-    for (int i = 0; i < TAPS * TAPS; i++) {
-      taps[i] = load_lanes(from + i * f->cin * f->cout, f->cout - o);
+      for (int i = 0; i < TAPS * TAPS; i++) {
+        const float *tap = from + i * f->cin * f->cout + j * WIDTH;
+        soon_read(tap + AHEAD * f->cout);
+        taps[i] = load_lanes(tap, f->cout - o - j * WIDTH);
+      }
+      filter_points(t, taps, u, u_step);
     }
-    filter_points(t, taps, u, u_step);
   }
 }
 
 /** The same for flipped filters, whose inputs are neighbours in memory. */
-INLINE void flipped_filters(const int t, const struct filters *f, long k, long depth, long o, float *u,
-                           long row, long u_step) {
+INLINE void flipped_filters(const int t, const struct filters *f, long k, long depth, long o, int cols,
+                            float *u, long u_step) {
   for (long first = 0; first < depth; first += WIDTH) {
     const long some = least(WIDTH, depth - first);
-    vec square[TAPS * TAPS][WIDTH];
-    for (int i = 0; i < TAPS * TAPS; i++) {
-      const long tap = TAPS * TAPS - 1 - i;
-      const float *from = f->weight + (tap * f->cout + o) * f->cin + k + first;
-#pragma GCC unroll 16
-      for (int r = 0; r < WIDTH; r++) {
-        square[i][r] = o + r < f->cout ? load_lanes(from + r * f->cin, some) : (vec){0};
-      }
-      transpose(square[i]);
-    }
-    for (long r = 0; r < some; r++, u += row) {
-      vec taps[TAPS * TAPS];
-#pragma GCC unroll 9
+    for (int j = 0; j < cols; j++) {
+      vec square[TAPS * TAPS][WIDTH];
+      const float *corner = f->weight + (o + j * WIDTH) * f->cin + k + first;
+      const long outputs = f->cout - o - j * WIDTH;
       for (int i = 0; i < TAPS * TAPS; i++) {
-        taps[i] = square[i][r];
+        const float *from = corner + (TAPS * TAPS - 1 - i) * f->cout * f->cin;
+#pragma GCC unroll 16
+        for (int r = 0; r < WIDTH; r++) {
+          square[i][r] = r < outputs ? load_lanes(from + r * f->cin, some) : (vec){0};
+        }
+        transpose(square[i]);
       }
-      filter_points(t, taps, u, u_step);
+      for (long r = 0; r < some; r++) {
+        vec taps[TAPS * TAPS];
+#pragma GCC unroll 9
+        for (int i = 0; i < TAPS * TAPS; i++) {
+          taps[i] = square[i][r];
+        }
+        filter_points(t, taps, u + ((first + r) * cols + j) * WIDTH, u_step);
+      }
     }
   }
 }
@@ -104,17 +119,14 @@ INLINE long filter_step(long depth) { return point_step(depth, MICRO_PANEL); }
  */
 static void panel_filters(int t, const struct filters *f, long k, long depth, long o, float *u) {
   const int cols = micro_cols(o, f->cout);
-  const long row = cols * WIDTH, step = filter_step(depth);
-  for (int j = 0; j < cols; j++, u += WIDTH, o += WIDTH) {
-#define CALL(T)                                        \
-  if (f->flipped) {                                     \
-    flipped_filters(T, f, k, depth, o, u, row, step);   \
-  } else {                                             \
-    straight_filters(T, f, k, depth, o, u, row, step); \
+#define CALL(T)                                                            \
+  if (f->flipped) {                                                         \
+    flipped_filters(T, f, k, depth, o, cols, u, filter_step(depth));       \
+  } else {                                                                 \
+    straight_filters(T, f, k, depth, o, cols, u, filter_step(depth));      \
   }
-    TILE_CASES(t, CALL)
+  TILE_CASES(t, CALL)
 #undef CALL
-  }
 }
 
 /**
@@ -132,10 +144,30 @@ EXPORT void reverie_winograd_filters(const float *weight, int flipped, long cin,
   }
 }
 
+/** Floats that are read later, asked for `step` at a time: nobody should wait for far memory. */
+struct later {
+  const float *at;
+  long step;
+};
+
+INLINE void ask(struct later *later) {
+  for (long i = 0; i < later->step; i += LINE) {
+    read_later(later->at + i);
+  }
+  later->at += later->step;
+}
+
 /** m (+)= v · u for one point of a few tiles, whose vectors of channels are `slice` apart. */
 INLINE void multiply_block(const int rows, const int cols, long depth, int more, const float *v,
-                           long slice, const float *u, float *m, long m_row) {
+                           long slice, const float *u, float *m, long m_row, struct later *later) {
+  if (later->step > 0) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      soon_written(m + r * m_row);
+    }
+  }
   for (long from = 0; from < depth; from += CHAIN) {
+    ask(later);
     vec c[MICRO_ROWS][MICRO_COLS];
     micro_zero(c, rows, cols);
     const long end = least(depth, from + CHAIN);
@@ -178,23 +210,36 @@ INLINE void claim_outputs(const struct product *f, int p, long outputs) {
   }
 }
 
+/** `count` floats at `from`, to be asked for in `times` equal parts. */
+INLINE struct later in_parts(const float *from, long count, long times) {
+  return (struct later){from, (count / times + LINE - 1) / LINE * LINE};
+}
+
 /** m (+)= v · u for all points, from `depth` channels, k and on, to `outputs`. */
 static void multiply(const struct product *f, long k, long depth, long outputs, const float *u) {
-  const long step = filter_step(depth);
+  const long step = filter_step(depth), panels = (outputs + MICRO_PANEL - 1) / MICRO_PANEL;
+  // While a panel is multiplied the next one comes, and a part of the next point's inputs.
+  const long filters_far = f->points * panels * step > FAR ? step : 0;
+  const long inputs_far = f->points * v_step(f) > FAR ? depth * f->tiles : 0;
+  const long blocks = micro_blocks(f->tiles), chains = (depth + CHAIN - 1) / CHAIN;
   for (int p = 0; p < f->points; p++) {
     const float *v = f->v + p * v_step(f) + k * f->tiles;
     float *m = f->m + p * m_step(f);
     if (k == 0) {
       claim_outputs(f, p, outputs);
     }
+    struct later inputs = in_parts(v + v_step(f), inputs_far, panels * blocks);
     for (long o = 0; o < outputs; o += MICRO_PANEL) {
       const float *panel = u + (o / MICRO_PANEL * f->points + p) * step;
+      const float *next = o + MICRO_PANEL < outputs ? panel + f->points * step : u + (p + 1) * step;
+      struct later filters = in_parts(next, filters_far, blocks * chains);
       const int cols = micro_cols(o, outputs);
       for (long from = 0, rows; from < f->tiles; from += rows) {
         rows = micro_few(f->tiles - from);
+        ask(&inputs);
 #define CALL(R, C)                                                                      \
   multiply_block(R, C, depth, k > 0, v + from * WIDTH, f->tiles * WIDTH, panel,         \
-                 m + from * f->m_row + o, f->m_row)
+                 m + from * f->m_row + o, f->m_row, &filters)
         MICRO_FEW_CASES(rows, cols, CALL)
 #undef CALL
       }

@@ -7,6 +7,7 @@ import reverie.tensor.Tensor;
 import reverie.tensor.cpu.c.NativeMatrices.Rows;
 import reverie.tensor.cpu.kernel.FeedForwardKernels;
 import reverie.tensor.cpu.kernel.GemmShape;
+import reverie.tensor.cpu.memory.Memory;
 import reverie.tensor.cpu.memory.Scratch;
 import reverie.tensor.cpu.threads.Parallel;
 import reverie.tensor.op.FeedForward;
@@ -60,6 +61,10 @@ final class NativeFeedForward implements FeedForwardKernels {
     long downBias = address(inputs[4]);
     long residual = address(inputs[5]);
     long to = address(y);
+    if (products.byColumns(GemmShape.linear(rows, 2 * c, in), NativeMatrices.LINEAR)) {
+      byColumns(parallel, inputs, y);
+      return;
+    }
     try (Scratch _ = Scratch.frame()) {
       Rows up = layer(parallel, rows, 2 * c, in, inputs[1]);
       Rows down = layer(parallel, rows, out, c, inputs[3]);
@@ -78,6 +83,50 @@ final class NativeFeedForward implements FeedForwardKernels {
               down.compute(gated, some, to + at, downBias, residual + at);
             }
           });
+    }
+  }
+
+  /** Large weights are read once: first all that is gated, by columns, then the second product. */
+  private void byColumns(Parallel parallel, Tensor[] inputs, Tensor y) {
+    int rows = Math.toIntExact(inputs[0].shape().rows());
+    int in = inputs[1].dim(1);
+    int c = inputs[3].dim(1);
+    GemmShape up = GemmShape.linear(rows, 2 * c, in);
+    long x = address(inputs[0]);
+    long weight = address(inputs[1]);
+    long bias = address(inputs[2]);
+    try (Scratch all = Scratch.frame()) {
+      long gated = all.floats((long) rows * c);
+      NativeMatrices.forEachBlock(
+          parallel,
+          rows,
+          c,
+          NativeMatrices.LARGE_COLUMNS / 2,
+          (row, some, column, columns) -> {
+            try (Scratch scratch = Scratch.frame()) {
+              long wide = scratch.floats(2L * some * columns);
+              long own = scratch.floats((long) some * columns);
+              long from = x + 4L * row * in;
+              long gate = wide + 4L * columns;
+              long pitch = 2L * columns;
+              products.columns(up, from, some, weight, column, columns, wide, pitch, bias, 0);
+              products.columns(up, from, some, weight, c + column, columns, gate, pitch, bias, 0);
+              gates.geglu(wide, own, some, columns);
+              for (int i = 0; i < some; i++) {
+                long at = gated + 4 * ((row + (long) i) * c + column);
+                Memory.copy(own + 4L * i * columns, at, columns);
+              }
+            }
+          });
+      products.multiply(
+          parallel,
+          GemmShape.linear(rows, inputs[3].dim(0), c),
+          NativeMatrices.LINEAR,
+          gated,
+          address(inputs[3]),
+          address(y),
+          address(inputs[4]),
+          address(inputs[5]));
     }
   }
 

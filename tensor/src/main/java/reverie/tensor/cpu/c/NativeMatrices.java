@@ -13,7 +13,8 @@ import reverie.tensor.op.MatMul;
 
 /**
  * Matrix products: {@code gemm.c}. Tasks are rows of the result; where these are too few for
- * several threads the sum over k is split as well, which are added in their order.
+ * several threads the sum over k is split as well, which are added in their order. Of a large right
+ * factor tasks take columns, which they pack in their own cache: it is read from memory once.
  */
 final class NativeMatrices implements MatrixKernels {
   /** Steps of k for which C keeps a copy of its operands: GEMM_DEPTH and what aligns rows. */
@@ -32,6 +33,16 @@ final class NativeMatrices implements MatrixKernels {
   private static final int MIN_ROWS = 56;
   private static final int MAX_ROWS = 512;
   private static final int MIN_DEPTH = 256;
+
+  /**
+   * Floats of a right factor that rows one after another would read from memory again and again.
+   */
+  private static final long LARGE_RIGHT = 1 << 19;
+
+  /** Rows and columns of a task of such a product. */
+  private static final int LARGE_ROWS = 1024;
+
+  static final int LARGE_COLUMNS = 96;
 
   /** Of linear layers: what they do not know exactly is small beside what they are added to. */
   static final Precision LINEAR = Precision.BF16X2;
@@ -53,9 +64,9 @@ final class NativeMatrices implements MatrixKernels {
     return f.bColumn() == 1 && inPlace(f.bRow(), f.n());
   }
 
-  /** Floats of working memory for some rows. */
-  private static long scratch(GemmShape f, int rows) {
-    return DEPTH * (rows + f.n() + 64L);
+  /** Floats of working memory for some rows and columns. */
+  private static long scratch(int rows, int columns) {
+    return DEPTH * (rows + columns + 64L);
   }
 
   /** Whether rows of n columns of B are read where they lie, by vectors of any width. */
@@ -172,6 +183,10 @@ final class NativeMatrices implements MatrixKernels {
 
   private void multiply(
       Parallel parallel, GemmShape f, long a, long b, long c, long bias, long add) {
+    if (byColumns(f)) {
+      byColumns(parallel, f, a, b, c, bias, add);
+      return;
+    }
     int blocks = blocks(f);
     int splits = splits(f);
     try (Scratch _ = Scratch.frame()) {
@@ -190,6 +205,82 @@ final class NativeMatrices implements MatrixKernels {
       } else {
         parallel.parallelFor(1, _ -> call(f, a, b, c, f.m(), f.k(), bias, add));
       }
+    }
+  }
+
+  /** Whether tasks of a product should take columns of its right factor: {@link #columns}. */
+  boolean byColumns(GemmShape f, Precision precision) {
+    return !onTiles(f, precision) && byColumns(f);
+  }
+
+  private static boolean byColumns(GemmShape f) {
+    return (long) f.k() * f.n() >= LARGE_RIGHT && f.aColumn() == 1 && !rightInPlace(f);
+  }
+
+  /** A task: some rows, and columns of the right factor. */
+  interface Block {
+    void compute(int row, int rows, int column, int columns);
+  }
+
+  /** Divides m rows and n columns among tasks, so that few read the same columns. */
+  static void forEachBlock(Parallel parallel, int m, int n, int columns, Block body) {
+    int down = (m + LARGE_ROWS - 1) / LARGE_ROWS;
+    int across = (n + columns - 1) / columns;
+    parallel.parallelFor(
+        down * across,
+        i -> {
+          int row = (int) ((long) (i % down) * m / down);
+          int end = (int) ((long) (i % down + 1) * m / down);
+          int column = i / down * columns;
+          body.compute(row, end - row, column, Math.min(columns, n - column));
+        });
+  }
+
+  private void byColumns(
+      Parallel parallel, GemmShape f, long a, long b, long c, long bias, long add) {
+    forEachBlock(
+        parallel,
+        f.m(),
+        f.n(),
+        LARGE_COLUMNS,
+        (row, rows, column, columns) -> {
+          long at = 4 * ((long) row * f.n() + column);
+          long sum = add == 0 ? 0 : add + at;
+          columns(f, a + 4 * row * f.aRow(), rows, b, column, columns, c + at, f.n(), bias, sum);
+        });
+  }
+
+  /**
+   * Some rows, at {@code a}, and columns of a product, whose rows go {@code cRow} floats apart.
+   * Both are in proportion to what a core's cache holds.
+   */
+  void columns(
+      GemmShape f,
+      long a,
+      int rows,
+      long b,
+      int column,
+      int columns,
+      long c,
+      long cRow,
+      long bias,
+      long add) {
+    try (Scratch scratch = Scratch.frame()) {
+      kernels.gemm.run(
+          a,
+          f.aRow(),
+          f.aColumn(),
+          b + 4 * column * f.bColumn(),
+          f.bRow(),
+          f.bColumn(),
+          c,
+          cRow,
+          rows,
+          columns,
+          f.k(),
+          bias == 0 ? 0 : bias + 4L * column,
+          add,
+          scratch.floats(scratch(rows, columns)));
     }
   }
 
@@ -293,7 +384,7 @@ final class NativeMatrices implements MatrixKernels {
           depth,
           bias,
           add,
-          scratch.floats(scratch(f, rows)));
+          scratch.floats(scratch(rows, f.n())));
     }
   }
 }

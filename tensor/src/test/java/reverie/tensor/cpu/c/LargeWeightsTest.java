@@ -3,6 +3,7 @@ package reverie.tensor.cpu.c;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import reverie.tensor.Device;
@@ -39,9 +40,9 @@ class LargeWeightsTest {
     }
   }
 
-  /** More columns than a core's second cache takes at once. */
+  /** More columns than a core's second cache takes at once, and tasks of some columns. */
   @ParameterizedTest
-  @CsvSource({"1800, 512, 640", "1800, 1030, 320"})
+  @CsvSource({"1800, 512, 640", "1800, 1030, 320", "1100, 1024, 640", "1900, 1030, 1040"})
   void multiply(int rows, int in, int out) {
     try (Scope _ = Scope.open("test")) {
       Tensor x = Rng.of(1).normal(device, rows, in);
@@ -53,6 +54,23 @@ class LargeWeightsTest {
         Tensor some = Ops.linear(x, weight.slice(0, from, to).contiguous(), null);
         assertArrayEquals(whole.slice(1, from, to).toFloats(), some.toFloats());
       }
+    }
+  }
+
+  @Test
+  void feedForward() {
+    try (Scope _ = Scope.open("test")) {
+      int in = 520;
+      int wide = 2 * 525;
+      Tensor x = Rng.of(1).normal(device, 1030, in);
+      Tensor up = Rng.of(2).normal(device, wide, in);
+      Tensor upBias = Rng.of(3).normal(device, wide);
+      Tensor down = Rng.of(4).normal(device, in, wide / 2);
+      Tensor downBias = Rng.of(5).normal(device, in);
+      Tensor gated = Ops.geglu(Ops.linear(x, up, upBias));
+      assertArrayEquals(
+          Ops.linear(gated, down, downBias, x).toFloats(),
+          Ops.feedForward(x, up, upBias, down, downBias, x).toFloats());
     }
   }
 }
