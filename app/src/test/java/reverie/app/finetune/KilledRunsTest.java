@@ -9,9 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,10 +24,11 @@ import reverie.app.run.Metrics;
 
 /**
  * A run that dies before any of its file operations and is taken up again ends as if nothing had
- * happened. Every {@code reverie.killer.stride}-th operation is tried; 1 tries all.
+ * happened. Equal operations in a row, such as writes to one file, are one place. Every {@code
+ * reverie.killer.stride}-th place is tried, and the first of every kind; 1 tries all.
  */
 class KilledRunsTest {
-  private static final int STRIDE = Integer.getInteger("reverie.killer.stride", 29);
+  private static final int STRIDE = Integer.getInteger("reverie.killer.stride", 9);
   private static final Path WEIGHTS = Path.of("model/unet/diffusion_pytorch_model.safetensors");
   @TempDir Path folder;
 
@@ -32,12 +36,20 @@ class KilledRunsTest {
   void aRunKilledAtAnyFileOperationEndsWithTheSameBits() throws IOException {
     TinyRun tiny = TinyRun.in(folder);
     Path whole = folder.resolve("whole");
-    int[] operations = {0};
-    tiny.finetune(new WatchedFiles((_, _) -> operations[0]++).of(whole));
-    assertTrue(operations[0] > 50, () -> operations[0] + " operations");
+    List<String> operations = new ArrayList<>();
+    tiny.finetune(new WatchedFiles((kind, name) -> operations.add(kind + " " + name)).of(whole));
+    List<Integer> places = places(operations);
+    assertTrue(places.size() > 50, () -> operations.toString());
 
+    Set<String> kinds = new HashSet<>();
     int tried = 0;
-    for (int at = 1; at <= operations[0]; at += STRIDE, tried++) {
+    for (int i = 0; i < places.size(); i++) {
+      int at = places.get(i);
+      boolean first = kinds.add(operations.get(at - 1).split(" ")[0]);
+      if (i % STRIDE != 0 && !first) {
+        continue;
+      }
+      tried++;
       Path cut = folder.resolve("cut" + at);
       kill(tiny, cut, at);
       tiny.finetune(cut);
@@ -59,7 +71,25 @@ class KilledRunsTest {
             where);
       }
     }
-    System.out.printf(Locale.ROOT, "killed at %d of %d file operations%n", tried, operations[0]);
+    System.out.printf(
+        Locale.ROOT,
+        "killed at %d of %d places in %d file operations%n",
+        tried,
+        places.size(),
+        operations.size());
+  }
+
+  /** The number of an operation for every place, counted from 1: in its middle. */
+  private static List<Integer> places(List<String> operations) {
+    List<Integer> places = new ArrayList<>();
+    int from = 0;
+    for (int to = 1; to <= operations.size(); to++) {
+      if (to == operations.size() || !operations.get(to).equals(operations.get(from))) {
+        places.add((from + 1 + to) / 2);
+        from = to;
+      }
+    }
+    return places;
   }
 
   private static void kill(TinyRun tiny, Path path, int at) throws IOException {

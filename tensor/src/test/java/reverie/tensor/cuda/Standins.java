@@ -92,6 +92,7 @@ record Standins(Path folder) {
             "--add-modules=jdk.incubator.vector",
             "--enable-native-access=ALL-UNNAMED",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             "-Djava.io.tmpdir=" + Files.createDirectories(folder.resolve("temporary"))));
     command.addAll(List.of(options));
     command.addAll(List.of("-cp", folder.resolve("classes") + ":" + classes, main.getName()));
