@@ -18,6 +18,7 @@ import reverie.app.config.Configuration;
 import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.finetune.Finetuning;
+import reverie.app.reproduce.Price;
 import reverie.app.reproduce.Reproduction;
 import reverie.app.reproduce.ReproductionReport;
 import reverie.app.reproduce.Study;
@@ -93,7 +94,7 @@ final class ReproduceCommand implements Callable<Integer> {
               + " ships.")
   private String file = "claims";
 
-  @Option(names = "--list", description = "Say what there is to do, and do nothing.")
+  @Option(names = "--list", description = "Say what there is to do and its price, and do nothing.")
   private boolean list;
 
   @Option(names = "--report-only", description = "Write the results of the runs that are there.")
@@ -178,6 +179,7 @@ final class ReproduceCommand implements Callable<Integer> {
         .out()
         .printf(Locale.ROOT, "%d of %d runs are left:%n", left.size(), reproduction.all().size());
     left.forEach(job -> session.out().println("  " + job.name()));
+    session.out().println(Price.of(reproduction));
   }
 
   /** Whether everything was done. */

@@ -193,6 +193,17 @@ class ReproductionTest {
   }
 
   @Test
+  void thePriceIsThatOfWhatIsLeft() {
+    Reproduction reproduction = of("better", "level");
+    // Three of a search with one epoch and nine of two epochs, of 16 prompts x 8 images.
+    assertEquals("2,688 reward queries", Price.of(reproduction).toString());
+    pretend(reproduction.all().getFirst());
+    assertEquals(
+        "2,560 reward queries, 0.3 hours by the 0.4688 s of each in 1 finished runs",
+        Price.of(of("better", "level")).toString());
+  }
+
+  @Test
   void stopsAndGoesOn() {
     Reproduction reproduction = of("worse");
     assertThrows(

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.learn;
 
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
-import java.util.zip.CRC32;
 import reverie.diffusion.ReversePolicy;
 import reverie.rl.Policy;
 import reverie.rl.advantage.Advantages;
@@ -165,16 +162,10 @@ final class RolloutExperience implements Experience {
   @Override
   public Map<String, String> fingerprint() {
     ReversePolicy process = policy.process();
-    CRC32 texts = new CRC32();
-    for (int i = 0; i < prompts.size(); i++) {
-      texts.update((prompts.get(i).text() + "\n").getBytes(StandardCharsets.UTF_8));
-    }
     Map<String, String> fingerprint = new LinkedHashMap<>();
     fingerprint.put("advantages", advantages.toString());
     fingerprint.put("reward", rewardName);
-    fingerprint.put(
-        "prompts",
-        String.format(Locale.ROOT, "%d with checksum %08x", prompts.size(), texts.getValue()));
+    fingerprint.put("prompts", prompts.identity());
     fingerprint.put("timesteps", process.grid().toString());
     fingerprint.put("sampler", process.rule());
     fingerprint.put("log_probability", process.reduction().toString());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.rl.prompt;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,6 +11,7 @@ import java.util.function.IntUnaryOperator;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 
@@ -19,6 +21,9 @@ import reverie.tensor.Rng;
  * drawn before.
  */
 public interface PromptSource {
+  /** So many prompts at most tell one source from another. */
+  int IDENTIFYING = 1 << 14;
+
   /** How many prompts there are, at least one. */
   int size();
 
@@ -47,6 +52,20 @@ public interface PromptSource {
   /** All prompts in order: a view, which needs no memory. */
   default List<Prompt> all() {
     return new PromptView(this);
+  }
+
+  /**
+   * Tells these prompts from others, as every checkpoint does: by their number and a checksum, of
+   * all of them or, where they are very many, of some from beginning to end.
+   */
+  default String identity() {
+    CRC32 texts = new CRC32();
+    int asked = Math.min(size(), IDENTIFYING);
+    for (long i = 0; i < asked; i++) {
+      int index = (int) (i * size() / asked);
+      texts.update((get(index).text() + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+    return String.format(Locale.ROOT, "%d with checksum %08x", size(), texts.getValue());
   }
 
   /** What {@link #split} makes of a source. */

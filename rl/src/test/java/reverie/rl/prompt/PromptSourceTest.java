@@ -46,6 +46,34 @@ class PromptSourceTest {
     assertError(() -> PromptSource.of(List.of()), "at least one");
   }
 
+  @Test
+  void everyCheckpointCanTellVeryManyPromptsFromOthers() {
+    int[] asked = {0};
+    String identity = numbered(Integer.MAX_VALUE, "", asked).identity();
+    assertEquals(PromptSource.IDENTIFYING, asked[0]);
+    assertTrue(identity.startsWith("2147483647 with checksum "), identity);
+    assertNotEquals(identity, numbered(Integer.MAX_VALUE, "a ", asked).identity());
+    // Of few prompts every one counts.
+    assertNotEquals(
+        PromptSource.of("a", "b", "c").identity(), PromptSource.of("a", "b", "d").identity());
+    assertNotEquals(PromptSource.of("a", "b").identity(), PromptSource.of("b", "a").identity());
+  }
+
+  private static PromptSource numbered(int size, String before, int... asked) {
+    return new PromptSource() {
+      @Override
+      public int size() {
+        return size;
+      }
+
+      @Override
+      public Prompt get(int index) {
+        asked[0]++;
+        return new Prompt(before + index);
+      }
+    };
+  }
+
   /** A file that is larger than the memory, in a process of its own. */
   @Test
   void longFilesStayOnTheDisk() throws IOException, InterruptedException {
