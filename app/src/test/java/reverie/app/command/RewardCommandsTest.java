@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -89,6 +90,27 @@ class RewardCommandsTest extends CommandTest {
       assertTrue(
           PreferenceFile.read(pairs.resolve("preferences.jsonl"), ImageSize.square(16)).size() > 0);
     }
+  }
+
+  /** It is told a folder of images by line, and answers with a line of scores. */
+  @Test
+  void evaluateAsksAProgram() throws IOException {
+    assumeTrue(Files.isExecutable(Path.of("/bin/sh")), "no shell here");
+    Path program =
+        Files.writeString(
+            folder.resolve("reward.sh"),
+            "while read images; do ls \"$images\" > /dev/null; echo 1 2; done");
+    Path json = folder.resolve("numbers.json");
+    List<String> all =
+        new ArrayList<>(List.of("--prompt", "a cat", "--samples", "4", "--batch", "2"));
+    all.addAll(List.of("--json", json.toString(), "--reward-command", "/bin/sh " + program));
+    assertEquals(0, run("evaluate", all.toArray(String[]::new)), err::toString);
+    JsonNode numbers = JsonMapper.shared().readTree(Files.readString(json));
+    assertEquals(1.5, numbers.get("prompts_reward").get("mean").doubleValue(), 1e-12);
+    assertEquals(4, numbers.get("prompts_reward").get("n").intValue());
+    Files.writeString(program, "read images; echo 1");
+    assertEquals(ExitCode.BAD_INPUT, run("evaluate", all.toArray(String[]::new)));
+    assertTrue(err.toString().contains("\nhint: "), err::toString);
   }
 
   /** Draws pairs with the model of a run, serves them, and goes on the next time. */

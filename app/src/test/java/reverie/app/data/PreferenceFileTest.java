@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.logging.Filter;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -100,15 +102,25 @@ class PreferenceFileTest {
   }
 
   @Test
-  void tiesAreLeftOut() throws IOException {
+  void tiesAreLeftOutAndCounted() throws IOException {
+    List<Object> counted = new ArrayList<>();
+    Logger log = Logger.getLogger(PreferenceFile.class.getName());
+    Filter counting = record -> !counted.addAll(List.of(record.getParameters()));
+    log.setFilter(counting);
     lines(
         pair("white.png", ", \"choice\": null"),
         pair("white.png", ", \"choice\": 1"),
         pair("white.png", ", \"choice\": \"tie\""),
         pair("white.png", ", \"choice\": 0.5"));
-    PreferenceFile read = PreferenceFile.read(file, ImageSize.square(2));
+    PreferenceFile read;
+    try {
+      read = PreferenceFile.read(file, ImageSize.square(2));
+    } finally {
+      log.setFilter(null);
+    }
     assertEquals(1, read.size());
     assertEquals(1, read.get(0).chosen()[0]);
+    assertEquals(List.of(file, 3, 4), counted);
   }
 
   @Test

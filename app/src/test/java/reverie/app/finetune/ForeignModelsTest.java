@@ -2,6 +2,7 @@
 package reverie.app.finetune;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -39,6 +40,7 @@ class ForeignModelsTest extends IconRuns {
     assertEquals(0, summary.retrievalAfter().n());
     assertEquals(0, summary.heldoutAfter().n());
     assertTrue(Files.readString(run.resolve("report.html")).contains("a red cat"));
+    assertFalse(Files.readString(run.resolve("log.txt")).contains("recognised"));
     assertEquals(
         List.of("a red cat", "a dog"), Files.readAllLines(run.resolve("model/prompts.txt")));
     assertMessage("compares with the icons", "model=" + model, "reward.name=recognised");

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import reverie.app.config.Configuration;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.model.ModelFolder;
@@ -62,6 +63,11 @@ record TinyRun(Path folder) {
 
   /** Begins a run, or goes on with it. */
   void finetune(Path path, String... more) {
+    finetune(path, () -> false, more);
+  }
+
+  /** The same until something is so. */
+  void finetune(Path path, BooleanSupplier stop, String... more) {
     List<String> settings =
         new ArrayList<>(
             List.of(
@@ -81,7 +87,7 @@ record TinyRun(Path folder) {
             Files.exists(path.resolve(RunFolder.CONFIG))
                 ? RunFolder.resume(path, config, NOWHERE)
                 : RunFolder.create(path, config, List.of("test"), NOWHERE)) {
-      finetuning.run(run, () -> false);
+      finetuning.run(run, stop);
     }
   }
 }
