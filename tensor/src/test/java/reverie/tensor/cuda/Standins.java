@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import reverie.tensor.cuda.driver.HostDriver;
 
@@ -18,6 +19,7 @@ import reverie.tensor.cuda.driver.HostDriver;
  */
 record Standins(Path folder) {
   private static final String COMPILER = "gcc";
+  private static final Map<String, byte[]> COMPILED = new ConcurrentHashMap<>();
 
   /** Whether everything is there: Linux, the compiler, the kernels. */
   static boolean areAvailable() {
@@ -33,10 +35,19 @@ record Standins(Path folder) {
   /** What a process printed, and how it ended. */
   record Result(int status, String output) {}
 
-  /** Compiles a library's stand-in. */
+  /** Puts a library's stand-in into the folder, compiled when it is first asked for. */
   void compile(String library, int version, String... links)
       throws IOException, InterruptedException {
     String name = "lib" + library + ".so." + version;
+    if (!COMPILED.containsKey(name)) {
+      build(name, library, version, links);
+      COMPILED.put(name, Files.readAllBytes(folder.resolve(name)));
+    }
+    Files.write(folder.resolve(name), COMPILED.get(name));
+  }
+
+  private void build(String name, String library, int version, String... links)
+      throws IOException, InterruptedException {
     for (String source : List.of("standin.h", "lib" + library + ".c")) {
       copy(source, folder.resolve(source));
     }
