@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -46,7 +47,10 @@ import reverie.tensor.Scope;
  * name; {@code -Dfloats=1000000,100000000} chooses sizes.
  */
 class LargeGradients {
-  private static final int REPEATS = 5;
+  /** Updates are repeated so long, and at least so often; the first half waits for compilers. */
+  private static final long NANOS = 20_000_000_000L;
+
+  private static final int REPEATS = 8;
 
   /** Executors on a core each. */
   private static final int EXECUTORS = Integer.getInteger("executors", 2);
@@ -104,24 +108,28 @@ class LargeGradients {
           fleet.differentiate(update(samples), _ -> {});
           assertTrue(Arrays.equals(expected, job.gradients().all().toFloats()), "other sums");
           Parameter first = job.policy().parameters().trainable().getFirst();
-          long[] millis =
-              IntStream.range(0, REPEATS)
-                  .mapToLong(i -> {
-                    try (Scope _ = Scope.open("move")) {
-                      first.value().slice(0, 0, 1).assign(Device.cpu().tensor(new float[] {i}, 1));
-                    }
-                    return millis(() -> fleet.differentiate(nothing(), _ -> {}).size());
-                  })
-                  .sorted()
-                  .toArray();
+          List<Long> millis = new ArrayList<>();
+          long end = System.nanoTime() + NANOS;
+          while (millis.size() < REPEATS || System.nanoTime() < end) {
+            try (Scope _ = Scope.open("move")) {
+              first
+                  .value()
+                  .slice(0, 0, 1)
+                  .assign(Device.cpu().tensor(new float[] {millis.size()}, 1));
+            }
+            millis.add(millis(() -> fleet.differentiate(nothing(), _ -> {}).size()));
+          }
+          List<Long> counted = millis.subList(millis.size() / 2, millis.size());
+          counted.sort(null);
           System.out.printf(
               Locale.ROOT,
-              "%,d floats, %s: median %,d ms (%,d to %,d)%n",
+              "%,d floats, %s: median %,d ms (%,d to %,d, %d updates)%n",
               floats,
               collected == 0 ? "scatter" : "collect",
-              millis[REPEATS / 2],
-              millis[0],
-              millis[REPEATS - 1]);
+              counted.get(counted.size() / 2),
+              counted.getFirst(),
+              counted.getLast(),
+              counted.size());
           try (Scope _ = Scope.open("back")) {
             first.value().slice(0, 0, 1).assign(Device.cpu().tensor(new float[] {0}, 1));
           }
