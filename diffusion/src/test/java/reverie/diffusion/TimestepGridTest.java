@@ -108,5 +108,8 @@ class TimestepGridTest {
     assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 1000, 0, 0));
     ReverieException e = assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 10, 10, 1));
     assertTrue(e.getMessage().contains("steps_offset 1"), e::getMessage);
+    // A thousand timesteps are cut in a message.
+    e = assertThrows(ReverieException.class, () -> of(Spacing.LEADING, 1000, 1000, 1));
+    assertTrue(e.getMessage().length() < 500, e::getMessage);
   }
 }

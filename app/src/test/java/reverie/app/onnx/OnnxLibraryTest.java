@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import reverie.app.Main;
 import reverie.app.text.MiniLm;
 import reverie.tensor.Device;
 
@@ -59,13 +60,21 @@ class OnnxLibraryTest {
   @Test
   void anotherFolderStandsInForOneThatForbidsExecution() throws Exception {
     Path temporary = Files.createDirectories(folder.resolve("temporary"));
+    List<String> before = forbiddingExecution(temporary);
+    encode(temporary, before);
+    assertEquals(List.of("temporary"), List.of(folder.toFile().list()));
+    Process doctor = start(temporary, before, Main.class, "doctor");
+    String said = new String(doctor.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, doctor.waitFor(), said);
+    assertTrue(said.contains("ok       ONNX Runtime"), said);
+  }
+
+  /** What a command begins with so that it sees such a folder. */
+  private static List<String> forbiddingExecution(Path temporary) throws Exception {
     List<String> mount = List.of("unshare", "--map-root-user", "--mount", "/bin/sh", "-c");
     String noexec = "mount -t tmpfs -o noexec,size=64m none '" + temporary + "'";
     assumeTrue(succeeds(mount, noexec), "no file system can be mounted here");
-    List<String> before = new ArrayList<>(mount);
-    before.addAll(List.of(noexec + " && exec \"$@\"", "sh"));
-    encode(temporary, before);
-    assertEquals(List.of("temporary"), List.of(folder.toFile().list()));
+    return Stream.concat(mount.stream(), Stream.of(noexec + " && exec \"$@\"", "sh")).toList();
   }
 
   private static boolean succeeds(List<String> shell, String command) throws Exception {
@@ -90,6 +99,11 @@ class OnnxLibraryTest {
   }
 
   private Process start(Path temporary, List<String> before) throws Exception {
+    return start(temporary, before, Encodes.class);
+  }
+
+  private Process start(Path temporary, List<String> before, Class<?> main, String... arguments)
+      throws Exception {
     assumeTrue(System.getProperty("os.name").toLowerCase(Locale.ROOT).contains("linux"), "Linux");
     List<String> line = new ArrayList<>(before);
     line.addAll(
@@ -101,7 +115,8 @@ class OnnxLibraryTest {
             "-XX:-UsePerfData",
             "-cp",
             System.getProperty("java.class.path"),
-            Encodes.class.getName()));
+            main.getName()));
+    line.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(line).redirectErrorStream(true);
     builder.environment().remove("XDG_RUNTIME_DIR");
     builder.environment().remove("XDG_CACHE_HOME");
