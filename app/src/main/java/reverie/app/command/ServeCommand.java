@@ -117,7 +117,11 @@ final class ServeCommand implements Callable<Integer> {
     }
     throw new ConfigurationException(
         String.format(
-            Locale.ROOT, "preferences serve: '%s' is no run, no model and has no pairs", run),
+            Locale.ROOT,
+            Files.exists(run)
+                ? "preferences serve: '%s' is no run, no model and has no pairs"
+                : "preferences serve: '%s' does not exist",
+            run),
         "name the folder of a finished run");
   }
 

@@ -128,6 +128,11 @@ public final class RunFolder implements AutoCloseable {
    */
   public static String readConfig(Path path) {
     Path config = path.resolve(CONFIG);
+    if (!Files.exists(path)) {
+      throw new ReverieException(
+          "resume " + path + ": there is no such folder",
+          "check the path; it is relative to where you are");
+    }
     if (!Files.isRegularFile(config)) {
       throw new ReverieException(
           "resume " + path + ": this is no run folder: it has no " + CONFIG,

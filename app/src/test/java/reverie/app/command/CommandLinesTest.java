@@ -130,6 +130,10 @@ class CommandLinesTest extends CommandTest {
     Files.delete(config);
     assertEquals(ExitCode.BAD_INPUT, run("pretrain", "--resume", run.toString()));
     assertMessage("this is no run folder", "a study goes on by the same ./reverie reproduce");
+    for (String command : List.of("pretrain", "finetune")) {
+      assertEquals(ExitCode.BAD_INPUT, run(command, "--resume", run.resolve("x").toString()));
+      assertMessage("x: there is no such folder", "relative to where you are");
+    }
   }
 
   /** Whatever it is that is printed. */

@@ -133,6 +133,9 @@ class RewardCommandsTest extends CommandTest {
     assertEquals(2, PreferenceFile.read(choices, ImageSize.square(16)).size());
     List<String> wrong = List.of("preferences", "serve", folder.resolve("none").toString());
     assertNotEquals(0, run(wrong));
+    assertTrue(err.toString().contains("none' does not exist"), err::toString);
+    wrong = List.of("preferences", "serve", choices.resolveSibling("images").toString());
+    assertNotEquals(0, run(wrong));
     assertTrue(err.toString().contains("is no run, no model and has no pairs"), err::toString);
   }
 
