@@ -37,8 +37,8 @@ INLINE void store(float *to, vec value) { *(vec_anywhere *)to = value; }
 /** Asks for the line of memory at `from`, which will soon be read; it need not exist. */
 INLINE void soon_read(const float *from) { __builtin_prefetch(from, 0, 3); }
 
-/** The same for one that is read so much later that the nearest cache would not keep it. */
-INLINE void read_later(const float *from) { __builtin_prefetch(from, 0, 2); }
+/** The same into the second cache, for what is read much later. */
+INLINE void prefetch_far(const float *from) { __builtin_prefetch(from, 0, 2); }
 
 /** The same for one that will be written: what is around must be read first. */
 INLINE void soon_written(float *to) { __builtin_prefetch(to, 1, 3); }

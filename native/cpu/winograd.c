@@ -19,7 +19,7 @@ enum {
   // Input channels, and outputs, whose filters are transformed at a time where none were before.
   DEPTH = CHAIN,
   BREADTH = 32,
-  // Inputs whose filters are asked for before they are transformed.
+  // Inputs whose filters are prefetched before they are transformed.
   AHEAD = 2,
   // Floats of a line of the caches.
   LINE = 16,
@@ -67,7 +67,7 @@ INLINE void straight_filters(const int t, const struct filters *f, long k, long 
   const float *from = f->weight + k * f->cout + o;
   for (long r = 0; r < depth; r++, from += f->cout) {
     // Taps often lie a power of two apart, in one set of a cache: both vectors of a line are read at
-    // once, and lines are not asked for long before.
+    // once, and lines are not prefetched long before.
     for (int j = 0; j < cols; j++, u += WIDTH) {
       vec taps[TAPS * TAPS];
 #pragma GCC unroll 9
@@ -144,30 +144,30 @@ EXPORT void reverie_winograd_filters(const float *weight, int flipped, long cin,
   }
 }
 
-/** Floats that are read later, asked for `step` at a time: nobody should wait for far memory. */
-struct later {
+/** Floats to prefetch, `step` at a time. */
+struct prefetch {
   const float *at;
   long step;
 };
 
-INLINE void ask(struct later *later) {
-  for (long i = 0; i < later->step; i += LINE) {
-    read_later(later->at + i);
+INLINE void prefetch(struct prefetch *next) {
+  for (long i = 0; i < next->step; i += LINE) {
+    prefetch_far(next->at + i);
   }
-  later->at += later->step;
+  next->at += next->step;
 }
 
 /** m (+)= v · u for one point of a few tiles, whose vectors of channels are `slice` apart. */
 INLINE void multiply_block(const int rows, const int cols, long depth, int more, const float *v,
-                           long slice, const float *u, float *m, long m_row, struct later *later) {
-  if (later->step > 0) {
+                           long slice, const float *u, float *m, long m_row, struct prefetch *next) {
+  if (next->step > 0) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
       soon_written(m + r * m_row);
     }
   }
   for (long from = 0; from < depth; from += CHAIN) {
-    ask(later);
+    prefetch(next);
     vec c[MICRO_ROWS][MICRO_COLS];
     micro_zero(c, rows, cols);
     const long end = least(depth, from + CHAIN);
@@ -210,15 +210,15 @@ INLINE void claim_outputs(const struct product *f, int p, long outputs) {
   }
 }
 
-/** `count` floats at `from`, to be asked for in `times` equal parts. */
-INLINE struct later in_parts(const float *from, long count, long times) {
-  return (struct later){from, (count / times + LINE - 1) / LINE * LINE};
+/** `count` floats at `from`, to be prefetched in `times` equal parts. */
+INLINE struct prefetch in_parts(const float *from, long count, long times) {
+  return (struct prefetch){from, (count / times + LINE - 1) / LINE * LINE};
 }
 
 /** m (+)= v · u for all points, from `depth` channels, k and on, to `outputs`. */
 static void multiply(const struct product *f, long k, long depth, long outputs, const float *u) {
   const long step = filter_step(depth), panels = (outputs + MICRO_PANEL - 1) / MICRO_PANEL;
-  // While a panel is multiplied the next one comes, and a part of the next point's inputs.
+  // While a panel is multiplied the next one is prefetched, and a part of the next point's inputs.
   const long filters_far = f->points * panels * step > FAR ? step : 0;
   const long inputs_far = f->points * v_step(f) > FAR ? depth * f->tiles : 0;
   const long blocks = micro_blocks(f->tiles), chains = (depth + CHAIN - 1) / CHAIN;
@@ -228,15 +228,15 @@ static void multiply(const struct product *f, long k, long depth, long outputs, 
     if (k == 0) {
       claim_outputs(f, p, outputs);
     }
-    struct later inputs = in_parts(v + v_step(f), inputs_far, panels * blocks);
+    struct prefetch inputs = in_parts(v + v_step(f), inputs_far, panels * blocks);
     for (long o = 0; o < outputs; o += MICRO_PANEL) {
       const float *panel = u + (o / MICRO_PANEL * f->points + p) * step;
       const float *next = o + MICRO_PANEL < outputs ? panel + f->points * step : u + (p + 1) * step;
-      struct later filters = in_parts(next, filters_far, blocks * chains);
+      struct prefetch filters = in_parts(next, filters_far, blocks * chains);
       const int cols = micro_cols(o, outputs);
       for (long from = 0, rows; from < f->tiles; from += rows) {
         rows = micro_few(f->tiles - from);
-        ask(&inputs);
+        prefetch(&inputs);
 #define CALL(R, C)                                                                      \
   multiply_block(R, C, depth, k > 0, v + from * WIDTH, f->tiles * WIDTH, panel,         \
                  m + from * f->m_row + o, f->m_row, &filters)
