@@ -76,53 +76,99 @@ INLINE void score(const float *k, long row, long count, const float *qt, long d,
   }
 }
 
-/** At most QUERIES queries and all keys. */
-INLINE void forward(const struct attention *f, const float *q, const float *k, const float *key_bounds,
-                    const float *v, float *y, float *log_sum_exp, long count, long d, long dv,
-                    float *scratch) {
-  float *qt = scratch, *yt = qt + d * QUERIES, *scores = yt + dv * QUERIES;
+/** What is known of two vectors of queries: themselves as columns, and sums over keys so far. */
+struct queries {
+  float *qt, *yt, *offsets, *total;
+};
+
+/** Two vectors of a block's queries. */
+INLINE struct queries some_queries(float *block, long first, long d, long dv) {
+  float *offsets = block + MAX_QUERIES * (d + dv);
+  return (struct queries){block + first * d, block + MAX_QUERIES * d + first * dv, offsets + first,
+                          offsets + MAX_QUERIES + first};
+}
+
+/** Before the first keys. */
+INLINE void begin(const struct attention *f, const float *q, const float *k, const float *key_bounds,
+                  const struct queries *c, long count, long d) {
   if (count < QUERIES) {
-    memset(qt, 0, sizeof(float) * (size_t)(d * QUERIES));
+    memset(c->qt, 0, sizeof(float) * (size_t)(d * QUERIES));
   }
-  to_columns(q, f->q_row, count, d, f->scale * LOG2_E, qt, QUERIES);
-  vec offsets[2], total[2] = {splat(0), splat(0)};
-  choose_offsets(f, k, key_bounds, qt, d, offsets);
-  for (long first = 0; first < f->tk; first += KEYS) {
-    long keys = least(KEYS, f->tk - first), key = 0;
-    const float *block = k + first * f->q_row;
-    for (; key + SCORED <= keys; key += SCORED) {
-      score(block + key * f->q_row, f->q_row, SCORED, qt, d, offsets, scores + key * QUERIES,
-            total);
-    }
-    for (; key + 2 <= keys; key += 2) {
-      score(block + key * f->q_row, f->q_row, 2, qt, d, offsets, scores + key * QUERIES, total);
-    }
-    for (; key < keys; key++) {
-      score(block + key * f->q_row, f->q_row, 1, qt, d, offsets, scores + key * QUERIES, total);
-    }
-    weigh(scores, QUERIES, keys, v + first * f->v_row, f->v_row, dv, yt, QUERIES, first > 0);
+  to_columns(q, f->q_row, count, d, f->scale * LOG2_E, c->qt, QUERIES);
+  vec offsets[2];
+  choose_offsets(f, k, key_bounds, c->qt, d, offsets);
+  for (long i = 0; i < 2; i++) {
+    store(c->offsets + i * WIDTH, offsets[i]);
+    store(c->total + i * WIDTH, splat(0));
   }
+}
+
+/** Adds some keys' values. */
+APART void add_keys(const float *k, const float *v, const struct queries *c, long keys,
+                    float *scores, bool adds, long d, long dv) {
+  vec offsets[2], total[2];
+  UNROLLED(long i = 0; i < 2; i++) {
+    offsets[i] = load(c->offsets + i * WIDTH);
+    total[i] = load(c->total + i * WIDTH);
+  }
+  long key = 0;
+  for (; key + SCORED <= keys; key += SCORED) {
+    score(k + key * d, d, SCORED, c->qt, d, offsets, scores + key * QUERIES, total);
+  }
+  for (; key + 2 <= keys; key += 2) {
+    score(k + key * d, d, 2, c->qt, d, offsets, scores + key * QUERIES, total);
+  }
+  for (; key < keys; key++) {
+    score(k + key * d, d, 1, c->qt, d, offsets, scores + key * QUERIES, total);
+  }
+  UNROLLED(long i = 0; i < 2; i++) { store(c->total + i * WIDTH, total[i]); }
+  weigh(scores, QUERIES, keys, v, dv, dv, c->yt, QUERIES, adds);
+}
+
+/** After the last keys. */
+INLINE void finish(const struct attention *f, const struct queries *c, float *y, float *log_sum_exp,
+                   long count, long dv) {
   float factors[QUERIES];
   for (long i = 0; i < 2; i++) {
-    store(factors + i * WIDTH, splat(1) / total[i]);
+    vec total = load(c->total + i * WIDTH);
+    store(factors + i * WIDTH, splat(1) / total);
     long lanes = least(WIDTH, count - i * WIDTH);
     if (lanes > 0) {
-      vec value = fma_(offsets[i], splat(LN_2), logarithm(total[i]));
+      vec value = fma_(load(c->offsets + i * WIDTH), splat(LN_2), logarithm(total));
       store_lanes(log_sum_exp + i * WIDTH, value, lanes);
     }
   }
-  to_rows(yt, QUERIES, factors, count, dv, y, f->v_row);
+  to_rows(c->yt, QUERIES, factors, count, dv, y, f->v_row);
 }
 
-/** All queries of a block, for one choice of d and dv. */
+/**
+ * All queries of a block, for one choice of d and dv. Some keys at a time, close together, for their
+ * rows lie a page apart.
+ */
 INLINE void forward_block(const struct attention *f, const float *q, const float *k, const float *v,
                           float *y, float *log_sum_exp, long count, long d, long dv,
                           float *scratch) {
-  float *key_bounds = scratch + QUERIES * (d + dv + KEYS);
+  float *scores = scratch, *near_k = scores + QUERIES * KEYS, *near_v = near_k + KEYS * d;
+  float *block = near_v + KEYS * dv, *key_bounds = block + MAX_QUERIES * (d + dv + 2);
   measure_keys(f, k, d, key_bounds);
   for (long i = 0; i < count; i += QUERIES) {
-    forward(f, q + i * f->q_row, k, key_bounds, v, y + i * f->v_row, log_sum_exp + i,
-            least(QUERIES, count - i), d, dv, scratch);
+    struct queries c = some_queries(block, i, d, dv);
+    begin(f, q + i * f->q_row, k, key_bounds, &c, least(QUERIES, count - i), d);
+  }
+  for (long first = 0; first < f->tk; first += KEYS) {
+    long keys = least(KEYS, f->tk - first);
+    for (long key = 0; key < keys; key++) {
+      memcpy(near_k + key * d, k + (first + key) * f->q_row, sizeof(float) * (size_t)d);
+      memcpy(near_v + key * dv, v + (first + key) * f->v_row, sizeof(float) * (size_t)dv);
+    }
+    for (long i = 0; i < count; i += QUERIES) {
+      struct queries c = some_queries(block, i, d, dv);
+      add_keys(near_k, near_v, &c, keys, scores, first > 0, d, dv);
+    }
+  }
+  for (long i = 0; i < count; i += QUERIES) {
+    struct queries c = some_queries(block, i, d, dv);
+    finish(f, &c, y + i * f->v_row, log_sum_exp + i, least(QUERIES, count - i), dv);
   }
 }
 
@@ -131,7 +177,7 @@ INLINE void forward_block(const struct attention *f, const float *q, const float
  *
  * q [b, tq, heads * d], k [b, tk, heads * d], v [b, tk, heads * dv], y [b, tq, heads * dv],
  * log_sum_exp [b, heads, tq]. Chunks are numbered by batch, then head, then queries. scratch:
- * 33 * d + 32 * (dv + 64) floats.
+ * 321 * d + 320 * dv + 2560 floats.
  */
 EXPORT void reverie_attention(const float *q, const float *k, const float *v, float *y,
                               float *log_sum_exp, long tq, long tk, long heads, long d, long dv,

@@ -134,7 +134,7 @@ INLINE void weigh(const float *weights, long weight_row, long keys, const float 
   for (; j + COLUMNS <= d; j += COLUMNS) {
     weigh_columns(weights, weight_row, keys, rows + j, row, COLUMNS, to + j * to_row, to_row, adds);
   }
-  for (; j < d; j++) {
+  for (; d % COLUMNS != 0 && j < d; j++) {
     weigh_columns(weights, weight_row, keys, rows + j, row, 1, to + j * to_row, to_row, adds);
   }
 }

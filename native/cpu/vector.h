@@ -27,6 +27,8 @@ typedef float vec_anywhere __attribute__((vector_size(4 * WIDTH), aligned(4)));
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+/** Not to become a part of its caller, with which it would share the registers. */
+#define APART static __attribute__((noinline))
 /** What Java may call. */
 #define EXPORT __attribute__((visibility("default")))
 

@@ -52,14 +52,14 @@ static void attention(long b, long tq, long tk, long heads, long d, long dv, flo
       }
     }
   }
-  float *scratch = floats(33 * d + 32 * (dv + 64));
+  float *scratch = floats(321 * d + 320 * dv + 2560);
   for (long block = b * heads * ((tq + 255) / 256) - 1; block >= 0; block--) {
     reverie_attention(q, k, v, y, logs, tq, tk, heads, d, dv, scale, block, scratch);
   }
   const double size = scale > 1 ? scale : 1; // of scores: their rounding is seen in their powers
   expect_close("y", y, y1, b * tq * rv, 1e-6 * size);
   expect_close("log_sum_exp", logs, logs1, b * heads * tq, 1e-6 * size);
-  float *more = floats(128 * (3 * d + 2 * dv + 34));
+  float *more = floats(128 * (4 * d + 3 * dv + 90));
   for (long block = b * heads - 1; block >= 0; block--) {
     reverie_attention_backward(q, k, v, y, logs, dy, dq, dk, dv_, tq, tk, heads, d, dv, scale,
                                block, more);
@@ -78,7 +78,7 @@ int main(void) {
       {2, 64, 64, 4, 16, 16},  {1, 256, 10, 4, 8, 8},   {1, 33, 65, 3, 8, 8},
       {1, 300, 77, 1, 32, 32}, {1, 17, 130, 1, 40, 40}, {1, 40, 31, 2, 64, 64},
       {1, 31, 66, 2, 33, 5},   {1, 513, 19, 1, 7, 9},   {1, 45, 10, 2, 16, 8},
-      {1, 64, 77, 1, 24, 4}};
+      {1, 64, 77, 1, 24, 4},   {1, 150, 200, 1, 40, 40}, {1, 140, 70, 2, 80, 80}};
   for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
     const long *s = sizes[i];
     attention(s[0], s[1], s[2], s[3], s[4], s[5], 0.5f);

@@ -52,7 +52,7 @@ final class NativeAttention implements AttentionKernels {
                 dv,
                 scale,
                 block,
-                scratch.floats(33 * d + 32 * (dv + 64)));
+                scratch.floats(321 * d + 320 * dv + 2560));
           }
         });
   }
@@ -95,7 +95,7 @@ final class NativeAttention implements AttentionKernels {
                 valueDepth,
                 scale,
                 block,
-                scratch.floats(128 * (3 * depth + 2 * valueDepth + 34)));
+                scratch.floats(128 * (4 * depth + 3 * valueDepth + 90)));
           }
         });
   }
