@@ -110,10 +110,16 @@ public final class Ops {
   /**
    * {@code x·weightᵀ + bias + residual}.
    *
-   * @param residual {@code […, out]}
+   * @param bias {@code [out]} or null
+   * @param residual {@code […, out]} or null
    */
   public static Tensor linear(Tensor x, Tensor weight, Tensor bias, Tensor residual) {
-    return apply(new Linear(), x, weight, bias, residual);
+    if (residual == null) {
+      return linear(x, weight, bias);
+    }
+    return bias == null
+        ? linear(x, weight, null).add(residual)
+        : apply(new Linear(), x, weight, bias, residual);
   }
 
   /**

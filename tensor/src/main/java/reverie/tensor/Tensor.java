@@ -427,7 +427,7 @@ public final class Tensor {
   public float[] toFloats() {
     float[] out = new float[Math.toIntExact(size())];
     if (dtype() == DType.F32) {
-      download(MemorySegment.ofArray(out));
+      copyTo(MemorySegment.ofArray(out));
     } else {
       double[] wide = toDoubles();
       for (int i = 0; i < out.length; i++) {
@@ -441,7 +441,7 @@ public final class Tensor {
   public double[] toDoubles() {
     double[] out = new double[Math.toIntExact(size())];
     switch (dtype()) {
-      case F64 -> download(MemorySegment.ofArray(out));
+      case F64 -> copyTo(MemorySegment.ofArray(out));
       case F32 -> {
         float[] narrow = toFloats();
         Arrays.setAll(out, i -> narrow[i]);
@@ -461,7 +461,7 @@ public final class Tensor {
           "toInts: expected I32, got " + type, "use toFloats() or toDoubles()");
     }
     int[] out = new int[Math.toIntExact(size())];
-    download(MemorySegment.ofArray(out));
+    copyTo(MemorySegment.ofArray(out));
     return out;
   }
 
@@ -517,7 +517,15 @@ public final class Tensor {
     device.backend().upload(values, buffer(), offset() * dtype().bytes());
   }
 
-  private void download(MemorySegment target) {
+  /**
+   * Copies values of this tensor's own type, one after another in row-major order, to memory of the
+   * host, which they must fill: what {@link #assign(MemorySegment)} takes.
+   */
+  public void copyTo(MemorySegment target) {
+    if (target.byteSize() != size() * dtype().bytes()) {
+      throw new ReverieException(
+          "copyTo: expected memory for " + type + ", got " + target.byteSize() + " bytes");
+    }
     Capturing.refuseDownload(type);
     try (Scope _ = Scope.open("download")) {
       Tensor source = contiguous();

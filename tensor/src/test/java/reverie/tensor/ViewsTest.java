@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -37,6 +38,21 @@ class ViewsTest {
   private Tensor counting(int... dims) {
     int size = IntStream.of(dims).reduce(1, (a, b) -> a * b);
     return device.tensor(IntStream.range(0, size).asDoubleStream().toArray(), dims);
+  }
+
+  /** The bytes of a view in the order of its elements, there and back. */
+  @Test
+  void valuesAreCopiedToMemoryOfTheHost() {
+    Tensor view = counting(2, 3).transpose();
+    byte[] bytes = new byte[6 * Double.BYTES];
+    view.copyTo(MemorySegment.ofArray(bytes));
+    Tensor other = device.zeros(3, 2);
+    other.assign(MemorySegment.ofArray(bytes));
+    assertArrayEquals(new double[] {0, 3, 1, 4, 2, 5}, other.toDoubles());
+    String message =
+        assertThrows(ReverieException.class, () -> view.copyTo(MemorySegment.ofArray(new byte[8])))
+            .getMessage();
+    assertTrue(message.contains("copyTo: expected memory for F64[3, 2]"), message);
   }
 
   @Test
