@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.autograd.nn;
 
-import reverie.tensor.Ops;
 import reverie.tensor.Tensor;
 
 /** {@code x·weightᵀ + bias} over the last axis. */
@@ -19,13 +18,11 @@ public final class Linear {
 
   /** From {@code […, in]} to {@code […, out]}. */
   public Tensor forward(Tensor x) {
-    return Ops.linear(x, weight.effective(), bias == null ? null : bias.effective());
+    return forward(x, null);
   }
 
   /** {@link #forward(Tensor)}, added to a residual {@code […, out]}. */
   public Tensor forward(Tensor x, Tensor residual) {
-    return bias == null
-        ? forward(x).add(residual)
-        : Ops.linear(x, weight.effective(), bias.effective(), residual);
+    return weight.linear(x, bias == null ? null : bias.effective(), residual);
   }
 }

@@ -9,10 +9,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import reverie.autograd.Tape;
+import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Rng;
 import reverie.tensor.Scope;
@@ -25,7 +25,8 @@ import reverie.tensor.Tensor;
  * is frozen. B starts at zero, so that nothing changes at first; switched off, the model is the
  * reference model again.
  *
- * <p>The sum is formed on the weights, not on the activations: a U-Net's weights are smaller.
+ * <p>A linear layer adds {@code (α/r)·(x·Aᵀ)·Bᵀ} to its output where that is fewer operations than
+ * the gradient of W; narrower layers and convolutions add to W.
  */
 public final class Lora implements AutoCloseable {
   private static final String WEIGHT = ".weight";
@@ -57,7 +58,7 @@ public final class Lora implements AutoCloseable {
 
   private final Parameters parameters;
   private final List<Adapter> adapters = new ArrayList<>();
-  private final List<UnaryOperator<Tensor>> sums = new ArrayList<>();
+  private final List<Adaptation> adaptations = new ArrayList<>();
   private Parameters active;
   private double strength = 1;
 
@@ -114,9 +115,9 @@ public final class Lora implements AutoCloseable {
     Parameter b = at.create("lora_B.weight", AxisOrder.SAME, Initialiser.zeros(), out, size.rank);
     Adapter adapter = new Adapter(module, base, a, b, size);
     adapters.add(adapter);
-    UnaryOperator<Tensor> sum = weight -> active == null ? weight : weight.add(delta(adapter));
-    sums.add(sum);
-    base.adapt(sum);
+    Adaptation adaptation = new LowRank(adapter);
+    adaptations.add(adaptation);
+    base.adapt(adaptation);
   }
 
   /** The modules of a model that can be adapted, in the order of their making. */
@@ -171,13 +172,58 @@ public final class Lora implements AutoCloseable {
     return module.matches("(.*\\.)?(" + String.join("|", ATTENTION) + ")");
   }
 
+  private double factor(Adapter adapter) {
+    return strength * adapter.size.alpha / adapter.size.rank;
+  }
+
+  private Tensor a(Adapter adapter) {
+    return active.get(adapter.a.name()).value();
+  }
+
+  private Tensor b(Adapter adapter) {
+    return active.get(adapter.b.name()).value();
+  }
+
   private Tensor delta(Adapter adapter) {
-    Tensor a = active.get(adapter.a.name()).value();
-    Tensor b = active.get(adapter.b.name()).value();
-    Tensor product = b.matmul(a).mul(strength * adapter.size.alpha / adapter.size.rank);
+    Tensor product = b(adapter).matmul(a(adapter)).mul(factor(adapter));
     return adapter.base.axisOrder() == AxisOrder.SAME
         ? product
         : product.transpose().reshape(adapter.base.shape().dims());
+  }
+
+  /** One adapter with the values of A and B that are in use. */
+  private final class LowRank implements Adaptation {
+    /** Products with A and B are bound by memory: an operation takes so many times as long. */
+    private static final long MEMORY_BOUND = 8;
+
+    private final Adapter adapter;
+    private final boolean addsToOutput;
+
+    LowRank(Adapter adapter) {
+      this.adapter = adapter;
+      long out = adapter.base.fileShape().dim(0);
+      long in = adapter.base.fileShape().dim(1);
+      addsToOutput = MEMORY_BOUND * adapter.size.rank * (in + out) < in * out;
+    }
+
+    @Override
+    public Tensor ofWeight(Tensor weight) {
+      return active == null ? weight : weight.add(delta(adapter));
+    }
+
+    @Override
+    public Tensor ofOutput(Tensor x, Tensor y) {
+      if (active == null) {
+        return y;
+      }
+      Tensor low = Ops.linear(x, a(adapter), null);
+      return Ops.linear(low, b(adapter).mul(factor(adapter)), null, y);
+    }
+
+    @Override
+    public boolean addsToOutput() {
+      return addsToOutput;
+    }
   }
 
   /**
@@ -245,7 +291,7 @@ public final class Lora implements AutoCloseable {
   @Override
   public void close() {
     for (int i = 0; i < adapters.size(); i++) {
-      adapters.get(i).base.release(sums.get(i));
+      adapters.get(i).base.release(adaptations.get(i));
     }
     parameters.close();
   }

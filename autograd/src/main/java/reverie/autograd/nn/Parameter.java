@@ -3,7 +3,6 @@ package reverie.autograd.nn;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.UnaryOperator;
 import reverie.tensor.Ops;
 import reverie.tensor.ReverieException;
 import reverie.tensor.Scope;
@@ -22,7 +21,7 @@ public final class Parameter {
   private final Tensor value;
   private final Narrow narrow;
   private boolean trainable = true;
-  private final List<UnaryOperator<Tensor>> adapters = new ArrayList<>();
+  private final List<Adaptation> adaptations = new ArrayList<>();
 
   Parameter(String name, AxisOrder axisOrder, Shape shape, Tensor value) {
     this.name = name;
@@ -82,10 +81,28 @@ public final class Parameter {
   /** What layers compute with: the stored values plus what an adapter such as LoRA adds. */
   public Tensor effective() {
     Tensor effective = read();
-    for (UnaryOperator<Tensor> adapter : adapters) {
-      effective = adapter.apply(effective);
+    for (Adaptation adaptation : adaptations) {
+      effective = adaptation.ofWeight(effective);
     }
     return effective;
+  }
+
+  /**
+   * A linear layer's {@code x·weightᵀ + bias + residual}, with what adapters add.
+   *
+   * @param bias null for none
+   * @param residual null for none
+   */
+  Tensor linear(Tensor x, Tensor bias, Tensor residual) {
+    Tensor weight = read();
+    for (Adaptation adaptation : adaptations) {
+      weight = adaptation.addsToOutput() ? weight : adaptation.ofWeight(weight);
+    }
+    Tensor y = Ops.linear(x, weight, bias, residual);
+    for (Adaptation adaptation : adaptations) {
+      y = adaptation.addsToOutput() ? adaptation.ofOutput(x, y) : y;
+    }
+    return y;
   }
 
   /**
@@ -140,13 +157,13 @@ public final class Parameter {
     this.trainable = trainable && narrow == null;
   }
 
-  /** Computes with what an adapter makes of the values, and of what those before it make. */
-  void adapt(UnaryOperator<Tensor> adapter) {
-    adapters.add(adapter);
+  /** Computes with what an adapter adds, and with what those before it do. */
+  void adapt(Adaptation adaptation) {
+    adaptations.add(adaptation);
   }
 
-  void release(UnaryOperator<Tensor> adapter) {
-    adapters.remove(adapter);
+  void release(Adaptation adaptation) {
+    adaptations.remove(adaptation);
   }
 
   @Override

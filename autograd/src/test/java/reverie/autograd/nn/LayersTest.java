@@ -10,6 +10,8 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import reverie.autograd.Tape;
 import reverie.tensor.Device;
 import reverie.tensor.Ops;
@@ -70,19 +72,21 @@ class LayersTest {
     assertThrows(ReverieException.class, () -> plain.forward(device.indices(new int[] {1}, 1)));
   }
 
-  @Test
-  void loraChangesNothingAtFirstThenTrainsAloneAndMerges() {
-    Linear layer = new Linear(p.at("attn.to_q"), 6, 4, true);
-    new Linear(p.at("attn.other"), 6, 4, true);
-    Tensor x = Rng.of(1).normal(device, 2, 6);
+  /** Added to the weight, and of wide layers to the output. */
+  @ParameterizedTest
+  @CsvSource({"6,4", "40,48"})
+  void loraChangesNothingAtFirstThenTrainsAloneAndMerges(int in, int out) {
+    Linear layer = new Linear(p.at("attn.to_q"), in, out, true);
+    new Linear(p.at("attn.other"), in, out, true);
+    Tensor x = Rng.of(1).normal(device, 2, in);
     Tensor before = layer.forward(x);
     try (Lora lora = new Lora(p, new Lora.Size(2, 4), Lora::isAttentionProjection, Rng.of(8))) {
       assertClose(before, layer.forward(x));
       assertEquals(List.of(), p.trainable());
-      assertEquals(2 * 6 + 4 * 2, lora.parameters().count());
+      assertEquals(2 * in + out * 2, lora.parameters().count());
       Tensor a = lora.parameters().get("attn.to_q.lora_A.weight").value();
       Tensor b = lora.parameters().get("attn.to_q.lora_B.weight").value();
-      b.assign(Rng.of(4).normal(device, 4, 2));
+      b.assign(Rng.of(4).normal(device, out, 2));
       Tensor adapted = layer.forward(x);
       Tensor bypass = Ops.linear(Ops.linear(x, a, null), b, null).mul(4 / 2.0);
       assertClose(before.add(bypass), adapted);
@@ -103,7 +107,7 @@ class LayersTest {
       assertClose(expected.gradient(b), r.gradient(b));
       try (Parameters merged = p.copy()) {
         lora.addTo(merged);
-        assertClose(adapted, new Linear(merged.at("attn.to_q"), 6, 4, true).forward(x));
+        assertClose(adapted, new Linear(merged.at("attn.to_q"), in, out, true).forward(x));
       }
     }
     assertClose(before, layer.forward(x));
