@@ -213,15 +213,31 @@ final class Pullbacks {
     return withBias(in, dx, dw, needs, () -> rows.sum(0), g);
   }
 
+  /** Activations between the products of a frozen feed-forward network, computed at once. */
+  private static final long WIDE_FLOATS = 1 << 22;
+
+  /** Larger ones are divided into no more, so that each is enough work for a GPU. */
+  private static final int WIDE_PIECES = 4;
+
   private static Tensor[] feedForward(Tensor[] in, Tensor g, boolean[] needs) {
     if (needs[1] || needs[2] || needs[3] || needs[4]) {
       Tensor[] d = Ops.applyAll(new FeedForwardBackward(), in[0], in[1], in[2], in[3], g);
       return grads(d[0], d[1], d[2], d[3], d[4], g);
     }
-    Tensor wide = Ops.linear(in[0].rows(), in[1], in[2]);
-    Tensor dwide = Ops.apply(new GegluBackward(), wide, product(g.rows(), in[3]));
-    Tensor dx = product(dwide, in[1]).reshape(in[0].shape().dims());
-    return grads(dx, null, null, null, null, g);
+    Tensor x = in[0].rows();
+    Tensor dy = g.rows();
+    int rows = x.dim(0);
+    int pieces = Math.clamp((long) rows * in[1].dim(0) / WIDE_FLOATS, 1, WIDE_PIECES);
+    Tensor[] dx = new Tensor[pieces];
+    for (int i = 0; i < pieces; i++) {
+      int from = (int) ((long) i * rows / pieces);
+      int to = (int) ((i + 1L) * rows / pieces);
+      Tensor wide = Ops.linear(x.slice(0, from, to), in[1], in[2]);
+      Tensor dgated = product(dy.slice(0, from, to), in[3]);
+      dx[i] = product(Ops.apply(new GegluBackward(), wide, dgated), in[1]);
+    }
+    Tensor all = pieces == 1 ? dx[0] : Ops.concat(0, dx);
+    return grads(all.reshape(in[0].shape().dims()), null, null, null, null, g);
   }
 
   private static Tensor product(Tensor a, Tensor b) {

@@ -100,6 +100,24 @@ class TapeTest {
     assertTrue(Arrays.stream(all).anyMatch(v -> v != 0));
   }
 
+  /** With frozen weights it is differentiated in pieces, here of 1,030 and 1,031 rows. */
+  @Test
+  void differentiatesAWideFrozenFeedForwardNetwork() {
+    Device cpu = Device.cpu();
+    Rng rng = Rng.of(3);
+    Tensor x = rng.fork(0).normal(cpu, 2061, 2);
+    Tensor up = rng.fork(1).normal(cpu, 4100, 2);
+    Tensor upBias = rng.fork(2).normal(cpu, 4100);
+    Tensor down = rng.fork(3).normal(cpu, 2, 2050).mul(0.02);
+    Tensor downBias = rng.fork(4).normal(cpu, 2);
+    Supplier<Tensor> loss = () -> Ops.feedForward(x, up, upBias, down, downBias, x).square().sum();
+    double[] all = Tape.run(List.of(x, up), loss).gradient(x).toDoubles();
+    double[] frozen = Tape.run(List.of(x), loss).gradient(x).toDoubles();
+    for (int i = 0; i < all.length; i++) {
+      assertEquals(all[i], frozen[i], 1e-4 * (1 + Math.abs(all[i])));
+    }
+  }
+
   @Test
   void givesZerosForWhatTheLossDoesNotUse() {
     Tensor a = DEVICE.tensor(new double[] {2, 3}, 2);
