@@ -61,7 +61,7 @@ final class Machine {
   }
 
   /** Carries out a task's work on this executor's machine, which is opened for the first. */
-  static <T> T run(Plan plan, Work<T> work) throws Exception {
+  static <T> T run(Plan plan, Work<T> work) {
     Machine machine = of(plan.fleet());
     return machine.call(() -> {
       machine.open(plan);
@@ -73,7 +73,7 @@ final class Machine {
     return OPEN.computeIfAbsent(fleet, _ -> new Machine());
   }
 
-  private <T> T call(Callable<T> work) throws Exception {
+  private <T> T call(Callable<T> work) {
     Future<T> result = thread.submit(work);
     try {
       return result.get();
@@ -81,7 +81,9 @@ final class Machine {
       result.cancel(true);
       throw new CancellationException("the task was cancelled");
     } catch (ExecutionException e) {
-      throw e.getCause() instanceof Exception cause ? cause : e;
+      throw e.getCause() instanceof RuntimeException cause
+          ? cause
+          : new IllegalStateException(e.getCause());
     }
   }
 
@@ -206,34 +208,30 @@ final class Machine {
     }
   }
 
-  /** The gradient of some shards in a row, cut into ranges, and what came of their batches. */
-  List<Part> differentiate(
+  /** The gradient of some shards in a row and what came of their batches. */
+  Sums differentiate(
       Weights weights,
       Map<Model, Weights> others,
       List<DrawnShard> shards,
       Update update,
-      Ranges ranges,
       IntConsumer trained) {
     others.forEach(this::followLagged);
     follow(weights);
     Update own = new Update(update.shards(), update.factor(), update.rng(), lagged);
-    List<Update.Outcome> outcomes = new ArrayList<>();
-    try (Scope _ = Scope.open("gradient");
-        var tree = new GradientTree()) {
+    Sums sums = new Sums(new ArrayList<>(), new GradientTree());
+    try (Scope _ = Scope.open("gradient")) {
       for (DrawnShard drawn : shards) {
         job.gradients().clear();
-        outcomes.addAll(
-            worker.differentiate(rollout(drawn), own.shards().get(drawn.shard()), own, trained));
-        tree.add(drawn.shard(), 1, job.gradients().all());
+        sums.outcomes()
+            .addAll(
+                worker.differentiate(
+                    rollout(drawn), own.shards().get(drawn.shard()), own, trained));
+        sums.tree().add(drawn.shard(), 1, job.gradients().all());
       }
-      List<Part> parts = new ArrayList<>();
-      for (int range = 0; range < ranges.count(); range++) {
-        parts.add(
-            new Part(
-                range == 0 ? outcomes : List.of(),
-                Part.nodes(tree, ranges.start(range), ranges.start(range + 1))));
-      }
-      return parts;
+      return sums;
+    } catch (RuntimeException e) {
+      sums.close();
+      throw e;
     }
   }
 
@@ -242,8 +240,7 @@ final class Machine {
     try (Scope _ = Scope.open("range");
         var tree = new GradientTree()) {
       List<Update.Outcome> outcomes = Part.add(parts, tree, job.policy().device());
-      return new Part(
-          outcomes, Part.nodes(tree, 0, parts.getFirst().nodes().getFirst().sum().length));
+      return new Part(outcomes, Part.nodes(tree, 0, tree.nodes().getFirst().sum().dim(0)));
     }
   }
 

@@ -7,8 +7,10 @@ import java.util.Comparator;
 import java.util.List;
 import reverie.autograd.optim.GradientTree;
 import reverie.rl.learn.Update;
+import reverie.tensor.DType;
 import reverie.tensor.Device;
 import reverie.tensor.Scope;
+import reverie.tensor.Tensor;
 
 /**
  * What a task sends of an update, or of a range of its gradient.
@@ -22,27 +24,34 @@ record Part(List<Update.Outcome> outcomes, List<Node> nodes) implements Serializ
    *
    * @param first number of the first
    * @param shards how many
+   * @param sum its values, in the device's type
    */
-  record Node(int first, int shards, float[] sum) implements Serializable {}
+  record Node(int first, int shards, byte[] sum) implements Serializable {}
 
   /** The nodes of a tree from one place of the gradient to another. */
   static List<Node> nodes(GradientTree tree, int from, int to) {
-    return tree.nodes().stream()
-        .map(
-            node -> new Node(node.first(), node.shards(), node.sum().slice(0, from, to).toFloats()))
-        .toList();
+    try (Scope _ = Scope.open("nodes")) {
+      return tree.nodes().stream()
+          .map(node ->
+              new Node(
+                  node.first(), node.shards(), Bytes.of(List.of(node.sum().slice(0, from, to)))))
+          .toList();
+    }
   }
 
   /** Adds the nodes of parts to a tree, whatever the order of these; gives all their outcomes. */
   static List<Update.Outcome> add(List<Part> parts, GradientTree tree, Device device) {
     List<Update.Outcome> outcomes = new ArrayList<>();
+    DType type = device.floatType();
     parts.stream()
         .sorted(Comparator.comparingInt(part -> part.nodes.getFirst().first))
         .forEach(part -> {
           outcomes.addAll(part.outcomes);
           for (Node node : part.nodes) {
             try (Scope _ = Scope.open("node")) {
-              tree.add(node.first, node.shards, device.tensor(node.sum, node.sum.length));
+              Tensor sum = device.unset(type, node.sum.length / type.bytes());
+              Bytes.assign(List.of(sum), node.sum);
+              tree.add(node.first, node.shards, sum);
             }
           }
         });

@@ -10,7 +10,7 @@ import java.io.Serializable;
  * @param floats of the gradient
  */
 record Ranges(int count, int floats) implements Serializable {
-  /** What is sent in one piece: far from what serializers and buffers of Spark can hold. */
+  /** What all tasks together have of a range, which one executor takes to add it. */
   private static final long MOST_BYTES = 128L << 20;
 
   /**
@@ -20,8 +20,8 @@ record Ranges(int count, int floats) implements Serializable {
    * @param collected bytes that the driver takes in an update
    */
   static Ranges of(int floats, int tasks, long collected) {
-    long bytes = (long) floats * Float.BYTES;
-    long count = bytes * tasks <= collected ? 1 : Math.max(tasks, Math.ceilDiv(bytes, MOST_BYTES));
+    long bytes = (long) floats * Float.BYTES * tasks;
+    long count = bytes <= collected ? 1 : Math.max(tasks, Math.ceilDiv(bytes, MOST_BYTES));
     return new Ranges((int) Math.min(count, floats), floats);
   }
 

@@ -27,7 +27,6 @@ import reverie.rl.learn.Samples;
 import reverie.rl.learn.Update;
 import reverie.rl.objective.DenoisingObjective.Model;
 import reverie.rl.prompt.Prompt;
-import reverie.rl.reward.RewardBatch;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 
@@ -45,9 +44,6 @@ public final class SparkFleet implements Fleet {
   /** Beyond this the driver's network is what everybody waits for. */
   static final long COLLECTED = 256L << 20;
 
-  /** Images that the driver asks for in an epoch take no more. */
-  private static final long IMAGE_BYTES = 64L << 20;
-
   /** So many tasks at most; with one for each executor, these merge gradients before they send. */
   private static final String PARALLELISM = "spark.default.parallelism";
 
@@ -62,11 +58,11 @@ public final class SparkFleet implements Fleet {
   private final Runnable closing;
   private long drawings;
   private long versions;
-  private Broadcast<Weights> first;
+  private Weights first;
   private Broadcast<Drawing> drawing;
   private JavaRDD<DrawnShard> shards;
-  private Broadcast<Weights> current;
-  private final Map<Model, Broadcast<Weights>> lagged = new EnumMap<>(Model.class);
+  private Weights current;
+  private final Map<Model, Weights> lagged = new EnumMap<>(Model.class);
   private List<Prompt> prompts = List.of();
   private Contexts contexts;
   private Scope scope = Scope.detached("contexts");
@@ -119,7 +115,7 @@ public final class SparkFleet implements Fleet {
   public Samples draw(Drawing all, IntConsumer sampled) {
     forget();
     prompts = all.prompts();
-    first = spark.broadcast(new Weights(versions++, Weights.of(job.policy())));
+    first = broadcast();
     drawing = spark.broadcast(all);
     int size = prompts.size();
     LongAccumulator drawn = spark.sc().longAccumulator();
@@ -130,34 +126,24 @@ public final class SparkFleet implements Fleet {
             .parallelize(numbers, partitions)
             .map(new Tasks.Draw(plan(), first, drawing, drawings++, size / count(), drawn))
             .persist(StorageLevel.MEMORY_AND_DISK());
-    List<Tasks.Drawn> known =
-        jobs.collect(shards.map(Tasks.Drawn::of), progress(drawn, size, sampled));
+    boolean known = all.rewards() != null;
+    List<Tasks.Scored> scored =
+        jobs.collect(shards.map(new Tasks.Score(plan, known)), progress(drawn, size, sampled));
     sampled.accept(size);
-    int shown = 0;
-    for (long bytes = 0; shown < known.size(); shown++) {
-      bytes += known.get(shown).imageBytes();
-      if (bytes > IMAGE_BYTES) {
-        break;
-      }
-    }
-    boolean scored = all.rewards() != null;
-    List<Tasks.Scored> scores =
-        jobs.collect(shards.map(new Tasks.Score(plan, shown, scored)), () -> {});
-    List<RewardBatch> images = scores.stream().flatMap(s -> s.images().stream()).toList();
     return new Samples(
         prompts,
-        known.stream().flatMap(shard -> Arrays.stream(shard.logProbs())).toArray(double[][]::new),
-        scored
+        scored.stream().flatMap(shard -> Arrays.stream(shard.logProbs())).toArray(double[][]::new),
+        known
             ? all.rewards()
-            : scores.stream().flatMapToDouble(s -> Arrays.stream(s.rewards())).toArray(),
-        images);
+            : scored.stream().flatMapToDouble(shard -> Arrays.stream(shard.rewards())).toArray(),
+        scored.stream().flatMap(shard -> shard.images().stream()).toList());
   }
 
   @Override
   public Evaluated evaluate(Under model, Drawing all, IntConsumer drawn) {
     List<Drawing> batches = all.batches(job.settings().samplingBatch());
     LongAccumulator done = spark.sc().longAccumulator();
-    var weights = spark.broadcast(new Weights(versions++, Weights.of(job.policy())));
+    Weights weights = broadcast();
     try {
       return Evaluated.joined(
           jobs.collect(
@@ -182,19 +168,19 @@ public final class SparkFleet implements Fleet {
     };
   }
 
-  private Broadcast<Weights> weights() {
-    float[] values = Weights.of(job.policy());
-    if (current == null || !Arrays.equals(current.value().values(), values)) {
+  private Weights broadcast() {
+    return Weights.of(job.policy(), spark, versions++, Weights.PIECE_BYTES);
+  }
+
+  private Weights weights() {
+    if (current == null || !current.areThoseOf(job.policy())) {
       forget(current);
-      current =
-          Arrays.equals(first.value().values(), values)
-              ? first
-              : spark.broadcast(new Weights(versions++, values));
+      current = first.areThoseOf(job.policy()) ? first : broadcast();
     }
     return current;
   }
 
-  private void forget(Broadcast<Weights> weights) {
+  private void forget(Weights weights) {
     if (weights != null && weights != first) {
       weights.destroy();
     }
@@ -230,43 +216,50 @@ public final class SparkFleet implements Fleet {
     Ranges ranges = Ranges.of(gradient.dim(0), shards.getNumPartitions(), collected);
     var task = new Tasks.Differentiate(plan, weights(), new EnumMap<>(lagged), sent, ranges, done);
     JavaPairRDD<Integer, Part> parts = shards.mapPartitionsToPair(task);
-    JavaRDD<Part> sums =
-        ranges.count() == 1
-            ? parts.values()
-            : parts
-                .partitionBy(new HashPartitioner(ranges.count()))
-                .mapPartitions(new Tasks.Merge(plan));
-    List<Part> all;
+    List<Update.Outcome> outcomes = new ArrayList<>();
     try {
-      all = jobs.collect(sums, progress(done, total, more));
+      if (ranges.count() == 1) {
+        List<Part> all = jobs.collect(parts.values(), progress(done, total, more));
+        outcomes.addAll(sum(all, gradient, ranges, 0));
+      } else {
+        jobs.forEach(
+            parts
+                .partitionBy(new HashPartitioner(ranges.count()))
+                .mapPartitions(new Tasks.Merge(plan)),
+            (range, merged) -> outcomes.addAll(sum(merged, gradient, ranges, range)),
+            progress(done, total, more));
+      }
     } finally {
       sent.destroy();
     }
     more.accept(total);
-    List<Update.Outcome> outcomes = new ArrayList<>();
-    int each = all.size() / ranges.count();
-    for (int range = 0; range < ranges.count(); range++) {
-      try (Scope _ = Scope.open("gradients of machines");
-          var tree = new GradientTree()) {
-        List<Part> own = all.subList(range * each, (range + 1) * each);
-        outcomes.addAll(Part.add(own, tree, job.policy().device()));
-        tree.moveTo(gradient.slice(0, ranges.start(range), ranges.start(range + 1)));
-      }
-    }
     return outcomes;
+  }
+
+  /** Sets a range of the gradient to the sum of all shards; gives what came of their batches. */
+  private List<Update.Outcome> sum(List<Part> parts, Tensor gradient, Ranges ranges, int range) {
+    try (Scope _ = Scope.open("gradients of machines");
+        var tree = new GradientTree()) {
+      List<Update.Outcome> outcomes = Part.add(parts, tree, job.policy().device());
+      tree.moveTo(gradient.slice(0, ranges.start(range), ranges.start(range + 1)));
+      return outcomes;
+    }
   }
 
   private void followLagged(Update update) {
     update
         .lagged()
-        .forEach((model, weights) -> {
-          float[] values = weights.during(() -> Weights.of(job.policy()));
-          Broadcast<Weights> before = lagged.get(model);
-          if (before == null || !Arrays.equals(before.value().values(), values)) {
-            forget(before);
-            lagged.put(model, spark.broadcast(new Weights(versions++, values)));
-          }
-        });
+        .forEach((model, weights) ->
+            weights.during(() ->
+                lagged.compute(
+                    model,
+                    (_, before) -> {
+                      if (before != null && before.areThoseOf(job.policy())) {
+                        return before;
+                      }
+                      forget(before);
+                      return broadcast();
+                    })));
   }
 
   /** Latents for the little that the driver computes itself: a learnt baseline, a divergence. */

@@ -40,6 +40,10 @@ final class SparkSettings {
     conf.setIfMissing("spark.excludeOnFailure.stage.maxFailedExecutorsPerNode", "1000");
     // Nodes of a gradient are as large as they are.
     conf.setIfMissing("spark.driver.maxResultSize", "0");
+    // Weights and gradients hardly get smaller, and are not kept to be referred to again.
+    conf.setIfMissing("spark.broadcast.compress", "false");
+    conf.setIfMissing("spark.shuffle.compress", "false");
+    conf.setIfMissing("spark.serializer.objectStreamReset", "1");
     conf.set("spark.speculation", "false");
     if (!conf.contains("spark.jars")) {
       // The checkout lies at the same place on every machine.

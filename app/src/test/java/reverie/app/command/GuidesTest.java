@@ -17,6 +17,7 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -24,6 +25,8 @@ import reverie.app.config.ConfigurationReader;
 import reverie.app.config.FinetuneConfig;
 import reverie.app.config.PretrainConfig;
 import reverie.tensor.ReverieException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /** Every command line in the documents is one that the command understands. */
 class GuidesTest {
@@ -122,23 +125,45 @@ class GuidesTest {
     if (words.getFirst().startsWith("package")) {
       return; // the launcher's own
     }
+    requireUnderstood(words, line.text());
+  }
+
+  @Test
+  void theRunOnKubernetesIsUnderstood() {
+    JsonNode job =
+        new YAMLMapper()
+            .readerFor(JsonNode.class)
+            .<JsonNode>readValues(ROOT.resolve("packaging/spark/kubernetes.yaml").toFile())
+            .readAll()
+            .getLast();
+    List<String> words =
+        StreamSupport.stream(job.at("/spec/template/spec/containers/0/args").spliterator(), false)
+            .map(JsonNode::asString)
+            .dropWhile(word -> !word.equals("finetune"))
+            .toList();
+    requireUnderstood(words, words.toString());
+  }
+
+  private static void requireUnderstood(List<String> words, String line) {
     PrintWriter nowhere = new PrintWriter(Writer.nullWriter());
     Session session = new Session(words, Map.of(), nowhere, nowhere);
     String[] arguments =
         words.stream()
             .map(word -> word.replaceAll("^\\[|\\]$", "")) // [--option] in a list of commands
             .toArray(String[]::new);
-    assertDoesNotThrow(() -> CommandLines.commandLine(session).parseArgs(arguments), line::text);
+    assertDoesNotThrow(() -> CommandLines.commandLine(session).parseArgs(arguments), line);
     List<String> settings = new ArrayList<>();
-    for (int i = 0; i + 1 < words.size(); i++) {
-      if (words.get(i).equals("--set")) {
+    for (int i = 0; i < words.size(); i++) {
+      if (words.get(i).equals("--set") && i + 1 < words.size()) {
         settings.add(words.get(i + 1));
+      } else if (words.get(i).startsWith("--set=")) {
+        settings.add(words.get(i).substring("--set=".length()));
       }
     }
     switch (words.getFirst()) {
       case "finetune", "quickstart" ->
-          assertDoesNotThrow(() -> FinetuneConfig.READER.read(null, null, settings), line::text);
-      case "pretrain" -> assertDoesNotThrow(() -> PRETRAIN.read(null, null, settings), line::text);
+          assertDoesNotThrow(() -> FinetuneConfig.READER.read(null, null, settings), line);
+      case "pretrain" -> assertDoesNotThrow(() -> PRETRAIN.read(null, null, settings), line);
       default -> {}
     }
   }
