@@ -29,7 +29,8 @@ public final class Cuda {
   /**
    * Connects to the device that the property {@code reverie.cuda.device} counts, from 0; the
    * property {@code reverie.precision} ({@code float32}, {@code tf32} or {@code bf16}) says to what
-   * the factors of products are rounded.
+   * the factors of products are rounded, and {@code reverie.cuda.attention} ({@code own} or {@code
+   * cudnn}) whether cuDNN computes attention of sizes for which it may be faster.
    *
    * @throws ReverieException with the reason and what to do if there is none
    */
@@ -45,11 +46,12 @@ public final class Cuda {
    */
   public static CudaBackend open(Precision precision) {
     int ordinal = ordinal();
+    boolean attends = attends();
     List<Path> folders = CudaLibraries.folders();
     for (CudaLibrary library : CudaLibrary.values()) {
       library.load(folders);
     }
-    Connection device = Connection.open(ordinal);
+    Connection device = Connection.open(ordinal, attends);
     return new CudaBackend(device.driver(), device.blas(), device.dnn(), precision);
   }
 
@@ -104,6 +106,20 @@ public final class Cuda {
           "nvidia-smi lists the devices, counted from 0");
     }
     return Integer.parseInt(number);
+  }
+
+  private static boolean attends() {
+    return attends(System.getProperty("reverie.cuda.attention", "own"));
+  }
+
+  static boolean attends(String whose) {
+    return switch (whose) {
+      case "own" -> false;
+      case "cudnn" -> true;
+      default ->
+          throw new ReverieException(
+              "cuda device: expected reverie.cuda.attention to be own or cudnn, got " + whose);
+    };
   }
 
   static Precision precision() {

@@ -73,6 +73,11 @@ public final class CudaBackend implements Backend, AutoCloseable {
     return operations.convolutions();
   }
 
+  /** For people: how cuDNN computes each attention that it was asked for. */
+  public List<String> attentions() {
+    return operations.attentions();
+  }
+
   @Override
   public int alignment() {
     return ALIGNMENT;

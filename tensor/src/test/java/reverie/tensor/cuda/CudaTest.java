@@ -31,6 +31,12 @@ class CudaTest {
         assertThrows(ReverieException.class, () -> Cuda.precision("half"))
             .getMessage()
             .contains("float32, tf32 or bf16, got half"));
+    assertTrue(Cuda.attends("cudnn"));
+    assertFalse(Cuda.attends("own"));
+    assertTrue(
+        assertThrows(ReverieException.class, () -> Cuda.attends("both"))
+            .getMessage()
+            .contains("own or cudnn, got both"));
     assertEquals(3, Cuda.ordinal("3"));
     assertTrue(
         assertThrows(ReverieException.class, () -> Cuda.ordinal("-1"))

@@ -45,6 +45,7 @@ class JcudaTest {
     assertTrue(output.contains("large arrays copied"), output);
     assertTrue(output.contains("copied what was there"), output);
     assertFalse(output.contains("not refused"), output);
+    assertFalse(output.contains("with attention"), output);
     checkErrors(output);
     checkPrecision(output, 68, 0, 3);
     assertTrue(output.contains("temporary folder: []"), output);
@@ -134,6 +135,49 @@ class JcudaTest {
     assertEquals(0, result.status(), output);
     assertTrue(output.contains("all done"), output);
     assertTrue(output.contains(": " + way), output);
+  }
+
+  /** Results and gradients of attention agree, computed by one graph each. */
+  @Test
+  void computesAttentionByGraphs() throws Exception {
+    String output = attention(Standins.of(folder, 13, 9), "nothing", "attention");
+    assertTrue(output.contains("backward=false]: one graph"), output);
+    assertTrue(output.contains("backward=true]: one graph"), output);
+    assertTrue(output.contains("graph with 10 operations"), output);
+    assertTrue(output.contains("graph with 17 operations"), output);
+  }
+
+  /** What cuDNN lacks of attention is left to our kernels, and it is said why. */
+  @ParameterizedTest
+  @CsvSource({
+    "attention, 9, no graph with the same bits every time (descriptor 15: 9), no graph with",
+    "gradients, 9, one graph, no graph with the same bits every time (descriptor 15: 9)",
+    "determinism, 9, one graph, no graph with the same bits every time (no engine fits: 0)",
+    "functions, 9, no graphs in this cuDNN, no graphs in this cuDNN",
+    "graphs of its version, 8, 'not asked for: size, version', 'not asked for: size, version'"
+  })
+  void leavesAttentionToOurKernelsWhereCudnnLacksIt(
+      String lacks, int version, String forward, String backward) throws Exception {
+    Standins standins = Standins.of(folder, version + 4, version);
+    if (lacks.equals("functions")) {
+      standins.compile("cudnn", version, "-L.", "-l:libcuda.so.1", "-DWITHOUT_GRAPHS");
+    }
+    String output = attention(standins, lacks, "attention asked for");
+    assertTrue(output.contains("backward=false]: " + forward), output);
+    assertTrue(output.contains("backward=true]: " + backward), output);
+  }
+
+  private static String attention(Standins standins, String lacks, String tasks) throws Exception {
+    Standins.Result result =
+        standins.java(
+            Map.of("STANDIN_CUDNN_LACKS", lacks),
+            StandinTasks.class,
+            "-Dtasks=" + tasks,
+            "-Dreverie.precision=bf16",
+            "-Dreverie.cuda.attention=cudnn");
+    assertEquals(0, result.status(), result.output());
+    assertTrue(result.output().contains("all done"), result.output());
+    return result.output();
   }
 
   /** As pip installs them, for the Python of the path, without any variable that names them. */

@@ -51,6 +51,17 @@ final class StandinTasks {
     CudaBackend backend = Cuda.open();
     Device device = new Device(backend);
     OUT.println(device.describe());
+    String tasks = System.getProperty("tasks");
+    if (tasks.startsWith("attention")) {
+      if (tasks.equals("attention")) {
+        StandinAttention.agree(device);
+      } else {
+        StandinAttention.ask(backend);
+      }
+      backend.attentions().forEach(OUT::println);
+      OUT.println("all done");
+      return;
+    }
     agree(device);
     if (Cuda.precision() == Precision.FLOAT32) {
       capture(device);
@@ -158,7 +169,7 @@ final class StandinTasks {
 
   /** What only a real driver can answer. */
   private static void talk() {
-    try (Driver driver = Connection.open(0).driver();
+    try (Driver driver = Connection.open(0, false).driver();
         Arena arena = Arena.ofConfined()) {
       OUT.println(driver.properties());
       OUT.println("too much: " + driver.allocate(1L << 40));
@@ -179,7 +190,7 @@ final class StandinTasks {
               () -> driver.kernel("none"),
               () -> driver.mark(before),
               () -> driver.endCapture(),
-              () -> Connection.open(7))) {
+              () -> Connection.open(7, false))) {
         try {
           wrong.run();
           OUT.println("not refused");

@@ -36,19 +36,20 @@ record Standins(Path folder) {
   record Result(int status, String output) {}
 
   /** Puts a library's stand-in into the folder, compiled when it is first asked for. */
-  void compile(String library, int version, String... links)
+  void compile(String library, int version, String... options)
       throws IOException, InterruptedException {
     String name = "lib" + library + ".so." + version;
-    if (!COMPILED.containsKey(name)) {
-      build(name, library, version, links);
-      COMPILED.put(name, Files.readAllBytes(folder.resolve(name)));
+    String kind = name + String.join(" ", options);
+    if (!COMPILED.containsKey(kind)) {
+      build(name, library, version, options);
+      COMPILED.put(kind, Files.readAllBytes(folder.resolve(name)));
     }
-    Files.write(folder.resolve(name), COMPILED.get(name));
+    Files.write(folder.resolve(name), COMPILED.get(kind));
   }
 
-  private void build(String name, String library, int version, String... links)
+  private void build(String name, String library, int version, String... options)
       throws IOException, InterruptedException {
-    for (String source : List.of("standin.h", "lib" + library + ".c")) {
+    for (String source : List.of("standin.h", "cudnn_graph.h", "lib" + library + ".c")) {
       copy(source, folder.resolve(source));
     }
     Path symbols = folder.resolve(name + ".map");
@@ -61,7 +62,7 @@ record Standins(Path folder) {
     if (!library.equals("cuda")) {
       command.add("-Wl,--version-script=" + symbols);
     }
-    command.addAll(List.of(links));
+    command.addAll(List.of(options));
     Result result = run(folder, Map.of(), command);
     if (result.status() != 0) {
       throw new IOException(result.output());
@@ -74,7 +75,7 @@ record Standins(Path folder) {
     standins.compile("cuda", 1);
     standins.compile("cublas", cublas, "-L.", "-l:libcuda.so.1");
     standins.compile("cublasLt", cublas, "-L.", "-l:libcuda.so.1");
-    standins.compile("cudnn", cudnn, "-L.", "-l:libcuda.so.1");
+    standins.compile("cudnn", cudnn, "-L.", "-l:libcuda.so.1", "-lm");
     if (cudnn > 8) {
       standins.compile("cudnn_ops", cudnn);
     }

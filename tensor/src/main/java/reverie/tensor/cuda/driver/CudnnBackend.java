@@ -151,6 +151,11 @@ final class CudnnBackend implements AutoCloseable {
     this.handle = handle;
   }
 
+  /** The address of a number on the host, which lasts until this is closed. */
+  long constant(float value) {
+    return arena.allocateFrom(JAVA_FLOAT, value).address();
+  }
+
   private static void check(String what, int status) throws Refused {
     if (status != CUDNN_STATUS_SUCCESS) {
       throw new Refused(what, status);

@@ -15,12 +15,16 @@ import jcuda.runtime.cudaStream_t;
 
 /** cuDNN: its convolutions, through JCudnn, and its graphs, each prepared once. */
 final class CudnnDnn implements Dnn {
+  private static final String NO_GRAPHS = "no graphs in this cuDNN";
+
   private record Task(Problem problem, Direction direction) {}
 
   private final JcudaDriver driver;
   private final Handle handle = new Handle();
   private final Map<Task, CudnnConvolution> prepared = new HashMap<>();
   private final Map<Layer, CudnnLayer> layers = new HashMap<>();
+  private final Map<Attention, CudnnAttention> attentions = new HashMap<>();
+  private final boolean attends;
 
   /** Null where cuDNN has no graphs. */
   private CudnnBackend graphs;
@@ -32,8 +36,14 @@ final class CudnnDnn implements Dnn {
     }
   }
 
-  CudnnDnn(JcudaDriver driver) {
+  /**
+   * For work on a driver's stream.
+   *
+   * @param attends whether attention is computed
+   */
+  CudnnDnn(JcudaDriver driver, boolean attends) {
     this.driver = driver;
+    this.attends = attends;
     driver.makeCurrent();
     check(cudnnCreate(handle), "initialisation");
     try {
@@ -73,29 +83,70 @@ final class CudnnDnn implements Dnn {
   @Override
   public synchronized boolean supports(Layer layer) {
     driver.makeCurrent();
-    return graphs != null && graph(layer).isThere();
+    return graphs != null && layer(layer).graph().isThere();
   }
 
   @Override
   public synchronized String algorithm(Layer layer) {
     driver.makeCurrent();
-    return graphs == null ? "no graphs in this cuDNN" : graph(layer).algorithm();
+    return graphs == null ? NO_GRAPHS : layer(layer).graph().algorithm();
   }
 
   @Override
   public synchronized long workspaceBytes(Layer layer) {
     driver.makeCurrent();
-    return graph(layer).workspaceBytes();
+    return layer(layer).graph().workspaceBytes();
   }
 
   @Override
   public synchronized void run(Layer layer, Operands operands) {
     driver.makeCurrent();
-    graph(layer).run(operands);
+    layer(layer).run(operands);
   }
 
-  private CudnnLayer graph(Layer layer) {
+  private CudnnLayer layer(Layer layer) {
     return layers.computeIfAbsent(layer, _ -> new CudnnLayer(graphs, layer));
+  }
+
+  @Override
+  public synchronized boolean supports(Attention attention) {
+    driver.makeCurrent();
+    return isAskedFor(attention) && attention(attention).graph().isThere();
+  }
+
+  private boolean isAskedFor(Attention attention) {
+    int capability = driver.properties().capability();
+    return attends
+        && graphs != null
+        && CudnnAttention.fits(attention, cudnnGetVersion(), capability);
+  }
+
+  @Override
+  public synchronized String algorithm(Attention attention) {
+    driver.makeCurrent();
+    if (isAskedFor(attention)) {
+      return attention(attention).graph().algorithm();
+    }
+    if (!attends) {
+      return "not switched on";
+    }
+    return graphs == null ? NO_GRAPHS : "not asked for: size, version or device";
+  }
+
+  @Override
+  public synchronized long workspaceBytes(Attention attention) {
+    driver.makeCurrent();
+    return attention(attention).workspaceBytes();
+  }
+
+  @Override
+  public synchronized void run(Attention attention, Attended addresses) {
+    driver.makeCurrent();
+    attention(attention).run(addresses);
+  }
+
+  private CudnnAttention attention(Attention attention) {
+    return attentions.computeIfAbsent(attention, _ -> new CudnnAttention(graphs, attention));
   }
 
   private CudnnConvolution convolution(Problem problem, Direction direction) {
@@ -105,7 +156,8 @@ final class CudnnDnn implements Dnn {
 
   @Override
   public String describe() {
-    return "cuDNN " + CudaLibrary.cudnnVersion(cudnnGetVersion());
+    String version = "cuDNN " + CudaLibrary.cudnnVersion(cudnnGetVersion());
+    return attends ? version + " with attention" : version;
   }
 
   @Override

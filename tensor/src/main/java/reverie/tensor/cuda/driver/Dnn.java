@@ -2,8 +2,8 @@
 package reverie.tensor.cuda.driver;
 
 /**
- * Convolutions on the stream of a {@link Driver}: what Reverie uses of cuDNN. Algorithms are chosen
- * once for each problem, among those that give the same bits every time.
+ * Convolutions and attention on the stream of a {@link Driver}: what Reverie uses of cuDNN.
+ * Algorithms are chosen once for each problem, among those that give the same bits every time.
  */
 public interface Dnn extends AutoCloseable {
   /**
@@ -104,6 +104,74 @@ public interface Dnn extends AutoCloseable {
   /** Computes, in the layouts of the other {@code run}. */
   default void run(Layer layer, Operands operands) {
     throw new IllegalStateException("not computed at once: " + layer);
+  }
+
+  /**
+   * {@code softmax(scale·q·kᵀ)·v} in each head, or its gradients. All tensors are bfloat16 {@code
+   * [b, t, heads·width]}; a head's row follows that of the head before.
+   *
+   * @param tq queries
+   * @param tk keys
+   * @param d width of queries and keys in a head
+   * @param dv width of values in a head
+   * @param qRow elements from one query to the next, of images that follow each other so too
+   * @param kRow the same of keys
+   * @param vRow the same of values; results and gradients have no gaps
+   * @param backward whether gradients are computed
+   */
+  record Attention(
+      int b,
+      int heads,
+      int tq,
+      int tk,
+      int d,
+      int dv,
+      float scale,
+      int qRow,
+      int kRow,
+      int vRow,
+      boolean backward) {}
+
+  /**
+   * The addresses of an {@link Attention}, 0 for gradients where none are computed.
+   *
+   * @param y {@code [b, tq, heads·dv]}, read where gradients are computed
+   * @param logSumExp natural logarithms of {@code Σ exp(scale·q·kᵀ)}, float32 {@code [b, heads,
+   *     tq]}, read where gradients are computed
+   */
+  record Attended(
+      long q,
+      long k,
+      long v,
+      long y,
+      long logSumExp,
+      long dy,
+      long dq,
+      long dk,
+      long dv,
+      long workspace) {}
+
+  /**
+   * Whether this can be computed with the same bits every time; the other methods may be called
+   * only then.
+   */
+  default boolean supports(Attention attention) {
+    return false;
+  }
+
+  /** For people: how it is computed, or why not. */
+  default String algorithm(Attention attention) {
+    return describe();
+  }
+
+  /** Bytes of working memory that {@link #run(Attention, Attended)} needs. */
+  default long workspaceBytes(Attention attention) {
+    throw new IllegalStateException("not computed: " + attention);
+  }
+
+  /** Computes. */
+  default void run(Attention attention, Attended addresses) {
+    throw new IllegalStateException("not computed: " + attention);
   }
 
   /** For people: the library's name and version. */

@@ -155,6 +155,11 @@ final class Abilities {
     return new Ability(layer.rounded, layer.gaps, Set.of(1), true, false);
   }
 
+  /** Whether keys and values of several images may be one. */
+  boolean sharesKeys(Attention attention, Step step) {
+    return attentions.sharesKeys(attention, step.inputs(), step.outputs());
+  }
+
   /** Whether these are one product with others that read the same. */
   boolean joins(Step step) {
     Op op = step.op();

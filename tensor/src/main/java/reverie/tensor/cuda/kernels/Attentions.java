@@ -4,15 +4,19 @@ package reverie.tensor.cuda.kernels;
 import static reverie.tensor.cuda.driver.Pool.address;
 import static reverie.tensor.cuda.kernels.Space.aligned;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.Supplier;
 import reverie.tensor.Tensor;
+import reverie.tensor.cuda.driver.Dnn;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.op.Attention;
 import reverie.tensor.op.AttentionBackward;
 
 /**
  * Attention without the matrix of scores: {@code attention.cu} for float32 factors, {@code
- * attention_cores.cu} for TF32 and {@code attention_halves.cu} for bfloat16 on the tensor cores.
+ * attention_cores.cu} for TF32 and {@code attention_halves.cu} for bfloat16 on the tensor cores, or
+ * cuDNN where {@link AttentionGraphs} has it.
  */
 final class Attentions {
   /** Widths of heads, of queries and keys or of values, for which there are kernels. */
@@ -32,10 +36,12 @@ final class Attentions {
   private static final int MAX_FACTORS = 4;
 
   private final Kernels kernels;
+  private final AttentionGraphs graphs;
   private final Precision precision;
 
-  Attentions(Kernels kernels, Precision precision) {
+  Attentions(Kernels kernels, AttentionGraphs graphs, Precision precision) {
     this.kernels = kernels;
+    this.graphs = graphs;
     this.precision = precision;
   }
 
@@ -55,17 +61,54 @@ final class Attentions {
         && inputs[2].dim(2) / heads % UNIT == 0;
   }
 
-  /** Room for factors of bfloat16. */
-  long scratchBytes(Attention op, Tensor[] inputs) {
+  /** Whether several images may read the same keys and values, which cuDNN does not do. */
+  boolean sharesKeys(Attention op, Tensor[] inputs, Tensor[] outputs) {
     Form form = new Form(op.heads(), op.scale(), inputs[0], inputs[2]);
-    return narrowedBytes(form, inputs[0], inputs[1], inputs[2]);
+    return graph(form, false, inputs, outputs[1]) == null;
+  }
+
+  /** Room for factors of bfloat16, and for what cuDNN needs. */
+  long scratchBytes(Attention op, Tensor[] inputs, Tensor[] outputs) {
+    Form form = new Form(op.heads(), op.scale(), inputs[0], inputs[2]);
+    long factors = narrowedBytes(form, inputs[0], inputs[1], inputs[2]);
+    Dnn.Attention graph = graph(form, false, inputs, outputs[1]);
+    return graph == null ? factors : factors + graphs.scratchBytes(graph, outputs[0]);
   }
 
   /** Room for the same, and for Σ dy·y of every query. */
-  long scratchBytes(AttentionBackward op, Tensor[] inputs) {
+  long scratchBytes(AttentionBackward op, Tensor[] inputs, Tensor[] outputs) {
     Form form = new Form(op.heads(), op.scale(), inputs[0], inputs[2]);
-    return aligned(4 * inputs[4].size())
-        + narrowedBytes(form, inputs[0], inputs[1], inputs[2], inputs[5]);
+    long factors = narrowedBytes(form, inputs[0], inputs[1], inputs[2], inputs[5]);
+    Dnn.Attention graph = graph(form, true, inputs, inputs[4]);
+    return graph == null
+        ? factors + aligned(4 * inputs[4].size())
+        : factors + graphs.scratchBytes(graph, inputs[3], outputs[0], outputs[1], outputs[2]);
+  }
+
+  /** What cuDNN computes this as; null if our kernels do. */
+  private Dnn.Attention graph(Form form, boolean backward, Tensor[] inputs, Tensor logSumExp) {
+    if (precision != Precision.BF16 || form.keyed != form.b) {
+      return null;
+    }
+    Dnn.Attention graph =
+        new Dnn.Attention(
+            form.b,
+            form.heads,
+            form.tq,
+            form.tk,
+            form.d,
+            form.dv,
+            (float) form.scale,
+            form.row(inputs[0]),
+            form.row(inputs[1]),
+            form.row(inputs[2]),
+            backward);
+    return graphs.computes(graph, logSumExp) ? graph : null;
+  }
+
+  /** For people: how cuDNN computes what it was asked for. */
+  List<String> describe() {
+    return graphs.describe();
   }
 
   private long narrowedBytes(Form form, Tensor... factors) {
@@ -100,11 +143,11 @@ final class Attentions {
       Tensor x = tensors[i];
       long bytes = form.narrowedBytes(x);
       if (Staging.isHalf(x)) {
-        factors[i] = new Factor(address(x), bytes, x.dim(1) == 1 ? x.stride(0) : x.stride(1));
+        factors[i] = new Factor(address(x), bytes, form.row(x));
         continue;
       }
       int width = x.dim(2) / form.heads;
-      factors[i] = new Factor(scratch.take(bytes), bytes, form.heads * wide(width));
+      factors[i] = new Factor(scratch.take(bytes), bytes, form.row(x));
       long pieces = bytes / 2 / UNIT;
       boolean fours = width % 4 == 0 && address(x) % WIDTH == 0;
       arguments.read(x).write(factors[i].address, bytes).int64(pieces);
@@ -127,8 +170,14 @@ final class Attentions {
     Form form = new Form(attention.heads(), attention.scale(), inputs[0], inputs[2]);
     boolean fours =
         form.fours(address(inputs[0]), address(inputs[1]), address(inputs[2]), address(outputs[0]));
-    Arguments arguments = new Arguments();
     Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2]);
+    Dnn.Attention graph = graph(form, false, inputs, outputs[1]);
+    if (graph != null) {
+      graphs.forward(
+          graph, factors[0].address, factors[1].address, factors[2].address, outputs, scratch);
+      return;
+    }
+    Arguments arguments = new Arguments();
     for (Factor factor : factors) {
       arguments.read(factor.address, factor.bytes);
     }
@@ -142,9 +191,15 @@ final class Attentions {
 
   void backward(AttentionBackward attention, Tensor[] inputs, Tensor[] outputs, Space scratch) {
     Form form = new Form(attention.heads(), attention.scale(), inputs[0], inputs[2]);
+    Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2], inputs[5]);
+    Dnn.Attention graph = graph(form, true, inputs, inputs[4]);
+    if (graph != null) {
+      long[] at = Arrays.stream(factors).mapToLong(Factor::address).toArray();
+      graphs.backward(graph, at[0], at[1], at[2], at[3], inputs, outputs, scratch);
+      return;
+    }
     long bytes = 4 * inputs[4].size();
     long delta = scratch.take(bytes);
-    Factor[] factors = factors(form, scratch, inputs[0], inputs[1], inputs[2], inputs[5]);
     boolean fours =
         form.fours(
             address(inputs[0]),
@@ -222,6 +277,14 @@ final class Attentions {
         }
       }
       throw new IllegalStateException("no kernel for heads of " + d + " and " + dv);
+    }
+
+    /** Elements from one row of a factor of bfloat16 to the next. */
+    int row(Tensor x) {
+      if (Staging.isHalf(x)) {
+        return x.dim(1) == 1 ? x.stride(0) : x.stride(1);
+      }
+      return heads * wide(x.dim(2) / heads);
     }
 
     /** Of a tensor [b, t, heads·width] as bfloat16, each row of a head of whole units. */

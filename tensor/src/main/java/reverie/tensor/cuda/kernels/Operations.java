@@ -80,7 +80,7 @@ public final class Operations {
     moves = new Moves(kernels);
     reductions = new Reductions(kernels);
     norms = new Norms(kernels);
-    attentions = new Attentions(kernels, precision);
+    attentions = new Attentions(kernels, new AttentionGraphs(dnn, rehearsal, moves), precision);
     updates = new Updates(driver, kernels, pool);
     weights = new PreparedWeights(pool, moves, updates);
     Staging staging = new Staging(elements, moves, weights);
@@ -123,8 +123,8 @@ public final class Operations {
   /** Bytes of working memory that {@link #run} needs. */
   public long scratchBytes(Op op, Tensor[] inputs, Tensor[] outputs) {
     return switch (bare(op)) {
-      case Attention attention -> attentions.scratchBytes(attention, inputs);
-      case AttentionBackward attention -> attentions.scratchBytes(attention, inputs);
+      case Attention attention -> attentions.scratchBytes(attention, inputs, outputs);
+      case AttentionBackward attention -> attentions.scratchBytes(attention, inputs, outputs);
       case Convolution convolution -> convolutions.scratchBytes(convolution, inputs, outputs[0]);
       case EuclideanNorm _ -> reductions.normScratchBytes(inputs[0]);
       case GaussianLogProb density -> reductions.scratchBytes(density, inputs);
@@ -159,7 +159,7 @@ public final class Operations {
   /** The steps of a function that is captured, with fewer launches and less traffic. */
   public List<Step> arrange(List<Step> steps, Set<Storage> kept) {
     Abilities abilities = new Abilities(attentions, products, convolutions);
-    List<Step> joined = Joining.of(abilities, Repetition.of(steps, kept), kept);
+    List<Step> joined = Joining.of(abilities, Repetition.of(abilities, steps, kept), kept);
     List<Step> deferred = Deferral.of(abilities, joined, kept);
     List<Step> completed = Completion.of(abilities, deferred, kept);
     return Narrowing.of(this, abilities, Composition.of(completed, kept), kept);
@@ -192,6 +192,11 @@ public final class Operations {
   /** For people: how each convolution that was asked for is computed. */
   public List<String> convolutions() {
     return convolutions.describe();
+  }
+
+  /** For people: how cuDNN computes each attention that it was asked for. */
+  public List<String> attentions() {
+    return attentions.describe();
   }
 
   Rehearsal rehearsal() {

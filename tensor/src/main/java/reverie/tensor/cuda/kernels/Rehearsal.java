@@ -3,7 +3,9 @@ package reverie.tensor.cuda.kernels;
 
 import java.util.HashSet;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
+import java.util.stream.LongStream;
 import reverie.tensor.cuda.driver.Pool;
 
 /**
@@ -44,12 +46,17 @@ final class Rehearsal {
    * @param call makes the call with its result at an address
    */
   void call(Object kind, long bytes, long result, LongConsumer call) {
+    call(kind, new long[] {bytes}, new long[] {result}, to -> call.accept(to[0]));
+  }
+
+  /** Makes a library call that has several results. */
+  void call(Object kind, long[] bytes, long[] results, Consumer<long[]> call) {
     if (!on) {
-      call.accept(result);
+      call.accept(results);
     } else if (!made.contains(kind)) {
-      Pool.Block nobodys = pool.allocate(bytes);
+      Pool.Block nobodys = pool.allocate(LongStream.of(bytes).map(Space::aligned).sum());
       try {
-        call.accept(nobodys.address());
+        call.accept(LongStream.of(bytes).map(new Space(nobodys)::take).toArray());
       } finally {
         pool.release(nobodys);
       }

@@ -38,13 +38,15 @@ final class Repetition {
     }
   }
 
+  private final Abilities abilities;
   private final Map<Storage, Integer> writers = new HashMap<>();
   private final Map<Storage, Tensor> whole = new HashMap<>();
   private final Map<Storage, Tensor> copied = new HashMap<>();
   private final Map<Storage, Step> joined = new HashMap<>();
   private final Map<Storage, Step> added = new HashMap<>();
 
-  private Repetition(List<Step> steps) {
+  private Repetition(Abilities abilities, List<Step> steps) {
+    this.abilities = abilities;
     for (Step step : steps) {
       for (Tensor y : step.outputs()) {
         writers.merge(y.storage(), 1, Integer::sum);
@@ -67,8 +69,8 @@ final class Repetition {
    *
    * @param kept what is read after the last step
    */
-  static List<Step> of(List<Step> steps, Set<Storage> kept) {
-    Repetition repetition = new Repetition(steps);
+  static List<Step> of(Abilities abilities, List<Step> steps, Set<Storage> kept) {
+    Repetition repetition = new Repetition(abilities, steps);
     Set<Storage> read = new HashSet<>(kept);
     LinkedList<Step> needed = new LinkedList<>();
     for (Step step : steps.reversed()) {
@@ -98,7 +100,7 @@ final class Repetition {
   private Step spared(Step step) {
     Op op = step.op();
     Tensor[] inputs = step.inputs().clone();
-    if (op instanceof Attention) {
+    if (op instanceof Attention attention && abilities.sharesKeys(attention, step)) {
       // Both of the same images.
       Tensor keys = source(inputs[1], Order.FIRST);
       Tensor values = source(inputs[2], Order.FIRST);

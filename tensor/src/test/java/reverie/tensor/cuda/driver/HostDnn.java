@@ -6,23 +6,39 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.IntToDoubleFunction;
 import java.util.function.Predicate;
+import java.util.stream.LongStream;
 
 /**
- * Convolutions as cuDNN defines them, in plain loops, as strict as {@link HostBlas}.
+ * Convolutions and attention as cuDNN defines them, in plain loops, as strict as {@link HostBlas}.
  *
  * @param made kinds of calls that were made before
  * @param offered whether there is an algorithm for a convolution
  * @param atOnce whether there is a graph for one with bias and residual
+ * @param attended whether there is a graph for attention
  */
 public record HostDnn(
-    HostDriver driver, Set<Object> made, Predicate<Problem> offered, Predicate<Layer> atOnce)
+    HostDriver driver,
+    Set<Object> made,
+    Predicate<Problem> offered,
+    Predicate<Layer> atOnce,
+    Predicate<Attention> attended)
     implements Dnn {
   /** Not 0, so that overlapping working memory shows. */
   private static final long WORKSPACE = 1000;
 
   /** Convolutions of every kind on the stream of a device. */
   public HostDnn(HostDriver driver) {
-    this(driver, new HashSet<>(), _ -> true, _ -> true);
+    this(driver, _ -> true, _ -> true);
+  }
+
+  /** Of some kinds. */
+  public HostDnn(HostDriver driver, Predicate<Problem> offered, Predicate<Layer> atOnce) {
+    this(driver, new HashSet<>(), offered, atOnce, _ -> false);
+  }
+
+  /** Some attention too. */
+  public HostDnn(HostDriver driver, Predicate<Attention> attended) {
+    this(driver, new HashSet<>(), _ -> true, _ -> true, attended);
   }
 
   @Override
@@ -81,6 +97,32 @@ public record HostDnn(
               .run(i ->
                   HostDriver.get(o.bias(), i % c)
                       + (layer.residual() ? HostDriver.get(o.residual(), i) : 0));
+        });
+  }
+
+  @Override
+  public boolean supports(Attention attention) {
+    return attended.test(attention);
+  }
+
+  @Override
+  public long workspaceBytes(Attention attention) {
+    return WORKSPACE;
+  }
+
+  @Override
+  public void run(Attention attention, Attended a) {
+    if (!supports(attention)) {
+      throw new AssertionError("CUDNN_STATUS_NOT_SUPPORTED: " + attention);
+    }
+    HostDriver.checkKnown(driver, made, attention);
+    LongStream.of(a.q(), a.k(), a.v(), a.y(), a.logSumExp(), a.dy(), a.dq(), a.dk(), a.dv())
+        .forEach(HostDriver::checkAligned);
+    driver.enqueue(
+        "attention",
+        () -> {
+          HostDriver.poison(a.workspace(), WORKSPACE);
+          new HostAttention(attention, a).run();
         });
   }
 

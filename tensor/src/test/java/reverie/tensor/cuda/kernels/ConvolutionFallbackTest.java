@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -51,11 +50,7 @@ class ConvolutionFallbackTest {
     Set<String> precisions = Set.copyOf(Arrays.asList(offered.split(" ")));
     HostDriver driver = new HostDriver(1L << 28).inBothOrders();
     HostDnn dnn =
-        new HostDnn(
-            driver,
-            new HashSet<>(),
-            problem -> precisions.contains(problem.precision().name()),
-            _ -> false);
+        new HostDnn(driver, problem -> precisions.contains(problem.precision().name()), _ -> false);
     try (CudaBackend backend = new CudaBackend(driver, new HostBlas(driver), dnn, precision)) {
       Device device = new Device(backend);
       double tolerance = precision == Precision.BF16 ? 0x1p-6 : 0x1p-9;
@@ -82,7 +77,7 @@ class ConvolutionFallbackTest {
   @CsvSource({"TF32, true, 0", "TF32, false, 1", "FLOAT32, true, 1", "BF16, true, 1"})
   void addsBiasAndResidualOnTheWay(Precision precision, boolean offered, long passes) {
     HostDriver driver = new HostDriver(1L << 28);
-    HostDnn dnn = new HostDnn(driver, new HashSet<>(), _ -> true, _ -> offered);
+    HostDnn dnn = new HostDnn(driver, _ -> true, _ -> offered);
     try (CudaBackend backend = new CudaBackend(driver, new HostBlas(driver), dnn, precision)) {
       Device device = new Device(backend);
       double tolerance = precision == Precision.BF16 ? 0x1p-6 : 0x1p-9;

@@ -4,6 +4,7 @@ package reverie.tensor.cuda.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
@@ -13,6 +14,9 @@ import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.CudaBackend;
 import reverie.tensor.cuda.HostCuda;
+import reverie.tensor.cuda.driver.Dnn;
+import reverie.tensor.cuda.driver.HostBlas;
+import reverie.tensor.cuda.driver.HostDnn;
 import reverie.tensor.cuda.driver.HostDriver;
 import reverie.tensor.cuda.driver.Precision;
 import reverie.tensor.graph.CapturedGraph;
@@ -20,10 +24,29 @@ import reverie.tensor.graph.CapturedGraph;
 /** Captured steps in bfloat16 mode: the same bits as operation by operation, by fewer launches. */
 abstract class ReplayedSteps {
   private final HostDriver driver = HostCuda.driver().inBothOrders();
-  private final CudaBackend backend = HostCuda.backend(driver, Precision.BF16);
-  final Device device = new Device(backend);
+
+  /** Attention that cuDNN was asked for. */
+  final List<Dnn.Attention> asked = new ArrayList<>();
+
+  private final CudaBackend backend;
+  final Device device;
   private final Scope scope = Scope.detached("test");
   private Rng rng = Rng.of(1);
+
+  ReplayedSteps() {
+    this(false);
+  }
+
+  /**
+   * Steps on a device of their own.
+   *
+   * @param attends whether cuDNN computes attention
+   */
+  ReplayedSteps(boolean attends) {
+    HostDnn dnn = new HostDnn(driver, a -> attends && asked.add(a));
+    backend = new CudaBackend(driver, new HostBlas(driver), dnn, Precision.BF16);
+    device = new Device(backend);
+  }
 
   @AfterEach
   void close() {
