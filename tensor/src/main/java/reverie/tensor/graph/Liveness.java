@@ -10,7 +10,6 @@ import java.util.stream.Stream;
 import reverie.tensor.Storage;
 import reverie.tensor.Tensor;
 import reverie.tensor.TensorType;
-import reverie.tensor.op.ElementWise;
 import reverie.tensor.spi.Step;
 
 /**
@@ -93,7 +92,7 @@ final class Liveness {
 
   /** The memory of an input that dies here and may be written over; else null. */
   private Span inherited(Step step, int index, Tensor output) {
-    if (!(step.op() instanceof ElementWise) || step.outputs().length != 1) {
+    if (!step.op().mayOverwrite() || output != step.outputs()[0]) {
       return null;
     }
     for (Tensor input : step.inputs()) {

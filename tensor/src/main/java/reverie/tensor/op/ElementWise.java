@@ -3,12 +3,17 @@ package reverie.tensor.op;
 
 /**
  * An operation whose every output element depends on the input elements at its own place alone,
- * once inputs are broadcast: an output may be the very memory of an input.
+ * once inputs are broadcast.
  */
 public sealed interface ElementWise extends Op permits Copy, ElementFunction, ParameterUpdate {
   /** True: kernels that go element by element go along strides as well. */
   @Override
   default boolean stridedInputs() {
+    return true;
+  }
+
+  @Override
+  default boolean mayOverwrite() {
     return true;
   }
 }

@@ -48,6 +48,12 @@ public record GroupNorm(int groups, double epsilon, Activation activation) imple
     return List.of(x, statistics, statistics);
   }
 
+  /** True: statistics come first, then element by element. */
+  @Override
+  public boolean mayOverwrite() {
+    return true;
+  }
+
   @Override
   public Tensor[] decompose(Tensor... inputs) {
     if (activation == Activation.SILU) {

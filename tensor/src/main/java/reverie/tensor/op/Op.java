@@ -40,4 +40,12 @@ public sealed interface Op
   default boolean stridedInputs() {
     return false;
   }
+
+  /**
+   * Whether the first output may be the very memory of an input of its type: every kernel reads an
+   * element for the last time before it writes the element in its place.
+   */
+  default boolean mayOverwrite() {
+    return false;
+  }
 }
