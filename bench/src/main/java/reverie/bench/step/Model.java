@@ -41,7 +41,7 @@ public record Model(UNet unet, Lora lora, Autoencoder autoencoder) implements Au
 
   private static Model on(Subject subject, Kind kind, Parameters parameters) {
     if (kind == Kind.DECODING) {
-      return new Model(null, null, new Autoencoder(subject.autoencoder(), parameters));
+      return new Model(null, null, Autoencoder.decoder(subject.autoencoder(), parameters));
     }
     UNet unet = new UNet(subject.config(), parameters);
     return kind == Kind.LORA
@@ -63,9 +63,7 @@ public record Model(UNet unet, Lora lora, Autoencoder autoencoder) implements Au
   /** All that a peer needs, those that are not trained first. */
   public List<Parameter> parameters() {
     if (autoencoder != null) {
-      return autoencoder.parameters().all().stream()
-          .filter(p -> p.name().startsWith("decoder.") || p.name().startsWith("post_quant_conv."))
-          .toList();
+      return autoencoder.parameters().all();
     }
     List<Parameter> own = unet.parameters().all();
     return lora == null

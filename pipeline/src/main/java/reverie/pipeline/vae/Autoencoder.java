@@ -49,13 +49,23 @@ public final class Autoencoder implements AutoCloseable {
 
   /** A model on these parameters, which it makes, or finds in a copy, and from then on owns. */
   public Autoencoder(AutoencoderConfig config, Parameters parameters) {
+    this(config, parameters, true);
+  }
+
+  private Autoencoder(AutoencoderConfig config, Parameters parameters, boolean encodes) {
     this.config = config;
     this.parameters = parameters;
     int latent = config.latentChannels();
-    encoder = new Encoder(parameters.at("encoder"), config);
+    encoder = encodes ? new Encoder(parameters.at("encoder"), config) : null;
+    quantConv =
+        encodes ? new Conv2d(parameters.at("quant_conv"), 2 * latent, 2 * latent, 1, 1, 0) : null;
     decoder = new Decoder(parameters.at("decoder"), config);
-    quantConv = new Conv2d(parameters.at("quant_conv"), 2 * latent, 2 * latent, 1, 1, 0);
     postQuantConv = new Conv2d(parameters.at("post_quant_conv"), latent, latent, 1, 1, 0);
+  }
+
+  /** One without the encoder, which only decodes. */
+  public static Autoencoder decoder(AutoencoderConfig config, Parameters parameters) {
+    return new Autoencoder(config, parameters, false);
   }
 
   /** The parameter that a tensor of a file belongs to, by today's or an older name. */
@@ -85,6 +95,9 @@ public final class Autoencoder implements AutoCloseable {
   }
 
   private void requireImages(Tensor images) {
+    if (encoder == null) {
+      throw new ReverieException("autoencoder: this one only decodes");
+    }
     int reduction = config.reduction();
     if (images.shape().rank() != 4
         || images.dim(3) != config.channels()

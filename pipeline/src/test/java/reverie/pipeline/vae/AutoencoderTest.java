@@ -152,4 +152,16 @@ class AutoencoderTest {
         assertThrows(ReverieException.class, () -> model.encode(device.zeros(1, 15, 16, 3)));
     assertTrue(e.getMessage().contains("multiples of 2"), e::getMessage);
   }
+
+  @Test
+  void aDecoderAloneGivesTheSameImages() {
+    Tensor z = Rng.of(2).normal(device, 1, 8, 8, 4);
+    try (Autoencoder decoder =
+        Autoencoder.decoder(model.config(), Parameters.random(device, Rng.of(1)))) {
+      assertArrayEquals(model.decode(z).toFloats(), decoder.decode(z).toFloats());
+      ReverieException e =
+          assertThrows(ReverieException.class, () -> decoder.encode(device.zeros(1, 16, 16, 3)));
+      assertTrue(e.getMessage().contains("only decodes"), e::getMessage);
+    }
+  }
 }
