@@ -15,12 +15,15 @@ import picocli.CommandLine.Parameters;
 import reverie.app.choose.ChoiceServer;
 import reverie.app.choose.ImagePairs;
 import reverie.app.config.ConfigurationException;
+import reverie.app.config.FinetuneConfig;
 import reverie.app.data.PngImages;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.finetune.Finetuning;
+import reverie.app.finetune.RunPrompts;
 import reverie.app.model.LoadedModel;
 import reverie.app.model.ModelFolder;
 import reverie.app.run.Progress;
+import reverie.app.run.RunFolder;
 import reverie.rl.prompt.Prompt;
 import reverie.rl.prompt.PromptSource;
 import reverie.tensor.Device;
@@ -55,7 +58,8 @@ final class ServeCommand implements Callable<Integer> {
       names = "--prompts",
       paramLabel = "FILE",
       description =
-          "A text file with a prompt a line. Default: those that the model was trained with.")
+          "A text file with a prompt a line. Default: those that the run or the model was trained"
+              + " with.")
   private Path prompts;
 
   @Option(
@@ -129,8 +133,7 @@ final class ServeCommand implements Callable<Integer> {
     Device device = deviceOption.open(session);
     try (LoadedModel model = options.open(session, device);
         Progress progress = Progress.start("drawing", "images", 2 * pairs)) {
-      PromptSource source =
-          prompts == null ? PreferencesCommand.own(model) : PromptSource.fromFile(prompts);
+      PromptSource source = prompts == null ? own(model) : PromptSource.fromFile(prompts);
       List<String> texts =
           Evaluation.choose(source.all(), pairs, options.seed).stream().map(Prompt::text).toList();
       List<String> twice = texts.stream().flatMap(text -> Stream.of(text, text)).toList();
@@ -139,5 +142,21 @@ final class ServeCommand implements Callable<Integer> {
       return ImagePairs.write(
           run.resolve(FOLDER), texts, PngImages.fromModel(pixels, model.sampler().size()));
     }
+  }
+
+  /** Those that the run trained on; of a model alone, or pretrained, those that it knows. */
+  private PromptSource own(LoadedModel model) {
+    Path file = run.resolve(RunFolder.CONFIG);
+    if (Files.isRegularFile(file)) {
+      String stored = RunFolder.readConfig(run);
+      if (FinetuneConfig.READER.knows(stored, file.toString())) {
+        FinetuneConfig config =
+            FinetuneConfig.READER.readStored(stored, file.toString(), List.of()).value();
+        return new RunPrompts(config.prompts(), model.prompts(), model.isConditional())
+            .split()
+            .training();
+      }
+    }
+    return PreferencesCommand.own(model);
   }
 }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package reverie.app.finetune;
 
-import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiFunction;
 import java.util.function.IntConsumer;
 import java.util.stream.Stream;
-import reverie.app.config.ConfigurationException;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.data.DataSet;
 import reverie.app.evaluate.Evaluation;
 import reverie.app.model.BaseModels;
 import reverie.app.model.ImageSampler;
@@ -66,7 +63,8 @@ final class FinetuneWork implements AutoCloseable {
     requireRoom(config, model.sampler());
     Stream.concat(Stream.of(config.reward()), config.watch().stream())
         .forEach(choice -> folder.prompts().requireFit(choice.kind()));
-    PromptSource.Split split = split(prompts(folder), folder);
+    RunPrompts asked = new RunPrompts(config.prompts(), folder.prompts(), folder.isConditional());
+    PromptSource.Split split = asked.split();
     int limit = config.prompts().limit();
     PromptSource prompts =
         limit == 0
@@ -95,7 +93,7 @@ final class FinetuneWork implements AutoCloseable {
             device,
             reward,
             config.training().rewardTimeout(),
-            asksForItsOwn(folder) ? folder.prompts().recognition() : null,
+            asked.areTheModels() ? folder.prompts().recognition() : null,
             config.seed());
     heldOut = split.heldOut() == null ? List.of() : split.heldOut().all();
     training = prompts.all();
@@ -108,49 +106,6 @@ final class FinetuneWork implements AutoCloseable {
     if (config.objective() instanceof RolloutObjective) {
       sampler.requireRoom(config.training().samplesPerEpoch());
     }
-  }
-
-  private PromptSource prompts(ModelFolder folder) {
-    FinetuneConfig.Prompts prompts = config.prompts();
-    return switch (prompts.source()) {
-      case FinetuneConfig.MODEL -> {
-        if (!folder.isConditional()) {
-          yield PromptSource.of("");
-        }
-        List<String> known = folder.prompts().training();
-        if (known.isEmpty()) {
-          throw new ConfigurationException(
-              "prompts.source is 'model', but this model does not say which prompts it was trained"
-                  + " with",
-              "name a text file with a prompt a line: --set prompts.source=FILE");
-        }
-        yield PromptSource.of(known);
-      }
-      case "animals" -> PromptSource.animals();
-      case "animal_activities" -> PromptSource.animalActivities();
-      case "template" -> PromptSource.template(prompts.template(), prompts.slots());
-      default ->
-          DataSet.named(prompts.source())
-              .map(set -> PromptSource.of(set.training().prompts()))
-              .orElseGet(() -> PromptSource.fromFile(Path.of(prompts.source())));
-    };
-  }
-
-  /** Whether prompts are those of the images that the model knows. */
-  private boolean asksForItsOwn(ModelFolder folder) {
-    String source = config.prompts().source();
-    return source.equals(FinetuneConfig.MODEL)
-        || DataSet.named(source).filter(set -> set == folder.prompts().data()).isPresent();
-  }
-
-  /** Held out is what a pattern says, or what the model's own training left out; null for none. */
-  private PromptSource.Split split(PromptSource prompts, ModelFolder folder) {
-    FinetuneConfig.Prompts asked = config.prompts();
-    if (!asked.heldOut().isEmpty()) {
-      return prompts.split(asked.heldOut());
-    }
-    List<String> unseen = asksForItsOwn(folder) ? folder.prompts().heldOut() : List.of();
-    return new PromptSource.Split(prompts, unseen.isEmpty() ? null : PromptSource.of(unseen));
   }
 
   FinetuneModel model() {

@@ -126,8 +126,8 @@ class PipelineRunsTest extends CommandTest {
         tuned);
     assertFalse(Arrays.equals(drawn("base", "--model", FOLDER), tuned));
 
-    // People may choose between its images, of prompts that are to be named.
-    assertEquals(ExitCode.USAGE, run("preferences", "serve", whole.toString(), "--pairs", "1"));
+    // People may choose between a model's images too, of prompts that are to be named.
+    assertEquals(ExitCode.USAGE, run("preferences", "serve", FOLDER, "--pairs", "1"));
     assertTrue(err.toString().contains("name some: --prompts FILE"), err::toString);
 
     Path merged = temporary.resolve("merged");

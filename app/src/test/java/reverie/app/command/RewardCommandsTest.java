@@ -113,15 +113,14 @@ class RewardCommandsTest extends CommandTest {
     assertTrue(err.toString().contains("\nhint: "), err::toString);
   }
 
-  /** Draws pairs with the model of a run, serves them, and goes on the next time. */
+  /** Draws pairs of a run's prompts with its model, serves them, and goes on the next time. */
   @Test
   @Timeout(120)
   void peopleChooseBetweenTheImagesOfARun() throws Exception {
     Path prompts = Files.writeString(folder.resolve("prompts.txt"), "a cat\na dog\n");
     Files.createSymbolicLink(folder.resolve("model"), Path.of(MODEL).toAbsolutePath());
-    String file = prompts.toString();
-    String draw = "--prompts " + file + " --pairs 2 --steps 1 --device cpu";
-    String state = served(draw, "{\"pair\": 0, \"choice\": 1}");
+    Files.writeString(folder.resolve("config.yaml"), "prompts: {source: '" + prompts + "'}\n");
+    String state = served("--pairs 2 --steps 1 --device cpu", "{\"pair\": 0, \"choice\": 1}");
     assertTrue(state.startsWith("{\"done\":1,\"total\":2,\"pair\":1"), state);
     byte[] first = Files.readAllBytes(folder.resolve("preferences/images/000000-0.png"));
     byte[] second = Files.readAllBytes(folder.resolve("preferences/images/000000-1.png"));
@@ -131,6 +130,7 @@ class RewardCommandsTest extends CommandTest {
     assertTrue(state.startsWith("{\"done\":2,\"total\":2,\"pair\":null"), state);
     Path choices = folder.resolve("preferences/preferences.jsonl");
     assertEquals(2, PreferenceFile.read(choices, ImageSize.square(16)).size());
+    assertTrue(Files.readString(choices).contains("\"prompt\":\"a dog\""));
     List<String> wrong = List.of("preferences", "serve", folder.resolve("none").toString());
     assertNotEquals(0, run(wrong));
     assertTrue(err.toString().contains("none' does not exist"), err::toString);
