@@ -96,7 +96,7 @@ final class EvaluateCommand implements Callable<Integer> {
     }
     SamplingOptions.require("--repeats", repeats, 1, samples);
     if (!texts.isEmpty()) {
-      sets.put("prompts", prompts(texts));
+      sets.put("prompts", PromptSource.of(texts).all());
     } else if (file != null) {
       sets.put("prompts", PromptSource.fromFile(file).all());
     }
@@ -132,7 +132,7 @@ final class EvaluateCommand implements Callable<Integer> {
   /** The prompts that the model was trained with, and others that are known of it. */
   private static void ownPrompts(LoadedModel model, Map<String, List<Prompt>> sets) {
     if (!model.isConditional()) {
-      sets.put("images", prompts(List.of("")));
+      sets.put("images", PromptSource.of(List.of("")).all());
       return;
     }
     if (model.prompts().training().isEmpty()) {
@@ -140,9 +140,9 @@ final class EvaluateCommand implements Callable<Integer> {
           "evaluate: the model does not say which prompts it was trained with",
           "name some: --prompts FILE, or --prompt TEXT");
     }
-    sets.put("training", prompts(model.prompts().training()));
+    sets.put("training", PromptSource.of(model.prompts().training()).all());
     if (!model.prompts().heldOut().isEmpty()) {
-      sets.put("heldout", prompts(model.prompts().heldOut()));
+      sets.put("heldout", PromptSource.of(model.prompts().heldOut()).all());
     }
   }
 
@@ -199,9 +199,5 @@ final class EvaluateCommand implements Callable<Integer> {
                 estimate.low(),
                 estimate.high(),
                 estimate.n()));
-  }
-
-  private static List<Prompt> prompts(List<String> texts) {
-    return texts.stream().map(Prompt::new).toList();
   }
 }
