@@ -18,8 +18,8 @@ final class SamplingOptions {
       names = "--model",
       paramLabel = "FOLDER",
       description =
-          "The model, in diffusers' layout, or one that Reverie ships: \"icons\" (default), or"
-              + " \"icons-flow\".")
+          "The model, in diffusers' layout, or one that Reverie ships: \"icons\" (default),"
+              + " \"icons-flow\" or \"nouns\".")
   String model = FinetuneConfig.ICONS;
 
   @Option(

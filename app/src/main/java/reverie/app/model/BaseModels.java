@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import reverie.app.config.FinetuneConfig;
-import reverie.app.data.DataSet;
 import reverie.app.data.ImageSize;
 import reverie.app.text.PromptEncoder;
 import reverie.tensor.DType;
@@ -28,8 +27,8 @@ public final class BaseModels {
           "unet/config.json",
           "unet/diffusion_pytorch_model.safetensors");
 
-  /** The names of the models that Reverie ships: a diffusion of icons, and a flow. */
-  public static final List<String> SHIPPED = List.of(FinetuneConfig.ICONS, "icons-flow");
+  /** The names of the models that Reverie ships: a diffusion of icons, a flow, and Nouns. */
+  public static final List<String> SHIPPED = List.of(FinetuneConfig.ICONS, "icons-flow", "nouns");
 
   private BaseModels() {}
 
@@ -119,9 +118,7 @@ public final class BaseModels {
           Files.copy(in, target);
         }
       }
-      ModelFolder read = ModelFolder.read(folder, device, weights);
-      return new ModelFolder(
-          read.unet(), read.scheduler(), read.encoder(), ModelPrompts.of(DataSet.ICONS));
+      return ModelFolder.read(folder, device, weights);
     } catch (IOException e) {
       throw new ReverieException(
           "model "

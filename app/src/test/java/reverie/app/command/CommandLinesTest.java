@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -154,6 +155,27 @@ class CommandLinesTest extends CommandTest {
     Session session = new Session(List.of(), Map.of(), new PrintWriter(out), new PrintWriter(err));
     var parsed = CommandLines.commandLine(session).parseArgs("sample", "--prompt", "@" + file);
     assertEquals(List.of("@" + file), parsed.subcommand().matchedOption("--prompt").getter().get());
+  }
+
+  /** What the model of Nouns learnt can be seen without the data set: two backgrounds. */
+  @Test
+  void nounsAreDrawnWithTheBackgroundsThatTheyAreAskedFor() {
+    double difference = blueOverRed("cool") - blueOverRed("warm");
+    assertTrue(difference > 5, difference + "");
+  }
+
+  /** Of the 256 pixels drawn; the caption beside them is grey. */
+  private double blueOverRed(String background) {
+    String prompt =
+        "cat head, square red glasses, cow accessory, teal body, " + background + " background";
+    Path file = folder.resolve(background + ".png");
+    List<String> sample = List.of("sample", "--prompt", prompt, "--images", "1", "--scale", "1");
+    int status = run(sample, "--model", "nouns", "--device", "cpu", "--out", file.toString());
+    assertEquals(0, status, err::toString);
+    BufferedImage image = PngImages.read(file);
+    int[] pixels =
+        image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+    return Arrays.stream(pixels).map(p -> (p & 0xff) - (p >> 16 & 0xff)).sum() / 256.0;
   }
 
   @Test

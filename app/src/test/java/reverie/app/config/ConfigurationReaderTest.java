@@ -196,7 +196,7 @@ class ConfigurationReaderTest {
     for (String file : List.of("model-folder", "some.txt", "pairs.jsonl", "judge.yaml")) {
       assertTrue(yaml.contains(": " + here.resolve(file)), yaml);
     }
-    for (String known : List.of("icons", "icons-flow")) {
+    for (String known : List.of("icons", "icons-flow", "nouns")) {
       assertEquals(known, value("model=" + known).model());
     }
     for (String known : List.of("icons", "model", "animals", "animal_activities")) {

@@ -2,10 +2,9 @@
 package reverie.app.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
+import reverie.app.data.DataSet;
 import reverie.app.data.ImageSize;
 import reverie.app.text.MiniLm;
 import reverie.diffusion.Prediction;
@@ -23,8 +22,8 @@ class BaseModelsTest {
             name.equals("icons-flow") ? Prediction.FLOW : Prediction.V_PREDICTION;
         assertEquals(prediction, model.scheduler().prediction());
         assertEquals(ImageSize.square(16), BaseModels.size(model));
-        assertTrue(model.prompts().training().contains("camera add"));
-        assertFalse(model.prompts().training().contains("user edit"));
+        DataSet data = name.equals("nouns") ? DataSet.NOUNS : DataSet.ICONS;
+        assertEquals(data, model.prompts().data());
       }
     }
   }
