@@ -29,7 +29,8 @@ public final class Capturing {
         "call the function of the inner step instead");
   }
 
-  static boolean isActive() {
+  /** Whether this is code that is being captured. */
+  public static boolean isActive() {
     return ACTIVE.isBound();
   }
 

@@ -6,7 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import reverie.autograd.Tape;
+import reverie.autograd.nn.Parameter;
 import reverie.tensor.Device;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
@@ -57,16 +59,30 @@ public final class BackwardPass<I extends Record, O extends Record> implements A
     try (Scope _ = Scope.open("loss")) {
       sum = scope.adopt(device.zeros());
     }
-    List<Tensor> roots = new ArrayList<>();
-    List<Tensor> totals = new ArrayList<>();
-    totals.add(sum);
-    gradients
-        .parts()
-        .forEach((parameter, total) -> {
-          roots.add(parameter.value());
-          totals.add(total);
-        });
-    pass = new MicroBatched<>(lookup, device, totals, in -> differentiate(roots, loss, in));
+    List<Tensor> roots = gradients.parts().keySet().stream().map(Parameter::value).toList();
+    List<Tensor> totals =
+        Stream.concat(Stream.of(sum), gradients.parts().values().stream()).toList();
+    pass =
+        new MicroBatched<>(
+            lookup,
+            device,
+            new Totals(totals, sum, gradients),
+            in -> differentiate(roots, loss, in));
+  }
+
+  /** The loss of one pass, and gradients of all. */
+  private record Totals(List<Tensor> tensors, Tensor loss, GradientAccumulator gradients)
+      implements MicroBatched.Totals {
+    @Override
+    public void beforeAdding() {
+      loss.assign(new double[] {0});
+      gradients.complete();
+    }
+
+    @Override
+    public void beforeWriting() {
+      gradients.makeRoom();
+    }
   }
 
   /** A pass for a loss that gives only the sum. */
@@ -102,7 +118,6 @@ public final class BackwardPass<I extends Record, O extends Record> implements A
    * @return the loss of the whole batch, to be read before the next pass
    */
   public Loss<O> add(I inputs) {
-    sum.assign(new double[] {0});
     return new Loss<>(sum, pass.run(inputs));
   }
 

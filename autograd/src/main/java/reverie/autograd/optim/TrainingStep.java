@@ -118,6 +118,7 @@ public final class TrainingStep implements AutoCloseable {
     if (ema != null) {
       ema.advance();
     }
+    gradients.complete();
     return update.run(new None()).value;
   }
 

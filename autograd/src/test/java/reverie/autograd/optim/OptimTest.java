@@ -18,6 +18,7 @@ import reverie.autograd.nn.AxisOrder;
 import reverie.autograd.nn.Initialiser;
 import reverie.autograd.nn.Parameter;
 import reverie.autograd.nn.Parameters;
+import reverie.tensor.CaptureException;
 import reverie.tensor.Device;
 import reverie.tensor.Interpreter;
 import reverie.tensor.ReverieException;
@@ -25,6 +26,7 @@ import reverie.tensor.Rng;
 import reverie.tensor.Scope;
 import reverie.tensor.Tensor;
 import reverie.tensor.debug.Profile;
+import reverie.tensor.graph.CapturedGraph;
 
 class OptimTest {
   private final Device device = Device.reference();
@@ -138,6 +140,11 @@ class OptimTest {
             loss.samples().values().toDoubles(),
             1e-15);
       }
+      CaptureException early =
+          assertThrows(
+              CaptureException.class,
+              () -> CapturedGraph.of(device, () -> new Tensor[] {sum.norm()}));
+      assertTrue(early.getMessage().contains("before it was complete"), early.getMessage());
       assertArrayEquals(new double[] {4, -8}, sum.gradient(p).toDoubles());
       assertArrayEquals(new double[] {2, 2, 2}, sum.gradient(q).toDoubles());
       assertEquals(q.shape(), sum.gradient(q).shape());

@@ -136,7 +136,8 @@ public final class CapturedGraph implements AutoCloseable {
                   .toArray(Tensor[]::new));
       Stream.of(results).forEach(Tensor::checkLive);
       Set<Storage> kept = Stream.of(results).map(Tensor::storage).collect(Collectors.toSet());
-      List<Step> steps = device.backend().arrange(DeadCode.of(tracer.steps(), results), kept);
+      List<Step> arranged = device.backend().arrange(DeadCode.of(tracer.steps(), results), kept);
+      List<Step> steps = CopyElision.of(arranged, kept);
       return new CapturedGraph(
           device.backend(), step, Rematerialization.of(steps, aboveBytes, results), results);
     }

@@ -22,6 +22,7 @@ import reverie.tensor.Scope;
 import reverie.tensor.Shape;
 import reverie.tensor.Tensor;
 import reverie.tensor.op.Binary;
+import reverie.tensor.op.Fill;
 import reverie.tensor.spi.Backend;
 
 /**
@@ -35,11 +36,12 @@ import reverie.tensor.spi.Backend;
  * record Squares(Tensor y) {}
  *
  * Tensor total = device.scalar(0);
- * try (var square = new MicroBatched<>(MethodHandles.lookup(), device, List.of(total), (Batch in) -> {
- *   Tensor y = in.x().square();
- *   return new MicroBatched.Part<>(List.of(y.sum()), new Squares(y));
- * })) {
- *   Tensor y = square.run(new Batch(x)).y(); // like x: [n, ...]; total has grown by the sum of y
+ * try (var square = new MicroBatched<>(
+ *     MethodHandles.lookup(), device, MicroBatched.Totals.of(total), (Batch in) -> {
+ *       Tensor y = in.x().square();
+ *       return new MicroBatched.Part<>(List.of(y.sum()), new Squares(y));
+ *     })) {
+ *   Tensor y = square.run(new Batch(x)).y(); // like x: [n, ...]; total is the sum of y
  * }
  * }</pre>
  *
@@ -52,16 +54,51 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
   /**
    * What the function gives for a micro-batch.
    *
-   * @param sums one for each of the totals, to which it is added
+   * @param sums one for each of the totals
    * @param samples tensors with the samples as their first axis, which are joined
    */
   public record Part<O extends Record>(List<Tensor> sums, O samples) {}
 
+  /**
+   * Where sums go: those of several micro-batches are added to what is there, those of a batch that
+   * is not cut are written over it, by the operations that compute them if possible.
+   */
+  public interface Totals {
+    /** One tensor for each sum. */
+    List<Tensor> tensors();
+
+    /** Comes before a call that adds to the tensors. */
+    void beforeAdding();
+
+    /** Comes before a call that writes over the tensors: what they hold is saved here, or lost. */
+    void beforeWriting();
+
+    /** Tensors that hold the sums of the last call alone. */
+    static Totals of(Tensor... tensors) {
+      return new OfLastCall(List.of(tensors));
+    }
+  }
+
+  private record OfLastCall(List<Tensor> tensors) implements Totals {
+    @Override
+    public void beforeAdding() {
+      tensors.forEach(t -> Ops.update(new Fill(0, t.shape()), new Tensor[] {t}));
+    }
+
+    @Override
+    public void beforeWriting() {
+      // Nothing is worth saving.
+    }
+  }
+
+  /** Of a micro-batch; {@code whole} if it is the batch. */
+  private record Size(int rows, boolean whole) {}
+
   private final Device device;
-  private final List<Tensor> totals;
+  private final Totals totals;
   private final Function<I, Part<O>> body;
   private final RecordTensors records;
-  private final Map<Integer, Deque<Worker>> idle = new HashMap<>();
+  private final Map<Size, Deque<Worker>> idle = new HashMap<>();
   private final List<Worker> all = new ArrayList<>();
   private Scope scope = Scope.detached("results of micro-batches");
   private Tensor[] results = {};
@@ -73,20 +110,20 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
    * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
    */
   public MicroBatched(MethodHandles.Lookup lookup, Device device, Function<I, O> body) {
-    this(lookup, device, List.of(), in -> new Part<>(List.of(), body.apply(in)));
+    this(lookup, device, Totals.of(), in -> new Part<>(List.of(), body.apply(in)));
   }
 
   /**
    * Captures nothing yet.
    *
    * @param lookup {@code MethodHandles.lookup()} of a class that sees both records
-   * @param totals to which the sums of each micro-batch are added
+   * @param totals where the sums of micro-batches go
    */
   public MicroBatched(
-      MethodHandles.Lookup lookup, Device device, List<Tensor> totals, Function<I, Part<O>> body) {
+      MethodHandles.Lookup lookup, Device device, Totals totals, Function<I, Part<O>> body) {
     this.records = new RecordTensors(lookup);
     this.device = device;
-    this.totals = List.copyOf(totals);
+    this.totals = totals;
     this.body = body;
   }
 
@@ -104,14 +141,14 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
       return whole(inputs);
     }
     Cut cut = new Cut(given, n, device.backend().microBatches(n));
-    Worker first = take(cut.rows(0));
+    Worker first = take(cut.size(0));
     boolean fits;
     try (Scope _ = Scope.open("first micro-batch")) {
       I part = records.with(inputs, cut.inputs(0));
       first.capture(part);
       fits = first.pass.fits(part);
     }
-    give(cut.rows(0), first);
+    give(cut.size(0), first);
     if (first.pass.captured().isEmpty()) {
       captureFailure = first.pass.captureFailure().orElseThrow();
     }
@@ -120,6 +157,11 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
     }
     O like = first.pass.outputs().samples();
     makeRoom(n, records.tensors(like));
+    if (cut.parts == 1) {
+      totals.beforeWriting();
+    } else {
+      totals.beforeAdding();
+    }
     new Run(inputs, cut, device.backend()).all();
     return records.with(like, results);
   }
@@ -134,16 +176,26 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
   }
 
   private O whole(I inputs) {
+    totals.beforeAdding();
     Part<O> outputs = body.apply(inputs);
     add(outputs.sums());
     return outputs.samples();
   }
 
   private void add(List<Tensor> sums) {
-    for (int i = 0; i < totals.size(); i++) {
-      Tensor total = totals.get(i);
+    for (int i = 0; i < sums.size(); i++) {
+      Tensor total = totals.tensors().get(i);
       Ops.update(new Binary(Binary.Kind.ADD), new Tensor[] {total}, total, sums.get(i));
     }
+  }
+
+  /** The function, with its sums written to the totals. */
+  private Part<O> written(I inputs) {
+    Part<O> outputs = body.apply(inputs);
+    for (int i = 0; i < outputs.sums().size(); i++) {
+      totals.tensors().get(i).assign(outputs.sums().get(i));
+    }
+    return new Part<>(List.of(), outputs.samples());
   }
 
   /** Inputs and where they are cut. */
@@ -152,8 +204,12 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
       return (int) ((long) part * n / parts);
     }
 
-    int rows(int part) {
+    private int rows(int part) {
       return from(part + 1) - from(part);
+    }
+
+    Size size(int part) {
+      return new Size(rows(part), parts == 1);
     }
 
     Tensor[] inputs(int part) {
@@ -200,7 +256,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
 
     /** Throws nothing, for others may be waiting for this one's turn to end. */
     private void part(int index) {
-      Worker worker = take(cut.rows(index));
+      Worker worker = take(cut.size(index));
       try (Scope _ = Scope.open("micro-batch")) {
         if (failure == null) {
           Tensor[] outputs = records.tensors(compute(worker, cut.inputs(index)));
@@ -211,7 +267,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
           }
         }
         await(index);
-        if (failure == null) {
+        if (failure == null && worker.addition != null) {
           worker.addition.run();
         }
       } catch (Throwable t) {
@@ -219,7 +275,7 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
         await(index);
       } finally {
         turn.set(index + 1);
-        give(cut.rows(index), worker);
+        give(cut.size(index), worker);
       }
     }
 
@@ -239,12 +295,18 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
 
   /** What one thread needs for micro-batches of one size. */
   private final class Worker {
-    private final CapturedFunction<I, Part<O>> pass = new CapturedFunction<>(records, device, body);
+    private final CapturedFunction<I, Part<O>> pass;
+
+    /** Adds to the totals; null if the function writes them. */
     private CapturedGraph addition;
+
+    Worker(boolean whole) {
+      pass = new CapturedFunction<>(records, device, whole ? MicroBatched.this::written : body);
+    }
 
     void capture(I inputs) {
       pass.capture(inputs);
-      if (addition == null && pass.captured().isPresent()) {
+      if (addition == null && pass.captured().isPresent() && !pass.outputs().sums().isEmpty()) {
         List<Tensor> sums = pass.outputs().sums();
         addition =
             CapturedGraph.of(
@@ -264,17 +326,17 @@ public final class MicroBatched<I extends Record, O extends Record> implements A
     }
   }
 
-  private synchronized Worker take(int rows) {
-    Worker spare = idle.computeIfAbsent(rows, _ -> new ArrayDeque<>()).poll();
+  private synchronized Worker take(Size size) {
+    Worker spare = idle.computeIfAbsent(size, _ -> new ArrayDeque<>()).poll();
     if (spare == null) {
-      spare = new Worker();
+      spare = new Worker(size.whole);
       all.add(spare);
     }
     return spare;
   }
 
-  private synchronized void give(int rows, Worker worker) {
-    idle.get(rows).push(worker);
+  private synchronized void give(Size size, Worker worker) {
+    idle.get(size).push(worker);
   }
 
   private void makeRoom(int n, Tensor... outputs) {
