@@ -4,13 +4,19 @@
 // optimizer, and weights that are rounded. The tensors are a table in the device's memory, their elements cut into tiles.
 #include "halves.h"
 
-enum { MAX_UPDATED = 8, TILE_ELEMENTS = 4096 };
+enum { MAX_UPDATED = 7, MAX_PREPARED = 3, TILE_ELEMENTS = 4096, SIDE = 64 };
+enum { HALF = 1, TURNED = 2 };
 
 /** Pointers as the update's function names them; those that are not needed are null. */
 typedef struct {
   float *at[MAX_UPDATED];
   long n, first_tile; // first_tile: tiles of all tensors before this one
   long aligned;       // whether four elements can be read and written at once
+  // The first result once more, as those want it who read it: bfloat16 if HALF, and the transposed
+  // of its matrix of so many rows if TURNED. Then tiles are squares of that; else there is one row.
+  long rows;
+  void *prepared[MAX_PREPARED];
+  long kinds[MAX_PREPARED];
 } Updated;
 
 typedef struct {
@@ -74,18 +80,73 @@ DEVICE void adam_at(const Updates *at, float *p, float g, float *m, float *v) {
   *p = *p - rate * way;
 }
 
+DEVICE Result prepared_at(const Updated *one, int k) {
+  int half = one->kinds[k] & HALF;
+  Result y = {half ? 0 : (float *)one->prepared[k], half ? (unsigned short *)one->prepared[k] : 0};
+  return y;
+}
+
+/** For four elements, or fewer, from i on; gives the weights. */
+DEVICE float4 adam_four(const Updates *at, const Updated *one, long i, int some) {
+  int fast = one->aligned && some == 4;
+  float4 p = load_four(one->at[3] + i, some, fast), g = load_four(one->at[4] + i, some, fast);
+  float4 m = load_four(one->at[5] + i, some, fast), v = load_four(one->at[6] + i, some, fast);
+  adam_at(at, &p.x, g.x, &m.x, &v.x);
+  adam_at(at, &p.y, g.y, &m.y, &v.y);
+  adam_at(at, &p.z, g.z, &m.z, &v.z);
+  adam_at(at, &p.w, g.w, &m.w, &v.w);
+  store_four(one->at[0] + i, p, some, fast);
+  store_four(one->at[1] + i, m, some, fast);
+  store_four(one->at[2] + i, v, some, fast);
+  UNROLL
+  for (int k = 0; k < MAX_PREPARED; k++) {
+    if (one->prepared[k] && !(one->kinds[k] & TURNED)) {
+      put_results(prepared_at(one, k), i, p, some, fast);
+    }
+  }
+  return p;
+}
+
 /**
  * A step of AdamW, of the pointers p, m, v of the results and p, g, m, v of the operands; control:
  * learning rate, both bias corrections, the factor of the gradient.
  */
-UPDATE(adam_w, {
-  float4 p = updated_four(&one, 3, i), g = updated_four(&one, 4, i);
-  float4 m = updated_four(&one, 5, i), v = updated_four(&one, 6, i);
-  adam_at(&at, &p.x, g.x, &m.x, &v.x);
-  adam_at(&at, &p.y, g.y, &m.y, &v.y);
-  adam_at(&at, &p.z, g.z, &m.z, &v.z);
-  adam_at(&at, &p.w, g.w, &m.w, &v.w);
-  put_four(&one, 0, i, p);
-  put_four(&one, 1, i, m);
-  put_four(&one, 2, i, v);
-})
+KERNEL_OF(4, adam_w, Updates) {
+  SHARED float square[SIDE][SIDE + 1];
+  for (long tile = block(); tile < at.tiles; tile += blocks()) {
+    const Updated one = owner_of(&at, tile);
+    int turned = one.rows > 1;
+    long number = tile - one.first_tile;
+    long columns = one.n / one.rows, across = (columns + SIDE - 1) / SIDE;
+    long row = number / across * SIDE, column = number % across * SIDE;
+    FOR_EACH_IN_BLOCK(k, TILE_ELEMENTS / 4) {
+      int y = (int)k / (SIDE / 4), x = (int)k % (SIDE / 4) * 4;
+      long i = turned ? (row + y) * columns + column + x : number * TILE_ELEMENTS + 4 * k;
+      long left = !turned ? one.n - i : row + y < one.rows ? columns - column - x : 0;
+      if (left > 0) {
+        float4 p = adam_four(&at, &one, i, up_to_four(left));
+        if (turned) {
+          square[y][x] = p.x;
+          square[y][x + 1] = p.y;
+          square[y][x + 2] = p.z;
+          square[y][x + 3] = p.w;
+        }
+      }
+    }
+    if (!turned) continue;
+    // Through shared memory, so that whole warps write along rows.
+    barrier();
+    FOR_EACH_IN_BLOCK(k, SIDE * SIDE) {
+      int y = (int)k % SIDE, x = (int)k / SIDE;
+      if (row + y < one.rows && column + x < columns) {
+        UNROLL
+        for (int j = 0; j < MAX_PREPARED; j++) {
+          if (one.prepared[j] && (one.kinds[j] & TURNED)) {
+            put_result(prepared_at(&one, j), (column + x) * one.rows + row + y, square[y][x]);
+          }
+        }
+      }
+    }
+    barrier();
+  }
+}

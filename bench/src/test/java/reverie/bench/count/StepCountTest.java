@@ -80,7 +80,7 @@ class StepCountTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"SAMPLING, 16, 2.4", "DDPO, 65, 2.6"})
+  @CsvSource({"SAMPLING, 12, 2.4", "DDPO, 50, 2.1"})
   void stepsOfTheSizeOfStableDiffusionStayFast(Kind kind, double millis, double timesFloor) {
     Counted count = StepCount.of(new Case(Subject.SD, 4, kind, Precision.BF16));
     assertTrue(count.total().millis() <= millis, Tables.counts(List.of(count)));

@@ -12,10 +12,14 @@ import reverie.tensor.spi.Replay;
  * over before the capture begins.
  */
 final class Graph implements Replay {
+  private static final long NONE = -1;
+
   private final Driver driver;
   private final Object device;
   private final Program program;
-  private final long graph;
+
+  /** {@link #NONE}: the next run captures it. */
+  private long graph;
 
   /**
    * Captures a program, which is closed with the graph.
@@ -27,7 +31,6 @@ final class Graph implements Replay {
     this.device = device;
     this.program = program;
     try {
-      driver.synchronize();
       graph = capture();
     } catch (RuntimeException | Error failure) {
       program.close();
@@ -36,6 +39,7 @@ final class Graph implements Replay {
   }
 
   private long capture() {
+    driver.synchronize();
     driver.beginCapture();
     try {
       program.run();
@@ -58,7 +62,12 @@ final class Graph implements Replay {
   @Override
   public void run(long[] nanos) {
     synchronized (device) {
-      program.prepare();
+      if (program.prepare()) {
+        destroy();
+      }
+      if (graph == NONE) {
+        graph = capture();
+      }
       if (nanos == null) {
         driver.launchGraph(graph);
       } else {
@@ -100,10 +109,18 @@ final class Graph implements Replay {
   public void close() {
     synchronized (device) {
       try {
-        driver.destroyGraph(graph);
+        destroy();
       } finally {
         program.close();
       }
+    }
+  }
+
+  private void destroy() {
+    if (graph != NONE) {
+      long old = graph;
+      graph = NONE;
+      driver.destroyGraph(old);
     }
   }
 }

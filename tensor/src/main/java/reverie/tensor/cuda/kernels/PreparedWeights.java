@@ -3,7 +3,6 @@ package reverie.tensor.cuda.kernels;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,25 +38,43 @@ final class PreparedWeights {
     }
   }
 
-  /** Some that lie prepared one after another. */
-  private static final class Prepared {
-    private final List<Form> forms;
-    private final Pool.Block block;
-    private int users;
+  /** A weight as it is prepared. */
+  static final class Piece {
+    private final Form form;
+    private final long to;
     private boolean stale = true;
 
-    Prepared(List<Form> forms, Pool.Block block) {
-      this.forms = forms;
-      this.block = block;
+    Piece(Form form, long to) {
+      this.form = form;
+      this.to = to;
     }
 
-    /** Adds those that are only rounded. */
-    void addRows(List<Updates.Row> rows) {
+    Form form() {
+      return form;
+    }
+
+    /** The address of the prepared weights. */
+    long to() {
+      return to;
+    }
+
+    /** Says that it was written from the weights as they are now. */
+    void refreshed() {
+      stale = false;
+    }
+  }
+
+  /** Some that lie prepared one after another. */
+  private static final class Prepared {
+    private final Pool.Block block;
+    private final List<Piece> pieces = new ArrayList<>();
+    private int users;
+
+    Prepared(List<Form> forms, Pool.Block block) {
+      this.block = block;
       long to = block.address();
       for (Form form : forms) {
-        if (form.isRounded()) {
-          rows.add(new Updates.Row(form.outputs, to, form.address));
-        }
+        pieces.add(new Piece(form, to));
         to += form.bytes();
       }
     }
@@ -67,8 +84,9 @@ final class PreparedWeights {
   private final Moves moves;
   private final Updates updates;
   private final Map<List<Form>, Prepared> all = new HashMap<>();
-  private final TreeMap<Long, List<Prepared>> byAddress = new TreeMap<>();
+  private final TreeMap<Long, List<Piece>> byAddress = new TreeMap<>();
   private long longest;
+  private int changes;
   private Use current;
 
   PreparedWeights(Pool pool, Moves moves, Updates updates) {
@@ -83,7 +101,7 @@ final class PreparedWeights {
     private final Map<List<Form>, Prepared> own = new LinkedHashMap<>();
 
     /** What was last prepared together, and the table of those that are only rounded. */
-    private List<Prepared> together = List.of();
+    private List<Piece> together = List.of();
 
     private Updates.Table table;
 
@@ -106,12 +124,20 @@ final class PreparedWeights {
 
     /** Prepares what was written since it was prepared. */
     void refresh() {
-      List<Prepared> stale = own.values().stream().filter(one -> one.stale).toList();
+      List<Piece> stale =
+          own.values().stream()
+              .flatMap(one -> one.pieces.stream())
+              .filter(piece -> piece.stale)
+              .toList();
       if (!stale.isEmpty()) {
         if (!stale.equals(together)) {
           closeTable();
-          List<Updates.Row> rows = new ArrayList<>();
-          stale.forEach(one -> one.addRows(rows));
+          List<Updates.Row> rows =
+              stale.stream()
+                  .filter(piece -> piece.form.isRounded())
+                  .map(piece ->
+                      new Updates.Row(piece.form.outputs, List.of(), piece.to, piece.form.address))
+                  .toList();
           table = rows.isEmpty() ? null : updates.narrowing(rows);
           together = stale;
         }
@@ -134,7 +160,7 @@ final class PreparedWeights {
 
     @Override
     public void close() {
-      own.values().forEach(PreparedWeights.this::release);
+      own.forEach(PreparedWeights.this::release);
       own.clear();
       closeTable();
     }
@@ -148,16 +174,13 @@ final class PreparedWeights {
     }
   }
 
-  /** Prepares those of some that are not only rounded. */
-  private void transpose(Prepared one) {
-    long to = one.block.address();
-    for (Form form : one.forms) {
-      if (!form.isRounded()) {
-        moves.transpose(form.address, to, form.perOutput, form.outputs, form.half);
-      }
-      to += form.bytes();
+  /** Prepares it if it is not only rounded. */
+  private void transpose(Piece one) {
+    Form form = one.form;
+    if (!form.isRounded()) {
+      moves.transpose(form.address, one.to, form.perOutput, form.outputs, form.half);
     }
-    one.stale = false;
+    one.refreshed();
   }
 
   /** Where weights are prepared for the graph whose work is done now; 0 if they are not. */
@@ -174,44 +197,54 @@ final class PreparedWeights {
     return current == null ? 0 : current.find(forms);
   }
 
+  /** What is prepared of exactly this weight, for whoever writes it to write too. */
+  List<Piece> of(Tensor weight) {
+    return byAddress.getOrDefault(Pool.address(weight), List.of()).stream()
+        .filter(piece -> (long) piece.form.perOutput * piece.form.outputs == weight.size())
+        .toList();
+  }
+
+  /** Another number whenever {@link #of} may give something else. */
+  int changes() {
+    return changes;
+  }
+
   private Prepared acquire(List<Form> forms) {
     Prepared one = all.get(forms);
     if (one == null) {
       one = new Prepared(forms, pool.allocate(forms.stream().mapToLong(Form::bytes).sum()));
       all.put(forms, one);
-      for (Form form : new HashSet<>(forms)) {
-        byAddress.computeIfAbsent(form.address, _ -> new ArrayList<>()).add(one);
-        longest = Math.max(longest, form.end() - form.address);
+      for (Piece piece : one.pieces) {
+        byAddress.computeIfAbsent(piece.form.address, _ -> new ArrayList<>()).add(piece);
+        longest = Math.max(longest, piece.form.end() - piece.form.address);
       }
+      changes++;
     }
     one.users++;
     return one;
   }
 
-  private void release(Prepared one) {
+  private void release(List<Form> forms, Prepared one) {
     if (--one.users == 0) {
-      all.remove(one.forms);
-      for (Form form : new HashSet<>(one.forms)) {
-        List<Prepared> there = byAddress.get(form.address);
-        there.remove(one);
+      all.remove(forms);
+      for (Piece piece : one.pieces) {
+        List<Piece> there = byAddress.get(piece.form.address);
+        there.remove(piece);
         if (there.isEmpty()) {
-          byAddress.remove(form.address);
+          byAddress.remove(piece.form.address);
         }
       }
       pool.release(one.block);
+      changes++;
     }
   }
 
   /** Records that memory from one address to before another has other values now. */
   void written(long from, long to) {
-    if (!all.isEmpty()) {
-      byAddress
-          .subMap(from - longest, to)
-          .forEach((address, there) -> {
-            for (Prepared one : there) {
-              one.stale |= one.forms.stream().anyMatch(f -> f.address == address && f.end() > from);
-            }
-          });
+    for (List<Piece> there : byAddress.subMap(from - longest, to).values()) {
+      for (Piece piece : there) {
+        piece.stale |= piece.form.end() > from;
+      }
     }
   }
 }

@@ -33,6 +33,12 @@ final class Ranges {
     ends.put(first, last);
   }
 
+  /** Whether any of a contiguous tensor's memory is in it. */
+  boolean overlaps(Tensor tensor) {
+    long from = Pool.address(tensor);
+    return overlaps(from, from + tensor.size() * tensor.dtype().bytes());
+  }
+
   /** Whether any of the addresses from one to before another is in it. */
   boolean overlaps(long from, long to) {
     Map.Entry<Long, Long> last = ends.lowerEntry(to);

@@ -16,6 +16,7 @@ import reverie.tensor.DType;
 import reverie.tensor.Tensor;
 import reverie.tensor.cuda.driver.Driver;
 import reverie.tensor.cuda.driver.Pool;
+import reverie.tensor.cuda.kernels.PreparedWeights.Piece;
 import reverie.tensor.op.AdamW;
 import reverie.tensor.op.Binary;
 import reverie.tensor.op.Lerp;
@@ -25,9 +26,14 @@ import reverie.tensor.spi.Call;
 
 /** Updates of one tensor, or of many by one launch: {@code updates.cu}. */
 final class Updates {
-  private static final int MAX_POINTERS = 8;
+  private static final int MAX_POINTERS = 7;
+  private static final int MAX_PIECES = 3;
   private static final int TILE = 4096;
-  private static final int LONGS = MAX_POINTERS + 3;
+
+  /** Of a tile that is written in two layouts; its square is {@link #TILE}. */
+  private static final int SIDE = 64;
+
+  private static final int LONGS = MAX_POINTERS + 4 + 2 * MAX_PIECES;
 
   private final Driver driver;
   private final Kernels kernels;
@@ -73,10 +79,10 @@ final class Updates {
       return to[0].size();
     }
 
-    Row row() {
+    Row row(List<Piece> pieces) {
       LongStream results = Stream.of(to).mapToLong(Pool::address);
       LongStream operands = from.stream().mapToLong(Pool::address);
-      return new Row(size(), LongStream.concat(results, operands).toArray());
+      return new Row(size(), pieces, LongStream.concat(results, operands).toArray());
     }
 
     /** Adds what it moves. */
@@ -85,27 +91,56 @@ final class Updates {
     }
   }
 
-  /** An entry of a table: so many elements behind each pointer. */
-  record Row(long size, long... pointers) {
+  /**
+   * An entry of a table: so many elements behind each pointer.
+   *
+   * @param pieces prepared weights that are written too, of at most one layout but the weight's own
+   */
+  record Row(long size, List<Piece> pieces, long... pointers) {
     /** As the kernel wants it. */
     long[] packed(long firstTile) {
       long[] packed = Arrays.copyOf(pointers, LONGS);
-      boolean aligned = LongStream.of(pointers).allMatch(pointer -> pointer % 16 == 0);
-      packed[MAX_POINTERS] = size;
-      packed[MAX_POINTERS + 1] = firstTile;
-      packed[MAX_POINTERS + 2] = aligned ? 1 : 0;
+      int next = MAX_POINTERS;
+      packed[next++] = size;
+      packed[next++] = firstTile;
+      packed[next++] = isAligned() ? 1 : 0;
+      packed[next++] = perOutput();
+      for (int i = 0; i < pieces.size(); i++) {
+        packed[next + i] = pieces.get(i).to();
+        packed[next + MAX_PIECES + i] = kind(pieces.get(i).form());
+      }
       return packed;
     }
 
+    /** Bits as in the kernel. */
+    private static int kind(PreparedWeights.Form form) {
+      return (form.half() ? 1 : 0) + (form.perOutput() > 1 ? 2 : 0);
+    }
+
+    /** Rows of the weight as a matrix of which a piece is the transposed; 1 if there is none. */
+    private int perOutput() {
+      return pieces.stream().mapToInt(piece -> piece.form().perOutput()).max().orElse(1);
+    }
+
+    private boolean isAligned() {
+      LongStream prepared = pieces.stream().mapToLong(Piece::to);
+      boolean rows = perOutput() == 1 || size / perOutput() % 4 == 0;
+      return rows
+          && LongStream.concat(LongStream.of(pointers), prepared).allMatch(at -> at % 16 == 0);
+    }
+
     long tiles() {
-      return (size + TILE - 1) / TILE;
+      long rows = perOutput();
+      return rows == 1
+          ? Math.ceilDiv(size, TILE)
+          : Math.ceilDiv(rows, SIDE) * Math.ceilDiv(size / rows, SIDE);
     }
   }
 
   /** Updates one tensor. */
   void run(ParameterUpdate op, Tensor[] inputs, Tensor... outputs) {
     Update update = Update.of(op, inputs, outputs);
-    Row row = update.row();
+    Row row = update.row(List.of());
     launch(kind(op, update), row.tiles(), 0, 0, row.packed(0), update::add);
   }
 
@@ -145,6 +180,7 @@ final class Updates {
   /** Many updates that are one launch. */
   final class Table implements AutoCloseable {
     private final Kind kind;
+    private final List<Piece> pieces;
     private final UnaryOperator<Arguments> moves;
     private final Pool.Block memory;
     private final long owners;
@@ -153,6 +189,7 @@ final class Updates {
     private Table(Kind kind, List<Row> rows, UnaryOperator<Arguments> moves) {
       this.kind = kind;
       this.moves = moves;
+      pieces = rows.stream().flatMap(row -> row.pieces.stream()).toList();
       tiles = rows.stream().mapToLong(Row::tiles).sum();
       owners = Space.aligned(8L * LONGS * rows.size());
       long bytes = owners + 4 * tiles;
@@ -179,25 +216,55 @@ final class Updates {
       launch(kind, tiles, at, at + owners, new long[LONGS], moves);
     }
 
+    /** Prepared weights that are written too. */
+    List<Piece> pieces() {
+      return pieces;
+    }
+
     @Override
     public void close() {
       pool.release(memory);
     }
   }
 
-  /** The table of calls that {@link #together} found. */
-  Table table(List<Call> calls) {
-    List<Update> updates = new ArrayList<>();
-    for (Call call : calls) {
-      updates.add(Update.of(call.op(), call.inputs(), call.outputs()));
+  /**
+   * The table of calls that {@link #together} found.
+   *
+   * @param pieces prepared weights that each call writes too
+   */
+  Table table(List<Call> calls, List<List<Piece>> pieces) {
+    List<Update> updates =
+        calls.stream().map(call -> Update.of(call.op(), call.inputs(), call.outputs())).toList();
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < calls.size(); i++) {
+      rows.add(updates.get(i).row(pieces.get(i)));
     }
     return new Table(
         kind(calls.getFirst().op(), updates.getFirst()),
-        updates.stream().map(Update::row).toList(),
+        rows,
         arguments -> {
           updates.forEach(update -> update.add(arguments));
+          rows.forEach(
+              row -> row.pieces.forEach(piece -> arguments.moves(0, piece.form().bytes())));
           return arguments;
         });
+  }
+
+  /**
+   * Those of prepared weights that AdamW's kernel can write: a few, of one layout but the weight's
+   * own.
+   */
+  static List<Piece> writable(List<Piece> pieces) {
+    List<Piece> some = new ArrayList<>();
+    int perOutput = 1;
+    for (Piece piece : pieces) {
+      int own = piece.form().perOutput();
+      if (some.size() < MAX_PIECES && (own == 1 || perOutput == 1 || own == perOutput)) {
+        some.add(piece);
+        perOutput = Math.max(perOutput, own);
+      }
+    }
+    return some;
   }
 
   /** A table that rounds to bfloat16; the pointers of its rows are result and operand. */
@@ -244,16 +311,11 @@ final class Updates {
   private static boolean meets(Update update, Ranges written, Ranges read) {
     boolean meets = false;
     for (Tensor y : update.to) {
-      meets |= overlaps(written, y) || overlaps(read, y);
+      meets |= written.overlaps(y) || read.overlaps(y);
     }
     for (Tensor x : update.from) {
-      meets |= overlaps(written, x);
+      meets |= written.overlaps(x);
     }
-    return meets || update.control != null && overlaps(written, update.control);
-  }
-
-  private static boolean overlaps(Ranges ranges, Tensor tensor) {
-    long from = address(tensor);
-    return ranges.overlaps(from, from + 4 * tensor.size());
+    return meets || update.control != null && written.overlaps(update.control);
   }
 }
