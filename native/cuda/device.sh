@@ -112,15 +112,34 @@ step "$part-doctor.txt" 40 doctor "${reverie[@]}" doctor --require cuda || {
   finish
 }
 
+# With $attention in bfloat16.
 bench() { # SECONDS ROW WAY ROUNDS [OPTION…]
   local most=$1 row=$2 way=$3 rounds=$4 status
   shift 4
   rm -f "$work/row.jsonl"
-  step "$part-bench.txt" "$most" "$way $row" "${reverie[@]}" bench --cuda --way "$way" --only "$row" \
-    --rounds "$rounds" --json "$work/row.jsonl" "$@"
+  step "$part-bench.txt" "$most" "$way $row${attention:+, $attention attention}" \
+    "${java[@]}" "-Dreverie.cuda.attention=${attention:-own}" -cp "$classpath" reverie.app.Main \
+    bench --cuda --way "$way" --only "$row" --rounds "$rounds" --json "$work/row.jsonl" "$@"
   status=$?
   cat "$work/row.jsonl" >>"$OUT/$part-bench.jsonl" 2>/dev/null
   return "$status"
+}
+
+# Tests that must have run: skipped ones say nothing.
+tests() { # SECONDS NAME [OPTION OF JAVA…] -- SELECTION…
+  local most=$1 name=$2 options=() said
+  shift 2
+  while [[ $1 != -- ]]; do options+=("$1") && shift; done
+  step facts-laws.txt "$most" "$name" "${java[@]}" -Dreverie.cuda.required=true "${options[@]}" \
+    -jar "$home/tests/junit-platform-console-standalone.jar" execute \
+    --class-path "$home/tests/tensor:$classpath" --details=tree --disable-banner --disable-ansi-colors \
+    "${@:2}"
+  said=$(sed -n "/^### $name (/,\$p" "$OUT/facts-laws.txt")
+  grep -aE '\[ *[0-9]+ tests (found|successful|failed|aborted)' <<<"$said"
+  grep -aqE '\[ *[1-9][0-9]* tests successful' <<<"$said" || {
+    echo "device: $name: no test ran to its end with success"
+    failed+=("$name: none ran")
+  }
 }
 
 facts() {
@@ -142,16 +161,9 @@ facts() {
   if [[ -n ${REHEARSE:-} ]]; then
     classes=("$laws") selection='add|linear|conv2d|attention|group_norm|layer_norm|euclidean_norm|adam_w|concat'
   fi
-  step facts-laws.txt $((100 * patience)) laws "${java[@]}" -Dreverie.cuda.required=true \
-    "-Dreverie.laws=$selection" \
-    -jar "$home/tests/junit-platform-console-standalone.jar" execute \
-    --class-path "$home/tests/tensor:$classpath" --details=tree --disable-banner --disable-ansi-colors \
-    "${classes[@]/#/--select-class=}"
-  grep -aE '\[ *[0-9]+ tests (found|successful|failed|aborted)' "$OUT/facts-laws.txt"
-  grep -aqE '\[ *[1-9][0-9]* tests successful' "$OUT/facts-laws.txt" || {
-    echo "device: no law was kept, as none ran to its end"
-    failed+=("laws: none ran")
-  }
+  tests $((100 * patience)) laws "-Dreverie.laws=$selection" -- "${classes[@]/#/--select-class=}"
+  [[ -n ${REHEARSE:-} ]] || tests 30 "cudnn attention" -Dreverie.cuda.attention=cudnn -- \
+    '--select-method=reverie.tensor.cuda.kernels.AttentionGraphsTest#agreesOnADevice'
   step facts-probe.txt 20 "probe symbols" python3 native/cuda/probe.py symbols native/cuda/forward
   [[ -z ${REHEARSE:-} ]] || return
   step facts-probe.txt 60 "probe algorithms" python3 native/cuda/probe.py algorithms
@@ -165,6 +177,7 @@ speed() {
   bench 150 sd-4-sampling-bf16 compiled 1
   bench 70 sd-4-sampling-bf16 compiled 7
   bench 60 sd-4-sampling-bf16 eager 7
+  attention=cudnn bench 40 sd-4-sampling-bf16 ours 7
   bench 70 large-256-ddpo-bf16 compiled 7
   bench 35 large-256-ddpo-bf16 eager 7
   bench 50 large-64-sampling-bf16 compiled 7

@@ -128,6 +128,22 @@ class DeviceScriptTest {
     assertTrue(result.output.contains("laws: none ran"), result.output);
   }
 
+  /** Once, and not taken for tried because laws ran. */
+  @Test
+  void triesAttentionByCudnn() throws IOException, InterruptedException {
+    Path bundle =
+        bundle(
+            """
+            *execute*AttentionGraphsTest#agreesOnADevice*) echo "$*"; echo '[  0 tests successful ]' ;;
+            *execute*) echo '[        12 tests successful      ]' ;;
+            """);
+    Result result = run(Map.of("LIMIT", "60"), SCRIPT, "facts", bundle);
+    String said = Files.readString(out().resolve("facts-laws.txt"));
+    assertTrue(said.contains("-Dreverie.cuda.attention=cudnn"), said);
+    assertTrue(result.output.contains("cudnn attention: none ran"), result.output);
+    assertFalse(result.output.contains("laws: none ran"), result.output);
+  }
+
   @Test
   void aStepThatFailsOrHangsCostsOnlyItself() throws IOException, InterruptedException {
     Path bundle =
