@@ -48,6 +48,9 @@ final class WinogradConvolution {
 
   private static final long HUGE_FILTERS = 1 << 23;
 
+  /** Floats of filters' points in memory at once; outputs whose filters have more take turns. */
+  private static final long MAX_FILTERS = 1 << 23;
+
   /** Floats of tiles and of sums that are in the cache in a task of the weight's gradient. */
   private static final long CACHE_SUM_FLOATS = 150_000;
 
@@ -179,51 +182,58 @@ final class WinogradConvolution {
     int atOnce = few ? products : Math.max(inCache, large ? PRODUCTS_OF_LARGE_FILTERS : 1);
     int parts = (products + atOnce - 1) / atOnce;
     int panels = (s.cout + SIDE - 1) / SIDE;
-    int ranges = large ? Math.clamp(2 * TARGET_TASKS / parts, 1, panels) : 1;
+    long panelFloats = points * ((long) s.cin * SIDE + VECTOR);
+    int round = few ? panels : Math.clamp(MAX_FILTERS / panelFloats, 1, panels);
+    long tiles = Math.min(all, (long) atOnce * TILES_PER_PRODUCT);
+    long floats = points * (tiles * wide + 34L * SIDE) + rounded(s.cin);
     int flip = flipped ? 1 : 0;
     try (Scratch scratch = Scratch.frame()) {
-      long u = few ? 0 : scratch.floats((long) points * panels * ((long) s.cin * SIDE + VECTOR));
-      if (!few) {
+      long room = few ? 0 : scratch.floats(round * panelFloats);
+      for (int start = 0; start < panels; start += round) {
+        int from = start;
+        int count = Math.min(round, panels - from);
+        // Where the first of all panels would be.
+        long u = few ? 0 : room - Float.BYTES * from * panelFloats;
+        if (!few) {
+          parallel.parallelFor(
+              count,
+              i -> {
+                long first = (long) (from + i) * SIDE;
+                long end = Math.min(s.cout, first + SIDE);
+                kernels.winogradFilters.run(
+                    weight, flip, (long) s.cin, (long) s.cout, t, first, end, u);
+              });
+        }
+        int ranges = large ? Math.clamp(2 * TARGET_TASKS / parts, 1, count) : 1;
         parallel.parallelFor(
-            panels,
+            parts * ranges,
             i -> {
-              long first = (long) i * SIDE;
-              long end = Math.min(s.cout, first + SIDE);
-              kernels.winogradFilters.run(
-                  weight, flip, (long) s.cin, (long) s.cout, t, first, end, u);
+              try (Scratch mine = Scratch.frame()) {
+                int part = i / ranges;
+                int range = i % ranges;
+                kernels.winogradTiles.run(
+                    x,
+                    weight,
+                    flip,
+                    u,
+                    added[0],
+                    added[1],
+                    added[2],
+                    y,
+                    s.h,
+                    s.w,
+                    s.cin,
+                    s.cout,
+                    s.padding,
+                    t,
+                    (long) part * products / parts * TILES_PER_PRODUCT,
+                    Math.min(all, (part + 1L) * products / parts * TILES_PER_PRODUCT),
+                    (from + (long) range * count / ranges) * SIDE,
+                    Math.min(s.cout, (from + (range + 1L) * count / ranges) * SIDE),
+                    mine.floats(floats));
+              }
             });
       }
-      long tiles = Math.min(all, (long) atOnce * TILES_PER_PRODUCT);
-      long floats = points * (tiles * wide + 34L * SIDE) + rounded(s.cin);
-      parallel.parallelFor(
-          parts * ranges,
-          i -> {
-            try (Scratch mine = Scratch.frame()) {
-              long room = mine.floats(floats);
-              int part = i / ranges;
-              int range = i % ranges;
-              kernels.winogradTiles.run(
-                  x,
-                  weight,
-                  flip,
-                  u,
-                  added[0],
-                  added[1],
-                  added[2],
-                  y,
-                  s.h,
-                  s.w,
-                  s.cin,
-                  s.cout,
-                  s.padding,
-                  t,
-                  (long) part * products / parts * TILES_PER_PRODUCT,
-                  Math.min(all, (part + 1L) * products / parts * TILES_PER_PRODUCT),
-                  (long) range * panels / ranges * SIDE,
-                  Math.min(s.cout, (range + 1L) * panels / ranges * SIDE),
-                  room);
-            }
-          });
     }
   }
 

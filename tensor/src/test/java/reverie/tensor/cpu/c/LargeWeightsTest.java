@@ -21,9 +21,9 @@ class LargeWeightsTest {
 
   private final Device device = Device.cpu();
 
-  /** Winograd's algorithm with large filters, with huge ones, and with few tiles. */
+  /** Winograd's algorithm with large filters, with huge ones, in turns, and with few tiles. */
   @ParameterizedTest
-  @CsvSource({"28, 256, 320", "16, 512, 480", "8, 160, 480"})
+  @CsvSource({"28, 256, 320", "16, 512, 480", "36, 704, 720", "8, 160, 480"})
   void convolve(int side, int in, int out) {
     try (Scope _ = Scope.open("test")) {
       Tensor x = Rng.of(1).normal(device, 1, side, side, in);
