@@ -82,11 +82,18 @@ public final class ResnetBlock {
    *     has none
    */
   public Tensor forward(Tensor x, Tensor embedding) {
+    // Without a time, as in autoencoders of large images, the norm may be planned over x if the
+    // shortcut was taken before. With one, gradients of x keep the order in which they are added.
+    Tensor early = time == null ? shortcut(x) : null;
     Tensor y = between(resample.apply(options.activation.apply(norm1, x)), embedding);
-    Tensor kept = resample.apply(x);
-    kept = shortcut == null ? kept : shortcut.forward(kept);
+    Tensor kept = early == null ? shortcut(x) : early;
     y = conv2.forward(y, kept);
     return scale == 1 ? y : y.div(scale);
+  }
+
+  private Tensor shortcut(Tensor x) {
+    Tensor kept = resample.apply(x);
+    return shortcut == null ? kept : shortcut.forward(kept);
   }
 
   /** The first convolution, the shift by the time, and what goes into the second. */
